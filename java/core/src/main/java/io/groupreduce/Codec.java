@@ -1,0 +1,48 @@
+package io.groupreduce;
+
+import java.util.Locale;
+
+/** How the numbers of a factor are stored. */
+public enum Codec {
+    /** IEEE 754 binary32, exact. */
+    F32(32, false),
+    /** bfloat16: the upper half of a binary32, rounded to nearest even. */
+    BF16(16, false),
+    /** Signed integers -127..127 with a scale per row, or per block of a row. */
+    INT8(8, true),
+    /** Signed integers -7..7, two to a byte, with a scale per row, or per block of a row. */
+    INT4(4, true);
+
+    private final int bits;
+    private final boolean scaled;
+
+    Codec(int bits, boolean scaled) {
+        this.bits = bits;
+        this.scaled = scaled;
+    }
+
+    /** Bits of one stored number, without its share of a scale. */
+    public int bits() {
+        return bits;
+    }
+
+    /** Whether numbers are integers that a stored scale multiplies. */
+    public boolean scaled() {
+        return scaled;
+    }
+
+    /** The largest integer a scaled codec stores: 127 or 7. */
+    public int maxInteger() {
+        return (1 << (bits - 1)) - 1;
+    }
+
+    /** Bytes of one stored row of {@code width} numbers, scales not counted; an odd INT4 width is padded to a byte. */
+    public long rowBytes(long width) {
+        return (width * bits + 7) / 8;
+    }
+
+    /** The name used on the command line and in the metadata: {@code f32}, {@code bf16}, {@code int8}, {@code int4}. */
+    public String label() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

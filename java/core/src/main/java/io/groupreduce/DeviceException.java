@@ -1,0 +1,14 @@
+package io.groupreduce;
+
+/** The requested device is not there or failed. */
+public final class DeviceException extends GroupReduceException {
+    private static final long serialVersionUID = 1L;
+
+    public DeviceException(String message) {
+        super(message, null);
+    }
+
+    public DeviceException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

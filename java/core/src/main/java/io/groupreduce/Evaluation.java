@@ -1,0 +1,99 @@
+package io.groupreduce;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.TokenScores;
+
+/**
+ * How the softmax of a compressed matrix compares with the dense one over the same hidden states.
+ *
+ * @param tokens T, the number of hidden states
+ * @param densePerplexity exp of the mean cross-entropy of the dense softmax; NaN without targets
+ * @param compressedPerplexity likewise of the compressed one
+ * @param meanKl mean over hidden states of KL(dense || compressed), in nats
+ * @param top1Agreement share of hidden states whose most likely token is the same
+ * @param top10Agreement mean share of the dense ten most likely tokens that are among the compressed ten
+ */
+public record Evaluation(
+        int tokens,
+        double densePerplexity,
+        double compressedPerplexity,
+        double meanKl,
+        double top1Agreement,
+        double top10Agreement) {
+    private static final int TOP = 10;
+
+    /** Whether the hidden states came with targets, so that there is a perplexity. */
+    public boolean hasPerplexity() {
+        return !Double.isNaN(densePerplexity);
+    }
+
+    /** How much the perplexity rose: 0.01 is one percent; NaN without targets. */
+    public double perplexityIncrease() {
+        return compressedPerplexity / densePerplexity - 1;
+    }
+
+    /**
+     * Runs both softmax heads, streaming over the vocabulary.
+     *
+     * @param dense A, N x D
+     * @param bias added to the logits of both, length N, or {@code null}
+     * @param hidden T x D
+     * @param targets length T, or {@code null} when unknown
+     * @throws InvalidDataException if the shapes differ
+     */
+    public static Evaluation of(
+            Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
+        if (dense.rows() != compressed.rows() || dense.columns() != compressed.columns()) {
+            throw new InvalidDataException(dense.name() + " has shape [" + dense.rows() + ", " + dense.columns()
+                    + "] but the compressed '" + compressed.name() + "' stands for [" + compressed.rows() + ", "
+                    + compressed.columns() + "]; give the model it was made from.");
+        }
+        if (hidden.columns() != dense.columns()) {
+            throw new InvalidDataException(hidden.name() + " is " + hidden.columns() + " wide but " + dense.name()
+                    + " has " + dense.columns() + " columns; give hidden states of this model.");
+        }
+        if (bias != null && bias.length != dense.rows()) {
+            throw new InvalidDataException(
+                    "The bias of " + dense.name() + " has " + bias.length + " entries for " + dense.rows() + " rows.");
+        }
+        int top = Math.min(TOP, dense.rows());
+        TokenScores scores =
+                backend.compare(new SoftmaxComparison(dense, bias, compressed, bias, hidden, targets, top));
+        int tokens = hidden.rows();
+        double denseLoss = 0;
+        double compressedLoss = 0;
+        double kl = 0;
+        double sameFirst = 0;
+        double shared = 0;
+        for (int t = 0; t < tokens; t++) {
+            double z = scores.denseLogSumExp()[t];
+            double y = scores.compressedLogSumExp()[t];
+            // KL is never negative; what is below 0 here is rounding.
+            kl += Math.max(0, scores.expectedGap()[t] - z + y);
+            if (targets != null) {
+                denseLoss += z - scores.denseTargetLogit()[t];
+                compressedLoss += y - scores.compressedTargetLogit()[t];
+            }
+            sameFirst += scores.denseTop()[t * top] == scores.compressedTop()[t * top] ? 1 : 0;
+            shared += shared(scores.denseTop(), scores.compressedTop(), t * top, top);
+        }
+        return new Evaluation(
+                tokens,
+                targets == null ? Double.NaN : Math.exp(denseLoss / tokens),
+                targets == null ? Double.NaN : Math.exp(compressedLoss / tokens),
+                kl / tokens,
+                sameFirst / tokens,
+                shared / ((double) tokens * top));
+    }
+
+    private static int shared(int[] a, int[] b, int offset, int count) {
+        int found = 0;
+        for (int i = 0; i < count; i++) {
+            for (int j = 0; j < count; j++) {
+                found += a[offset + i] == b[offset + j] ? 1 : 0;
+            }
+        }
+        return found;
+    }
+}

@@ -1,0 +1,25 @@
+package io.groupreduce.backend;
+
+/**
+ * One device that can compress and compare. A backend validates nothing: the public API did, once. Every method is a whole
+ * step over all groups, so that a device with memory of its own keeps the data there between steps.
+ *
+ * <p>Results depend on the input alone: the same input gives the same bits whatever the number of threads.
+ */
+public interface Backend extends AutoCloseable {
+    /** A short name: {@code reference}, {@code vector}, {@code cuda:0}. */
+    String name();
+
+    /** One line for a person: the instruction set or the card, and how many threads. */
+    String description();
+
+    /** Takes up a matrix to compress. The caller closes the workspace before the matrix's memory goes away. */
+    CompressionWorkspace open(CompressionProblem problem);
+
+    /** Runs the dense and the compressed softmax side by side over all hidden states, streaming over the vocabulary. */
+    TokenScores compare(SoftmaxComparison task);
+
+    /** Frees what the backend holds; calling it again does nothing. */
+    @Override
+    void close();
+}

@@ -1,0 +1,88 @@
+package io.groupreduce.backend;
+
+import io.groupreduce.DeviceException;
+import io.groupreduce.InvalidOptionException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.stream.Collectors;
+
+/**
+ * Which backend runs, and for every other one why not.
+ *
+ * @param backend the chosen one; the caller closes it
+ * @param others devices that were not taken: available ones of lower preference, and unavailable ones with their reason
+ */
+public record BackendSelection(Backend backend, List<DeviceStatus> others) {
+    /** Every provider on the module path or class path, the preferred first. */
+    public static List<BackendProvider> providers() {
+        List<BackendProvider> providers = new ArrayList<>();
+        ServiceLoader.load(BackendProvider.class).forEach(providers::add);
+        providers.sort(Comparator.comparingInt(BackendProvider::preference).reversed());
+        return providers;
+    }
+
+    /** All devices, the preferred first: what can run here, and why the rest cannot. */
+    public static List<DeviceStatus> devices() {
+        return providers().stream().flatMap(p -> p.probe().stream()).collect(Collectors.toList());
+    }
+
+    /**
+     * Chooses and starts a backend.
+     *
+     * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I}, or a provider's name such as {@code reference}
+     * @param threads worker threads on the processor, at least 1
+     * @throws InvalidOptionException if {@code device} is not one of these
+     * @throws DeviceException if a device asked for by name cannot run
+     */
+    public static BackendSelection select(String device, int threads) {
+        Request request = Request.parse(device);
+        List<DeviceStatus> passed = new ArrayList<>();
+        Backend chosen = null;
+        List<BackendProvider> providers = providers();
+        boolean known = providers.stream().anyMatch(request::matches);
+        for (BackendProvider provider : providers) {
+            List<DeviceStatus> statuses = provider.probe();
+            for (int i = 0; i < statuses.size(); i++) {
+                boolean wanted = request.matches(provider) && (request.index < 0 || request.index == i);
+                if (chosen == null && wanted && statuses.get(i).available()) {
+                    chosen = provider.create(i, threads);
+                } else {
+                    passed.add(statuses.get(i));
+                }
+            }
+        }
+        if (chosen != null) {
+            return new BackendSelection(chosen, List.copyOf(passed));
+        }
+        String reasons = passed.stream()
+                .filter(s -> s.device().startsWith(request.kind))
+                .map(s -> s.device() + ": " + s.reason())
+                .collect(Collectors.joining("; "));
+        throw new DeviceException("The device " + device + " cannot be used here ("
+                + (known && !reasons.isEmpty() ? reasons : "this installation has no backend for it")
+                + "); 'groupreduce devices' lists what can.");
+    }
+
+    /** What {@code --device} asked for; {@code index < 0} means any. */
+    private record Request(String kind, int index) {
+        static Request parse(String device) {
+            if (device.matches("cuda:\\d{1,4}")) {
+                return new Request("cuda", Integer.parseInt(device.substring(5)));
+            }
+            if (device.equals("auto") || device.equals("cpu") || device.equals("cuda")) {
+                return new Request(device, -1);
+            }
+            if (providers().stream().anyMatch(p -> p.name().equals(device))) {
+                return new Request(device, -1);
+            }
+            throw new InvalidOptionException(
+                    "The device '" + device + "' is unknown; use auto, cpu, cuda, cuda:I or reference.");
+        }
+
+        boolean matches(BackendProvider provider) {
+            return kind.equals("auto") || kind.equals(provider.deviceKind()) || kind.equals(provider.name());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+package io.groupreduce.compress;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.Matrix;
+import io.groupreduce.Method;
+import io.groupreduce.Progress;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.format.DType;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** Runs the steps on one matrix. Inputs were checked by {@link io.groupreduce.GroupReduce}. */
+public final class Compression {
+    private Compression() {}
+
+    /**
+     * Compresses a matrix.
+     *
+     * @param counts how often each token occurs, length N
+     * @param metric what meets the matrix, or {@code null} for the identity
+     * @param arena owns the memory of the result
+     * @throws io.groupreduce.UnreachableTargetException if no rank meets the size target
+     */
+    public static CompressionResult run(
+            Backend backend,
+            Matrix matrix,
+            long[] counts,
+            Metric metric,
+            CompressionOptions options,
+            Arena arena,
+            Progress progress) {
+        CompressionOptions settled = settle(options, matrix);
+        Method method = settled.method();
+        int groups = method.grouped() ? settled.groups() : 1;
+        double[] raw = Weights.raw(counts, method.weighted() ? settled.alpha() : 0);
+        byte[] groupOf = method.grouped() ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
+        SizeModel model = model(matrix, settled);
+        Grouping.RankRule rule = rule(matrix, settled);
+        // Before the data is touched, so that an impossible target fails at once.
+        Grouping start = Grouping.of(groupOf, groups, raw, rule);
+
+        CompressionProblem problem = new CompressionProblem(
+                matrix,
+                Weights.scaledToMeanOne(raw),
+                metric == null ? null : metric.root(),
+                metric == null ? null : metric.rootInverse());
+        progress.at("reading " + matrix.name(), 0);
+        try (CompressionWorkspace workspace = backend.open(problem)) {
+            double energy = workspace.energy();
+            int rounds = method.grouped() ? settled.refineRounds() : 0;
+            Refinement.Outcome outcome = Refinement.run(
+                    workspace, start, raw, rule, rounds, (step, done) -> progress.at(step, 0.05 + 0.8 * done));
+            progress.at("factors", 0.85);
+            List<Spectrum> spectra = outcome.best().decompose(workspace);
+            CompressedMatrix compressed = Factorization.run(workspace, matrix, outcome.best(), spectra, model, arena);
+            progress.at("measuring the loss", 0.95);
+            double loss = workspace.loss(compressed);
+            progress.at("done", 1);
+            return new CompressionResult(
+                    matrix, compressed, settled, energy, loss, used(outcome.best(), spectra), outcome.losses());
+        }
+    }
+
+    /** What ranks cost with settled options. */
+    static SizeModel model(Matrix matrix, CompressionOptions settled) {
+        return new SizeModel(
+                settled.target().unit(),
+                matrix.columns(),
+                settled.codec().orElseThrow(),
+                settled.rightCodec().orElseThrow());
+    }
+
+    /** How the method of settled options chooses ranks. */
+    static Grouping.RankRule rule(Matrix matrix, CompressionOptions settled) {
+        SizeModel model = model(matrix, settled);
+        long budget = settled.target().budget(matrix);
+        return (sizes, means) -> {
+            RankAllocation allocation = new RankAllocation(model, sizes, means);
+            return settled.method().grouped()
+                    ? allocation.proportional(budget, settled.minRank())
+                    : allocation.uniform(budget);
+        };
+    }
+
+    /** The spectra of the bases that the compressed matrix has, in its numbering. */
+    private static List<Spectrum> used(Grouping grouping, List<Spectrum> spectra) {
+        int[] sizes = grouping.sizes();
+        List<Spectrum> used = new ArrayList<>();
+        for (int g = 0; g < grouping.groups(); g++) {
+            if (sizes[g] > 0 && grouping.ranks()[g] > 0) {
+                used.add(spectra.get(g));
+            }
+        }
+        return used;
+    }
+
+    /** Fills in the codecs that were left to the software. */
+    static CompressionOptions settle(CompressionOptions options, Matrix matrix) {
+        Codec left = options.codec().orElse(matrix.type() == DType.F32 ? Codec.F32 : Codec.BF16);
+        Optional<Codec> right = options.rightCodec();
+        return options.withCodec(left).withRightCodec(right.orElse(left == Codec.INT4 ? Codec.INT8 : left));
+    }
+}

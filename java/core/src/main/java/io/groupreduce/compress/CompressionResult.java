@@ -1,0 +1,37 @@
+package io.groupreduce.compress;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.Spectrum;
+import java.util.List;
+
+/**
+ * A compressed matrix and how it came about.
+ *
+ * @param source the matrix that was compressed
+ * @param matrix what replaces it
+ * @param options what was asked for, codecs filled in
+ * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
+ * @param loss sum_i w_i ||(A_i - A^_i) S||^2 of what is stored, quantization included
+ * @param spectra per basis, the eigenvalues that were computed
+ * @param refinement the loss of every state of the refinement before quantization, the first one before any move
+ */
+public record CompressionResult(
+        Matrix source,
+        CompressedMatrix matrix,
+        CompressionOptions options,
+        double energy,
+        double loss,
+        List<Spectrum> spectra,
+        List<Double> refinement) {
+    /** sqrt(loss / energy): the weighted relative error of what is stored; 0 for a matrix of zeros. */
+    public double relativeError() {
+        return energy == 0 ? 0 : Math.sqrt(loss / energy);
+    }
+
+    /** Bytes of the source / bytes of all that replaces it. */
+    public double ratio() {
+        return (double) source.bytes() / matrix.bytes();
+    }
+}

@@ -1,0 +1,117 @@
+package io.groupreduce.format;
+
+import io.groupreduce.FileAccessException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.UnaryOperator;
+
+/**
+ * Writes a file so that its name means the old content or the whole new one, never a part: into a temporary neighbour,
+ * forced to the disk, checked, then renamed. A failure removes the temporary file and leaves an earlier target as it was.
+ */
+public final class AtomicFile {
+    /** Long names are cut in the temporary's name, which may not exceed the file system's limit either. */
+    private static final int NAME_PART = 40;
+
+    /** What to write. */
+    @FunctionalInterface
+    public interface Content {
+        /** Writes everything to the channel, which the caller closes. */
+        void writeTo(WritableByteChannel channel) throws IOException;
+    }
+
+    /** What must hold of the finished temporary file before it takes the target's name. */
+    @FunctionalInterface
+    interface Check {
+        void verify(Path temporary) throws IOException;
+    }
+
+    private AtomicFile() {}
+
+    /**
+     * Writes {@code target}, replacing an earlier file of that name.
+     *
+     * @throws FileAccessException if the directory is missing, the disk is full, or anything else fails
+     */
+    public static void write(Path target, Content content) {
+        write(target, 0, content, temporary -> {}, UnaryOperator.identity());
+    }
+
+    /** Writes {@code text} as UTF-8, as {@link #write(Path, Content)} does. */
+    public static void writeText(Path target, String text) {
+        write(target, channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+    }
+
+    /**
+     * As {@link #write(Path, Content)}, with a check.
+     *
+     * @param bytes how much will be written, for the message when the disk is full; 0 when that is not known
+     * @param wiring what lies between content and file; tests put failing channels there
+     */
+    static void write(
+            Path target, long bytes, Content content, Check check, UnaryOperator<WritableByteChannel> wiring) {
+        requireReplaceable(target);
+        Path temporary = null;
+        try {
+            temporary = neighbour(target);
+            // Also removed when a signal ends the process; after the rename there is nothing left to remove.
+            temporary.toFile().deleteOnExit();
+            try (FileChannel file =
+                    FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                content.writeTo(wiring.apply(file));
+                file.force(true);
+            }
+            check.verify(temporary);
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            temporary = null;
+        } catch (IOException e) {
+            throw Wording.cannotWrite(target, bytes, e);
+        } finally {
+            delete(temporary);
+        }
+    }
+
+    /** Renaming onto a device such as /dev/null would destroy it. */
+    private static void requireReplaceable(Path target) {
+        if (target.getFileName() == null || Files.isDirectory(target)) {
+            throw new FileAccessException(Wording.file(target) + " is a directory; give the name of a file to write.");
+        }
+        if (Files.exists(target) && !Files.isRegularFile(target)) {
+            throw new FileAccessException(
+                    Wording.file(target) + " is not a regular file; give the name of a file to write.");
+        }
+    }
+
+    private static Path neighbour(Path target) {
+        String name = target.getFileName().toString();
+        String part = name.substring(0, Math.min(name.length(), NAME_PART));
+        String random = Long.toHexString(ThreadLocalRandom.current().nextLong());
+        return target.resolveSibling("." + part + "." + random + ".tmp");
+    }
+
+    private static void delete(Path temporary) {
+        if (temporary == null) {
+            return;
+        }
+        try {
+            Files.deleteIfExists(temporary);
+        } catch (IOException e) {
+            // The failure that led here is the one to report; the end of the process tries again.
+        }
+    }
+
+    /** Writes all remaining bytes. */
+    static void writeFully(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
+        while (bytes.hasRemaining()) {
+            channel.write(bytes);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+package io.groupreduce.format;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.compress.CompressionResult;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * A compressed matrix and what the file says about it.
+ *
+ * @param matrix the matrix
+ * @param document a JSON object as maps, lists and plain values
+ */
+public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> document) {
+    /** The entry of a finished compression of the tensor {@code name}. */
+    public static CompressedEntry of(CompressionResult result, String name) {
+        CompressedMatrix matrix = result.matrix().named(name);
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("shape", List.of(matrix.rows(), matrix.columns()));
+        document.put("dtype", result.source().type().name());
+        document.put("method", result.options().method().label());
+        document.put("options", options(result.options()));
+        document.put("ranks", CompressedLayout.ranks(matrix));
+        document.put("sourceBytes", result.source().bytes());
+        document.put("bytes", matrix.bytes());
+        document.put("ratio", result.ratio());
+        document.put("energy", result.energy());
+        document.put("loss", result.loss());
+        document.put("relativeError", result.relativeError());
+        document.put("refinement", result.refinement());
+        return new CompressedEntry(matrix, document);
+    }
+
+    private static Map<String, Object> options(CompressionOptions options) {
+        Map<String, Object> document = new LinkedHashMap<>();
+        SizeTarget target = options.target();
+        if (target.size() > 0) {
+            document.put("size", target.size());
+        } else {
+            document.put("ratio", target.ratio());
+        }
+        document.put("unit", target.unit().name().toLowerCase(Locale.ROOT));
+        document.put("codec", options.codec().orElseThrow().label());
+        document.put("rightCodec", options.rightCodec().orElseThrow().label());
+        if (options.method().weighted()) {
+            document.put("alpha", options.alpha());
+        }
+        if (options.method().grouped()) {
+            document.put("groups", options.groups());
+            document.put("minRank", options.minRank());
+            document.put("refineRounds", options.refineRounds());
+        }
+        return document;
+    }
+
+    /** This software's version, from its jar; {@code development} when it runs from classes. */
+    public static String softwareVersion() {
+        String version = CompressedEntry.class.getPackage().getImplementationVersion();
+        return version == null ? "development" : version;
+    }
+}

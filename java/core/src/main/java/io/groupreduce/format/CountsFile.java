@@ -1,0 +1,118 @@
+package io.groupreduce.format;
+
+import io.groupreduce.FileAccessException;
+import io.groupreduce.InvalidDataException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+
+/**
+ * Reads how often each token occurs: one line a token in vocabulary order, a count or {@code token<TAB>count}.
+ *
+ * <p>A line ends at LF or CR LF and nowhere else, and the count follows its last TAB, since a token may be empty or hold
+ * spaces, a lone CR, or a TAB itself. The token is not looked at.
+ */
+public final class CountsFile {
+    private static final byte[] BYTE_ORDER_MARK = {(byte) 0xef, (byte) 0xbb, (byte) 0xbf};
+    /** What a message shows of a count that is none. */
+    private static final int SHOWN = 40;
+
+    private CountsFile() {}
+
+    /**
+     * The counts of all tokens.
+     *
+     * @param rows N, the rows of the matrix
+     * @return N counts, each 0 or more, with a sum below 2^63
+     * @throws FileAccessException if the file is missing or unreadable
+     * @throws InvalidDataException if there are not exactly {@code rows} lines, or a line has no count that can be used
+     */
+    public static long[] read(Path file, int rows) {
+        try (Arena arena = Arena.ofConfined()) {
+            return parse(file, InputFile.map(file, arena), rows);
+        }
+    }
+
+    private static long[] parse(Path file, MemorySegment text, int rows) {
+        long size = text.byteSize();
+        long[] counts = new long[(int) Math.min(rows, size)];
+        long lines = 0;
+        long total = 0;
+        for (long from = textStart(text); from < size; lines++) {
+            long to = from;
+            long countFrom = from;
+            for (; to < size && text.get(ValueLayout.JAVA_BYTE, to) != '\n'; to++) {
+                if (text.get(ValueLayout.JAVA_BYTE, to) == '\t') {
+                    countFrom = to + 1;
+                }
+            }
+            if (lines < rows) {
+                long count = count(file, lines + 1, text, countFrom, to);
+                total += count;
+                if (total < 0) {
+                    throw invalid(
+                            file, lines + 1, "makes the sum of all counts exceed 2^63 - 1; scale the counts down");
+                }
+                counts[(int) lines] = count;
+            }
+            from = to + 1;
+        }
+        if (lines != rows) {
+            throw new InvalidDataException(Wording.file(file) + " has " + lines + " lines but the matrix has " + rows
+                    + " rows; give one count for each row, in vocabulary order.");
+        }
+        return counts;
+    }
+
+    private static long textStart(MemorySegment text) {
+        int n = BYTE_ORDER_MARK.length;
+        boolean marked =
+                text.byteSize() >= n && text.asSlice(0, n).mismatch(MemorySegment.ofArray(BYTE_ORDER_MARK)) < 0;
+        return marked ? n : 0;
+    }
+
+    /** The count in bytes {@code from} to {@code to}, spaces and a final CR aside. */
+    private static long count(Path file, long line, MemorySegment text, long from, long to) {
+        while (to > from && isBlank(text.get(ValueLayout.JAVA_BYTE, to - 1))) {
+            to--;
+        }
+        while (from < to && isBlank(text.get(ValueLayout.JAVA_BYTE, from))) {
+            from++;
+        }
+        if (from == to) {
+            throw invalid(file, line, "has no count; write a whole number, 0 for a token that never occurs");
+        }
+        boolean negative = text.get(ValueLayout.JAVA_BYTE, from) == '-' && to - from > 1;
+        long count = 0;
+        for (long at = negative ? from + 1 : from; at < to; at++) {
+            int digit = text.get(ValueLayout.JAVA_BYTE, at) - '0';
+            if (digit < 0 || digit > 9) {
+                throw invalid(
+                        file, line, "has " + shown(text, from, to) + " where a count should be; write a whole number");
+            }
+            if (count > (Long.MAX_VALUE - digit) / 10) {
+                throw invalid(file, line, "has a count beyond 2^63 - 1; scale the counts down");
+            }
+            count = 10 * count + digit;
+        }
+        if (negative && count > 0) {
+            throw invalid(file, line, "has the negative count -" + count + "; counts are 0 or more");
+        }
+        return count;
+    }
+
+    private static boolean isBlank(byte b) {
+        return b == ' ' || b == '\r';
+    }
+
+    private static String shown(MemorySegment text, long from, long to) {
+        byte[] bytes = text.asSlice(from, Math.min(SHOWN, to - from)).toArray(ValueLayout.JAVA_BYTE);
+        return Wording.quoted(new String(bytes, StandardCharsets.UTF_8));
+    }
+
+    private static InvalidDataException invalid(Path file, long line, String what) {
+        return new InvalidDataException(Wording.file(file) + ", line " + line + ", " + what + ".");
+    }
+}

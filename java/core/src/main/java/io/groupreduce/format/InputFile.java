@@ -1,0 +1,71 @@
+package io.groupreduce.format;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import io.groupreduce.FileAccessException;
+import io.groupreduce.MalformedFileException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+
+/** Opens files that others wrote. */
+final class InputFile {
+    /** The longest JSON text that is read; the limit of the safetensors format for its header. */
+    static final int LONGEST_JSON = 100_000_000;
+
+    private static final JsonFactory JSON = JsonFactory.builder()
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNestingDepth(100)
+                    .maxStringLength(LONGEST_JSON)
+                    .build())
+            .build();
+
+    private InputFile() {}
+
+    /**
+     * The whole file, read-only, until {@code arena} closes.
+     *
+     * @throws FileAccessException if it is missing, not a regular file, or unreadable
+     */
+    static MemorySegment map(Path file, Arena arena) {
+        // A FIFO would block for ever, so only regular files are opened at all.
+        if (Files.isDirectory(file)) {
+            throw new FileAccessException(Wording.file(file) + " is a directory; name a file in it.");
+        }
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new FileAccessException(Wording.file(file) + " is not a regular file; copy its contents to one.");
+        }
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+        } catch (IOException e) {
+            throw Wording.cannotRead(file, e);
+        }
+    }
+
+    /** The bytes of a whole JSON file. */
+    static byte[] readJson(Path file) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment content = map(file, arena);
+            if (content.byteSize() > LONGEST_JSON) {
+                throw new MalformedFileException(Wording.file(file) + " has " + content.byteSize()
+                        + " bytes, more than the " + LONGEST_JSON + " that a JSON file here may have.");
+            }
+            return content.toArray(ValueLayout.JAVA_BYTE);
+        }
+    }
+
+    /** A parser that takes UTF-8 and nothing else; left to itself, Jackson would guess UTF-16 and UTF-32 too. */
+    static JsonParser parser(byte[] json) throws IOException {
+        return JSON.createParser(
+                new InputStreamReader(new ByteArrayInputStream(json), StandardCharsets.UTF_8.newDecoder()));
+    }
+}

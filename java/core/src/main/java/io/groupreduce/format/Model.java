@@ -1,0 +1,268 @@
+package io.groupreduce.format;
+
+import io.groupreduce.FileAccessException;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.MalformedFileException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * The tensors of a model, whatever form it comes in: one safetensors file, a model directory with one or several, or a
+ * NumPy matrix. All files stay mapped until {@link #close()}; any number of threads may read.
+ */
+public final class Model implements AutoCloseable {
+    /** What a vocabulary matrix does. */
+    public enum Role {
+        /** Maps tokens to vectors on the way in. */
+        EMBEDDING,
+        /** Maps hidden states to the scores of all tokens: the softmax matrix. */
+        OUTPUT
+    }
+
+    private static final String SINGLE = "model.safetensors";
+    private static final List<String> PICKLE_SUFFIXES = List.of(".bin", ".pt", ".pth");
+
+    private final Path path;
+    /** Maps a NumPy file; safetensors files own their mappings. */
+    private Arena numpy;
+
+    private final List<Safetensors> parts = new ArrayList<>();
+    private final List<Path> files = new ArrayList<>();
+    private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    private final Map<String, Path> fileOf = new LinkedHashMap<>();
+    private boolean tied;
+    private List<Tensor> compressible;
+    private Map<String, String> duplicates;
+
+    private Model(Path path) {
+        this.path = path;
+    }
+
+    /**
+     * Opens a {@code .safetensors} file, a {@code .npy} file, or a model directory with {@code model.safetensors}, with
+     * {@code model.safetensors.index.json} and its shards, or with exactly one other {@code .safetensors} file.
+     *
+     * @throws FileAccessException if it is missing or unreadable
+     * @throws MalformedFileException if a file is damaged, the index is wrong, or it is a PyTorch pickle
+     * @throws InvalidDataException if a directory holds no model or several, or lacks a shard
+     */
+    public static Model open(Path input) {
+        Objects.requireNonNull(input, "input");
+        Model model = new Model(input);
+        try {
+            if (Files.isDirectory(input)) {
+                model.openDirectory();
+            } else {
+                model.openFile();
+            }
+            return model;
+        } catch (Throwable e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    private void openFile() {
+        if (path.toString().toLowerCase(Locale.ROOT).endsWith(".npy")) {
+            numpy = Arena.ofShared();
+            files.add(path);
+            tensors.put(NumpyFile.TENSOR, NumpyFile.open(path, numpy));
+            fileOf.put(NumpyFile.TENSOR, path);
+            return;
+        }
+        if (Files.exists(path) && isPickle(path)) {
+            throw new MalformedFileException(
+                    Wording.file(path) + " is named like a PyTorch pickle; " + Wording.CONVERT);
+        }
+        add(path);
+        tied = ModelConfig.tiesEmbeddings(path.toAbsolutePath().getParent());
+    }
+
+    private void openDirectory() {
+        if (Files.exists(path.resolve(SINGLE))) {
+            add(path.resolve(SINGLE));
+        } else if (Files.exists(path.resolve(ShardIndex.NAME))) {
+            ShardIndex index = ShardIndex.read(path);
+            index.shards().forEach(this::add);
+            index.requirePlaces(fileOf);
+        } else {
+            add(onlySafetensors());
+        }
+        tied = ModelConfig.tiesEmbeddings(path);
+    }
+
+    private Path onlySafetensors() {
+        List<Path> entries;
+        try (Stream<Path> list = Files.list(path)) {
+            entries = list.sorted().toList();
+        } catch (IOException e) {
+            throw Wording.cannotRead(path, e);
+        }
+        List<Path> found = entries.stream()
+                .filter(p -> p.toString().endsWith(".safetensors"))
+                .toList();
+        if (found.size() == 1) {
+            return found.get(0);
+        }
+        if (found.size() > 1) {
+            String names = found.stream()
+                    .limit(4)
+                    .map(p -> Wording.quoted(p.getFileName().toString()))
+                    .collect(Collectors.joining(", "));
+            throw new InvalidDataException(Wording.file(path) + " holds " + found.size()
+                    + " safetensors files and no index, among them " + names + "; name one of the files.");
+        }
+        for (Path entry : entries) {
+            if (isPickle(entry)) {
+                throw new MalformedFileException(Wording.file(path) + " holds only the PyTorch pickle "
+                        + Wording.quoted(entry.getFileName().toString()) + "; " + Wording.CONVERT);
+            }
+        }
+        throw new InvalidDataException(
+                Wording.file(path) + " holds no .safetensors file; name a model directory or a model file.");
+    }
+
+    private static boolean isPickle(Path file) {
+        String name = file.toString().toLowerCase(Locale.ROOT);
+        return PICKLE_SUFFIXES.stream().anyMatch(name::endsWith);
+    }
+
+    private void add(Path file) {
+        Safetensors part = Safetensors.open(file);
+        parts.add(part);
+        files.add(file);
+        for (Tensor tensor : part.tensors().values()) {
+            tensors.put(tensor.name(), tensor);
+            Path earlier = fileOf.put(tensor.name(), file);
+            if (earlier != null) {
+                throw new MalformedFileException(Wording.file(path) + " has tensor " + Wording.quoted(tensor.name())
+                        + " in two shards, " + Wording.file(earlier.getFileName()) + " and "
+                        + Wording.file(file.getFileName()) + "; download the model again.");
+            }
+        }
+    }
+
+    /** The input as it was named: a file or a directory. */
+    public Path path() {
+        return path;
+    }
+
+    /** The tensors of all files, file by file, each in the order of its data. */
+    public Map<String, Tensor> tensors() {
+        return Collections.unmodifiableMap(tensors);
+    }
+
+    /** The files that hold tensors, shards by name. */
+    public List<Path> files() {
+        return Collections.unmodifiableList(files);
+    }
+
+    /** @throws InvalidDataException if there is no tensor of that name; the message lists names like it */
+    public Tensor require(String name) {
+        Tensor tensor = tensors.get(name);
+        if (tensor == null) {
+            throw new InvalidDataException(Wording.file(path) + " has no tensor " + Wording.quoted(name) + "; it has "
+                    + Wording.candidates(name, tensors.keySet()) + ".");
+        }
+        return tensor;
+    }
+
+    /**
+     * The file that holds a tensor.
+     *
+     * @throws InvalidDataException if there is no tensor of that name
+     */
+    public Path fileOf(String tensor) {
+        return fileOf.get(require(tensor).name());
+    }
+
+    /** The {@code __metadata__} of the first file; empty for a NumPy matrix. */
+    public Map<String, String> metadata() {
+        return parts.isEmpty() ? Map.of() : parts.get(0).metadata();
+    }
+
+    /** Whether the model's {@code config.json}, beside its files, says that embedding and output are one matrix. */
+    public boolean tiedEmbeddings() {
+        return tied;
+    }
+
+    /**
+     * The embedding and output matrices found by name, of type F32, F16 or BF16: embeddings first. A matrix that is stored
+     * twice because the model ties it is listed once, as the embedding. Of a NumPy file: its matrix.
+     */
+    public synchronized List<Tensor> compressible() {
+        if (compressible == null) {
+            List<Tensor> found = new ArrayList<>(withRole(Role.EMBEDDING));
+            withRole(Role.OUTPUT).stream()
+                    .filter(t -> !duplicates().containsKey(t.name()))
+                    .forEach(found::add);
+            compressible = List.copyOf(found);
+        }
+        return compressible;
+    }
+
+    /** Output matrices that repeat an embedding byte for byte in a model that ties them: output name to embedding name. */
+    public synchronized Map<String, String> duplicates() {
+        if (duplicates == null) {
+            Map<String, String> found = new LinkedHashMap<>();
+            for (Tensor output : tied ? withRole(Role.OUTPUT) : List.<Tensor>of()) {
+                withRole(Role.EMBEDDING).stream()
+                        .filter(embedding -> sameContent(embedding, output))
+                        .findFirst()
+                        .ifPresent(embedding -> found.put(output.name(), embedding.name()));
+            }
+            duplicates = Collections.unmodifiableMap(found);
+        }
+        return duplicates;
+    }
+
+    private static boolean sameContent(Tensor a, Tensor b) {
+        return a.type() == b.type()
+                && Arrays.equals(a.shape(), b.shape())
+                && a.data().mismatch(b.data()) < 0;
+    }
+
+    /** The role of a tensor by its name; a matrix whose name tells nothing counts as an output. */
+    public Role role(String tensor) {
+        return VocabularyNames.role(require(tensor).name()).orElse(Role.OUTPUT);
+    }
+
+    /** Whether hidden states meet this tensor: an output, or an embedding that is the model's output as well. */
+    public boolean servesAsOutput(String tensor) {
+        if (role(tensor) == Role.OUTPUT) {
+            return true;
+        }
+        return duplicates().containsValue(tensor) || withRole(Role.OUTPUT).isEmpty();
+    }
+
+    private List<Tensor> withRole(Role role) {
+        boolean lone = numpy != null;
+        return tensors.values().stream()
+                .filter(t -> t.type().compressible() && t.shape().length == 2 && t.elements() > 0)
+                .filter(t -> lone
+                        ? role == Role.OUTPUT
+                        : VocabularyNames.role(t.name()).orElse(null) == role)
+                .toList();
+    }
+
+    /** Unmaps all files; may be called again. */
+    @Override
+    public synchronized void close() {
+        parts.forEach(Safetensors::close);
+        if (numpy != null && numpy.scope().isAlive()) {
+            numpy.close();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+package io.groupreduce.format;
+
+import io.groupreduce.FileAccessException;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.MalformedFileException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * A safetensors file, mapped into memory: 8 bytes with the length of the header, a JSON header, the data.
+ *
+ * <p>Everything is checked when the file is opened. Any number of threads may read; {@link #close()} ends the life of all
+ * tensors and must come after the last use.
+ */
+public final class Safetensors implements AutoCloseable {
+    private static final ValueLayout.OfLong U64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final int LENGTH_BYTES = 8;
+    private static final int ZIP_MAGIC = 0x504b0304;
+    private static final String LFS_POINTER = "version https://git-lfs";
+
+    private final Path path;
+    private final Arena arena;
+    private final Map<String, Tensor> tensors;
+    private final Map<String, String> metadata;
+
+    private Safetensors(Path path, Arena arena, Map<String, Tensor> tensors, Map<String, String> metadata) {
+        this.path = path;
+        this.arena = arena;
+        this.tensors = Collections.unmodifiableMap(tensors);
+        this.metadata = Collections.unmodifiableMap(metadata);
+    }
+
+    /**
+     * Opens and checks a file.
+     *
+     * @throws FileAccessException if it is missing, a directory, or unreadable
+     * @throws MalformedFileException if it is not a well-formed safetensors file
+     */
+    public static Safetensors open(Path file) {
+        Objects.requireNonNull(file, "file");
+        Arena arena = Arena.ofShared();
+        try {
+            return read(file, arena);
+        } catch (Throwable e) {
+            arena.close();
+            throw e;
+        }
+    }
+
+    private static Safetensors read(Path file, Arena arena) {
+        MemorySegment content = InputFile.map(file, arena);
+        long headerBytes = headerLength(file, content);
+        byte[] json = content.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
+        MemorySegment data = content.asSlice(LENGTH_BYTES + headerBytes);
+        SafetensorsHeader header = SafetensorsHeader.parse(file, json, data.byteSize());
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        for (SafetensorsHeader.Entry e : header.entriesInOrder()) {
+            MemorySegment bytes = data.asSlice(e.begin(), e.end() - e.begin());
+            tensors.put(e.name(), new Tensor(e.name(), e.type(), e.shape(), bytes));
+        }
+        return new Safetensors(file, arena, tensors, header.metadata());
+    }
+
+    private static long headerLength(Path file, MemorySegment content) {
+        long size = content.byteSize();
+        // 80 02 is both the start of a pickle and a header of 640 bytes: only the brace after the length tells.
+        boolean brace = size > LENGTH_BYTES && content.get(ValueLayout.JAVA_BYTE, LENGTH_BYTES) == '{';
+        if (!brace) {
+            throw notSafetensors(file, content);
+        }
+        long length = content.get(U64, 0);
+        if (length < 0 || length > InputFile.LONGEST_JSON) {
+            throw new MalformedFileException(Wording.file(file) + " is not a safetensors file: its header would have "
+                    + Long.toUnsignedString(length) + " bytes and the format allows " + InputFile.LONGEST_JSON + ".");
+        }
+        if (length > size - LENGTH_BYTES) {
+            throw new MalformedFileException(Wording.file(file) + " is cut off: its header has " + length
+                    + " bytes but the file only " + size + "; write or download it again.");
+        }
+        if (length == 0) {
+            throw new MalformedFileException(Wording.file(file) + " is not a safetensors file: its header is empty.");
+        }
+        return length;
+    }
+
+    private static MalformedFileException notSafetensors(Path file, MemorySegment content) {
+        String name = Wording.file(file);
+        if (isPickle(content)) {
+            return new MalformedFileException(name + " is a PyTorch pickle; " + Wording.CONVERT);
+        }
+        if (startsWith(content, LFS_POINTER)) {
+            return new MalformedFileException(
+                    name + " is a Git LFS pointer, not the model; fetch the model with: git lfs pull.");
+        }
+        if (content.byteSize() < LENGTH_BYTES) {
+            return new MalformedFileException(name + " is not a safetensors file: it has " + content.byteSize()
+                    + " bytes and the length of the header alone takes 8.");
+        }
+        return new MalformedFileException(
+                name + " is not a safetensors file: no JSON header follows its first 8 bytes.");
+    }
+
+    /** A zip archive (torch.save since 1.6) or a bare pickle of protocol 2 to 5 (before that). */
+    private static boolean isPickle(MemorySegment content) {
+        if (content.byteSize() < Integer.BYTES) {
+            return false;
+        }
+        int start = content.get(ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN), 0);
+        int protocol = (start >> 16) & 0xff;
+        return start == ZIP_MAGIC || (start >>> 24 == 0x80 && protocol >= 2 && protocol <= 5);
+    }
+
+    private static boolean startsWith(MemorySegment content, String text) {
+        MemorySegment wanted = MemorySegment.ofArray(text.getBytes(StandardCharsets.US_ASCII));
+        return content.byteSize() >= wanted.byteSize()
+                && content.asSlice(0, wanted.byteSize()).mismatch(wanted) < 0;
+    }
+
+    /** The file, as it was named when it was opened. */
+    public Path path() {
+        return path;
+    }
+
+    /** All tensors in the order of their data. */
+    public Map<String, Tensor> tensors() {
+        return tensors;
+    }
+
+    /** The {@code __metadata__} of the header; empty when there is none. */
+    public Map<String, String> metadata() {
+        return metadata;
+    }
+
+    /** The tensor of that name, if there is one. */
+    public Optional<Tensor> find(String name) {
+        return Optional.ofNullable(tensors.get(name));
+    }
+
+    /** @throws InvalidDataException if there is no tensor of that name; the message lists names like it */
+    public Tensor require(String name) {
+        return find(name)
+                .orElseThrow(() -> new InvalidDataException(Wording.file(path) + " has no tensor "
+                        + Wording.quoted(name) + "; it has " + Wording.candidates(name, tensors.keySet()) + "."));
+    }
+
+    /** Unmaps the file; may be called again. */
+    @Override
+    public synchronized void close() {
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+package io.groupreduce.format;
+
+import com.fasterxml.jackson.core.JsonEncoding;
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import io.groupreduce.FileAccessException;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.MalformedFileException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
+import java.util.zip.CRC32C;
+
+/** Writes safetensors files: streamed, verified by reading back, and put in place by a rename. */
+public final class SafetensorsWriter {
+    private static final JsonFactory JSON = new JsonFactory();
+    private static final int LENGTH_BYTES = 8;
+    private static final int ALIGNMENT = 8;
+    /** Data passes through a window of this many bytes, so that heap, native and mapped segments are written alike. */
+    private static final int WINDOW = 1 << 20;
+
+    private SafetensorsWriter() {}
+
+    /**
+     * Writes {@code tensors} in the given order to {@code target}. The data starts at a multiple of 8 bytes; whether a
+     * tensor does is up to the order, since the format allows no gaps. Metadata is sorted, so that equal input gives equal
+     * bytes.
+     *
+     * <p>The file is first written under a temporary name beside the target, then opened again; names, types, shapes and
+     * checksums must agree before it replaces {@code target}. After a failure an earlier target is as it was.
+     *
+     * @throws InvalidDataException if two tensors have one name, or a name is not Unicode text or is reserved
+     * @throws FileAccessException if the disk is full, the directory is missing, or what was written reads back otherwise
+     */
+    public static void write(Path target, List<Tensor> tensors, Map<String, String> metadata) {
+        write(target, tensors, metadata, UnaryOperator.identity());
+    }
+
+    /** {@code wiring} lies between this writer and the file; tests put failing channels there. */
+    static void write(
+            Path target,
+            List<Tensor> tensors,
+            Map<String, String> metadata,
+            UnaryOperator<WritableByteChannel> wiring) {
+        checkNames(target, tensors, metadata);
+        byte[] header = header(target, tensors, metadata);
+        long bytes = LENGTH_BYTES + header.length;
+        for (Tensor tensor : tensors) {
+            bytes += tensor.bytes();
+        }
+        List<Long> checksums = new ArrayList<>();
+        AtomicFile.write(
+                target,
+                bytes,
+                channel -> stream(channel, header, tensors, checksums),
+                temporary -> verify(target, temporary, tensors, metadata, checksums),
+                wiring);
+    }
+
+    private static void checkNames(Path target, List<Tensor> tensors, Map<String, String> metadata) {
+        Set<String> names = new HashSet<>();
+        for (Tensor tensor : tensors) {
+            if (!names.add(tensor.name())) {
+                throw new InvalidDataException(Wording.file(target) + " cannot hold two tensors named "
+                        + Wording.quoted(tensor.name()) + "; rename one.");
+            }
+        }
+        if (names.contains(SafetensorsHeader.METADATA)) {
+            throw new InvalidDataException(Wording.file(target) + " cannot hold a tensor named "
+                    + SafetensorsHeader.METADATA + ", which the format reserves; rename it.");
+        }
+        names.addAll(metadata.keySet());
+        names.addAll(metadata.values());
+        for (String text : names) {
+            if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+                throw new InvalidDataException(Wording.file(target) + " cannot hold the text " + Wording.quoted(text)
+                        + ", which has half of a surrogate pair.");
+            }
+        }
+    }
+
+    /** The JSON header, padded with spaces so that the data after it is aligned. */
+    private static byte[] header(Path target, List<Tensor> tensors, Map<String, String> metadata) {
+        ByteArrayOutputStream text = new ByteArrayOutputStream();
+        try (JsonGenerator json = JSON.createGenerator(text, JsonEncoding.UTF8)) {
+            json.writeStartObject();
+            if (!metadata.isEmpty()) {
+                json.writeObjectFieldStart(SafetensorsHeader.METADATA);
+                for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
+                    json.writeStringField(entry.getKey(), entry.getValue());
+                }
+                json.writeEndObject();
+            }
+            long at = 0;
+            for (Tensor tensor : tensors) {
+                json.writeObjectFieldStart(tensor.name());
+                json.writeStringField("dtype", tensor.type().name());
+                writeNumbers(json, "shape", tensor.shape());
+                writeNumbers(json, "data_offsets", at, at + tensor.bytes());
+                json.writeEndObject();
+                at += tensor.bytes();
+            }
+            json.writeEndObject();
+        } catch (IOException e) {
+            throw Wording.cannotWrite(target, 0, e);
+        }
+        int padded = Math.ceilDiv(text.size(), ALIGNMENT) * ALIGNMENT;
+        if (padded > InputFile.LONGEST_JSON) {
+            throw new InvalidDataException(Wording.file(target) + " would have a header of " + padded
+                    + " bytes, more than the " + InputFile.LONGEST_JSON + " that the format allows.");
+        }
+        byte[] header = Arrays.copyOf(text.toByteArray(), padded);
+        Arrays.fill(header, text.size(), padded, (byte) ' ');
+        return header;
+    }
+
+    private static void writeNumbers(JsonGenerator json, String field, long... numbers) throws IOException {
+        json.writeFieldName(field);
+        json.writeArray(numbers, 0, numbers.length);
+    }
+
+    private static void stream(WritableByteChannel channel, byte[] header, List<Tensor> tensors, List<Long> checksums)
+            throws IOException {
+        ByteBuffer window = ByteBuffer.allocateDirect(WINDOW);
+        window.order(ByteOrder.LITTLE_ENDIAN).putLong(header.length).flip();
+        AtomicFile.writeFully(channel, window);
+        AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
+        for (Tensor tensor : tensors) {
+            CRC32C checksum = new CRC32C();
+            for (long at = 0; at < tensor.bytes(); at += WINDOW) {
+                fill(window, tensor.data(), at);
+                checksum.update(window.duplicate());
+                AtomicFile.writeFully(channel, window);
+            }
+            checksums.add(checksum.getValue());
+        }
+    }
+
+    private static void fill(ByteBuffer window, MemorySegment data, long at) {
+        long n = Math.min(WINDOW, data.byteSize() - at);
+        MemorySegment.copy(data, at, MemorySegment.ofBuffer(window.clear()), 0, n);
+        window.limit((int) n);
+    }
+
+    private static void verify(
+            Path target, Path temporary, List<Tensor> tensors, Map<String, String> metadata, List<Long> checksums) {
+        try (Safetensors written = Safetensors.open(temporary)) {
+            List<Tensor> found = List.copyOf(written.tensors().values());
+            if (found.size() != tensors.size() || !written.metadata().equals(metadata)) {
+                throw readsBackOtherwise(target, "its header", null);
+            }
+            ByteBuffer window = ByteBuffer.allocateDirect(WINDOW);
+            for (int i = 0; i < found.size(); i++) {
+                Tensor a = tensors.get(i);
+                Tensor b = found.get(i);
+                boolean same = a.name().equals(b.name())
+                        && a.type() == b.type()
+                        && Arrays.equals(a.shape(), b.shape())
+                        && checksum(b.data(), window) == checksums.get(i);
+                if (!same) {
+                    throw readsBackOtherwise(target, "tensor " + Wording.quoted(a.name()), null);
+                }
+            }
+        } catch (MalformedFileException e) {
+            throw readsBackOtherwise(target, "its header", e);
+        }
+    }
+
+    private static long checksum(MemorySegment data, ByteBuffer window) {
+        CRC32C checksum = new CRC32C();
+        for (long at = 0; at < data.byteSize(); at += WINDOW) {
+            fill(window, data, at);
+            checksum.update(window);
+        }
+        return checksum.getValue();
+    }
+
+    private static FileAccessException readsBackOtherwise(Path target, String part, Throwable cause) {
+        return new FileAccessException(
+                Wording.file(target) + " was not written: " + part + " reads back otherwise than it was written;"
+                        + " check the disk.",
+                cause);
+    }
+}

@@ -1,0 +1,152 @@
+package io.groupreduce.format;
+
+import io.groupreduce.Bf16;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Objects;
+
+/**
+ * A named array in a file or in memory, little-endian and row-major, at any address. It owns no memory.
+ *
+ * @param shape sides, each 0 or more; empty for a single number
+ * @param data a read-only view of exactly the bytes that type and shape need
+ */
+public record Tensor(String name, DType type, long[] shape, MemorySegment data) {
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /** @throws InvalidDataException if a side is negative, the size overflows, or the bytes do not fit type and shape */
+    public Tensor {
+        Objects.requireNonNull(name, "name");
+        shape = shape.clone();
+        data = data.asReadOnly();
+        long needed;
+        try {
+            needed = storedBytes(type, shape);
+        } catch (ArithmeticException e) {
+            throw new InvalidDataException(
+                    "tensor " + Wording.quoted(name) + " cannot have shape " + Wording.shape(shape) + ".", e);
+        }
+        if (needed < 0) {
+            throw new InvalidDataException("tensor " + Wording.quoted(name) + " of type " + type + " and shape "
+                    + Wording.shape(shape) + " does not fill whole bytes.");
+        }
+        if (needed != data.byteSize()) {
+            throw new InvalidDataException("tensor " + Wording.quoted(name) + " of type " + type + " and shape "
+                    + Wording.shape(shape) + " needs " + needed + " bytes but has " + data.byteSize() + ".");
+        }
+    }
+
+    /** The bytes an array takes, or -1 if its packed elements do not fill whole bytes. */
+    static long storedBytes(DType type, long[] shape) {
+        long bits = Math.multiplyExact(elements(shape), (long) type.bits());
+        return bits % 8 == 0 ? bits / 8 : -1;
+    }
+
+    private static long elements(long[] shape) {
+        long product = 1;
+        for (long side : shape) {
+            if (side < 0) {
+                throw new ArithmeticException("negative side");
+            }
+            product = Math.multiplyExact(product, side);
+        }
+        return product;
+    }
+
+    /** A copy of the sides. */
+    @Override
+    public long[] shape() {
+        return shape.clone();
+    }
+
+    /** The number of elements; 1 for an empty shape. */
+    public long elements() {
+        return elements(shape);
+    }
+
+    /** Stored bytes. */
+    public long bytes() {
+        return data.byteSize();
+    }
+
+    /**
+     * This tensor as a matrix that shares its bytes.
+     *
+     * @param where the file, for messages
+     * @throws InvalidDataException if it has not two sides, or its type is not F32, F16 or BF16
+     */
+    public Matrix matrix(String where) {
+        if (shape.length != 2) {
+            throw new InvalidDataException(
+                    label(where) + " has shape " + Wording.shape(shape) + "; a matrix [rows, columns] is needed.");
+        }
+        return Matrix.of(label(where), type, shape[0], shape[1], data);
+    }
+
+    private String label(String where) {
+        return where + ": tensor " + Wording.quoted(name);
+    }
+
+    /**
+     * All elements as binary32, row-major, exactly.
+     *
+     * @throws InvalidDataException if the type is not F32, F16 or BF16, or there are more than 2^31 - 1 elements
+     */
+    public float[] floats() {
+        if (!type.compressible()) {
+            throw new InvalidDataException(
+                    "tensor " + Wording.quoted(name) + " has type " + type + "; F32, F16 or BF16 is needed.");
+        }
+        float[] values = new float[arrayLength()];
+        if (type == DType.F32) {
+            MemorySegment.copy(data, F32, 0, values, 0, values.length);
+            return values;
+        }
+        for (int i = 0; i < values.length; i++) {
+            short bits = data.get(B16, 2L * i);
+            values[i] = type == DType.F16 ? Float.float16ToFloat(bits) : Bf16.widen(bits);
+        }
+        return values;
+    }
+
+    /**
+     * All elements as ints.
+     *
+     * @throws InvalidDataException if the type is not I32 or I64, a value does not fit an int, or there are too many
+     */
+    public int[] ints() {
+        if (type != DType.I32 && type != DType.I64) {
+            throw new InvalidDataException(
+                    "tensor " + Wording.quoted(name) + " has type " + type + "; I32 or I64 is needed.");
+        }
+        int[] values = new int[arrayLength()];
+        if (type == DType.I32) {
+            MemorySegment.copy(data, I32, 0, values, 0, values.length);
+            return values;
+        }
+        for (int i = 0; i < values.length; i++) {
+            long value = data.get(I64, 8L * i);
+            if (value != (int) value) {
+                throw new InvalidDataException("tensor " + Wording.quoted(name) + " holds " + value + " at index " + i
+                        + ", outside the range of 32-bit integers.");
+            }
+            values[i] = (int) value;
+        }
+        return values;
+    }
+
+    private int arrayLength() {
+        long n = elements();
+        if (n > Integer.MAX_VALUE - 8) {
+            throw new InvalidDataException(
+                    "tensor " + Wording.quoted(name) + " has " + n + " elements, too many to read into an array.");
+        }
+        return (int) n;
+    }
+}

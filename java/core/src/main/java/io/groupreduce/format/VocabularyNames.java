@@ -1,0 +1,59 @@
+package io.groupreduce.format;
+
+import java.util.List;
+import java.util.Optional;
+
+/** The names that common model families give to their embedding and output matrices. */
+final class VocabularyNames {
+    private static final List<String> EMBEDDING = List.of(
+            "embedding.weight",
+            "embeddings.weight",
+            "embed_tokens.weight",
+            "wte.weight",
+            "tok_embeddings.weight",
+            "token_embedding.weight",
+            "token_embeddings.weight",
+            "word_embedding.weight",
+            "word_embeddings.weight",
+            "embed_in.weight",
+            "shared.weight",
+            "token_embd.weight",
+            "encoder.weight",
+            "emb.weight");
+
+    private static final List<String> OUTPUT = List.of(
+            "softmax.weight",
+            "lm_head.weight",
+            "output.weight",
+            "decoder.weight",
+            "embed_out.weight",
+            "output_projection.weight",
+            "head.weight");
+
+    private VocabularyNames() {}
+
+    /** The role a tensor's name tells, if it tells one. */
+    static Optional<Model.Role> role(String tensor) {
+        if (inLayer(tensor)) {
+            return Optional.empty();
+        }
+        if (endsWithOne(tensor, EMBEDDING)) {
+            return Optional.of(Model.Role.EMBEDDING);
+        }
+        return endsWithOne(tensor, OUTPUT) ? Optional.of(Model.Role.OUTPUT) : Optional.empty();
+    }
+
+    /** {@code layers.7.output.weight} belongs to a layer: what stands once for the vocabulary has no number in its name. */
+    private static boolean inLayer(String tensor) {
+        for (String part : tensor.split("\\.")) {
+            if (!part.isEmpty() && part.chars().allMatch(c -> c >= '0' && c <= '9')) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static boolean endsWithOne(String tensor, List<String> names) {
+        return names.stream().anyMatch(name -> tensor.equals(name) || tensor.endsWith("." + name));
+    }
+}

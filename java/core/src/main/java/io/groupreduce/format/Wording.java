@@ -1,0 +1,122 @@
+package io.groupreduce.format;
+
+import io.groupreduce.FileAccessException;
+import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/** How names, paths and causes are put into messages: on one line and short, whatever a file contains. */
+final class Wording {
+    private static final int LONGEST = 120;
+    private static final int MOST_CANDIDATES = 8;
+
+    /** How a PyTorch checkpoint becomes a file that can be read. */
+    static final String CONVERT = "convert it in Python: import torch; from safetensors.torch import save_file;"
+            + " save_file(torch.load(FILE, weights_only=True), 'model.safetensors').";
+
+    private Wording() {}
+
+    /** A path as it was given, without control characters. */
+    static String file(Path path) {
+        return plain(path.toString(), 4096);
+    }
+
+    /** A tensor or file name in quotes; long ones are cut. */
+    static String quoted(String text) {
+        return '"' + plain(text, LONGEST) + '"';
+    }
+
+    /** A shape as in {@code [3, 4]}; long ones are cut. */
+    static String shape(long[] shape) {
+        StringBuilder text = new StringBuilder("[");
+        for (int i = 0; i < shape.length && i < MOST_CANDIDATES; i++) {
+            text.append(i == 0 ? "" : ", ").append(shape[i]);
+        }
+        return text.append(shape.length > MOST_CANDIDATES ? ", ...]" : "]").toString();
+    }
+
+    /** Names that resemble the wanted one most, to put after "it has". */
+    static String candidates(String wanted, Collection<String> names) {
+        if (names.isEmpty()) {
+            return "no tensor at all";
+        }
+        List<String> nearest = names.stream()
+                .sorted(Comparator.comparingInt((String name) -> -resemblance(wanted, name)))
+                .limit(MOST_CANDIDATES)
+                .map(Wording::quoted)
+                .collect(Collectors.toList());
+        int more = names.size() - nearest.size();
+        return String.join(", ", nearest) + (more > 0 ? " and " + more + " more" : "");
+    }
+
+    private static int resemblance(String a, String b) {
+        int shorter = Math.min(a.length(), b.length());
+        int prefix = 0;
+        while (prefix < shorter && a.charAt(prefix) == b.charAt(prefix)) {
+            prefix++;
+        }
+        int suffix = 0;
+        while (suffix < shorter - prefix && a.charAt(a.length() - 1 - suffix) == b.charAt(b.length() - 1 - suffix)) {
+            suffix++;
+        }
+        return prefix + suffix;
+    }
+
+    static FileAccessException cannotRead(Path file, IOException cause) {
+        if (cause instanceof NoSuchFileException) {
+            return new FileAccessException(file(file) + " does not exist; check the path.", cause);
+        }
+        return new FileAccessException(file(file) + " cannot be read: " + reason(cause) + ".", cause);
+    }
+
+    /** {@code bytes} is the size of the whole output, 0 when it is not known. */
+    static FileAccessException cannotWrite(Path target, long bytes, IOException cause) {
+        if (isDiskFull(cause)) {
+            String needed = bytes > 0 ? "; " + bytes + " bytes are needed." : "; free some space.";
+            return new FileAccessException(file(target) + " was not written: the disk is full" + needed, cause);
+        }
+        if (cause instanceof NoSuchFileException) {
+            return new FileAccessException(
+                    file(target) + " was not written: its directory does not exist; create it first.", cause);
+        }
+        return new FileAccessException(file(target) + " was not written: " + reason(cause) + ".", cause);
+    }
+
+    private static boolean isDiskFull(IOException cause) {
+        String message = String.valueOf(cause.getMessage()).toLowerCase(Locale.ROOT);
+        return message.contains("no space left on device")
+                || message.contains("not enough space on the disk")
+                || message.contains("quota exceeded");
+    }
+
+    private static String reason(IOException cause) {
+        if (cause instanceof AccessDeniedException) {
+            return "permission denied";
+        }
+        if (cause instanceof ClosedByInterruptException) {
+            return "the thread was interrupted";
+        }
+        String reason =
+                cause instanceof FileSystemException ? ((FileSystemException) cause).getReason() : cause.getMessage();
+        return reason == null ? cause.getClass().getSimpleName() : plain(reason, 1024);
+    }
+
+    private static String plain(String text, int longest) {
+        StringBuilder plain = new StringBuilder();
+        int shown = Math.min(text.length(), longest);
+        for (int i = 0; i < shown; i++) {
+            char c = text.charAt(i);
+            boolean breaksLine = Character.isISOControl(c) || c == '\u2028' || c == '\u2029';
+            plain.append(breaksLine ? '?' : c);
+        }
+        return text.length() > longest ? plain.append("...").toString() : plain.toString();
+    }
+}

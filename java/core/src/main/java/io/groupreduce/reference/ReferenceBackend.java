@@ -1,0 +1,35 @@
+package io.groupreduce.reference;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.TokenScores;
+
+/** One thread, double loops, no tricks: what the other backends are held against. */
+public final class ReferenceBackend implements Backend {
+    @Override
+    public String name() {
+        return "reference";
+    }
+
+    @Override
+    public String description() {
+        return "plain double loops, 1 thread";
+    }
+
+    @Override
+    public CompressionWorkspace open(CompressionProblem problem) {
+        return new ReferenceWorkspace(problem);
+    }
+
+    @Override
+    public TokenScores compare(SoftmaxComparison task) {
+        return ReferenceComparison.run(task);
+    }
+
+    @Override
+    public void close() {
+        // holds nothing
+    }
+}

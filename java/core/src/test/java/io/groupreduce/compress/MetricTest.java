@@ -1,0 +1,110 @@
+package io.groupreduce.compress;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.Matrix;
+import io.groupreduce.Method;
+import io.groupreduce.Progress;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.reference.SyntheticMatrix;
+import java.lang.foreign.Arena;
+import org.junit.jupiter.api.Test;
+
+class MetricTest {
+    private static final int COLUMNS = 12;
+
+    private static double[] moment() {
+        float[] states = new float[500 * COLUMNS];
+        new SyntheticMatrix(3, COLUMNS, 1).next(states, 500);
+        return Metric.secondMoment(Matrix.of("states", states, 500, COLUMNS));
+    }
+
+    @Test
+    void theRootSquaredIsTheMomentPlusRidge() {
+        double[] moment = moment();
+        Metric metric = Metric.of(moment, COLUMNS, "test");
+        double trace = 0;
+        for (int i = 0; i < COLUMNS; i++) {
+            trace += moment[i * COLUMNS + i];
+        }
+        for (int i = 0; i < COLUMNS; i++) {
+            for (int j = 0; j < COLUMNS; j++) {
+                double squared = 0;
+                double identity = 0;
+                for (int k = 0; k < COLUMNS; k++) {
+                    squared += metric.root()[i * COLUMNS + k] * metric.root()[k * COLUMNS + j];
+                    identity += metric.root()[i * COLUMNS + k] * metric.rootInverse()[k * COLUMNS + j];
+                }
+                double ridge = i == j ? Metric.RIDGE * trace / COLUMNS : 0;
+                assertEquals(moment[i * COLUMNS + j] + ridge, squared, 1e-10 * trace);
+                assertEquals(i == j ? 1 : 0, identity, 1e-9);
+            }
+        }
+    }
+
+    @Test
+    void theSameDirectionsCostLessLossUnderTheMetricThatChoseThem() {
+        float[] values = new float[600 * COLUMNS];
+        new SyntheticMatrix(5, COLUMNS, 0.2).next(values, 600);
+        Matrix matrix = Matrix.of("matrix", values, 600, COLUMNS);
+        Metric metric = Metric.of(moment(), COLUMNS, "test");
+        CompressionOptions options =
+                CompressionOptions.defaults().withMethod(Method.SVD).withTarget(SizeTarget.parameterRatio(4));
+        try (Arena arena = Arena.ofConfined();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            CompressedMatrix plain = GroupReduce.compress(backend, matrix, null, null, options, arena, Progress.NONE)
+                    .matrix();
+            CompressedMatrix aware = GroupReduce.compress(backend, matrix, null, metric, options, arena, Progress.NONE)
+                    .matrix();
+            assertEquals(plain.parameters(), aware.parameters());
+            assertTrue(loss(matrix, aware, metric) < 0.8 * loss(matrix, plain, metric));
+        }
+    }
+
+    private static double loss(Matrix matrix, CompressedMatrix approximation, Metric metric) {
+        float[] row = new float[COLUMNS];
+        float[] decoded = new float[COLUMNS];
+        double sum = 0;
+        for (int i = 0; i < matrix.rows(); i++) {
+            matrix.readRow(i, row, 0);
+            approximation.decodeRows(i, 1, decoded, 0);
+            for (int j = 0; j < COLUMNS; j++) {
+                double y = 0;
+                for (int k = 0; k < COLUMNS; k++) {
+                    y += (row[k] - decoded[k]) * metric.root()[k * COLUMNS + j];
+                }
+                sum += y * y;
+            }
+        }
+        return sum;
+    }
+
+    @Test
+    void whatIsNoSecondMomentIsRefused() {
+        double[] asymmetric = moment();
+        asymmetric[1] += asymmetric[0];
+        assertRefused(asymmetric, "not symmetric");
+        double[] infinite = moment();
+        infinite[COLUMNS + 2] = Double.NaN;
+        assertRefused(infinite, "row 1, column 2");
+        double[] negative = moment();
+        for (int i = 0; i < negative.length; i++) {
+            negative[i] = -negative[i];
+        }
+        assertRefused(negative, "not positive semidefinite");
+    }
+
+    private static void assertRefused(double[] moment, String reason) {
+        InvalidDataException e =
+                assertThrows(InvalidDataException.class, () -> Metric.of(moment, COLUMNS, "m.safetensors"));
+        assertTrue(e.getMessage().contains(reason), e.getMessage());
+        assertTrue(e.getMessage().startsWith("m.safetensors"), e.getMessage());
+    }
+}

@@ -1,0 +1,230 @@
+package io.groupreduce.format;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionJob;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.GroupReduceException;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.MalformedFileException;
+import io.groupreduce.Matrix;
+import io.groupreduce.Progress;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.reference.SyntheticMatrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class CompressedFileTest {
+    private static final int ROWS = 400;
+    private static final int COLUMNS = 33;
+
+    @TempDir
+    Path directory;
+
+    private Path input;
+    private Path counts;
+    private Path output;
+    private float[] values;
+
+    @BeforeEach
+    void writeModel() throws Exception {
+        input = directory.resolve("model.safetensors");
+        counts = directory.resolve("counts.txt");
+        output = directory.resolve("out.safetensors");
+        values = new float[ROWS * COLUMNS];
+        new SyntheticMatrix(7, COLUMNS, 0.6).next(values, ROWS);
+        float[] bias = new float[ROWS];
+        SafetensorsWriter.write(
+                input,
+                List.of(
+                        tensor("softmax.weight", values, ROWS, COLUMNS),
+                        tensor("softmax.bias", bias, ROWS),
+                        tensor("other", new float[] {1, 2, 3}, 3)),
+                Map.of("format", "pt"));
+        List<String> lines = new ArrayList<>();
+        for (long c : SyntheticMatrix.zipfCounts(7, ROWS, 40_000)) {
+            lines.add(Long.toString(c));
+        }
+        Files.write(counts, lines);
+    }
+
+    private static Tensor tensor(String name, float[] values, long... shape) {
+        return new Tensor(name, DType.F32, shape, MemorySegment.ofArray(values));
+    }
+
+    private void compress(CompressionOptions options) {
+        try (ReferenceBackend backend = new ReferenceBackend()) {
+            CompressionJob job = CompressionJob.of(input, output)
+                    .withCounts(counts)
+                    .withOptions(options)
+                    .withOverwrite(true);
+            GroupReduce.compress(job, backend, Progress.NONE, sentence -> {});
+        }
+    }
+
+    @Test
+    void everyCodecSurvivesTheDiskAndMeetsItsSize() {
+        for (Codec codec : Codec.values()) {
+            for (double ratio : new double[] {3, 6.6}) {
+                compress(CompressionOptions.defaults()
+                        .withCodec(codec)
+                        .withRefineRounds(2)
+                        .withTarget(SizeTarget.ratio(ratio)));
+                try (CompressedFile file = CompressedFile.open(output)) {
+                    CompressedMatrix matrix = file.require("softmax.weight");
+                    String what = codec + " at " + ratio;
+                    assertTrue(matrix.bytes() <= values.length * 4L / ratio, what + ": " + matrix.bytes());
+                    assertEquals(matrix.bytes(), bytesOnDisk(file), what);
+                    double recorded = file.provenance("softmax.weight")
+                            .path("relativeError")
+                            .asDouble();
+                    try (ReferenceBackend backend = new ReferenceBackend()) {
+                        double measured = GroupReduce.relativeError(
+                                backend,
+                                Matrix.of("m", values, ROWS, COLUMNS),
+                                CountsFile.read(counts, ROWS),
+                                1,
+                                matrix);
+                        assertEquals(recorded, measured, 1e-6, what);
+                        assertTrue(measured < 0.9, what + ": " + measured);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Bytes of the tensors that replace the matrix, counted in the file itself. */
+    private long bytesOnDisk(CompressedFile file) {
+        try (Safetensors raw = Safetensors.open(output)) {
+            return raw.tensors().values().stream()
+                    .filter(t -> file.copied(t.name()).isEmpty())
+                    .mapToLong(Tensor::bytes)
+                    .sum();
+        }
+    }
+
+    @Test
+    void theRestIsCopiedAndMetadataKept() {
+        compress(CompressionOptions.defaults());
+        try (CompressedFile file = CompressedFile.open(output)) {
+            assertEquals(Map.of("format", "pt"), file.sourceMetadata());
+            assertArrayEquals(
+                    new float[] {1, 2, 3}, file.copied("other").orElseThrow().floats());
+            assertEquals(2, file.copied().size());
+        }
+    }
+
+    @Test
+    void theSameInputGivesTheSameBytes() throws Exception {
+        compress(CompressionOptions.defaults());
+        byte[] first = Files.readAllBytes(output);
+        compress(CompressionOptions.defaults());
+        assertArrayEquals(first, Files.readAllBytes(output));
+    }
+
+    @Test
+    void aDenseExportHoldsTheProductAndTheRest() {
+        compress(CompressionOptions.defaults().withCodec(Codec.INT8));
+        Path dense = directory.resolve("dense.safetensors");
+        try (CompressedFile file = CompressedFile.open(output)) {
+            DenseExport.write(file, dense);
+            float[] expected = new float[values.length];
+            file.require("softmax.weight").decodeRows(0, ROWS, expected, 0);
+            try (Safetensors plain = Safetensors.open(dense)) {
+                assertEquals(3, plain.tensors().size());
+                assertArrayEquals(expected, plain.require("softmax.weight").floats());
+                assertEquals(Map.of("format", "pt"), plain.metadata());
+            }
+        }
+        assertEquals(4, directory.toFile().list().length, "no scratch file is left");
+    }
+
+    @Test
+    void aPlainFileIsNotCompressed() {
+        InvalidDataException e = assertThrows(InvalidDataException.class, () -> CompressedFile.open(input));
+        assertTrue(e.getMessage().contains("holds no compressed matrix"), e.getMessage());
+    }
+
+    @Test
+    void aNewerVersionIsNamed() {
+        rewrite(List.of(), "{\"format\":2,\"tensors\":{}}");
+        InvalidDataException e = assertThrows(InvalidDataException.class, () -> CompressedFile.open(output));
+        assertTrue(e.getMessage().contains("format version 2"), e.getMessage());
+    }
+
+    @Test
+    void damagedMetadataIsNamed() {
+        for (String text : List.of("nonsense", "{}", "{\"format\":1}", "{\"format\":1,\"tensors\":{\"w\":{}}}")) {
+            rewrite(List.of(), text);
+            assertThrows(MalformedFileException.class, () -> CompressedFile.open(output), text);
+        }
+    }
+
+    @Test
+    void everyMissingOrMisfittingPartIsNamed() {
+        compress(CompressionOptions.defaults().withCodec(Codec.INT8));
+        List<Tensor> all = new ArrayList<>();
+        String metadata;
+        try (Safetensors raw = Safetensors.open(output)) {
+            metadata = raw.metadata().get(CompressedFile.METADATA_KEY);
+            for (Tensor t : raw.tensors().values()) {
+                byte[] copy = t.data().toArray(ValueLayout.JAVA_BYTE);
+                all.add(new Tensor(t.name(), t.type(), t.shape(), MemorySegment.ofArray(copy)));
+            }
+        }
+        int parts = 0;
+        for (int i = 0; i < all.size(); i++) {
+            Tensor part = all.get(i);
+            if (!part.name().startsWith("softmax.weight.")) {
+                continue;
+            }
+            parts++;
+            List<Tensor> without = new ArrayList<>(all);
+            without.remove(i);
+            rewrite(without, metadata);
+            assertDamaged(part.name());
+            List<Tensor> shorter = new ArrayList<>(all);
+            long[] shape = part.shape();
+            shape[0]--;
+            long bytes = part.bytes() / (shape[0] + 1) * shape[0];
+            shorter.set(
+                    i, new Tensor(part.name(), part.type(), shape, part.data().asSlice(0, bytes)));
+            rewrite(shorter, metadata);
+            assertDamaged(part.name());
+            // One bad group number must be noticed too.
+            if (part.name().endsWith(".group")) {
+                byte[] groups = part.data().toArray(ValueLayout.JAVA_BYTE);
+                groups[17] = (byte) 200;
+                List<Tensor> wrong = new ArrayList<>(all);
+                wrong.set(i, new Tensor(part.name(), part.type(), part.shape(), MemorySegment.ofArray(groups)));
+                rewrite(wrong, metadata);
+                assertDamaged(part.name());
+            }
+        }
+        assertTrue(parts > 5, "parts: " + parts);
+    }
+
+    private void assertDamaged(String part) {
+        GroupReduceException e = assertThrows(GroupReduceException.class, () -> CompressedFile.open(output), part);
+        assertTrue(e.getMessage().contains("softmax.weight"), e.getMessage());
+    }
+
+    private void rewrite(List<Tensor> tensors, String metadata) {
+        SafetensorsWriter.write(output, tensors, Map.of(CompressedFile.METADATA_KEY, metadata));
+    }
+}

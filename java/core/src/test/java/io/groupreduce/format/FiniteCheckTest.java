@@ -1,0 +1,93 @@
+package io.groupreduce.format;
+
+import static io.groupreduce.format.FormatFixtures.assertFails;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class FiniteCheckTest {
+    /** Every 16-bit pattern in both halves of a word, beside the pattern that is most likely to carry. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F16", "BF16"})
+    void judgesEvery16BitPattern(DType type) {
+        int largest = type == DType.F16 ? 0xfbff : 0xff7f;
+        for (int pattern = 0; pattern < 0x10000; pattern++) {
+            float value =
+                    type == DType.F16 ? Float.float16ToFloat((short) pattern) : Float.intBitsToFloat(pattern << 16);
+            for (int place = 0; place < 2; place++) {
+                short[] pair = {(short) largest, (short) largest};
+                pair[place] = (short) pattern;
+                Matrix matrix = Matrix.of("m", type, 1, 2, MemorySegment.ofArray(pair));
+                assertEquals(Float.isFinite(value) ? -1 : place, FiniteCheck.firstNotFinite(matrix));
+            }
+        }
+    }
+
+    @Test
+    void judgesBinary32AtTheEdges() {
+        int[] finite = {0, 0x80000000, 1, 0x7f7fffff, 0xff7fffff, 0x00800000, 0x807fffff};
+        for (int bits : finite) {
+            assertEquals(-1, FiniteCheck.firstNotFinite(single(bits)), Integer.toHexString(bits));
+        }
+        int[] bad = {0x7f800000, 0xff800000, 0x7f800001, 0x7fc00000, 0x7fffffff, 0xffffffff};
+        for (int bits : bad) {
+            assertEquals(0, FiniteCheck.firstNotFinite(single(bits)), Integer.toHexString(bits));
+        }
+    }
+
+    private static Matrix single(int bits) {
+        return Matrix.of("m", DType.F32, 1, 1, MemorySegment.ofArray(new int[] {bits}));
+    }
+
+    /** Sizes around the block of 4096 words, a bad number at either end of each, and behind an odd tail. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F32", "F16", "BF16"})
+    void findsTheFirstBadNumberWhereverItIs(DType type) {
+        for (int n : new int[] {1, 2, 3, 4095, 4096, 4097, 8191, 8192, 8193, 12289}) {
+            for (int at : new int[] {0, n / 2, n - 2, n - 1}) {
+                byte[] data = new byte[n * type.bytes()];
+                new Random(n).nextBytes(data);
+                for (int i = 0; i < n; i++) {
+                    data[(i + 1) * type.bytes() - 1] &= 0x3b; // clears an exponent bit of every type
+                }
+                Matrix matrix = Matrix.of("m", type, 1, n, MemorySegment.ofArray(data));
+                assertEquals(-1, FiniteCheck.firstNotFinite(matrix));
+                int from = Math.max(0, at);
+                Arrays.fill(data, from * type.bytes(), data.length, (byte) 0xff);
+                assertEquals(from, FiniteCheck.firstNotFinite(matrix), type + " " + n + " " + at);
+            }
+        }
+    }
+
+    @Test
+    void namesTensorRowAndColumn() {
+        float[] values = new float[12];
+        values[7] = Float.NEGATIVE_INFINITY;
+        values[9] = Float.NaN;
+        assertFails(
+                InvalidDataException.class,
+                () -> FiniteCheck.requireFinite(Matrix.of("m", values, 3, 4), "m.safetensors: tensor \"w\""),
+                "m.safetensors: tensor \"w\"",
+                "-Infinity",
+                "row 1",
+                "column 3");
+        values[7] = 0;
+        assertFails(
+                InvalidDataException.class,
+                () -> FiniteCheck.requireFinite(Matrix.of("m", values, 3, 4), "w"),
+                "NaN",
+                "row 2",
+                "column 1");
+    }
+}

@@ -1,0 +1,359 @@
+package io.groupreduce.testkit;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.backend.TokenScores;
+import io.groupreduce.compress.Metric;
+import io.groupreduce.compress.Weights;
+import io.groupreduce.reference.ReferenceBackend;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+/**
+ * What every backend must do, held against {@link ReferenceBackend} on ragged sizes with planted outliers. Factorizations are
+ * compared by what they reconstruct, never by the sign of a vector. Messages carry the seed.
+ */
+public abstract class BackendContract {
+    private static final int BASES = 3;
+    private static final long[] SEEDS = {1, 2, 3, 4, 5};
+
+    /** The backend under test with this many threads; closed by the test. */
+    protected abstract Backend backend(int threads);
+
+    /** A small compression problem of ragged size, different for every seed; even seeds have a metric. */
+    private static final class Case {
+        final long seed;
+        final Matrix matrix;
+        final CompressionProblem problem;
+        final byte[] basisOf;
+        final int[] ranks;
+
+        Case(long seed) {
+            this.seed = seed;
+            SplittableRandom random = new SplittableRandom(seed);
+            int rows = 300 + random.nextInt(900);
+            int columns = 17 + random.nextInt(60);
+            float[] values = Generators.powerLaw(seed, rows, columns, 0.7);
+            Generators.plantOutliers(seed, values, 5, 30);
+            matrix = Matrix.of("seed " + seed, values, rows, columns);
+            float[] weights = Weights.scaledToMeanOne(Weights.raw(Generators.zipf(seed, rows, 1e5), 1));
+            if (seed % 2 == 0) {
+                Metric metric = Metric.of(Generators.moment(seed, columns), columns, "seed " + seed);
+                problem = new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
+            } else {
+                problem = CompressionProblem.weighted(matrix, weights);
+            }
+            basisOf = new byte[rows];
+            for (int i = 0; i < rows; i++) {
+                int b = random.nextInt(BASES + 1);
+                basisOf[i] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
+            }
+            ranks = new int[] {1 + random.nextInt(columns), 7, columns};
+        }
+
+        /** The bases' rows as low-rank groups, rows without a basis as a dense group. */
+        byte[] groupOf() {
+            byte[] groupOf = basisOf.clone();
+            for (int i = 0; i < groupOf.length; i++) {
+                groupOf[i] = (groupOf[i] & 0xff) == CompressionWorkspace.NO_BASIS ? (byte) BASES : groupOf[i];
+            }
+            return groupOf;
+        }
+
+        String at(String what) {
+            return what + ", seed " + seed + ", " + matrix.rows() + " x " + matrix.columns();
+        }
+    }
+
+    @Test
+    void energyIsTheWeightedSquaredNorm() {
+        for (long seed : SEEDS) {
+            Case c = new Case(seed);
+            try (Backend tested = backend(2);
+                    CompressionWorkspace mine = tested.open(c.problem);
+                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+                assertClose(reference.energy(), mine.energy(), 1e-5, c.at("energy"));
+            }
+        }
+    }
+
+    @Test
+    void spectraMatchTheReference() {
+        for (long seed : SEEDS) {
+            Case c = new Case(seed);
+            try (Backend tested = backend(2);
+                    CompressionWorkspace mine = tested.open(c.problem);
+                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+                assertSpectra(c, spectra(reference, c, c.basisOf), spectra(mine, c, c.basisOf));
+            }
+        }
+    }
+
+    @Test
+    void movedRowsLeaveTheSameSpectraAsAFreshStart() {
+        for (long seed : SEEDS) {
+            Case c = new Case(seed);
+            SplittableRandom random = new SplittableRandom(seed);
+            byte[] moved = c.basisOf.clone();
+            for (int k = 0; k < moved.length / 10; k++) {
+                int b = random.nextInt(BASES + 1);
+                moved[random.nextInt(moved.length)] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
+            }
+            try (Backend tested = backend(2);
+                    CompressionWorkspace mine = tested.open(c.problem);
+                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+                spectra(mine, c, c.basisOf);
+                assertSpectra(c, spectra(reference, c, moved), spectra(mine, c, moved));
+            }
+        }
+    }
+
+    @Test
+    void assignmentIsTheCheapestCandidate() {
+        for (long seed : SEEDS) {
+            Case c = new Case(seed);
+            int rows = c.matrix.rows();
+            try (Backend tested = backend(2);
+                    CompressionWorkspace mine = tested.open(c.problem);
+                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+                spectra(mine, c, c.basisOf);
+                spectra(reference, c, c.basisOf);
+                double price = 0.3 * reference.energy() / rows;
+                List<Candidate> candidates = List.of(
+                        new Candidate(0, c.ranks[0], 0),
+                        new Candidate(1, 7, 0.1 * price),
+                        new Candidate(1, 3, 0),
+                        new Candidate(2, 0, Double.POSITIVE_INFINITY),
+                        Candidate.dense(price));
+                byte[] current = new byte[rows];
+                byte[] best = new byte[rows];
+                byte[] expectedBest = new byte[rows];
+                float[] gain = new float[rows];
+                float[] expectedGain = new float[rows];
+                reference.assign(candidates, current, expectedBest, expectedGain);
+                mine.assign(candidates, current, best, gain);
+                int different = 0;
+                double scale = 0;
+                for (int i = 0; i < rows; i++) {
+                    scale = Math.max(scale, expectedGain[i]);
+                }
+                for (int i = 0; i < rows; i++) {
+                    // A row's objective is its energy less its coordinates', so rounding scales with the weighted
+                    // energy.
+                    double tolerance = 2e-5 * (weightedEnergy(c, i) + expectedGain[i] + price);
+                    assertEquals(expectedGain[i], gain[i], tolerance, c.at("gain of row " + i));
+                    assertTrue(gain[i] >= 0, c.at("gain of row " + i));
+                    different += best[i] == expectedBest[i] ? 0 : 1;
+                }
+                assertTrue(scale > 0, c.at("some row gains"));
+                assertTrue(different <= rows / 100, c.at(different + " rows assigned elsewhere"));
+            }
+        }
+    }
+
+    @Test
+    void factorsReconstructWhatTheReferenceDoes() {
+        for (long seed : SEEDS) {
+            Case c = new Case(seed);
+            for (Codec codec : Codec.values()) {
+                try (Backend tested = backend(2);
+                        Arena arena = Arena.ofConfined();
+                        CompressionWorkspace mine = tested.open(c.problem);
+                        CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+                    CompressedMatrix expected = factorize(reference, c, codec, arena);
+                    CompressedMatrix actual = factorize(mine, c, codec, arena);
+                    double expectedLoss = reference.loss(expected);
+                    double energy = reference.energy();
+                    String what = c.at(codec + " factors");
+                    // The codec's own error dominates: a vector of the other sign rounds differently.
+                    double slack = codec == Codec.F32 ? 1e-5 : 0.03;
+                    assertEquals(expectedLoss, reference.loss(actual), slack * expectedLoss + 1e-6 * energy, what);
+                    assertEquals(
+                            reference.loss(actual),
+                            mine.loss(actual),
+                            1e-4 * expectedLoss + 1e-6 * energy,
+                            c.at("measured loss, " + codec));
+                }
+            }
+        }
+    }
+
+    @Test
+    void comparisonMatchesTheReference() {
+        for (long seed : SEEDS) {
+            Case c = new Case(seed);
+            try (Backend tested = backend(2);
+                    Arena arena = Arena.ofConfined();
+                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+                CompressedMatrix compressed = factorize(reference, c, Codec.INT8, arena);
+                int tokens = 37;
+                int rows = c.matrix.rows();
+                float[] hidden = Generators.powerLaw(seed + 100, tokens, c.matrix.columns(), 0.3);
+                float[] bias = Arrays.copyOf(Generators.powerLaw(seed + 200, rows, 1, 0), rows);
+                int[] targets = new int[tokens];
+                Arrays.setAll(targets, t -> t * 31 % rows);
+                SoftmaxComparison task = new SoftmaxComparison(
+                        c.matrix,
+                        bias,
+                        compressed,
+                        bias,
+                        Matrix.of("hidden", hidden, tokens, c.matrix.columns()),
+                        targets,
+                        10);
+                TokenScores expected = new ReferenceBackend().compare(task);
+                TokenScores actual = tested.compare(task);
+                for (int t = 0; t < tokens; t++) {
+                    String what = c.at("token " + t);
+                    assertClose(expected.denseLogSumExp()[t], actual.denseLogSumExp()[t], 2e-6, what);
+                    assertClose(expected.compressedLogSumExp()[t], actual.compressedLogSumExp()[t], 2e-6, what);
+                    assertEquals(expected.expectedGap()[t], actual.expectedGap()[t], 2e-4, what);
+                    assertEquals(expected.denseTargetLogit()[t], actual.denseTargetLogit()[t], 1e-3, what);
+                    assertEquals(expected.compressedTargetLogit()[t], actual.compressedTargetLogit()[t], 1e-3, what);
+                }
+                assertTrue(agreement(expected.denseTop(), actual.denseTop()) > 0.98, c.at("dense top"));
+                assertTrue(agreement(expected.compressedTop(), actual.compressedTop()) > 0.98, c.at("compressed top"));
+            }
+        }
+    }
+
+    @Test
+    void theNumberOfThreadsChangesNoBit() {
+        Case c = new Case(6);
+        byte[][] first = null;
+        for (int threads : new int[] {1, 2, 3}) {
+            try (Backend tested = backend(threads);
+                    Arena arena = Arena.ofConfined();
+                    CompressionWorkspace workspace = tested.open(c.problem)) {
+                CompressedMatrix compressed = factorize(workspace, c, Codec.F32, arena);
+                byte[][] bytes = new byte[compressed.groups().size() + compressed.bases()][];
+                for (int g = 0; g < compressed.groups().size(); g++) {
+                    bytes[g] = compressed.left(g).data().toArray(ValueLayout.JAVA_BYTE);
+                }
+                for (int b = 0; b < compressed.bases(); b++) {
+                    bytes[compressed.groups().size() + b] =
+                            compressed.right(b).data().toArray(ValueLayout.JAVA_BYTE);
+                }
+                if (first == null) {
+                    first = bytes;
+                }
+                for (int p = 0; p < bytes.length; p++) {
+                    assertArrayEquals(first[p], bytes[p], "part " + p + " at " + threads + " threads");
+                }
+            }
+        }
+    }
+
+    @Test
+    void closingTwiceIsHarmless() {
+        Backend tested = backend(2);
+        Case c = new Case(1);
+        CompressionWorkspace workspace = tested.open(c.problem);
+        workspace.close();
+        workspace.close();
+        tested.close();
+        tested.close();
+    }
+
+    private static List<Spectrum> spectra(CompressionWorkspace workspace, Case c, byte[] basisOf) {
+        workspace.accumulate(basisOf, BASES);
+        return workspace.decompose(c.ranks);
+    }
+
+    private static CompressedMatrix factorize(CompressionWorkspace workspace, Case c, Codec codec, Arena arena) {
+        spectra(workspace, c, c.basisOf);
+        byte[] groupOf = c.groupOf();
+        int columns = c.matrix.columns();
+        int[] sizes = new int[BASES + 1];
+        for (byte g : groupOf) {
+            sizes[g]++;
+        }
+        List<GroupPlan> plans = new ArrayList<>();
+        List<EncodedMatrix> left = new ArrayList<>();
+        List<EncodedMatrix> right = new ArrayList<>();
+        List<float[]> scales = new ArrayList<>();
+        for (int b = 0; b < BASES; b++) {
+            int rank = c.ranks[b];
+            float[] scale = new float[rank];
+            for (int k = 0; k < rank; k++) {
+                scale[k] = 1 + 0.25f * k;
+            }
+            scales.add(b == 1 ? scale : null);
+            plans.add(new GroupPlan(b, rank, codec));
+            left.add(EncodedMatrix.allocate(arena, codec, sizes[b], rank, rank));
+            EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, rank, columns, columns);
+            float[] directions = workspace.right(b, rank);
+            for (int k = 0; k < rank; k++) {
+                float[] row = Arrays.copyOfRange(directions, k * columns, (k + 1) * columns);
+                for (int j = 0; b == 1 && j < columns; j++) {
+                    row[j] /= scale[k];
+                }
+                stored.encodeRow(k, row, 0);
+            }
+            right.add(stored);
+        }
+        plans.add(new GroupPlan(GroupPlan.DENSE, columns, codec));
+        left.add(EncodedMatrix.allocate(arena, codec, sizes[BASES], columns, 32));
+        workspace.encodeLeft(groupOf, plans, scales, left);
+        return new CompressedMatrix("matrix", columns, groupOf, plans, left, right);
+    }
+
+    private static void assertSpectra(Case c, List<Spectrum> expected, List<Spectrum> actual) {
+        for (int b = 0; b < BASES; b++) {
+            Spectrum e = expected.get(b);
+            Spectrum a = actual.get(b);
+            assertClose(e.trace(), a.trace(), 1e-5, c.at("trace of basis " + b));
+            assertEquals(e.values().length, a.values().length, c.at("values of basis " + b));
+            for (int j = 0; j < e.values().length; j++) {
+                String what = c.at("eigenvalue " + j + " of basis " + b);
+                assertEquals(e.values()[j], a.values()[j], 1e-5 * e.trace(), what);
+                assertTrue(j == 0 || a.values()[j] <= a.values()[j - 1], what + " is in order");
+            }
+        }
+    }
+
+    private static double weightedEnergy(Case c, int row) {
+        float[] values = new float[c.matrix.columns()];
+        c.matrix.readRow(row, values, 0);
+        double sum = 0;
+        double[] root = c.problem.metricRoot();
+        int columns = values.length;
+        for (int j = 0; j < columns; j++) {
+            double y = root == null ? values[j] : 0;
+            for (int k = 0; root != null && k < columns; k++) {
+                y += values[k] * root[k * columns + j];
+            }
+            sum += y * y;
+        }
+        return sum * c.problem.weights()[row];
+    }
+
+    private static double agreement(int[] expected, int[] actual) {
+        int same = 0;
+        for (int i = 0; i < expected.length; i++) {
+            same += expected[i] == actual[i] ? 1 : 0;
+        }
+        return (double) same / expected.length;
+    }
+
+    private static void assertClose(double expected, double actual, double relative, String message) {
+        assertEquals(expected, actual, relative * Math.abs(expected), message);
+    }
+}

@@ -1,0 +1,7 @@
+/** The contract every backend must pass, seeded generators and tolerances. */
+module io.groupreduce.testkit {
+    requires transitive io.groupreduce;
+    requires transitive org.junit.jupiter.api;
+
+    exports io.groupreduce.testkit;
+}
