@@ -44,7 +44,8 @@ public final class GroupReduce {
      *
      * @param counts how often each token occurs, length N, none negative; {@code null} counts all alike
      * @param metric what meets the matrix; {@code null} for the identity
-     * @param arena owns the memory of the result
+     * @param arena owns the memory of the result; a shared or automatic one, since several threads write there
+     * @throws InvalidOptionException if the arena is confined to one thread
      * @throws InvalidDataException if the matrix holds NaN or infinity, or the counts do not fit
      * @throws UnreachableTargetException if no rank meets the size target
      */
@@ -56,6 +57,10 @@ public final class GroupReduce {
             CompressionOptions options,
             Arena arena,
             Progress progress) {
+        if (!arena.allocate(1).isAccessibleBy(new Thread())) {
+            throw new InvalidOptionException(
+                    "The arena is confined to one thread, but several threads write the result; use Arena.ofShared().");
+        }
         long[] used = counts == null ? new long[matrix.rows()] : counts;
         if (used.length != matrix.rows()) {
             throw new InvalidDataException("There are " + used.length + " counts for the " + matrix.rows() + " rows of "

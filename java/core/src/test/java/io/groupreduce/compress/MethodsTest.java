@@ -2,10 +2,12 @@ package io.groupreduce.compress;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.InvalidOptionException;
 import io.groupreduce.Matrix;
 import io.groupreduce.Method;
 import io.groupreduce.Progress;
@@ -57,7 +59,7 @@ class MethodsTest {
                 .withMethod(method)
                 .withTarget(SizeTarget.parameterRatio(ratio))
                 .withRefineRounds(rounds);
-        try (Arena arena = Arena.ofConfined();
+        try (Arena arena = Arena.ofShared();
                 ReferenceBackend backend = new ReferenceBackend()) {
             CompressionResult result =
                     GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);
@@ -106,11 +108,22 @@ class MethodsTest {
     }
 
     @Test
+    void aConfinedArenaIsRefused() {
+        try (Arena arena = Arena.ofConfined();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            CompressionOptions options = CompressionOptions.defaults();
+            assertThrows(
+                    InvalidOptionException.class,
+                    () -> GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE));
+        }
+    }
+
+    @Test
     void theStateKeptIsTheBestSeen() {
         CompressionOptions options = CompressionOptions.defaults()
                 .withTarget(SizeTarget.parameterRatio(4))
                 .withRefineRounds(4);
-        try (Arena arena = Arena.ofConfined();
+        try (Arena arena = Arena.ofShared();
                 ReferenceBackend backend = new ReferenceBackend()) {
             CompressionResult result =
                     GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);

@@ -57,7 +57,7 @@ class MetricTest {
         Metric metric = Metric.of(moment(), COLUMNS, "test");
         CompressionOptions options =
                 CompressionOptions.defaults().withMethod(Method.SVD).withTarget(SizeTarget.parameterRatio(4));
-        try (Arena arena = Arena.ofConfined();
+        try (Arena arena = Arena.ofShared();
                 ReferenceBackend backend = new ReferenceBackend()) {
             CompressedMatrix plain = GroupReduce.compress(backend, matrix, null, null, options, arena, Progress.NONE)
                     .matrix();

@@ -175,7 +175,7 @@ public abstract class BackendContract {
             Case c = new Case(seed);
             for (Codec codec : Codec.values()) {
                 try (Backend tested = backend(2);
-                        Arena arena = Arena.ofConfined();
+                        Arena arena = Arena.ofShared();
                         CompressionWorkspace mine = tested.open(c.problem);
                         CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
                     CompressedMatrix expected = factorize(reference, c, codec, arena);
@@ -201,7 +201,7 @@ public abstract class BackendContract {
         for (long seed : SEEDS) {
             Case c = new Case(seed);
             try (Backend tested = backend(2);
-                    Arena arena = Arena.ofConfined();
+                    Arena arena = Arena.ofShared();
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
                 CompressedMatrix compressed = factorize(reference, c, Codec.INT8, arena);
                 int tokens = 37;
@@ -240,7 +240,7 @@ public abstract class BackendContract {
         byte[][] first = null;
         for (int threads : new int[] {1, 2, 3}) {
             try (Backend tested = backend(threads);
-                    Arena arena = Arena.ofConfined();
+                    Arena arena = Arena.ofShared();
                     CompressionWorkspace workspace = tested.open(c.problem)) {
                 CompressedMatrix compressed = factorize(workspace, c, Codec.F32, arena);
                 byte[][] bytes = new byte[compressed.groups().size() + compressed.bases()][];

@@ -1,0 +1,47 @@
+package io.groupreduce.vector;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.TokenScores;
+
+/** The CPU backend: single-precision kernels on the Java Vector API, shared out over a fixed number of threads. */
+final class VectorBackend implements Backend {
+    private final Workers workers;
+
+    /** Starts {@code threads - 1} threads; callers' threads take part. */
+    VectorBackend(int threads) {
+        workers = new Workers(threads);
+    }
+
+    /** The vector shape of this machine, for a person. */
+    static String shape() {
+        return Lanes.FLOATS.vectorBitSize() + "-bit vectors";
+    }
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public String description() {
+        return "Java Vector API, " + shape() + ", " + workers.count() + (workers.count() == 1 ? " thread" : " threads");
+    }
+
+    @Override
+    public CompressionWorkspace open(CompressionProblem problem) {
+        return new VectorWorkspace(workers, problem);
+    }
+
+    @Override
+    public TokenScores compare(SoftmaxComparison task) {
+        return new VectorComparison(workers, task).run();
+    }
+
+    @Override
+    public void close() {
+        workers.close();
+    }
+}

@@ -1,0 +1,8 @@
+/** The CPU backend on the Java Vector API. */
+module io.groupreduce.vector {
+    requires io.groupreduce;
+    requires jdk.incubator.vector;
+
+    provides io.groupreduce.backend.BackendProvider with
+            io.groupreduce.vector.VectorBackendProvider;
+}

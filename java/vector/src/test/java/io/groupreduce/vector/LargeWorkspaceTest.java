@@ -1,0 +1,140 @@
+package io.groupreduce.vector;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.backend.TokenScores;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** Whole steps at a width where the truncated solver works, with tiles and parts enough for several threads. */
+class LargeWorkspaceTest {
+    private static final int ROWS = 3001;
+    private static final int COLUMNS = 301;
+    private static final int[] RANKS = {40, 13};
+
+    private final float[] values = Numbers.decaying(1, ROWS, COLUMNS, 1.5);
+    private final Matrix matrix = Matrix.of("rows", values, ROWS, COLUMNS);
+    private final CompressionProblem problem = CompressionProblem.weighted(matrix, weights());
+
+    private static float[] weights() {
+        float[] weights = new float[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            weights[i] = 100f / (i + 10);
+        }
+        return weights;
+    }
+
+    /** Everything a compression hands out, as one string of numbers. */
+    private record Outcome(double[] numbers, byte[] best, byte[][] stored, int[] top) {}
+
+    private Outcome run(int threads) {
+        try (Backend backend = new VectorBackend(threads);
+                Arena arena = Arena.ofShared();
+                CompressionWorkspace workspace = backend.open(problem)) {
+            byte[] basisOf = new byte[ROWS];
+            Arrays.fill(basisOf, ROWS / 4, ROWS, (byte) 1);
+            workspace.accumulate(basisOf, 2);
+            workspace.decompose(RANKS);
+            byte[] best = new byte[ROWS];
+            float[] gain = new float[ROWS];
+            List<Candidate> candidates =
+                    List.of(new Candidate(0, RANKS[0], 0.01), new Candidate(1, RANKS[1], 0), Candidate.dense(1));
+            workspace.assign(candidates, basisOf, best, gain);
+            byte[] second = best.clone();
+            for (int i = 0; i < ROWS; i++) {
+                second[i] = best[i] == 2 ? (byte) CompressionWorkspace.NO_BASIS : best[i];
+            }
+            workspace.accumulate(second, 2);
+            List<Spectrum> spectra = workspace.decompose(RANKS);
+            CompressedMatrix compressed = factorize(workspace, best, arena);
+            double loss = workspace.loss(compressed);
+            int states = 70;
+            TokenScores scores = backend.compare(new SoftmaxComparison(
+                    matrix,
+                    null,
+                    compressed,
+                    null,
+                    Matrix.of("hidden", Numbers.random(5, states * COLUMNS), states, COLUMNS),
+                    null,
+                    3));
+            double[] numbers = new double[6 + 3 * states];
+            numbers[0] = workspace.energy();
+            numbers[1] = loss;
+            numbers[2] = spectra.get(0).loss(RANKS[0]);
+            numbers[3] = spectra.get(1).loss(RANKS[1]);
+            numbers[4] = spectra.get(0).trace();
+            numbers[5] = spectra.get(1).trace();
+            System.arraycopy(scores.denseLogSumExp(), 0, numbers, 6, states);
+            System.arraycopy(scores.compressedLogSumExp(), 0, numbers, 6 + states, states);
+            System.arraycopy(scores.expectedGap(), 0, numbers, 6 + 2 * states, states);
+            byte[][] stored = new byte[3][];
+            for (int g = 0; g < 3; g++) {
+                stored[g] = compressed.left(g).data().toArray(ValueLayout.JAVA_BYTE);
+            }
+            return new Outcome(numbers, best, stored, scores.compressedTop());
+        }
+    }
+
+    private static CompressedMatrix factorize(CompressionWorkspace workspace, byte[] groupOf, Arena arena) {
+        List<GroupPlan> plans = List.of(
+                new GroupPlan(0, RANKS[0], Codec.F32),
+                new GroupPlan(1, RANKS[1], Codec.F32),
+                new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.F32));
+        int[] sizes = new int[3];
+        for (byte g : groupOf) {
+            sizes[g]++;
+        }
+        List<EncodedMatrix> left = List.of(
+                EncodedMatrix.allocate(arena, Codec.F32, sizes[0], RANKS[0], RANKS[0]),
+                EncodedMatrix.allocate(arena, Codec.F32, sizes[1], RANKS[1], RANKS[1]),
+                EncodedMatrix.allocate(arena, Codec.F32, sizes[2], COLUMNS, COLUMNS));
+        workspace.encodeLeft(groupOf, plans, Arrays.asList(null, null), left);
+        EncodedMatrix[] right = new EncodedMatrix[2];
+        for (int b = 0; b < 2; b++) {
+            right[b] = EncodedMatrix.allocate(arena, Codec.F32, RANKS[b], COLUMNS, COLUMNS);
+            float[] directions = workspace.right(b, RANKS[b]);
+            for (int k = 0; k < RANKS[b]; k++) {
+                right[b].encodeRow(k, directions, k * COLUMNS);
+            }
+        }
+        return new CompressedMatrix("rows", COLUMNS, groupOf, plans, left, List.of(right));
+    }
+
+    @Test
+    void whatTheSpectraPromiseIsWhatTheStoredFactorsLose() {
+        Outcome outcome = run(2);
+        double promised = outcome.numbers[2] + outcome.numbers[3];
+        assertTrue(promised > 0.01 * outcome.numbers[0], "there is something to lose");
+        assertEquals(promised, outcome.numbers[1], 1e-4 * promised);
+    }
+
+    @Test
+    void theNumberOfThreadsChangesNoBit() {
+        Outcome expected = run(1);
+        for (int threads = 2; threads <= 3; threads++) {
+            Outcome found = run(threads);
+            assertArrayEquals(expected.numbers, found.numbers, threads + " threads");
+            assertArrayEquals(expected.best, found.best, threads + " threads");
+            assertArrayEquals(expected.top, found.top, threads + " threads");
+            for (int g = 0; g < 3; g++) {
+                assertArrayEquals(expected.stored[g], found.stored[g], "group " + g + ", " + threads + " threads");
+            }
+        }
+    }
+}
