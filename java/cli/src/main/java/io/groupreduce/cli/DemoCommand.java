@@ -1,0 +1,199 @@
+package io.groupreduce.cli;
+
+import io.groupreduce.CompressionJob;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.Evaluation;
+import io.groupreduce.FileAccessException;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.Matrix;
+import io.groupreduce.Method;
+import io.groupreduce.Progress;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.cli.report.HtmlReport;
+import io.groupreduce.cli.report.MethodRow;
+import io.groupreduce.cli.report.NamedResult;
+import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.CountsFile;
+import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.Model;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The main job on the model that ships with the project: compress, evaluate, report. */
+@Command(
+        name = "demo",
+        description = "Compresses, evaluates and reports on the small model that ships with the project.")
+final class DemoCommand implements Callable<Integer> {
+    private static final List<String> FILES = List.of("model.safetensors", "counts.tsv", "hidden.safetensors");
+    private static final String SOFTMAX = "softmax.weight";
+    private static final double[] RATIOS = {6.6, 15};
+
+    @Mixin
+    CommonOptions common;
+
+    @Mixin
+    DeviceOptions device;
+
+    @Option(
+            names = {"-o", "--output"},
+            paramLabel = "DIRECTORY",
+            defaultValue = "groupreduce-demo",
+            description = "Where the demo model and the results go (default: ${DEFAULT-VALUE}).")
+    Path directory;
+
+    @Override
+    public Integer call() {
+        unpack();
+        Path input = directory.resolve(FILES.get(0));
+        Path counts = directory.resolve(FILES.get(1));
+        Path output = directory.resolve("model.groupreduce.safetensors");
+        Path report = directory.resolve("report.html");
+        long begun = System.nanoTime();
+        try (Backend backend = device.start();
+                Model model = Model.open(input);
+                HiddenStates states = HiddenStates.open(directory.resolve(FILES.get(2)));
+                Bar bar = Bar.start("demo", !common.json)) {
+            CompressionJob job =
+                    CompressionJob.of(input, output).withCounts(counts).withOverwrite(true);
+            List<CompressionResult> finished =
+                    GroupReduce.compress(job, backend, (step, done) -> bar.at(step, 0.4 * done), common::tell);
+            double seconds = (System.nanoTime() - begun) / 1e9;
+            List<NamedResult> results = new ArrayList<>();
+            Map<String, Evaluation> evaluations = new LinkedHashMap<>();
+            try (CompressedFile compressed = CompressedFile.open(output)) {
+                List<String> names = List.copyOf(compressed.matrices().keySet());
+                for (int r = 0; r < finished.size(); r++) {
+                    results.add(new NamedResult(names.get(r), finished.get(r)));
+                }
+                evaluations.put(SOFTMAX, Softmax.evaluate(backend, model, compressed, SOFTMAX, states));
+            }
+            List<MethodRow> rows = compare(backend, model, counts, states, bar);
+            bar.at("report", 0.95);
+            HtmlReport.write(
+                    report,
+                    new ReportBuilder(backend, model, counts)
+                            .build(input, output, seconds, results, evaluations, rows));
+            show(backend, results, rows, output, report, seconds);
+        }
+        return 0;
+    }
+
+    private void unpack() {
+        try {
+            Files.createDirectories(directory);
+            for (String file : FILES) {
+                try (InputStream in = DemoCommand.class.getResourceAsStream("demo/" + file)) {
+                    if (in == null) {
+                        throw new IllegalStateException("the demo file " + file + " is missing from the jar");
+                    }
+                    Files.copy(in, directory.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+                }
+            }
+        } catch (IOException e) {
+            throw new FileAccessException(
+                    "The demo cannot write into " + directory + " (" + e.getMessage()
+                            + "); name another folder with -o.",
+                    e);
+        }
+    }
+
+    /** The softmax alone, dense and by two methods at two sizes. */
+    private static List<MethodRow> compare(
+            Backend backend, Model model, Path countsFile, HiddenStates states, Progress progress) {
+        Matrix dense = model.require(SOFTMAX).matrix("demo");
+        float[] bias = Softmax.bias(model, SOFTMAX);
+        long[] counts = CountsFile.read(countsFile, dense.rows());
+        List<MethodRow> rows = new ArrayList<>();
+        double begun = 0.4;
+        for (double ratio : RATIOS) {
+            for (Method method : List.of(Method.SVD, Method.GROUPREDUCE)) {
+                progress.at(method.label() + " at " + ratio, begun);
+                begun += 0.13;
+                CompressionOptions options =
+                        CompressionOptions.defaults().withMethod(method).withTarget(SizeTarget.ratio(ratio));
+                try (Arena arena = Arena.ofShared()) {
+                    CompressionResult result =
+                            GroupReduce.compress(backend, dense, counts, null, options, arena, Progress.NONE);
+                    rows.add(new MethodRow(
+                            method.label(),
+                            result.ratio(),
+                            result.matrix().bytes(),
+                            GroupReduce.relativeError(backend, dense, counts, 1, result.matrix()),
+                            Evaluation.of(backend, dense, bias, result.matrix(), states.hidden(), states.targets())));
+                }
+            }
+        }
+        Evaluation any = rows.get(0).evaluation();
+        Evaluation itself = new Evaluation(any.tokens(), any.densePerplexity(), any.densePerplexity(), 0, 1, 1);
+        rows.add(0, new MethodRow("dense", 1, dense.bytes(), 0, itself));
+        return rows;
+    }
+
+    private void show(
+            Backend backend,
+            List<NamedResult> results,
+            List<MethodRow> rows,
+            Path output,
+            Path report,
+            double seconds) {
+        List<Map<String, Object>> documents = new ArrayList<>();
+        common.print("A word-level LSTM language model of the King James Bible, on " + backend.description() + ".");
+        common.print("");
+        for (NamedResult named : results) {
+            Summary.Source source = Summary.Source.of(named.result());
+            Summary.lines(named.result().matrix().named(named.tensor()), source).forEach(common::print);
+            documents.add(Summary.document(named.result().matrix().named(named.tensor()), source));
+        }
+        common.print("");
+        common.print(
+                "The softmax by method, judged on " + rows.get(0).evaluation().tokens() + " held-out tokens:");
+        List<List<String>> table = new ArrayList<>();
+        table.add(
+                List.of("  method", "ratio", "bytes", "weighted error", "perplexity", "increase", "KL", "top-1 same"));
+        List<Map<String, Object>> comparison = new ArrayList<>();
+        for (MethodRow row : rows) {
+            Evaluation e = row.evaluation();
+            table.add(List.of(
+                    "  " + row.method(),
+                    Texts.format("%.1f", row.ratio()),
+                    Texts.bytes(row.bytes()),
+                    Texts.format("%.4f", row.relativeError()),
+                    Texts.format("%.2f", e.compressedPerplexity()),
+                    Texts.signedPercent(e.perplexityIncrease()),
+                    Texts.format("%.4f", e.meanKl()),
+                    Texts.percent(e.top1Agreement())));
+            Map<String, Object> document = new LinkedHashMap<>();
+            document.put("method", row.method());
+            document.put("ratio", row.ratio());
+            document.put("bytes", row.bytes());
+            document.put("relativeError", row.relativeError());
+            document.putAll(Summary.document(e));
+            comparison.add(document);
+        }
+        Texts.table(table).forEach(common::print);
+        common.print("");
+        common.print(Texts.format("Compressed in %.1f s to %s; the report is %s.", seconds, output, report));
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("output", output.toString());
+        document.put("report", report.toString());
+        document.put("device", backend.name());
+        document.put("seconds", seconds);
+        document.put("tensors", documents);
+        document.put("comparison", comparison);
+        common.printJson(document);
+    }
+}

@@ -1,0 +1,58 @@
+package io.groupreduce.cli;
+
+import io.groupreduce.FileAccessException;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.DenseExport;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Turns a compressed file back into an ordinary model. */
+@Command(name = "export", description = "Writes a compressed file as an ordinary model that any framework loads.")
+final class ExportCommand implements Callable<Integer> {
+    /** What can be written. */
+    enum Form {
+        DENSE
+    }
+
+    @Mixin
+    CommonOptions common;
+
+    @Parameters(paramLabel = "OUT", description = "A file that 'groupreduce compress' wrote.")
+    Path file;
+
+    @Option(names = "--to", paramLabel = "FORM", required = true, description = "dense: a plain safetensors model.")
+    Form form;
+
+    @Option(
+            names = {"-o", "--output"},
+            required = true,
+            paramLabel = "FILE",
+            description = "The file to write.")
+    Path output;
+
+    @Option(names = "--force", description = "Replace an existing output file.")
+    boolean force;
+
+    @Override
+    public Integer call() throws Exception {
+        try (CompressedFile compressed = CompressedFile.open(file)) {
+            if (Files.exists(output) && Files.isSameFile(file, output)) {
+                throw new InvalidDataException("The output " + output + " is the input itself; give another name.");
+            }
+            if (Files.exists(output) && !force) {
+                throw new FileAccessException(output + " exists already; give another name, or --force to replace it.");
+            }
+            DenseExport.write(compressed, output);
+        }
+        common.print(output + ": " + Texts.bytes(Files.size(output)));
+        common.printJson(Map.of("input", file.toString(), "output", output.toString(), "bytes", Files.size(output)));
+        return 0;
+    }
+}

@@ -1,0 +1,105 @@
+package io.groupreduce.cli;
+
+import io.groupreduce.DeviceException;
+import io.groupreduce.GroupReduceException;
+import io.groupreduce.InvalidOptionException;
+import io.groupreduce.format.CompressedEntry;
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.ParseResult;
+
+/** The command line: parses, runs, and turns every failure into one sentence and an exit code. */
+@Command(
+        name = "groupreduce",
+        mixinStandardHelpOptions = true,
+        versionProvider = Main.Version.class,
+        description = "Shrinks the embedding and softmax matrices of language models.",
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {
+            DemoCommand.class,
+            CompressCommand.class,
+            EvalCommand.class,
+            InspectCommand.class,
+            ExportCommand.class,
+            DevicesCommand.class,
+            BenchCommand.class,
+            CommandLine.HelpCommand.class
+        })
+public final class Main {
+    /** The input or the data is wrong. */
+    static final int WRONG_DATA = 1;
+
+    /** The command line is wrong. */
+    static final int WRONG_USAGE = 2;
+
+    /** The device or the machine failed. */
+    static final int FAILED_MACHINE = 3;
+
+    private Main() {}
+
+    public static void main(String[] arguments) {
+        // Charts are drawn to files; without this a desktop-less server would look for a display.
+        System.setProperty("java.awt.headless", "true");
+        System.exit(run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments));
+    }
+
+    /** Runs one command with these streams and returns its exit code. */
+    static int run(PrintWriter out, PrintWriter err, String... arguments) {
+        CommandLine line = new CommandLine(new Main());
+        line.setOut(out);
+        line.setErr(err);
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setParameterExceptionHandler((e, args) -> {
+            String message = oneLine(e.getMessage());
+            err.println("groupreduce: " + message + (message.endsWith(".") ? "" : ".") + " Try '"
+                    + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'.");
+            return WRONG_USAGE;
+        });
+        line.setExecutionExceptionHandler((e, command, parsed) -> report(e, err, verbose(parsed)));
+        int code = line.execute(arguments);
+        out.flush();
+        err.flush();
+        return code;
+    }
+
+    private static int report(Exception failure, PrintWriter err, boolean verbose) {
+        if (failure instanceof GroupReduceException) {
+            err.println("groupreduce: " + oneLine(failure.getMessage()));
+        } else {
+            err.println("groupreduce: internal error, please report it with the output of --verbose: "
+                    + oneLine(failure.toString()));
+        }
+        if (verbose) {
+            failure.printStackTrace(err);
+        }
+        if (failure instanceof InvalidOptionException) {
+            return WRONG_USAGE;
+        }
+        return failure instanceof GroupReduceException && !(failure instanceof DeviceException)
+                ? WRONG_DATA
+                : FAILED_MACHINE;
+    }
+
+    private static boolean verbose(ParseResult parsed) {
+        for (ParseResult at = parsed; at != null; at = at.subcommand()) {
+            if (at.hasMatchedOption("--verbose")) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static String oneLine(String message) {
+        return message == null ? "no message" : message.replaceAll("\\s*\\R\\s*", " ");
+    }
+
+    /** The version of the jar. */
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            return new String[] {"groupreduce " + CompressedEntry.softwareVersion()};
+        }
+    }
+}

@@ -1,0 +1,52 @@
+package io.groupreduce.cli;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.Evaluation;
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.Model;
+import io.groupreduce.format.Tensor;
+import java.util.Collection;
+import java.util.List;
+
+/** Finds the matrix that hidden states meet, its bias, and what the compression cost there. */
+final class Softmax {
+    private static final String WEIGHT = "weight";
+
+    private Softmax() {}
+
+    /**
+     * Of these tensors the one that turns hidden states into logits.
+     *
+     * @throws InvalidDataException if none does
+     */
+    static String outputAmong(Collection<String> tensors, Model model) {
+        List<String> outputs = tensors.stream().filter(model::servesAsOutput).toList();
+        if (outputs.isEmpty()) {
+            throw new InvalidDataException("None of " + String.join(", ", tensors) + " in " + model.path()
+                    + " is an output matrix, so hidden states cannot judge it; name one with --tensor.");
+        }
+        return outputs.get(0);
+    }
+
+    /** The bias that belongs to a matrix, {@code X.bias} to {@code X.weight}, or {@code null}. */
+    static float[] bias(Model model, String tensor) {
+        if (!tensor.endsWith(WEIGHT)) {
+            return null;
+        }
+        Tensor bias = model.tensors().get(tensor.substring(0, tensor.length() - WEIGHT.length()) + "bias");
+        return bias != null && bias.shape().length == 1 && bias.type().compressible() ? bias.floats() : null;
+    }
+
+    /** Perplexity, KL and agreement of one compressed matrix on hidden states. */
+    static Evaluation evaluate(
+            Backend backend, Model model, CompressedFile compressed, String tensor, HiddenStates states) {
+        Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
+        CompressedMatrix matrix = compressed.require(tensor);
+        states.require(dense.columns(), dense.rows());
+        return Evaluation.of(backend, dense, bias(model, tensor), matrix, states.hidden(), states.targets());
+    }
+}

@@ -1,0 +1,2 @@
+/** The command line: arguments, progress, tables, exit codes. */
+package io.groupreduce.cli;

@@ -1,0 +1,142 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.backend.GroupPlan;
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.awt.Font;
+import java.awt.font.FontRenderContext;
+import java.awt.font.TextLayout;
+import java.util.Locale;
+import org.knowm.xchart.CategoryChart;
+import org.knowm.xchart.CategoryChartBuilder;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.style.AxesChartStyler;
+import org.knowm.xchart.style.Styler.LegendLayout;
+import org.knowm.xchart.style.Styler.LegendPosition;
+
+/** The look that all charts share: black on white, thin grid, colours that differ in lightness too. */
+final class ChartStyle {
+    static {
+        // No screen is needed, and a server has none; must be known before AWT starts.
+        System.setProperty("java.awt.headless", "true");
+    }
+
+    static final int WIDTH = 500;
+    static final int HEIGHT = 300;
+
+    static final Color BLUE = new Color(0x2f6db5);
+    static final Color ORANGE = new Color(0xd9822b);
+    static final Color GRAY = new Color(0x9aa0a6);
+    static final Color RED = new Color(0xc0392b);
+
+    /** For a handful of curves. */
+    private static final Color[] DISTINCT = {
+        BLUE, ORANGE, new Color(0x3a923a), new Color(0x7b52ab), new Color(0x8c564b), new Color(0x17889a)
+    };
+
+    /** For groups in order, frequent ones dark. */
+    private static final Color[] ORDERED = {
+        new Color(0x2b0a3d), new Color(0x3b528b), new Color(0x21908c), new Color(0x5dc863), new Color(0xb8c42a)
+    };
+
+    private static final Color TEXT = new Color(0x333333);
+    private static final Color GRID = new Color(0xe3e3e3);
+    private static final Color FAINT = new Color(0xf1f1f1);
+
+    private static final Font FONT = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
+
+    /** Whether this machine has a font: Java takes them from fontconfig, which a small server image lacks. */
+    static final boolean CAN_DRAW_TEXT = canDrawText();
+
+    private static boolean canDrawText() {
+        try {
+            return new TextLayout("0", FONT, new FontRenderContext(null, true, true)).getAdvance() > 0;
+        } catch (RuntimeException | InternalError | LinkageError e) {
+            // Which of them it is depends on the JDK's version and on what is missing: font, fontconfig or its library.
+            return false;
+        }
+    }
+
+    private ChartStyle() {}
+
+    static XYChart lines(String xTitle, String yTitle) {
+        XYChart chart = new XYChartBuilder()
+                .width(WIDTH)
+                .height(HEIGHT)
+                .xAxisTitle(xTitle)
+                .yAxisTitle(yTitle)
+                .build();
+        apply(chart.getStyler());
+        return chart;
+    }
+
+    static CategoryChart bars(String xTitle, String yTitle) {
+        CategoryChart chart = new CategoryChartBuilder()
+                .width(WIDTH)
+                .height(HEIGHT)
+                .xAxisTitle(xTitle)
+                .yAxisTitle(yTitle)
+                .build();
+        apply(chart.getStyler());
+        chart.getStyler().setAvailableSpaceFill(0.75).setOverlapped(true);
+        return chart;
+    }
+
+    private static void apply(AxesChartStyler style) {
+        style.setLocale(Locale.ROOT);
+        style.setChartTitleVisible(false);
+        style.setChartBackgroundColor(Color.WHITE);
+        style.setPlotBackgroundColor(Color.WHITE);
+        style.setPlotBorderVisible(false);
+        style.setChartFontColor(TEXT);
+        style.setChartPadding(8);
+        style.setLegendPosition(LegendPosition.OutsideS);
+        style.setLegendLayout(LegendLayout.Horizontal);
+        style.setLegendBorderColor(Color.WHITE);
+        style.setLegendFont(FONT);
+        style.setMarkerSize(5);
+        style.setAxisTitleFont(FONT);
+        style.setAxisTickLabelsFont(FONT.deriveFont(11f));
+        style.setAxisTickLabelsColor(TEXT);
+        style.setAxisTickMarksColor(GRAY);
+        style.setPlotGridLinesColor(GRID);
+        style.setPlotGridLinesStroke(new BasicStroke(0.8f));
+        style.setPlotGridVerticalLinesVisible(false);
+    }
+
+    /** A logarithmic y axis; its many lines are fainter. */
+    static void logarithmic(AxesChartStyler style, double least, double most) {
+        style.setYAxisLogarithmic(true);
+        style.setYAxisMin(least);
+        style.setYAxisMax(most);
+        style.setPlotGridLinesColor(FAINT);
+    }
+
+    /** One of a handful of colours that are easy to tell apart. */
+    static Color distinct(int index) {
+        return DISTINCT[index % DISTINCT.length];
+    }
+
+    /** The colour of item {@code index} of {@code count} that have an order. */
+    static Color ordered(int index, int count) {
+        double at = count < 2 ? 0 : (double) index / (count - 1) * (ORDERED.length - 1);
+        int lower = Math.min((int) at, ORDERED.length - 2);
+        double share = at - lower;
+        Color a = ORDERED[lower];
+        Color b = ORDERED[lower + 1];
+        return new Color(
+                mix(a.getRed(), b.getRed(), share),
+                mix(a.getGreen(), b.getGreen(), share),
+                mix(a.getBlue(), b.getBlue(), share));
+    }
+
+    private static int mix(int a, int b, double share) {
+        return (int) Math.round(a + (b - a) * share);
+    }
+
+    /** The colour of a way to store a group. */
+    static Color of(GroupPlan plan) {
+        return plan.isDense() ? ORANGE : plan.isZero() ? GRAY : BLUE;
+    }
+}

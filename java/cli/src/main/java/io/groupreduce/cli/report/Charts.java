@@ -1,0 +1,262 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.Evaluation;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.compress.ErrorCurve;
+import java.awt.BasicStroke;
+import java.awt.Color;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
+import org.knowm.xchart.CategoryChart;
+import org.knowm.xchart.CategorySeries;
+import org.knowm.xchart.CategorySeries.CategorySeriesRenderStyle;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYSeries;
+import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
+import org.knowm.xchart.style.markers.None;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/** The charts of a report. No text of the user's goes into one, only words of this program: any font can draw those. */
+final class Charts {
+    /** More entries than this are told apart by the caption instead of a legend. */
+    private static final int MOST_IN_LEGEND = 6;
+
+    /** More bars than this stand without a number. */
+    private static final int MOST_LABELLED = 12;
+
+    private static final int MOST_MARKED_POINTS = 24;
+
+    private static final List<String> KINDS = List.of("low-rank", "dense", "zero");
+
+    /** Perplexities further apart than this need a logarithmic axis. */
+    private static final double WIDE = 20;
+
+    /** Series that run from the most to the least frequent group, when they are too many for a legend. */
+    static final String ORDER = "Dark lines belong to the first bases, light ones to the last.";
+
+    private Charts() {}
+
+    /** Whether the spectra of a result are too many for a legend. */
+    static boolean isCrowded(CompressionResult result) {
+        return result.spectra().size() > MOST_IN_LEGEND;
+    }
+
+    /** Eigenvalues as shares of their basis's energy, on a logarithmic axis. */
+    static Drawing spectra(String id, CompressionResult result) {
+        List<Spectrum> spectra = result.spectra();
+        List<double[]> shares = new ArrayList<>();
+        for (Spectrum spectrum : spectra) {
+            shares.add(
+                    spectrum.trace() > 0
+                            ? Arrays.stream(spectrum.values())
+                                    .map(value -> value / spectrum.trace())
+                                    .takeWhile(share -> share > 0)
+                                    .toArray()
+                            : new double[0]);
+        }
+        if (shares.stream().allMatch(share -> share.length == 0)) {
+            return Drawing.none("There is no basis with energy in it, so there are no eigenvalues.");
+        }
+        return Drawing.of(id, "Eigenvalues of each basis, falling", () -> {
+            XYChart chart = ChartStyle.lines("direction", "share of the basis's energy");
+            decades(chart, shares);
+            chart.getStyler().setLegendVisible(spectra.size() > 1 && !isCrowded(result));
+            for (int b = 0; b < shares.size(); b++) {
+                double[] y = shares.get(b);
+                if (y.length > 0) {
+                    line(chart, "basis " + b, upTo(y.length), y, ChartStyle.ordered(b, shares.size()));
+                }
+            }
+            return chart;
+        });
+    }
+
+    /** A logarithmic axis over whole decades: a part of one may have no labelled tick. */
+    private static void decades(XYChart chart, List<double[]> curves) {
+        double least = curves.stream().flatMapToDouble(Arrays::stream).min().orElseThrow();
+        ChartStyle.logarithmic(chart.getStyler(), Math.min(0.1, decadeBelow(least)), 1);
+    }
+
+    private static double decadeBelow(double value) {
+        return Math.pow(10, Math.floor(Math.log10(value)));
+    }
+
+    private static double[] upTo(int n) {
+        double[] numbers = new double[n];
+        Arrays.setAll(numbers, j -> j + 1);
+        return numbers;
+    }
+
+    private static void line(XYChart chart, String name, double[] x, double[] y, Color color) {
+        XYSeries series = chart.addSeries(name, x, y);
+        series.setLineColor(color);
+        series.setLineStyle(new BasicStroke(1.6f));
+        series.setMarkerColor(color);
+        series.setMarker(x.length <= MOST_MARKED_POINTS ? SeriesMarkers.CIRCLE : new None());
+    }
+
+    /** Rows per group on a logarithmic axis: sizes differ by orders of magnitude. */
+    static Drawing groupSizes(String id, CompressedMatrix matrix) {
+        int[] sizes = matrix.groupSizes();
+        return groups(id, "Rows in each group", "rows", true, matrix.groups(), g -> sizes[g]);
+    }
+
+    /** Rank per group; a dense group has all directions, a zero group none. */
+    static Drawing ranks(String id, CompressedMatrix matrix) {
+        List<GroupPlan> plans = matrix.groups();
+        return groups(id, "Rank of each group", "rank", false, plans, g -> plans.get(g)
+                .rank());
+    }
+
+    private static Drawing groups(
+            String id,
+            String description,
+            String yTitle,
+            boolean log,
+            List<GroupPlan> plans,
+            IntToDoubleFunction value) {
+        double highest =
+                IntStream.range(0, plans.size()).mapToDouble(value).max().orElse(1);
+        return Drawing.of(id, description, () -> {
+            CategoryChart chart = ChartStyle.bars("group", yTitle);
+            if (log) {
+                // Below 1, so that a group of one row still has a bar; above the highest bar there is room for its
+                // number.
+                ChartStyle.logarithmic(chart.getStyler(), 0.5, 2.5 * highest);
+            } else {
+                chart.getStyler().setYAxisMin(0.0).setYAxisMax(Math.max(1, 1.15 * highest));
+            }
+            chart.getStyler().setYAxisDecimalPattern("#,##0");
+            chart.getStyler().setLabelsVisible(plans.size() <= MOST_LABELLED);
+            chart.getStyler().setLabelsPosition(1.06);
+            List<String> names =
+                    IntStream.range(0, plans.size()).mapToObj(String::valueOf).toList();
+            for (String kind : KINDS) {
+                int[] members = members(plans, kind, value);
+                if (members.length > 0) {
+                    List<Double> heights = new ArrayList<>(Collections.nCopies(plans.size(), null));
+                    for (int g : members) {
+                        heights.set(g, value.applyAsDouble(g));
+                    }
+                    chart.addSeries(kind, names, heights).setFillColor(ChartStyle.of(plans.get(members[0])));
+                }
+            }
+            return chart;
+        });
+    }
+
+    /** The groups of a kind that have something to show. */
+    private static int[] members(List<GroupPlan> plans, String kind, IntToDoubleFunction value) {
+        return IntStream.range(0, plans.size())
+                .filter(g -> Figures.kind(plans.get(g)).equals(kind) && value.applyAsDouble(g) > 0)
+                .toArray();
+    }
+
+    /** Where the stored bytes are. */
+    static Drawing storedBytes(String id, StoredBytes stored) {
+        return Drawing.of(id, "Stored bytes by part", () -> {
+            CategoryChart chart = ChartStyle.bars("part", "share of the stored bytes, %");
+            List<String> names = List.of("left", "right", "scales", "dense rows", "groups");
+            List<Double> shares = new ArrayList<>();
+            for (long bytes :
+                    new long[] {stored.left(), stored.right(), stored.scales(), stored.dense(), stored.numbers()}) {
+                shares.add(100.0 * bytes / stored.total());
+            }
+            CategorySeries series = chart.addSeries("bytes", names, shares);
+            series.setFillColor(ChartStyle.BLUE);
+            chart.getStyler().setLegendVisible(false);
+            chart.getStyler().setYAxisDecimalPattern("0");
+            chart.getStyler().setYAxisMin(0.0);
+            return chart;
+        });
+    }
+
+    /** Whether there is more than one state of the refinement to draw. */
+    static boolean hasRefinement(CompressionResult result) {
+        return result.refinement().size() > 1 && result.energy() > 0;
+    }
+
+    /** The loss of every state of the refinement as a share of the energy. */
+    static Drawing refinement(String id, CompressionResult result) {
+        List<Double> losses = result.refinement();
+        return Drawing.of(id, "Loss after each round of refinement", () -> {
+            XYChart chart = ChartStyle.lines("round", "loss, % of the energy");
+            double[] rounds = new double[losses.size()];
+            Arrays.setAll(rounds, r -> r);
+            double[] shares = losses.stream()
+                    .mapToDouble(loss -> 100 * loss / result.energy())
+                    .toArray();
+            line(chart, "loss", rounds, shares, ChartStyle.BLUE);
+            chart.getStyler().setLegendVisible(false);
+            chart.getStyler().setXAxisDecimalPattern("0");
+            return chart;
+        });
+    }
+
+    /** Error against size of several methods, each with a point at least, and where this result stands. */
+    static Drawing errorCurves(String id, CompressionResult result, List<ErrorCurve> curves) {
+        return Drawing.of(id, "Weighted relative error against size ratio", () -> {
+            XYChart chart = ChartStyle.lines("size ratio", "weighted relative error, %");
+            for (int m = 0; m < curves.size(); m++) {
+                ErrorCurve curve = curves.get(m);
+                double[] errors = Arrays.stream(curve.relativeErrors())
+                        .map(error -> 100 * error)
+                        .toArray();
+                line(chart, curve.method().label(), curve.ratios(), errors, ChartStyle.distinct(m));
+            }
+            // The error of an unweighted method is of another kind than the curves'.
+            if (result.options().method().weighted()) {
+                XYSeries own = chart.addSeries(
+                        "this file", new double[] {result.ratio()}, new double[] {100 * result.relativeError()});
+                own.setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter);
+                own.setMarker(new OwnPoint()).setMarkerColor(ChartStyle.RED);
+            }
+            chart.getStyler().setYAxisMin(0.0);
+            return chart;
+        });
+    }
+
+    /** Perplexity of the dense softmax and of every method of the comparison that has one. */
+    static Drawing perplexities(String id, List<MethodRow> rows) {
+        List<String> names = new ArrayList<>();
+        List<Double> values = new ArrayList<>();
+        List<Double> dense = new ArrayList<>();
+        for (int r = 0; r < rows.size(); r++) {
+            Evaluation evaluation = rows.get(r).evaluation();
+            if (evaluation != null
+                    && evaluation.hasPerplexity()
+                    && Double.isFinite(evaluation.compressedPerplexity())
+                    && Double.isFinite(evaluation.densePerplexity())) {
+                names.add(String.valueOf(r + 1));
+                values.add(evaluation.compressedPerplexity());
+                dense.add(evaluation.densePerplexity());
+            }
+        }
+        if (names.isEmpty()) {
+            return Drawing.none("No method has a finite perplexity to draw.");
+        }
+        return Drawing.of(id, "Perplexity of each line of the table", () -> {
+            CategoryChart chart = ChartStyle.bars("line of the table", "perplexity");
+            chart.addSeries("compressed", names, values).setFillColor(ChartStyle.BLUE);
+            CategorySeries before = chart.addSeries("dense", names, dense);
+            before.setChartCategorySeriesRenderStyle(CategorySeriesRenderStyle.Line);
+            before.setLineColor(ChartStyle.RED).setLineStyle(new BasicStroke(1.6f));
+            before.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(ChartStyle.RED);
+            double least = Math.min(Collections.min(values), Collections.min(dense));
+            double most = Math.max(Collections.max(values), Collections.max(dense));
+            if (most > WIDE * least) {
+                ChartStyle.logarithmic(chart.getStyler(), decadeBelow(least), most);
+            } else {
+                chart.getStyler().setYAxisMin(0.0);
+            }
+            return chart;
+        });
+    }
+}

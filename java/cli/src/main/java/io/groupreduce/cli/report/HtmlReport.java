@@ -1,0 +1,212 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.Evaluation;
+import io.groupreduce.cli.report.Html.Column;
+import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.format.AtomicFile;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Writes the report of a compression as one HTML file that loads nothing: style and charts are in it, and there is no
+ * script.
+ */
+public final class HtmlReport {
+    private final ReportData data;
+    private final Html html = new Html();
+
+    private HtmlReport(ReportData data) {
+        this.data = data;
+    }
+
+    /**
+     * Writes the report; {@code target} holds the old file or the whole new one, never a part.
+     *
+     * @throws io.groupreduce.FileAccessException if the file cannot be written
+     */
+    public static void write(Path target, ReportData data) {
+        AtomicFile.writeText(target, render(data));
+    }
+
+    /** The page. */
+    static String render(ReportData data) {
+        HtmlReport report = new HtmlReport(data);
+        report.page();
+        return report.html.toString();
+    }
+
+    private void page() {
+        html.markup("<!DOCTYPE html>")
+                .markup("<html lang=\"en\">")
+                .markup("<head>")
+                .markup("<meta charset=\"utf-8\">")
+                .markup("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
+                // The browser itself refuses whatever a page that loads nothing has no use for.
+                .markup("<meta http-equiv=\"Content-Security-Policy\""
+                        + " content=\"default-src 'none'; style-src 'unsafe-inline'\">")
+                .element("title", data.title())
+                .markup("<style>\n" + PageStyle.CSS + "</style>")
+                .markup("</head>")
+                .markup("<body><main>");
+        heading();
+        headlines();
+        if (data.results().size() > 1) {
+            overview();
+        }
+        if (!data.comparison().isEmpty()) {
+            comparison();
+        }
+        for (int t = 0; t < data.results().size(); t++) {
+            NamedResult named = data.results().get(t);
+            new TensorSection(html, "t" + t, named)
+                    .write(
+                            data.evaluations().get(named.tensor()),
+                            data.curves().getOrDefault(named.tensor(), List.of()));
+        }
+        html.element(
+                "footer",
+                "Ratio: bytes of a tensor in the input / bytes of all that replaces it. Weighted relative error:"
+                        + " sqrt(loss / energy) of what is stored, rows weighted by (count + 1)^alpha, quantization"
+                        + " included. Report by GroupReduce.");
+        html.markup("</main></body>").markup("</html>");
+    }
+
+    private void heading() {
+        html.element("h1", data.title()).markup("<dl>");
+        html.element("dt", "Input").element("dd", data.input());
+        html.element("dt", "Output").element("dd", data.output());
+        html.element("dt", "Device").element("dd", data.device());
+        html.element("dt", "Time").element("dd", Figures.duration(data.seconds()));
+        html.markup("</dl>");
+    }
+
+    private void headlines() {
+        if (data.results().isEmpty()) {
+            html.paragraph("No tensor was compressed.");
+            return;
+        }
+        long before = 0;
+        long after = 0;
+        NamedResult worst = data.results().get(0);
+        for (NamedResult named : data.results()) {
+            before += named.result().source().bytes();
+            after += named.result().matrix().bytes();
+            worst = named.result().relativeError() > worst.result().relativeError() ? named : worst;
+        }
+        html.markup("<div class=\"tiles\">");
+        html.tile(Figures.bytes(before), "before", Figures.count(before) + " bytes");
+        html.tile(Figures.bytes(after), "after", Figures.count(after) + " bytes");
+        html.tile(Figures.ratio((double) before / after), "smaller", "");
+        html.tile(
+                Figures.percent(worst.result().relativeError()), "weighted relative error", of(worst, "largest, of "));
+        String note = evaluated();
+        html.markup("</div>");
+        if (!note.isEmpty()) {
+            html.element("p class=\"note\"", note);
+        }
+    }
+
+    /** Adds the headline figures of the softmax that differs most, and returns what is left to say about them. */
+    private String evaluated() {
+        NamedResult shown = null;
+        for (NamedResult named : data.results()) {
+            Evaluation here = data.evaluations().get(named.tensor());
+            boolean worse = here != null
+                    && (shown == null
+                            || here.meanKl()
+                                    > data.evaluations().get(shown.tensor()).meanKl());
+            shown = worse ? named : shown;
+        }
+        if (shown == null) {
+            return Wording.NOT_EVALUATED;
+        }
+        Evaluation evaluation = data.evaluations().get(shown.tensor());
+        String of = of(shown, "of ");
+        if (evaluation.hasPerplexity()) {
+            html.tile(Figures.perplexity(evaluation.densePerplexity()), "perplexity before", of);
+            html.tile(
+                    Figures.perplexity(evaluation.compressedPerplexity()),
+                    "perplexity after",
+                    Figures.signedPercent(evaluation.perplexityIncrease()));
+        }
+        html.tile(Figures.nats(evaluation.meanKl()), "nats of mean KL(dense || compressed)", of);
+        html.tile(
+                Figures.percent(evaluation.top1Agreement()),
+                "top-1 agreement",
+                "top-10: " + Figures.percent(evaluation.top10Agreement()));
+        return evaluation.hasPerplexity() ? "" : Wording.NO_TARGETS;
+    }
+
+    private String of(NamedResult named, String prefix) {
+        return data.results().size() > 1 ? prefix + named.tensor() : "";
+    }
+
+    private void overview() {
+        List<Column> columns = List.of(
+                Column.name("Tensor"),
+                Column.number("Shape"),
+                Column.text("Method"),
+                Column.number("Groups"),
+                Column.number("Bytes before"),
+                Column.number("Bytes after"),
+                Column.number("Ratio"),
+                Column.number("Weighted relative error"));
+        List<List<String>> rows = new ArrayList<>();
+        for (NamedResult named : data.results()) {
+            CompressionResult result = named.result();
+            rows.add(List.of(
+                    named.tensor(),
+                    Figures.count(result.source().rows()) + " × "
+                            + Figures.count(result.source().columns()),
+                    result.options().method().label(),
+                    String.valueOf(result.matrix().groups().size()),
+                    Figures.count(result.source().bytes()),
+                    Figures.count(result.matrix().bytes()),
+                    Figures.ratio(result.ratio()),
+                    Figures.percent(result.relativeError())));
+        }
+        html.markup("<section>").element("h2", "Tensors").table(columns, rows).markup("</section>");
+    }
+
+    private void comparison() {
+        List<Column> columns = List.of(
+                Column.number("Line"),
+                Column.text("Method"),
+                Column.number("Ratio"),
+                Column.number("Bytes"),
+                Column.number("Weighted relative error"),
+                Column.number("Perplexity"),
+                Column.number("Mean KL, nats"),
+                Column.number("Top-1"),
+                Column.number("Top-10"));
+        List<List<String>> rows = new ArrayList<>();
+        boolean perplexity = false;
+        for (int r = 0; r < data.comparison().size(); r++) {
+            MethodRow row = data.comparison().get(r);
+            Evaluation evaluation = row.evaluation();
+            boolean hasPerplexity = evaluation != null && evaluation.hasPerplexity();
+            perplexity |= hasPerplexity;
+            rows.add(List.of(
+                    String.valueOf(r + 1),
+                    row.method(),
+                    Figures.ratio(row.ratio()),
+                    Figures.count(row.bytes()),
+                    Figures.percent(row.relativeError()),
+                    hasPerplexity ? Figures.perplexity(evaluation.compressedPerplexity()) : "–",
+                    evaluation == null ? "–" : Figures.nats(evaluation.meanKl()),
+                    evaluation == null ? "–" : Figures.percent(evaluation.top1Agreement()),
+                    evaluation == null ? "–" : Figures.percent(evaluation.top10Agreement())));
+        }
+        html.markup("<section>").element("h2", "Methods compared").table(columns, rows);
+        if (perplexity) {
+            html.markup("<div class=\"charts\">")
+                    .figure(
+                            "Perplexity",
+                            Charts.perplexities("perplexity", data.comparison()),
+                            "Red: the dense softmax.")
+                    .markup("</div>");
+        }
+        html.markup("</section>");
+    }
+}

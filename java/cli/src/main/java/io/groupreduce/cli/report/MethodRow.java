@@ -1,0 +1,19 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.Evaluation;
+import java.util.Objects;
+
+/**
+ * One line of a comparison of methods on the same matrix.
+ *
+ * @param method what the reader should call it
+ * @param ratio source bytes / stored bytes
+ * @param bytes stored bytes
+ * @param relativeError sqrt(loss / energy) of what is stored; lines compare where the weights are the same
+ * @param evaluation its softmax against the dense one, or {@code null} when that was not measured
+ */
+public record MethodRow(String method, double ratio, long bytes, double relativeError, Evaluation evaluation) {
+    public MethodRow {
+        Objects.requireNonNull(method, "method");
+    }
+}

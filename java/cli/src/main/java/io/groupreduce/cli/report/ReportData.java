@@ -1,0 +1,42 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.Evaluation;
+import io.groupreduce.compress.ErrorCurve;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * Everything a report tells. All texts are shown as they are, markup in them included.
+ *
+ * @param title the heading
+ * @param input what was compressed
+ * @param output what was written
+ * @param device the backend's description
+ * @param seconds wall-clock time of the compression
+ * @param results the compressed tensors, in the order they are shown
+ * @param evaluations by tensor name, the softmax comparison; tensors without one may be missing
+ * @param curves by tensor name, error against size ratio of several methods; tensors without them may be missing
+ * @param comparison methods side by side; may be empty
+ */
+public record ReportData(
+        String title,
+        String input,
+        String output,
+        String device,
+        double seconds,
+        List<NamedResult> results,
+        Map<String, Evaluation> evaluations,
+        Map<String, List<ErrorCurve>> curves,
+        List<MethodRow> comparison) {
+    public ReportData {
+        Objects.requireNonNull(title, "title");
+        Objects.requireNonNull(input, "input");
+        Objects.requireNonNull(output, "output");
+        Objects.requireNonNull(device, "device");
+        results = List.copyOf(results);
+        evaluations = Map.copyOf(evaluations);
+        curves = Map.copyOf(curves);
+        comparison = List.copyOf(comparison);
+    }
+}

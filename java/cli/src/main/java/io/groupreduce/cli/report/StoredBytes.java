@@ -1,0 +1,51 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.backend.GroupPlan;
+
+/**
+ * Where the bytes of a compressed matrix are; the parts add up to {@link CompressedMatrix#bytes()}. Read off sizes
+ * alone, so that it works after the factors' memory is gone.
+ *
+ * @param left numbers of the left factors, scales not counted
+ * @param right numbers of the right factors, scales not counted
+ * @param dense rows stored as they are, scales not counted
+ * @param scales the scales of all of them
+ * @param numbers the group number of each row and the basis number of each group
+ */
+record StoredBytes(long left, long right, long dense, long scales, long numbers) {
+    static StoredBytes of(CompressedMatrix matrix) {
+        long left = 0;
+        long right = 0;
+        long dense = 0;
+        long scales = 0;
+        for (int g = 0; g < matrix.groups().size(); g++) {
+            GroupPlan plan = matrix.groups().get(g);
+            EncodedMatrix part = matrix.left(g);
+            if (part == null) {
+                continue;
+            }
+            scales += scales(part);
+            if (plan.isDense()) {
+                dense += part.bytes() - scales(part);
+            } else {
+                left += part.bytes() - scales(part);
+            }
+        }
+        for (int b = 0; b < matrix.bases(); b++) {
+            EncodedMatrix part = matrix.right(b);
+            scales += scales(part);
+            right += part.bytes() - scales(part);
+        }
+        return new StoredBytes(left, right, dense, scales, matrix.bytes() - left - right - dense - scales);
+    }
+
+    private static long scales(EncodedMatrix part) {
+        return part.rows() * part.scalesPerRow() * (part.bf16Scales() ? Short.BYTES : Float.BYTES);
+    }
+
+    long total() {
+        return left + right + dense + scales + numbers;
+    }
+}

@@ -1,0 +1,188 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.Evaluation;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.SizeUnit;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.cli.report.Html.Column;
+import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.compress.ErrorCurve;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What the report says about one tensor. */
+final class TensorSection {
+    /** A longer table of groups is folded, so that the charts stay in reach. */
+    private static final int MOST_UNFOLDED = 40;
+
+    private final Html html;
+    private final String id;
+    private final String tensor;
+    private final CompressionResult result;
+    private final CompressedMatrix matrix;
+
+    /**
+     * A section to be written.
+     *
+     * @param id unique in the page: letters and digits
+     */
+    TensorSection(Html html, String id, NamedResult named) {
+        this.html = html;
+        this.id = id;
+        this.tensor = named.tensor();
+        this.result = named.result();
+        this.matrix = result.matrix();
+    }
+
+    /** Adds the section; {@code evaluation} may be null, {@code curves} empty. */
+    void write(Evaluation evaluation, List<ErrorCurve> curves) {
+        html.markup("<section>").element("h2", tensor);
+        html.paragraph(summary());
+        if (evaluation != null) {
+            evaluation(evaluation);
+        }
+        html.element("h3", "Groups");
+        groups();
+        html.markup("<div class=\"charts\">");
+        html.figure("Eigenvalues of each basis", Charts.spectra(id + "spectra", result), spectraRemark());
+        List<ErrorCurve> drawn =
+                curves.stream().filter(curve -> curve.ratios().length > 0).toList();
+        if (!drawn.isEmpty()) {
+            html.figure(
+                    "Weighted error against size ratio",
+                    Charts.errorCurves(id + "curves", result, drawn),
+                    "Curves: before refinement, all under the same count weights. A diamond is this file, as stored.");
+        }
+        html.figure("Rows in each group", Charts.groupSizes(id + "sizes", matrix), "Logarithmic axis.");
+        html.figure(
+                "Rank of each group",
+                Charts.ranks(id + "ranks", matrix),
+                "A dense group keeps all " + Figures.count(matrix.columns()) + " columns, a zero group nothing.");
+        if (Charts.hasRefinement(result)) {
+            html.figure(
+                    "Loss after each round of refinement",
+                    Charts.refinement(id + "refinement", result),
+                    "Before quantization; the best state was kept.");
+        }
+        StoredBytes stored = StoredBytes.of(matrix);
+        html.figure("Stored bytes by part", Charts.storedBytes(id + "bytes", stored), bytes(stored));
+        html.markup("</div></section>");
+    }
+
+    private String summary() {
+        CompressionOptions options = result.options();
+        StringBuilder text = new StringBuilder();
+        text.append(Figures.count(matrix.rows())).append(" rows of ").append(Figures.count(matrix.columns()));
+        text.append(" columns, stored as ").append(result.source().type()).append(" in ");
+        text.append(Figures.bytes(result.source().bytes())).append(" (");
+        text.append(Figures.count(result.source().bytes())).append(" bytes), became ");
+        text.append(Figures.bytes(matrix.bytes())).append(" (").append(Figures.count(matrix.bytes()));
+        text.append(" bytes): ").append(Figures.ratio(result.ratio())).append(" smaller, weighted relative error ");
+        text.append(Figures.percent(result.relativeError()))
+                .append(". Method ")
+                .append(options.method().label());
+        text.append(", asked for ").append(target(options.target()));
+        if (options.method().weighted()) {
+            text.append(", alpha ").append(Figures.plain(options.alpha()));
+        }
+        return text.append(".").toString();
+    }
+
+    private static String target(SizeTarget target) {
+        String unit = target.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
+        return target.size() > 0
+                ? "at most " + Figures.count(target.size()) + " " + unit
+                : "a ratio of " + Figures.plain(target.ratio()) + " in " + unit;
+    }
+
+    private void evaluation(Evaluation evaluation) {
+        List<Column> columns = List.of(
+                Column.text("Softmax over " + Figures.count(evaluation.tokens()) + " hidden states"),
+                Column.number("Dense"),
+                Column.number("Compressed"),
+                Column.number("Change"));
+        List<List<String>> rows = new ArrayList<>();
+        if (evaluation.hasPerplexity()) {
+            rows.add(List.of(
+                    "Perplexity",
+                    Figures.perplexity(evaluation.densePerplexity()),
+                    Figures.perplexity(evaluation.compressedPerplexity()),
+                    Figures.signedPercent(evaluation.perplexityIncrease())));
+        }
+        rows.add(List.of("Mean KL(dense || compressed), nats", "", Figures.nats(evaluation.meanKl()), ""));
+        rows.add(List.of("Top-1 agreement", "", Figures.percent(evaluation.top1Agreement()), ""));
+        rows.add(List.of("Top-10 agreement", "", Figures.percent(evaluation.top10Agreement()), ""));
+        html.element("h3", "Softmax before and after").table(columns, rows);
+        if (!evaluation.hasPerplexity()) {
+            html.element("p class=\"note\"", Wording.NO_TARGETS);
+        }
+    }
+
+    private void groups() {
+        List<Column> columns = List.of(
+                Column.number("Group"),
+                Column.number("Rows"),
+                Column.number("Share of rows"),
+                Column.text("Kind"),
+                Column.number("Rank"),
+                Column.text("Codec"),
+                Column.number("Bytes left"),
+                Column.text("Basis"),
+                Column.text("Codec right"),
+                Column.number("Bytes right"));
+        int[] sizes = matrix.groupSizes();
+        Map<Integer, Integer> firstOf = new HashMap<>();
+        List<List<String>> rows = new ArrayList<>();
+        for (int g = 0; g < sizes.length; g++) {
+            GroupPlan plan = matrix.groups().get(g);
+            List<String> row = new ArrayList<>();
+            row.add(String.valueOf(g));
+            row.add(Figures.count(sizes[g]));
+            row.add(Figures.percent((double) sizes[g] / matrix.rows()));
+            row.add(Figures.kind(plan));
+            row.add(plan.isDense() ? "all " + plan.rank() : String.valueOf(plan.rank()));
+            row.add(matrix.left(g) == null ? "–" : label(matrix.left(g).codec()));
+            row.add(matrix.left(g) == null ? "0" : Figures.count(matrix.left(g).bytes()));
+            if (plan.isLowRank()) {
+                Integer first = firstOf.putIfAbsent(plan.basis(), g);
+                row.add(String.valueOf(plan.basis()));
+                row.add(label(matrix.right(plan.basis()).codec()));
+                row.add(
+                        first == null
+                                ? Figures.count(matrix.right(plan.basis()).bytes())
+                                : "shared with group " + first);
+            } else {
+                row.addAll(List.of("–", "–", "0"));
+            }
+            rows.add(row);
+        }
+        boolean folded = rows.size() > MOST_UNFOLDED;
+        if (folded) {
+            html.markup("<details>").element("summary", "Table of " + rows.size() + " groups");
+        }
+        html.table(columns, rows);
+        if (folded) {
+            html.markup("</details>");
+        }
+    }
+
+    private static String label(Codec codec) {
+        return codec.label();
+    }
+
+    private String spectraRemark() {
+        String remark = "Logarithmic axis; only the directions that were computed.";
+        return Charts.isCrowded(result) ? remark + " " + Charts.ORDER : remark;
+    }
+
+    private static String bytes(StoredBytes stored) {
+        return "Left " + Figures.bytes(stored.left()) + ", right " + Figures.bytes(stored.right()) + ", scales "
+                + Figures.bytes(stored.scales()) + ", dense rows " + Figures.bytes(stored.dense())
+                + ", group and basis numbers " + Figures.bytes(stored.numbers()) + ".";
+    }
+}

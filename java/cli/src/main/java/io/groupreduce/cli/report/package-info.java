@@ -1,0 +1,2 @@
+/** The self-contained HTML report of a compression. */
+package io.groupreduce.cli.report;

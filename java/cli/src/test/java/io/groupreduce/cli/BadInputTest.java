@@ -1,0 +1,205 @@
+package io.groupreduce.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.cli.Shell.Outcome;
+import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.format.Tensor;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Every wrong input: one sentence, the right exit code, no file left, no earlier file harmed. */
+class BadInputTest {
+    @TempDir
+    Path directory;
+
+    private Path model;
+    private Path counts;
+    private Path output;
+
+    @BeforeEach
+    void makeModel() throws Exception {
+        model = Shell.model(directory);
+        counts = directory.resolve("counts.txt");
+        output = directory.resolve("out.safetensors");
+    }
+
+    /** Runs a compression over an existing output, which must survive. */
+    private void refused(int code, String part, Path input, Object... more) throws Exception {
+        byte[] earlier = {1, 2, 3};
+        Files.write(output, earlier);
+        List<String> before = names();
+        List<Object> arguments = new ArrayList<>(List.of("compress", input, "-o", output, "--force"));
+        arguments.addAll(Arrays.asList(more));
+        Outcome outcome = Shell.run(arguments.toArray());
+        assertEquals(code, outcome.code(), outcome.err());
+        assertEquals("", outcome.out());
+        List<String> sentences =
+                outcome.err().lines().filter(l -> !l.contains("counts alike")).toList();
+        assertEquals(1, sentences.size(), outcome.err());
+        assertTrue(sentences.get(0).startsWith("groupreduce: "), outcome.err());
+        assertTrue(sentences.get(0).contains(part), outcome.err());
+        assertFalse(outcome.err().contains("\tat "), outcome.err());
+        assertArrayEquals(earlier, Files.readAllBytes(output));
+        assertEquals(before, names());
+    }
+
+    private List<String> names() throws Exception {
+        try (var files = Files.list(directory)) {
+            return files.map(Path::toString).sorted().toList();
+        }
+    }
+
+    private Path bytes(String name, byte[] content) throws Exception {
+        return Files.write(directory.resolve(name), content);
+    }
+
+    private Path withMatrix(float[] values, long... shape) {
+        Path file = directory.resolve("bad.safetensors");
+        Tensor tensor = Shell.tensor("softmax.weight", values, shape);
+        SafetensorsWriter.write(file, List.of(tensor), Map.of());
+        return file;
+    }
+
+    @Test
+    void filesThatAreNoModels() throws Exception {
+        refused(1, "does not exist", directory.resolve("missing.safetensors"));
+        refused(1, "not a safetensors file", bytes("text.safetensors", "hello, this is no model".getBytes()));
+        refused(1, "bad.safetensors", bytes("bad.safetensors", new byte[3]));
+        byte[] whole = Files.readAllBytes(model);
+        refused(1, "cut.safetensors", bytes("cut.safetensors", Arrays.copyOf(whole, whole.length - 100)));
+        refused(1, "PyTorch pickle", bytes("model.bin", new byte[] {'P', 'K', 3, 4, 0, 0, 0, 0, 0, 0, 0, 0}));
+        Files.createDirectory(directory.resolve("empty"));
+        refused(1, "empty", directory.resolve("empty"));
+    }
+
+    @Test
+    void tensorsThatDoNotFit() throws Exception {
+        refused(1, "\"softmax.weight\"", model, "--tensor", "nope");
+        refused(1, "\"nope\"", model, "--tensor", "nope");
+        refused(1, "softmax.bias", model, "--tensor", "softmax.bias");
+    }
+
+    @Test
+    void numbersThatAreNone() throws Exception {
+        float[] values = Shell.matrix(1, 50);
+        values[7 * Shell.COLUMNS + 5] = Float.NaN;
+        refused(1, "row 7, column 5", withMatrix(values, 50, Shell.COLUMNS));
+        values[7 * Shell.COLUMNS + 5] = 0;
+        values[49 * Shell.COLUMNS] = Float.NEGATIVE_INFINITY;
+        refused(1, "row 49, column 0", withMatrix(values, 50, Shell.COLUMNS));
+    }
+
+    @Test
+    void countsThatDoNotFit() throws Exception {
+        List<String> lines = Files.readAllLines(counts);
+        Files.write(counts, lines.subList(0, 599));
+        refused(1, "599", model, "--counts", counts);
+        lines.set(41, "token41\t-3");
+        Files.write(counts, lines);
+        refused(1, "line 42", model, "--counts", counts);
+        lines.set(41, "token41\tmany");
+        Files.write(counts, lines);
+        refused(1, "line 42", model, "--counts", counts);
+    }
+
+    @Test
+    void sizesOutOfReach() throws Exception {
+        refused(1, "smallest possible", model, "--ratio", "5000");
+        refused(1, "smallest possible", model, "--size", "100");
+        refused(2, "ratio", model, "--ratio", "0.5");
+        refused(2, "contradict", model, "--ratio", "5", "--size", "100");
+        refused(2, "--size", model, "--size", "-5");
+    }
+
+    @Test
+    void theSmallestSizeNamedIsReachable() {
+        Outcome refused = Shell.run("compress", model, "-o", output, "--tensor", "softmax.weight", "--size", "100");
+        String smallest = refused.err().replaceAll("(?s).*smallest possible is (\\d+) bytes.*", "$1");
+        Outcome reached = Shell.run("compress", model, "-o", output, "--tensor", "softmax.weight", "--size", smallest);
+        assertEquals(0, reached.code(), reached.err());
+    }
+
+    @Test
+    void commandLinesThatAreWrong() throws Exception {
+        refused(2, "--refine", model, "--refine", "often");
+        refused(2, "codec", model, "--codec", "int3");
+        refused(2, "method", model, "--method", "magic");
+        refused(2, "groups", model, "--groups", "255");
+        refused(2, "device", model, "--device", "abacus");
+        refused(2, "--threads", model, "--threads", "0");
+        assertEquals(2, Shell.run("compress", model).code());
+        assertEquals(2, Shell.run("shrink").code());
+    }
+
+    @Test
+    void aDeviceThatIsNotThereFailsLoudly() throws Exception {
+        refused(3, "cuda:7", model, "--device", "cuda:7");
+    }
+
+    @Test
+    void theInputIsNeverOverwritten() throws Exception {
+        byte[] before = Files.readAllBytes(model);
+        Outcome outcome = Shell.run("compress", model, "-o", model, "--force");
+        assertEquals(1, outcome.code());
+        assertTrue(outcome.err().contains("the input itself"), outcome.err());
+        Outcome directoryInput = Shell.run("compress", directory, "-o", model, "--force");
+        assertEquals(1, directoryInput.code());
+        assertArrayEquals(before, Files.readAllBytes(model));
+    }
+
+    @Test
+    void anExistingOutputNeedsForce() throws Exception {
+        Files.write(output, new byte[] {9});
+        Outcome outcome = Shell.run("compress", model, "-o", output);
+        assertEquals(1, outcome.code());
+        assertTrue(outcome.err().contains("--force"), outcome.err());
+        assertArrayEquals(new byte[] {9}, Files.readAllBytes(output));
+    }
+
+    @Test
+    void anOutputInNoDirectoryIsRefused() {
+        Outcome outcome = Shell.run("compress", model, "-o", directory.resolve("no/where.safetensors"));
+        assertEquals(1, outcome.code(), outcome.err());
+        assertTrue(outcome.err().contains("directory does not exist"), outcome.err());
+    }
+
+    @Test
+    void hiddenStatesThatDoNotFit() throws Exception {
+        Path hidden = directory.resolve("narrow.safetensors");
+        SafetensorsWriter.write(hidden, List.of(Shell.tensor("hidden", new float[50], 10, 5)), Map.of());
+        Shell.run("compress", model, "-o", output);
+        Outcome outcome = Shell.run("eval", output, "--reference", model, "--hidden", hidden);
+        assertEquals(1, outcome.code());
+        assertTrue(outcome.err().contains("width 5"), outcome.err());
+        refused(1, "width 5", model, "--hidden", hidden);
+    }
+
+    @Test
+    void aFileThatIsNotCompressedCannotBeEvaluatedOrExported() {
+        Path hidden = directory.resolve("hidden.safetensors");
+        Outcome evaluated = Shell.run("eval", model, "--reference", model, "--hidden", hidden);
+        assertEquals(1, evaluated.code());
+        assertTrue(evaluated.err().contains("no compressed matrix"), evaluated.err());
+        Outcome exported = Shell.run("export", model, "--to", "dense", "-o", output);
+        assertEquals(1, exported.code());
+        assertFalse(Files.exists(output));
+    }
+
+    @Test
+    void verboseShowsWhereItHappened() {
+        Outcome outcome = Shell.run("inspect", directory.resolve("missing"), "--verbose");
+        assertEquals(1, outcome.code());
+        assertTrue(outcome.err().contains("\tat io.groupreduce"), outcome.err());
+    }
+}

@@ -1,0 +1,215 @@
+package io.groupreduce.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.groupreduce.cli.Shell.Outcome;
+import io.groupreduce.format.Safetensors;
+import io.groupreduce.format.SafetensorsWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The commands doing what they are for. */
+class CommandsTest {
+    @TempDir
+    Path directory;
+
+    private Path model;
+    private Path counts;
+    private Path hidden;
+    private Path output;
+
+    @BeforeEach
+    void makeModel() throws Exception {
+        model = Shell.model(directory);
+        counts = directory.resolve("counts.txt");
+        hidden = directory.resolve("hidden.safetensors");
+        output = directory.resolve("out.safetensors");
+    }
+
+    private Outcome compress(Object... more) {
+        Object[] arguments = new Object[6 + more.length];
+        System.arraycopy(new Object[] {"compress", model, "-o", output, "--counts", counts}, 0, arguments, 0, 6);
+        System.arraycopy(more, 0, arguments, 6, more.length);
+        return Shell.run(arguments);
+    }
+
+    @Test
+    void compressMeetsTheRatioAndSaysWhatItDid() {
+        Outcome outcome = compress("--ratio", "5", "--hidden", hidden, "--json");
+        assertEquals(0, outcome.code(), outcome.err());
+        JsonNode document = outcome.json();
+        assertTrue(document.path("ratio").asDouble() >= 5);
+        assertEquals(2, document.path("tensors").size());
+        JsonNode softmax = document.path("tensors").get(1);
+        assertEquals("softmax.weight", softmax.path("name").asText());
+        assertEquals(Shell.TOKENS, softmax.path("evaluation").path("tokens").asInt());
+        assertTrue(softmax.path("evaluation").path("compressedPerplexity").asDouble() > 1);
+        assertTrue(softmax.path("groups").size() > 1);
+    }
+
+    @Test
+    void evalFindsWhatCompressFound() {
+        Outcome compressed = compress("--codec", "int8", "--hidden", hidden, "--json");
+        Outcome evaluated =
+                Shell.run("eval", output, "--reference", model, "--hidden", hidden, "--counts", counts, "--json");
+        assertEquals(0, evaluated.code(), evaluated.err());
+        JsonNode before = compressed.json().path("tensors").get(1);
+        JsonNode after = evaluated.json();
+        assertEquals(
+                before.path("evaluation").path("meanKl").asDouble(),
+                after.path("meanKl").asDouble(),
+                1e-9);
+        assertEquals(
+                before.path("relativeError").asDouble(),
+                after.path("relativeError").asDouble(),
+                1e-6);
+        assertEquals(before.path("bytes").asLong(), after.path("bytes").asLong());
+    }
+
+    @Test
+    void inspectListsGroupsAndCopiedTensors() {
+        compress();
+        JsonNode document = Shell.run("inspect", output, "--json").json();
+        assertEquals(2, document.path("compressed").size());
+        assertEquals(2, document.path("copied").size());
+        String text = Shell.run("inspect", output).out();
+        assertTrue(text.contains("softmax.weight [600 x 24, F32], groupreduce"), text);
+        assertTrue(Shell.run("inspect", model).out().contains("lstm.weight"));
+    }
+
+    @Test
+    void aDenseExportIsAnOrdinaryModelThatCompressesAgain() {
+        compress();
+        Path dense = directory.resolve("dense.safetensors");
+        assertEquals(
+                0, Shell.run("export", output, "--to", "dense", "-o", dense).code());
+        try (Safetensors plain = Safetensors.open(dense)) {
+            assertEquals(4, plain.tensors().size());
+            assertEquals(
+                    4L * Shell.ROWS * Shell.COLUMNS,
+                    plain.require("softmax.weight").bytes());
+        }
+        assertEquals(
+                0,
+                Shell.run("compress", dense, "-o", directory.resolve("again.safetensors"))
+                        .code());
+    }
+
+    @Test
+    void everyMethodAndCodecRuns() {
+        for (String method : new String[] {"svd", "weighted-svd", "groupreduce"}) {
+            for (String codec : new String[] {"auto", "f32", "bf16", "int8", "int4"}) {
+                Outcome outcome = compress("--method", method, "--codec", codec, "--ratio", "8", "--force", "--json");
+                assertEquals(0, outcome.code(), outcome.err());
+                assertTrue(outcome.json().path("ratio").asDouble() >= 8, method + " " + codec);
+            }
+        }
+    }
+
+    @Test
+    void onlyLeavesTheRestOut() {
+        compress("--only", "--tensor", "softmax.weight");
+        JsonNode document = Shell.run("inspect", output, "--json").json();
+        assertEquals(1, document.path("compressed").size());
+        assertEquals(0, document.path("copied").size());
+    }
+
+    @Test
+    void theReportIsWrittenBesideTheFile() throws Exception {
+        Path report = directory.resolve("report.html");
+        Outcome outcome = compress("--hidden", hidden, "--report", report);
+        assertEquals(0, outcome.code(), outcome.err());
+        String page = Files.readString(report);
+        assertTrue(page.contains("softmax.weight"));
+        assertTrue(page.contains("<svg"));
+    }
+
+    @Test
+    void equalCountsAreSaid() {
+        Outcome outcome = Shell.run("compress", model, "-o", output);
+        assertEquals(0, outcome.code());
+        assertTrue(outcome.err().contains("every token counts alike"), outcome.err());
+        Outcome unweighted = Shell.run("compress", model, "-o", output, "--method", "svd", "--force");
+        assertFalse(unweighted.err().contains("counts alike"), unweighted.err());
+    }
+
+    @Test
+    void theNumberOfThreadsChangesNoByte() throws Exception {
+        compress("--threads", "1");
+        byte[] one = Files.readAllBytes(output);
+        compress("--threads", "2", "--force");
+        assertArrayEquals(one, Files.readAllBytes(output));
+    }
+
+    @Test
+    void aMetricIsTaken() throws Exception {
+        Path metric = directory.resolve("metric.safetensors");
+        float[] identity = new float[Shell.COLUMNS * Shell.COLUMNS];
+        for (int j = 0; j < Shell.COLUMNS; j++) {
+            identity[j * Shell.COLUMNS + j] = 1 + j;
+        }
+        SafetensorsWriter.write(
+                metric, List.of(Shell.tensor("metric", identity, Shell.COLUMNS, Shell.COLUMNS)), Map.of());
+        Outcome plain = compress("--json");
+        Outcome aware = compress("--metric", "softmax.weight=" + metric, "--force", "--json");
+        assertEquals(0, aware.code(), aware.err());
+        double before =
+                plain.json().path("tensors").get(1).path("relativeError").asDouble();
+        double after = aware.json().path("tensors").get(1).path("relativeError").asDouble();
+        assertTrue(Math.abs(before - after) > 1e-3, before + " " + after);
+        assertEquals(
+                plain.json().path("tensors").get(0).path("relativeError").asDouble(),
+                aware.json().path("tensors").get(0).path("relativeError").asDouble());
+    }
+
+    @Test
+    void devicesAreListedWithReasons() {
+        JsonNode devices = Shell.run("devices", "--json").json();
+        assertTrue(devices.isArray());
+        boolean found = false;
+        for (JsonNode device : devices) {
+            assertFalse(device.path("reason").asText().isBlank());
+            found |= device.path("available").asBoolean();
+        }
+        assertTrue(found);
+    }
+
+    @Test
+    void benchPrintsRates() {
+        Outcome outcome = Shell.run("bench", "--rows", "2000", "--columns", "32", "--repeats", "1", "--json");
+        assertEquals(0, outcome.code(), outcome.err());
+        JsonNode steps = outcome.json().path("compression");
+        assertTrue(steps.size() >= 5);
+        for (JsonNode step : steps) {
+            assertTrue(step.path("rate").asDouble() > 0, step.toString());
+        }
+    }
+
+    @Test
+    void theDemoDoesTheMainJob() {
+        Path folder = directory.resolve("demo");
+        Outcome outcome = Shell.run("demo", "-o", folder, "--json");
+        assertEquals(0, outcome.code(), outcome.err());
+        JsonNode rows = outcome.json().path("comparison");
+        assertEquals(5, rows.size());
+        double dense = rows.get(0).path("compressedPerplexity").asDouble();
+        // Of both methods at both sizes groupreduce is the better one, and nothing beats the dense model by much.
+        for (int r = 1; r < 5; r += 2) {
+            double svd = rows.get(r).path("compressedPerplexity").asDouble();
+            double grouped = rows.get(r + 1).path("compressedPerplexity").asDouble();
+            assertTrue(grouped < svd, rows.toString());
+            assertTrue(grouped > 0.9 * dense, rows.toString());
+        }
+        assertTrue(Files.exists(folder.resolve("report.html")));
+        assertTrue(Files.exists(folder.resolve("model.groupreduce.safetensors")));
+    }
+}

@@ -1,0 +1,90 @@
+package io.groupreduce.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.groupreduce.format.DType;
+import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.format.Tensor;
+import io.groupreduce.reference.SyntheticMatrix;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Runs commands in this process, and makes small models for them. */
+final class Shell {
+    static final int ROWS = 600;
+    static final int COLUMNS = 24;
+    static final int TOKENS = 50;
+
+    /** What a command did. */
+    record Outcome(int code, String out, String err) {
+        JsonNode json() {
+            try {
+                return new ObjectMapper().readTree(out);
+            } catch (IOException e) {
+                throw new AssertionError("not JSON: " + out, e);
+            }
+        }
+    }
+
+    private Shell() {}
+
+    static Outcome run(Object... arguments) {
+        StringWriter out = new StringWriter();
+        StringWriter err = new StringWriter();
+        String[] texts = new String[arguments.length];
+        for (int i = 0; i < texts.length; i++) {
+            texts[i] = String.valueOf(arguments[i]);
+        }
+        int code = Main.run(new PrintWriter(out), new PrintWriter(err), texts);
+        return new Outcome(code, out.toString(), err.toString());
+    }
+
+    /** model.safetensors, counts.txt and hidden.safetensors in {@code directory}; returns the model. */
+    static Path model(Path directory) throws Exception {
+        float[] embedding = matrix(1, ROWS);
+        float[] softmax = matrix(2, ROWS);
+        Path model = directory.resolve("model.safetensors");
+        SafetensorsWriter.write(
+                model,
+                List.of(
+                        tensor("embedding.weight", embedding, ROWS, COLUMNS),
+                        tensor("softmax.weight", softmax, ROWS, COLUMNS),
+                        tensor("softmax.bias", new float[ROWS], ROWS),
+                        tensor("lstm.weight", new float[] {1, 2, 3, 4}, 2, 2)),
+                Map.of());
+        List<String> lines = new ArrayList<>();
+        long[] counts = SyntheticMatrix.zipfCounts(3, ROWS, 60_000);
+        for (int i = 0; i < ROWS; i++) {
+            lines.add("token" + i + "\t" + counts[i]);
+        }
+        Files.write(directory.resolve("counts.txt"), lines);
+        int[] targets = new int[TOKENS];
+        for (int t = 0; t < TOKENS; t++) {
+            targets[t] = t * 7 % ROWS;
+        }
+        SafetensorsWriter.write(
+                directory.resolve("hidden.safetensors"),
+                List.of(
+                        tensor("hidden", matrix(4, TOKENS), TOKENS, COLUMNS),
+                        new Tensor("targets", DType.I32, new long[] {TOKENS}, MemorySegment.ofArray(targets))),
+                Map.of());
+        return model;
+    }
+
+    static float[] matrix(long seed, int rows) {
+        float[] values = new float[rows * COLUMNS];
+        new SyntheticMatrix(seed, COLUMNS, 0.6).next(values, rows);
+        return values;
+    }
+
+    static Tensor tensor(String name, float[] values, long... shape) {
+        return new Tensor(name, DType.F32, shape, MemorySegment.ofArray(values));
+    }
+}

@@ -1,0 +1,254 @@
+package io.groupreduce.cli.report;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.groupreduce.Codec;
+import io.groupreduce.Evaluation;
+import io.groupreduce.FileAccessException;
+import io.groupreduce.Method;
+import io.groupreduce.compress.CompressionResult;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class HtmlReportTest {
+    private static final CompressionResult GROUPED = Samples.compressed(Method.GROUPREDUCE, Codec.INT4);
+    private static final CompressionResult ONE_GROUP = Samples.compressed(Method.SVD, Codec.F32);
+    private static final List<MethodRow> COMPARISON = List.of(
+            new MethodRow("dense", 1, 1000, 0, null),
+            new MethodRow("svd", 5, 200, 0.5, Samples.EVALUATED),
+            new MethodRow("groupreduce", 5, 199, 0.25, Samples.EVALUATED));
+
+    private static ReportData full() {
+        return new ReportData(
+                "Report",
+                "in",
+                "out",
+                "cpu",
+                1.5,
+                List.of(new NamedResult(Samples.TENSOR, GROUPED), new NamedResult("embed.weight", ONE_GROUP)),
+                Map.of(Samples.TENSOR, Samples.EVALUATED),
+                Map.of(Samples.TENSOR, Samples.curves(GROUPED.options())),
+                COMPARISON);
+    }
+
+    @Test
+    void textIsEscapedWhereverItStands() {
+        String hostile = "<script>alert('1')</script>&\"";
+        ReportData data = new ReportData(
+                hostile,
+                hostile,
+                hostile,
+                hostile,
+                1,
+                List.of(new NamedResult(hostile, GROUPED), new NamedResult("b" + hostile, ONE_GROUP)),
+                Map.of(hostile, Samples.WITHOUT_TARGETS),
+                Map.of(),
+                List.of(new MethodRow(hostile, 2, 3, 0.5, null)));
+        String page = HtmlReport.render(data);
+        assertFalse(page.contains("<script"), "a script got through");
+        assertFalse(page.contains("alert('1')"), "quotes got through");
+        String escaped = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;";
+        // title, h1, input, output, device, the remark of the KL tile, the overview's two rows, the two sections, the
+        // comparison
+        assertTrue(occurrences(page, escaped) >= 11, page);
+    }
+
+    @Test
+    void thePageLoadsNothing() {
+        String page = HtmlReport.render(full());
+        assertFalse(Pattern.compile("https?:").matcher(page).find());
+        assertFalse(Pattern.compile("(?i)<(script|link|img|iframe|object|embed|image|use|base)\\b")
+                .matcher(page)
+                .find());
+        assertFalse(Pattern.compile("(?i)\\b(src|href|action|xlink:href|on[a-z]+)\\s*=")
+                .matcher(page)
+                .find());
+        assertFalse(page.contains("@import"));
+        Matcher url = Pattern.compile("url\\(([^)]*)\\)").matcher(page);
+        while (url.find()) {
+            assertTrue(url.group(1).startsWith("#"), url.group());
+        }
+        assertTrue(page.contains("default-src 'none'"));
+    }
+
+    @Test
+    void everyReferenceInAChartMeetsOneDefinition() {
+        assumeTrue(ChartStyle.CAN_DRAW_TEXT);
+        String page = HtmlReport.render(full());
+        List<String> ids = groups(page, "\\bid=\"([^\"]*)\"");
+        Set<String> distinct = new HashSet<>(ids);
+        assertEquals(ids.size(), distinct.size(), "an id occurs twice: " + ids);
+        List<String> used = groups(page, "url\\(#([^)]*)\\)");
+        assertFalse(used.isEmpty());
+        assertTrue(distinct.containsAll(used), used + " but defined are " + distinct);
+    }
+
+    @Test
+    void chartsAreWellFormedAndNoneIsMissing() throws Exception {
+        assumeTrue(ChartStyle.CAN_DRAW_TEXT);
+        List<String> charts = groups(HtmlReport.render(full()), "(?s)(<svg.*?</svg>)");
+        // Comparison 1; grouped: spectra, curves, sizes, ranks, refinement, bytes; one group: spectra, sizes, ranks,
+        // bytes.
+        assertEquals(1 + 6 + 4, charts.size());
+        for (String chart : charts) {
+            var root = DocumentBuilderFactory.newInstance()
+                    .newDocumentBuilder()
+                    .parse(new ByteArrayInputStream(chart.getBytes(StandardCharsets.UTF_8)))
+                    .getDocumentElement();
+            assertFalse(root.getAttribute("aria-label").isEmpty());
+            assertTrue(root.getElementsByTagName("path").getLength() > 3, "an empty chart: " + chart);
+        }
+    }
+
+    @Test
+    void everyTensorAndEveryGroupAppears() {
+        String page = HtmlReport.render(full());
+        for (NamedResult named : full().results()) {
+            int from = page.indexOf("<h2>" + named.tensor() + "</h2>");
+            assertTrue(from > 0, named.tensor());
+            String section = page.substring(from, page.indexOf("</section>", from));
+            int[] sizes = named.result().matrix().groupSizes();
+            for (int g = 0; g < sizes.length; g++) {
+                String cells = "<tr><td class=\"number\">" + g + "</td>\n<td class=\"number\">" + sizes[g] + "</td>";
+                assertTrue(section.contains(cells), named.tensor() + " lacks group " + g);
+            }
+        }
+    }
+
+    @Test
+    void aMatrixThatIsAllDenseHasNoSpectrumAndSaysSo() {
+        // Dense INT4 rows of binary32 meet this ratio, so no factor would be smaller.
+        CompressionResult dense = Samples.compressed(Method.SVD, Codec.INT4, 5);
+        assertEquals(0, dense.matrix().bases());
+        String page = HtmlReport.render(Samples.report(dense, null));
+        assertTrue(page.contains("There is no basis with energy in it"));
+        assertFalse(page.contains("NaN"));
+    }
+
+    @Test
+    void manyGroupsAreFoldedAndSharedBasesAreCountedOnce() {
+        String page = HtmlReport.render(Samples.report(Samples.sharedBasis(50), null));
+        assertTrue(page.contains("<summary>Table of 52 groups</summary>"));
+        assertEquals(49, occurrences(page, "shared with group 0"));
+        assertTrue(page.contains(">dense</td>") && page.contains(">zero</td>"));
+        assertFalse(HtmlReport.render(Samples.report(GROUPED, null)).contains("<summary>"));
+    }
+
+    @Test
+    void withoutTargetsThePageSaysSo() {
+        String page = HtmlReport.render(Samples.report(GROUPED, Samples.WITHOUT_TARGETS));
+        assertTrue(page.contains(Wording.NO_TARGETS));
+        assertFalse(page.contains("NaN"));
+        assertFalse(page.contains("perplexity before"));
+        assertTrue(page.contains("87.50 %"), "the top-1 agreement is known all the same");
+    }
+
+    @Test
+    void withoutAnEvaluationThePageSaysSo() {
+        String page = HtmlReport.render(Samples.report(GROUPED, null));
+        assertTrue(page.contains(Wording.NOT_EVALUATED));
+        assertFalse(page.contains(Wording.NO_TARGETS));
+        assertFalse(page.contains("NaN"));
+    }
+
+    @Test
+    void headlinesAddUpOverTensors() {
+        String page = HtmlReport.render(full());
+        long before = GROUPED.source().bytes() + ONE_GROUP.source().bytes();
+        long after = GROUPED.matrix().bytes() + ONE_GROUP.matrix().bytes();
+        assertTrue(page.contains(Figures.count(before) + " bytes"));
+        assertTrue(page.contains(Figures.count(after) + " bytes"));
+        assertTrue(page.contains(">" + Figures.ratio((double) before / after) + "<"));
+        double worst = Math.max(GROUPED.relativeError(), ONE_GROUP.relativeError());
+        assertTrue(page.contains("class=\"value\">" + Figures.percent(worst) + "<"));
+        assertTrue(page.contains(">20.25<") && page.contains(">21.00<") && page.contains("+3.70 %"));
+    }
+
+    @Test
+    void theWorstOfSeveralSoftmaxesIsTheHeadline() {
+        Evaluation worse = new Evaluation(100, 20, 40, 2.5, 0.5, 0.5);
+        List<NamedResult> results = List.of(new NamedResult("a", GROUPED), new NamedResult("b", ONE_GROUP));
+        String page = HtmlReport.render(Samples.report(results, Map.of("a", Samples.EVALUATED, "b", worse)));
+        assertTrue(page.contains("class=\"value\">2.5000<"));
+        assertFalse(page.contains("class=\"value\">0.0312<"));
+    }
+
+    @Test
+    void hugePerplexitiesAreLegible() {
+        List<MethodRow> rows = List.of(
+                new MethodRow("svd", 5, 200, 0.5, new Evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
+                new MethodRow("svd", 9, 100, 0.5, new Evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
+        String page = HtmlReport.render(new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), Map.of(), rows));
+        assertTrue(page.contains(">3.00e+09<"));
+        assertTrue(page.contains(">infinite<"));
+    }
+
+    @Test
+    void theDefaultLocaleAndTheRunDoNotMatter() {
+        Locale before = Locale.getDefault();
+        String english = HtmlReport.render(full());
+        try {
+            Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"));
+            assertEquals(english, HtmlReport.render(full()));
+        } finally {
+            Locale.setDefault(before);
+        }
+    }
+
+    @Test
+    void theFileIsReplacedWhole(@TempDir Path folder) throws IOException {
+        Path target = folder.resolve("report.html");
+        Files.writeString(target, "old");
+        HtmlReport.write(target, full());
+        assertEquals(HtmlReport.render(full()), Files.readString(target));
+        assertEquals(List.of(target), list(folder));
+    }
+
+    @Test
+    void aFailureLeavesNothingBehind(@TempDir Path folder) throws IOException {
+        Path missing = folder.resolve("missing").resolve("report.html");
+        FileAccessException e = assertThrows(FileAccessException.class, () -> HtmlReport.write(missing, full()));
+        assertTrue(e.getMessage().contains(missing.toString()), e.getMessage());
+        Path directory = Files.createDirectory(folder.resolve("directory"));
+        assertThrows(FileAccessException.class, () -> HtmlReport.write(directory, full()));
+        assertEquals(List.of(directory), list(folder));
+    }
+
+    private static List<Path> list(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.toList();
+        }
+    }
+
+    private static List<String> groups(String text, String pattern) {
+        List<String> found = new ArrayList<>();
+        Matcher matcher = Pattern.compile(pattern).matcher(text);
+        while (matcher.find()) {
+            found.add(matcher.group(1));
+        }
+        return found;
+    }
+
+    private static int occurrences(String text, String part) {
+        return (text.length() - text.replace(part, "").length()) / part.length();
+    }
+}

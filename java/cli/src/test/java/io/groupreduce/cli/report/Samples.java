@@ -1,0 +1,110 @@
+package io.groupreduce.cli.report;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.Evaluation;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.Matrix;
+import io.groupreduce.Method;
+import io.groupreduce.Progress;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.compress.ErrorCurve;
+import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.testkit.Generators;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Small real compressions, and odd ones put together by hand. */
+final class Samples {
+    static final String TENSOR = "lm_head.weight";
+    static final Evaluation EVALUATED = new Evaluation(100, 20.25, 21.0, 0.03125, 0.875, 0.9375);
+    static final Evaluation WITHOUT_TARGETS = new Evaluation(100, Double.NaN, Double.NaN, 0.03125, 0.875, 0.9375);
+
+    private static final int ROWS = 400;
+    private static final int COLUMNS = 24;
+
+    private Samples() {}
+
+    /** A compression whose factors are gone, as they are when a report is written. */
+    static CompressionResult compressed(Method method, Codec codec) {
+        return compressed(method, codec, 8);
+    }
+
+    static CompressionResult compressed(Method method, Codec codec, double ratio) {
+        Matrix matrix = Generators.matrix(11, ROWS, COLUMNS, 0.8);
+        CompressionOptions options = CompressionOptions.defaults()
+                .withMethod(method)
+                .withCodec(codec)
+                .withRefineRounds(3)
+                .withTarget(SizeTarget.ratio(ratio));
+        try (Backend backend = new ReferenceBackend();
+                Arena arena = Arena.ofShared()) {
+            return GroupReduce.compress(
+                    backend, matrix, Generators.zipf(12, ROWS, 1e5), null, options, arena, Progress.NONE);
+        }
+    }
+
+    static List<ErrorCurve> curves(CompressionOptions settled) {
+        Matrix matrix = Generators.matrix(11, ROWS, COLUMNS, 0.8);
+        List<ErrorCurve> curves = new ArrayList<>();
+        try (Backend backend = new ReferenceBackend()) {
+            for (Method method : List.of(Method.SVD, Method.GROUPREDUCE)) {
+                curves.add(ErrorCurve.of(
+                        backend, matrix, Generators.zipf(12, ROWS, 1e5), settled.withMethod(method), new double[] {
+                            2, 4, 8
+                        }));
+            }
+        }
+        return curves;
+    }
+
+    /** {@code groups} low-rank groups of {@code g + 1} rows on one shared basis, then a dense and a zero group of one row. */
+    static CompressionResult sharedBasis(int groups) {
+        int rank = 2;
+        Arena arena = Arena.ofAuto();
+        List<GroupPlan> plans = new ArrayList<>();
+        List<EncodedMatrix> left = new ArrayList<>();
+        int rows = groups * (groups + 1) / 2 + 2;
+        byte[] groupOf = new byte[rows];
+        int next = 0;
+        for (int g = 0; g < groups; g++) {
+            plans.add(new GroupPlan(0, rank, Codec.INT4));
+            left.add(EncodedMatrix.allocate(arena, Codec.INT4, g + 1, rank, rank));
+            for (int i = 0; i <= g; i++) {
+                groupOf[next++] = (byte) g;
+            }
+        }
+        plans.add(new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8));
+        left.add(EncodedMatrix.allocate(arena, Codec.INT8, 1, COLUMNS, COLUMNS));
+        groupOf[next++] = (byte) groups;
+        plans.add(new GroupPlan(GroupPlan.ZERO, 0, Codec.INT4));
+        left.add(null);
+        groupOf[next] = (byte) (groups + 1);
+        List<EncodedMatrix> right = List.of(EncodedMatrix.allocate(arena, Codec.BF16, rank, COLUMNS, COLUMNS));
+        return new CompressionResult(
+                Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
+                new CompressedMatrix("compressed", COLUMNS, groupOf, plans, left, right),
+                CompressionOptions.defaults().withCodec(Codec.INT4),
+                4,
+                1,
+                List.of(new Spectrum(10, new double[] {6, 3})),
+                List.of(1.0));
+    }
+
+    static ReportData report(List<NamedResult> results, Map<String, Evaluation> evaluations) {
+        return new ReportData("Report", "in", "out", "cpu", 1.5, results, evaluations, Map.of(), List.of());
+    }
+
+    static ReportData report(CompressionResult result, Evaluation evaluation) {
+        return report(
+                List.of(new NamedResult(TENSOR, result)), evaluation == null ? Map.of() : Map.of(TENSOR, evaluation));
+    }
+}
