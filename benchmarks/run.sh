@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs benchmarks. Usage:
+#   benchmarks/run.sh                        the steps against OpenBLAS, in turn in one process, as a Markdown table
+#   benchmarks/run.sh --smoke                every benchmark once and briefly: do they still run?
+#   benchmarks/run.sh jmh ARGUMENTS          JMH with its own arguments, for instance: jmh -p threads=1 gram
+#   benchmarks/run.sh java CLASS ARGUMENTS   any class here, for instance: java io.groupreduce.benchmarks.SyntheticModel
+# benchmarks/whole_run.py compares whole compressions as processes.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+# shellcheck source=../java/find-jdk.sh
+. "$root/java/find-jdk.sh"
+jdk=$(find_jdk)
+[ -n "$jdk" ] || { echo "JDK 25 is needed; install it or set JAVA_HOME to it." >&2; exit 3; }
+
+if [ -z "$(ls "$here"/target/lib/groupreduce-benchmarks-*.jar 2>/dev/null)" ] \
+  || [ -n "$(find "$root"/java/{core,vector}/src/main "$here/src" -newer "$here/target/lib" -print -quit)" ]; then
+  echo "building the benchmarks" >&2
+  (cd "$root" && JAVA25_HOME=$jdk mvn -B -q -DskipTests -Dspotless.check.skip=true -pl benchmarks -am package >&2)
+  touch "$here/target/lib"
+fi
+
+run() {
+  "$jdk/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$here/target/lib/*" "$@"
+}
+
+case ${1:-} in
+  --smoke)
+    run io.groupreduce.benchmarks.StepComparison 1
+    run org.openjdk.jmh.Main -f 0 -wi 0 -i 1 -r 100ms -p threads=2 -v SILENT
+    echo "every benchmark ran"
+    ;;
+  jmh) shift; run org.openjdk.jmh.Main "$@" ;;
+  java) shift; run "$@" ;;
+  *) run io.groupreduce.benchmarks.StepComparison "$@" ;;
+esac

@@ -1,0 +1,164 @@
+package io.groupreduce.benchmarks;
+
+import io.groupreduce.Codec;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.compress.Weights;
+import io.groupreduce.format.DType;
+import io.groupreduce.reference.SyntheticMatrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * The steps of a compression on a seeded matrix of {@value #ROWS} x {@value #COLUMNS}, and the same work in OpenBLAS on the same
+ * bytes. Steps go through the backend seam, so what is timed is what a compression runs: reading, gathering and scaling
+ * included.
+ */
+final class StepFixture implements AutoCloseable {
+    static final int ROWS = 16384;
+    static final int COLUMNS = 1024;
+    static final int RANK = 128;
+
+    private static final long SEED = 42;
+
+    private final Arena arena = Arena.ofShared();
+    private final OpenBlas openBlas = new OpenBlas();
+    private final Backend backend;
+    private final CompressionProblem problem;
+    private final CompressionWorkspace workspace;
+    private final byte[] oneGroup = new byte[ROWS];
+    private final byte[] nowhere = new byte[ROWS];
+    private final EncodedMatrix left;
+    private CompressionWorkspace fresh;
+
+    private final MemorySegment data = floats((long) ROWS * COLUMNS);
+    private final MemorySegment scaled = floats((long) ROWS * COLUMNS);
+    private final MemorySegment gram = floats((long) COLUMNS * COLUMNS);
+    private final MemorySegment projection = floats((long) COLUMNS * RANK);
+    private final MemorySegment product = floats((long) ROWS * RANK);
+    private final MemorySegment symmetric = floats((long) COLUMNS * COLUMNS);
+    private final MemorySegment symmetricWide = arena.allocate((long) COLUMNS * COLUMNS * Double.BYTES, 64);
+    private final MemorySegment values = arena.allocate((long) COLUMNS * Double.BYTES, 64);
+    private final MemorySegment vectors = floats((long) COLUMNS * RANK);
+    private final MemorySegment integers = arena.allocate((2L * COLUMNS + 1) * Integer.BYTES, 64);
+    private final float[] weights;
+
+    StepFixture(int threads) {
+        backend = BackendSelection.select("cpu", threads).backend();
+        openBlas.threads(threads);
+        SyntheticMatrix generator = new SyntheticMatrix(SEED, COLUMNS, 0.5);
+        float[] row = new float[COLUMNS];
+        for (long i = 0; i < ROWS; i++) {
+            generator.next(row, 1);
+            MemorySegment.copy(row, 0, data, ValueLayout.JAVA_FLOAT, i * COLUMNS * Float.BYTES, COLUMNS);
+        }
+        weights = Weights.scaledToMeanOne(Weights.raw(SyntheticMatrix.zipfCounts(SEED, ROWS, 100.0 * ROWS), 1));
+        Arrays.fill(nowhere, (byte) CompressionWorkspace.NO_BASIS);
+        problem = CompressionProblem.weighted(Matrix.of("synthetic", DType.F32, ROWS, COLUMNS, data), weights);
+        workspace = backend.open(problem);
+        left = EncodedMatrix.allocate(arena, Codec.F32, ROWS, RANK, RANK);
+        workspace.accumulate(oneGroup, 1);
+        workspace.decompose(new int[] {RANK});
+        float[] right = workspace.right(0, RANK);
+        for (int k = 0; k < RANK; k++) {
+            for (int j = 0; j < COLUMNS; j++) {
+                projection.setAtIndex(ValueLayout.JAVA_FLOAT, (long) j * RANK + k, right[k * COLUMNS + j]);
+            }
+        }
+        gramPeer();
+    }
+
+    private MemorySegment floats(long count) {
+        return arena.allocate(count * Float.BYTES, 64);
+    }
+
+    /** Forgets the Gram matrix, so that {@link #gram} starts from nothing. */
+    void forget() {
+        workspace.accumulate(nowhere, 1);
+    }
+
+    /** The weighted Gram matrix of all rows. */
+    void gram() {
+        workspace.accumulate(oneGroup, 1);
+    }
+
+    /** Rows times the roots of their weights, then ssyrk. */
+    void gramPeer() {
+        for (long i = 0; i < ROWS; i++) {
+            float root = (float) Math.sqrt(weights[(int) i]);
+            long from = i * COLUMNS;
+            for (long j = from; j < from + COLUMNS; j++) {
+                scaled.setAtIndex(ValueLayout.JAVA_FLOAT, j, root * data.getAtIndex(ValueLayout.JAVA_FLOAT, j));
+            }
+        }
+        openBlas.gram(ROWS, COLUMNS, scaled, gram);
+    }
+
+    /** The left factor of all rows: A times a projection, stored. */
+    void project() {
+        workspace.encodeLeft(
+                oneGroup, List.of(new GroupPlan(0, RANK, Codec.F32)), Collections.singletonList(null), List.of(left));
+    }
+
+    /** The same product by sgemm. */
+    void projectPeer() {
+        openBlas.multiply(ROWS, RANK, COLUMNS, data, projection, product);
+    }
+
+    /** A workspace that has a Gram matrix but has never been decomposed: no vectors to start from. */
+    void freshGram() {
+        if (fresh != null) {
+            fresh.close();
+        }
+        fresh = backend.open(problem);
+        fresh.accumulate(oneGroup, 1);
+    }
+
+    /** The leading eigenvectors, from nothing. */
+    void eigen() {
+        fresh.decompose(new int[] {RANK});
+    }
+
+    /** All eigenvectors. */
+    void eigenFull() {
+        fresh.decompose(new int[] {COLUMNS});
+    }
+
+    /** Copies of the Gram matrix for LAPACK, which overwrites them. */
+    void copyGram() {
+        for (long x = 0; x < (long) COLUMNS * COLUMNS; x++) {
+            float value = gram.getAtIndex(ValueLayout.JAVA_FLOAT, x);
+            symmetric.setAtIndex(ValueLayout.JAVA_FLOAT, x, value);
+            symmetricWide.setAtIndex(ValueLayout.JAVA_DOUBLE, x, value);
+        }
+    }
+
+    /** The leading eigenvectors by ssyevr. */
+    void eigenPeer() {
+        openBlas.eigenLeading(COLUMNS, RANK, symmetric, values, vectors, integers);
+    }
+
+    /** All eigenvectors by dsyevd. */
+    void eigenFullPeer() {
+        openBlas.eigenDouble(COLUMNS, symmetricWide, values);
+    }
+
+    @Override
+    public void close() {
+        if (fresh != null) {
+            fresh.close();
+        }
+        workspace.close();
+        backend.close();
+        arena.close();
+    }
+}
