@@ -33,7 +33,8 @@ public interface CompressionWorkspace extends AutoCloseable {
 
     /**
      * Finds for every row the candidate with the least {@code w_i * residual + price}, where the residual is the row's energy
-     * outside the first {@code rank} directions of the basis (0 when dense). Ties go to the lower number.
+     * outside the first {@code rank} directions of the basis (0 when dense). Ties go to the lower number, except that a dense
+     * candidate may win over a low-rank one whose residual is nothing but rounding.
      *
      * @param current the candidate every row is in now
      * @param best receives the best candidate of every row

@@ -128,9 +128,17 @@ public abstract class BackendContract {
 
     @Test
     void assignmentIsTheCheapestCandidate() {
+        // A dense candidate of a high price, of none, and a dense one that no other can beat though it is the last.
+        for (double densePrice : new double[] {1, 0, -0.5}) {
+            assignmentIsTheCheapest(densePrice);
+        }
+    }
+
+    private void assignmentIsTheCheapest(double densePrice) {
         for (long seed : SEEDS) {
             Case c = new Case(seed);
             int rows = c.matrix.rows();
+            SplittableRandom random = new SplittableRandom(seed);
             try (Backend tested = backend(2);
                     CompressionWorkspace mine = tested.open(c.problem);
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
@@ -142,8 +150,12 @@ public abstract class BackendContract {
                         new Candidate(1, 7, 0.1 * price),
                         new Candidate(1, 3, 0),
                         new Candidate(2, 0, Double.POSITIVE_INFINITY),
-                        Candidate.dense(price));
+                        Candidate.dense(densePrice * price));
                 byte[] current = new byte[rows];
+                for (int i = 0; i < rows; i++) {
+                    int place = random.nextInt(4);
+                    current[i] = (byte) (place == 3 ? 4 : place);
+                }
                 byte[] best = new byte[rows];
                 byte[] expectedBest = new byte[rows];
                 float[] gain = new float[rows];

@@ -73,7 +73,12 @@ final class VectorWorkspace implements CompressionWorkspace {
 
     @Override
     public void assign(List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
-        new Assignment(problem, energies, bases, candidates).run(workers, current, best, gain);
+        int winner = DenseAssignment.winner(candidates);
+        if (winner >= 0) {
+            DenseAssignment.run(workers, problem, energies, bases, candidates, winner, current, best, gain);
+        } else {
+            new Assignment(problem, energies, bases, candidates).run(workers, current, best, gain);
+        }
     }
 
     @Override
@@ -101,7 +106,7 @@ final class VectorWorkspace implements CompressionWorkspace {
     @Override
     public void encodeLeft(
             byte[] groupOf, List<GroupPlan> groups, List<float[]> columnScales, List<EncodedMatrix> left) {
-        new LeftEncoder(workers, problem.matrix(), bases, groups).run(groupOf, groups, columnScales, left);
+        LeftEncoder.run(workers, problem.matrix(), bases, groupOf, groups, columnScales, left);
     }
 
     @Override
