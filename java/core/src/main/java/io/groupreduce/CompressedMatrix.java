@@ -10,11 +10,15 @@ import java.util.List;
  * A matrix in grouped low-rank form: row i is {@code left[g].row(slot(i)) * right[b].rows(0 .. k)} for its group g, the
  * group's basis b and rank k; a dense group stores its rows as they are, a zero group stores nothing.
  *
- * <p>The object owns no memory and may be read by any number of threads. Decoded right factors are kept: they are small.
+ * <p>The object owns no stored memory, which must live as long as it is used, and may be read by any number of threads. Right
+ * factors are decoded when it is made and kept as binary32: they are small.
  */
 public final class CompressedMatrix {
     /** Numbers that share a scale where a row has several. */
     public static final int SCALE_BLOCK = 32;
+
+    /** The widest matrix: D x D is the length of an array in many places, so it must stay an {@code int}. */
+    public static final int MAX_COLUMNS = 46_340;
 
     private final String name;
     private final int rows;
@@ -27,11 +31,12 @@ public final class CompressedMatrix {
     private volatile int[] slots;
 
     /**
-     * Puts stored parts together. The parts must fit each other; readers check that before they get here.
+     * Puts stored parts together. The parts must fit each other and are not checked here; readers check them before.
      *
+     * @param columns D, at most {@link #MAX_COLUMNS}
      * @param groupOf the group of every row as an unsigned byte, length N
      * @param left per group, n_p rows of width k_p (D when dense); {@code null} for a zero group
-     * @param right per basis, k_b rows of width D
+     * @param right per basis, k_b rows of width D, k_b at most D
      */
     public CompressedMatrix(
             String name,
@@ -149,9 +154,9 @@ public final class CompressedMatrix {
         return sizes;
     }
 
-    /** Bytes of everything that replaces the matrix, a changed bias not counted: groups, bases, factors and scales. */
+    /** Bytes of everything that replaces the matrix: groups, bases, factors and scales. */
     public long bytes() {
-        long total = rows + groups.size();
+        long total = (long) rows + groups.size();
         for (EncodedMatrix part : left) {
             total += part == null ? 0 : part.bytes();
         }

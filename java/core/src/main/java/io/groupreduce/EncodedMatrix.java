@@ -50,7 +50,7 @@ public final class EncodedMatrix {
         this.bf16Scales = bf16Scales;
     }
 
-    /** Uninitialised room for {@code rows} rows, with bfloat16 scales, in memory that {@code arena} frees. */
+    /** Room for {@code rows} rows, with bfloat16 scales, in memory that {@code arena} has zeroed and will free. */
     public static EncodedMatrix allocate(Arena arena, Codec codec, long rows, int width, int block) {
         long dataBytes = rows * codec.rowBytes(width);
         MemorySegment scales =

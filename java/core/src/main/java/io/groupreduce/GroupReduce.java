@@ -12,9 +12,9 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.FiniteCheck;
 import io.groupreduce.format.Model;
+import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.Tensor;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +37,9 @@ import java.util.function.Consumer;
  * }</pre>
  */
 public final class GroupReduce {
+    /** Tensors that a message lists at most. */
+    private static final int MENTIONED = 8;
+
     private GroupReduce() {}
 
     /**
@@ -62,23 +65,37 @@ public final class GroupReduce {
                     "The arena is confined to one thread, but several threads write the result; use Arena.ofShared().");
         }
         long[] used = counts == null ? new long[matrix.rows()] : counts;
-        if (used.length != matrix.rows()) {
-            throw new InvalidDataException("There are " + used.length + " counts for the " + matrix.rows() + " rows of "
-                    + matrix.name() + "; give one count a row.");
-        }
-        for (int i = 0; i < used.length; i++) {
-            if (used[i] < 0) {
-                throw new InvalidDataException(
-                        "The count of row " + i + " is " + used[i] + "; counts must not be negative.");
-            }
-        }
+        requireCounts(matrix, used);
         if (metric != null && metric.root().length != matrix.columns() * matrix.columns()) {
             throw new InvalidDataException("The metric has " + metric.root().length + " elements but " + matrix.name()
                     + " has " + matrix.columns() + " columns; give a square metric of that side.");
         }
+        requireSquareable(matrix);
         progress.at("checking " + matrix.name(), 0);
         FiniteCheck.requireFinite(matrix, matrix.name());
         return Compression.run(backend, matrix, used, metric, options, arena, progress);
+    }
+
+    /** Gram matrices are D x D arrays. */
+    private static void requireSquareable(Matrix matrix) {
+        if (matrix.columns() > CompressedMatrix.MAX_COLUMNS) {
+            throw new InvalidDataException(
+                    matrix.name() + " has " + matrix.columns() + " columns; at most " + CompressedMatrix.MAX_COLUMNS
+                            + " can be compressed, so transpose it if rows and columns are exchanged.");
+        }
+    }
+
+    private static void requireCounts(Matrix matrix, long[] counts) {
+        if (counts.length != matrix.rows()) {
+            throw new InvalidDataException("There are " + counts.length + " counts for the " + matrix.rows()
+                    + " rows of " + matrix.name() + "; give one count a row.");
+        }
+        for (int i = 0; i < counts.length; i++) {
+            if (counts[i] < 0) {
+                throw new InvalidDataException(
+                        "The count of row " + i + " is " + counts[i] + "; counts must not be negative.");
+            }
+        }
     }
 
     /**
@@ -92,6 +109,7 @@ public final class GroupReduce {
         requireWritable(job);
         try (Model model = Model.open(job.input());
                 Arena arena = Arena.ofShared()) {
+            requireUncompressed(model);
             List<Tensor> chosen = choose(job, model);
             Map<String, String> tied = job.tensors().isEmpty() ? model.duplicates() : Map.of();
             List<Matrix> matrices = new ArrayList<>();
@@ -100,6 +118,7 @@ public final class GroupReduce {
             }
             requireMetricsMatch(job, chosen);
             List<long[]> counts = counts(job, matrices, tell);
+            requireReachable(job, matrices, counts);
             List<CompressionResult> results = new ArrayList<>();
             List<CompressedEntry> entries = new ArrayList<>();
             for (int m = 0; m < matrices.size(); m++) {
@@ -137,7 +156,15 @@ public final class GroupReduce {
      */
     public static double relativeError(
             Backend backend, Matrix matrix, long[] counts, double alpha, CompressedMatrix approximation) {
-        double[] raw = Weights.raw(counts == null ? new long[matrix.rows()] : counts, alpha);
+        if (matrix.rows() != approximation.rows() || matrix.columns() != approximation.columns()) {
+            throw new InvalidDataException(matrix.name() + " has shape [" + matrix.rows() + ", " + matrix.columns()
+                    + "] but the compressed '" + approximation.name() + "' stands for [" + approximation.rows() + ", "
+                    + approximation.columns() + "]; give the model it was made from.");
+        }
+        requireSquareable(matrix);
+        long[] used = counts == null ? new long[matrix.rows()] : counts;
+        requireCounts(matrix, used);
+        double[] raw = Weights.raw(used, alpha);
         CompressionProblem problem = CompressionProblem.weighted(matrix, Weights.scaledToMeanOne(raw));
         try (CompressionWorkspace workspace = backend.open(problem)) {
             double energy = workspace.energy();
@@ -145,39 +172,28 @@ public final class GroupReduce {
         }
     }
 
+    /** Before the long work: the output can be written and is none of the files that are read. */
     private static void requireWritable(CompressionJob job) {
-        Path output = job.output();
-        if (!Files.exists(output)) {
-            return;
+        List<Path> read = new ArrayList<>(job.metrics().values());
+        read.add(job.input());
+        if (job.counts() != null) {
+            read.add(job.counts());
         }
-        if (Files.isDirectory(output)) {
-            throw new FileAccessException(output + " is a directory; give the name of a file to write.");
-        }
-        if (isPartOf(output, job.input())) {
+        Path folder = job.output().toAbsolutePath().normalize().getParent();
+        if (Files.isDirectory(job.input())
+                && job.input().toAbsolutePath().normalize().equals(folder)) {
             throw new InvalidDataException(
-                    "The output " + output + " is the input itself; give another name for the compressed file.");
+                    "The output " + job.output() + " lies in the input directory, where it would be"
+                            + " taken for a part of the model; write it elsewhere.");
         }
-        if (!job.overwrite()) {
-            throw new FileAccessException(output + " exists already; give another name, or --force to replace it.");
-        }
+        OutputFile.require(job.output(), read, job.overwrite());
     }
 
-    /** Whether {@code output} is the input file or lies among the files of the input directory that would be read. */
-    private static boolean isPartOf(Path output, Path input) {
-        try {
-            if (!Files.isDirectory(input)) {
-                return Files.exists(input) && Files.isSameFile(output, input);
-            }
-            try (Model model = Model.open(input)) {
-                for (Path file : model.files()) {
-                    if (Files.isSameFile(output, file)) {
-                        return true;
-                    }
-                }
-                return false;
-            }
-        } catch (IOException e) {
-            throw new FileAccessException("The file system cannot compare " + input + " with " + output + ".", e);
+    private static void requireUncompressed(Model model) {
+        if (model.metadata().containsKey(CompressedFile.METADATA_KEY)) {
+            throw new InvalidDataException(
+                    model.path() + " is compressed already; start from the original, or turn it into a"
+                            + " plain model with 'groupreduce export --to dense' first.");
         }
     }
 
@@ -194,11 +210,22 @@ public final class GroupReduce {
         }
         List<Tensor> found = model.compressible();
         if (found.isEmpty()) {
-            throw new InvalidDataException(job.input()
-                    + " has no embedding or output matrix under a known name; name one with --tensor. It holds "
-                    + String.join(", ", model.tensors().keySet()) + ".");
+            throw new InvalidDataException(nothingFound(model));
         }
         return found;
+    }
+
+    private static String nothingFound(Model model) {
+        List<Tensor> unsupported = model.namedButUnsupported();
+        if (!unsupported.isEmpty()) {
+            Tensor first = unsupported.get(0);
+            return model.fileOf(first.name()) + ": tensor " + first.name() + " has type " + first.type()
+                    + "; convert it to F32, F16 or BF16 first.";
+        }
+        List<String> names = model.tensors().keySet().stream().limit(MENTIONED).toList();
+        int more = model.tensors().size() - names.size();
+        return model.path() + " has no embedding or output matrix under a known name; name one with --tensor. It holds "
+                + String.join(", ", names) + (more > 0 ? " and " + more + " more." : ".");
     }
 
     private static void requireMetricsMatch(CompressionJob job, List<Tensor> chosen) {
@@ -238,6 +265,35 @@ public final class GroupReduce {
         return new SizeTarget(0, Math.max(1, size), target.unit());
     }
 
+    /** All targets before the long work; a size shared by several matrices is judged as a whole. */
+    private static void requireReachable(CompressionJob job, List<Matrix> matrices, List<long[]> counts) {
+        SizeTarget target = job.options().target();
+        double total = matrices.stream().mapToDouble(Matrix::bytes).sum();
+        long smallest = 0;
+        for (int m = 0; m < matrices.size(); m++) {
+            Matrix matrix = matrices.get(m);
+            CompressionOptions options = job.options().withTarget(share(job, matrices, m));
+            long[] used = counts.get(m) == null ? new long[matrix.rows()] : counts.get(m);
+            try {
+                Compression.requireReachable(matrix, used, options);
+            } catch (UnreachableTargetException e) {
+                if (target.size() == 0 || matrices.size() == 1) {
+                    throw e;
+                }
+                // One more than the share needs, since shares are rounded down.
+                smallest = Math.max(smallest, (long) Math.ceil((e.smallest() + 1) * (total / matrix.bytes())));
+            }
+        }
+        if (smallest > 0) {
+            String unit = target.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
+            throw new UnreachableTargetException(
+                    "The size target of " + target.size() + " " + unit + " for " + matrices.size()
+                            + " matrices leaves one of them no room for a single direction; the smallest possible is "
+                            + smallest + " " + unit + ", so ask for a larger size.",
+                    smallest);
+        }
+    }
+
     private static Metric metric(Path file, Matrix matrix) {
         if (file == null) {
             return null;
@@ -245,6 +301,7 @@ public final class GroupReduce {
         try (Safetensors safetensors = Safetensors.open(file)) {
             Matrix moment = safetensors.require("metric").matrix(file.toString());
             int columns = matrix.columns();
+            requireSquareable(matrix);
             if (moment.rows() != columns || moment.columns() != columns) {
                 throw new InvalidDataException(file + ": 'metric' has shape [" + moment.rows() + ", " + moment.columns()
                         + "] but " + matrix.name() + " has " + columns + " columns; it must be [" + columns + ", "

@@ -4,11 +4,20 @@ package io.groupreduce;
 public final class UnreachableTargetException extends GroupReduceException {
     private static final long serialVersionUID = 1L;
 
-    public UnreachableTargetException(String message) {
+    private final long smallest;
+
+    /**
+     * A target out of reach.
+     *
+     * @param smallest the smallest size that can be reached, in the unit of the target
+     */
+    public UnreachableTargetException(String message, long smallest) {
         super(message, null);
+        this.smallest = smallest;
     }
 
-    public UnreachableTargetException(String message, Throwable cause) {
-        super(message, cause);
+    /** The smallest size that can be reached, in the unit of the target. */
+    public long smallest() {
+        return smallest;
     }
 }

@@ -74,7 +74,7 @@ final class BenchCommand implements Callable<Integer> {
                     "--rows must be at least 100, --columns and --repeats at least 2 and 1, and"
                             + " rows x columns at most 2^33.");
         }
-        try (Backend backend = device.start();
+        try (Backend backend = device.start(common::tell);
                 Arena arena = Arena.ofShared()) {
             Matrix matrix = synthetic(arena);
             long[] counts = SyntheticMatrix.zipfCounts(SEED, rows, 100.0 * rows);

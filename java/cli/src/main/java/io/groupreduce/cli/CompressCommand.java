@@ -4,7 +4,6 @@ import io.groupreduce.Codec;
 import io.groupreduce.CompressionJob;
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.Evaluation;
-import io.groupreduce.FileAccessException;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.InvalidOptionException;
 import io.groupreduce.Matrix;
@@ -19,8 +18,8 @@ import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
+import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Tensor;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -131,18 +130,18 @@ final class CompressCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         CompressionJob job = job();
-        if (report != null && Files.exists(report) && !force) {
-            throw new FileAccessException(report + " exists already; give another name, or --force to replace it.");
-        }
+        requireReportWritable();
         long begun = System.nanoTime();
-        try (Backend backend = device.start();
+        try (Backend backend = device.start(common::tell);
                 HiddenStates states = hidden == null ? null : HiddenStates.open(hidden)) {
             requireMeeting(states);
+            List<String> messages = new ArrayList<>();
             List<NamedResult> results = new ArrayList<>();
             Map<String, Evaluation> evaluations = new LinkedHashMap<>();
+            double seconds;
             try (Bar bar = Bar.start("compress", !common.json)) {
-                List<CompressionResult> finished = GroupReduce.compress(job, backend, bar, common::tell);
-                double seconds = (System.nanoTime() - begun) / 1e9;
+                List<CompressionResult> finished = GroupReduce.compress(job, backend, bar, messages::add);
+                seconds = (System.nanoTime() - begun) / 1e9;
                 bar.at("evaluating", 0.99);
                 try (Model model = Model.open(input);
                         CompressedFile compressed = CompressedFile.open(output)) {
@@ -161,10 +160,29 @@ final class CompressCommand implements Callable<Integer> {
                         HtmlReport.write(report, data);
                     }
                 }
-                show(backend, seconds, results, evaluations);
+            } finally {
+                // After the bar is gone: a line in the middle of it would be torn.
+                messages.forEach(common::tell);
             }
+            show(backend, seconds, results, evaluations);
         }
         return 0;
+    }
+
+    private void requireReportWritable() {
+        List<Path> used = new ArrayList<>(metrics.values());
+        used.add(input);
+        if (counts != null) {
+            used.add(counts);
+        }
+        if (hidden != null) {
+            used.add(hidden);
+            OutputFile.require(output, List.of(hidden), force);
+        }
+        if (report != null) {
+            used.add(output);
+            OutputFile.require(report, used, force);
+        }
     }
 
     /** Before the long work and before anything is written: the hidden states must fit the output matrix. */

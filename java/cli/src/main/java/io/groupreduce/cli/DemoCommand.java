@@ -14,6 +14,7 @@ import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.format.AtomicFile;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
@@ -23,12 +24,13 @@ import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -63,44 +65,52 @@ final class DemoCommand implements Callable<Integer> {
         Path output = directory.resolve("model.groupreduce.safetensors");
         Path report = directory.resolve("report.html");
         long begun = System.nanoTime();
-        try (Backend backend = device.start();
+        try (Backend backend = device.start(common::tell);
                 Model model = Model.open(input);
-                HiddenStates states = HiddenStates.open(directory.resolve(FILES.get(2)));
-                Bar bar = Bar.start("demo", !common.json)) {
-            CompressionJob job =
-                    CompressionJob.of(input, output).withCounts(counts).withOverwrite(true);
-            List<CompressionResult> finished =
-                    GroupReduce.compress(job, backend, (step, done) -> bar.at(step, 0.4 * done), common::tell);
-            double seconds = (System.nanoTime() - begun) / 1e9;
+                HiddenStates states = HiddenStates.open(directory.resolve(FILES.get(2)))) {
             List<NamedResult> results = new ArrayList<>();
-            Map<String, Evaluation> evaluations = new LinkedHashMap<>();
-            try (CompressedFile compressed = CompressedFile.open(output)) {
-                List<String> names = List.copyOf(compressed.matrices().keySet());
-                for (int r = 0; r < finished.size(); r++) {
-                    results.add(new NamedResult(names.get(r), finished.get(r)));
+            List<MethodRow> rows;
+            double seconds;
+            try (Bar bar = Bar.start("demo", !common.json)) {
+                CompressionJob job =
+                        CompressionJob.of(input, output).withCounts(counts).withOverwrite(true);
+                List<CompressionResult> finished =
+                        GroupReduce.compress(job, backend, (step, done) -> bar.at(step, 0.4 * done), common::tell);
+                seconds = (System.nanoTime() - begun) / 1e9;
+                Map<String, Evaluation> evaluations = new LinkedHashMap<>();
+                try (CompressedFile compressed = CompressedFile.open(output)) {
+                    List<String> names = List.copyOf(compressed.matrices().keySet());
+                    for (int r = 0; r < finished.size(); r++) {
+                        results.add(new NamedResult(names.get(r), finished.get(r)));
+                    }
+                    evaluations.put(SOFTMAX, Softmax.evaluate(backend, model, compressed, SOFTMAX, states));
                 }
-                evaluations.put(SOFTMAX, Softmax.evaluate(backend, model, compressed, SOFTMAX, states));
+                rows = compare(backend, model, counts, states, bar);
+                bar.at("report", 0.95);
+                ReportBuilder builder = new ReportBuilder(backend, model, counts);
+                HtmlReport.write(report, builder.build(input, output, seconds, results, evaluations, rows));
             }
-            List<MethodRow> rows = compare(backend, model, counts, states, bar);
-            bar.at("report", 0.95);
-            HtmlReport.write(
-                    report,
-                    new ReportBuilder(backend, model, counts)
-                            .build(input, output, seconds, results, evaluations, rows));
             show(backend, results, rows, output, report, seconds);
         }
         return 0;
     }
 
+    /** Writes the demo's files, unless they are there already; a folder with anything else in it is left alone. */
     private void unpack() {
         try {
             Files.createDirectories(directory);
+            boolean empty;
+            try (Stream<Path> files = Files.list(directory)) {
+                empty = files.findAny().isEmpty();
+            }
             for (String file : FILES) {
-                try (InputStream in = DemoCommand.class.getResourceAsStream("demo/" + file)) {
-                    if (in == null) {
-                        throw new IllegalStateException("the demo file " + file + " is missing from the jar");
-                    }
-                    Files.copy(in, directory.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+                byte[] content = resource(file);
+                Path target = directory.resolve(file);
+                if (empty) {
+                    AtomicFile.writeBytes(target, content);
+                } else if (!Files.exists(target) || !Arrays.equals(content, Files.readAllBytes(target))) {
+                    throw new FileAccessException("The folder " + directory
+                            + " holds something else than this demo; name a new folder with -o.");
                 }
             }
         } catch (IOException e) {
@@ -108,6 +118,15 @@ final class DemoCommand implements Callable<Integer> {
                     "The demo cannot write into " + directory + " (" + e.getMessage()
                             + "); name another folder with -o.",
                     e);
+        }
+    }
+
+    private static byte[] resource(String file) throws IOException {
+        try (InputStream in = DemoCommand.class.getResourceAsStream("demo/" + file)) {
+            if (in == null) {
+                throw new IllegalStateException("the demo file " + file + " is missing from the jar");
+            }
+            return in.readAllBytes();
         }
     }
 

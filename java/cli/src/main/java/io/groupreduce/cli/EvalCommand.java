@@ -53,7 +53,7 @@ final class EvalCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        try (Backend backend = device.start();
+        try (Backend backend = device.start(common::tell);
                 Model model = Model.open(reference);
                 CompressedFile compressed = CompressedFile.open(file);
                 HiddenStates states = HiddenStates.open(hidden)) {
@@ -64,7 +64,12 @@ final class EvalCommand implements Callable<Integer> {
             Evaluation evaluation = Softmax.evaluate(backend, model, compressed, name, states);
             Matrix dense = model.require(name).matrix(model.fileOf(name).toString());
             long[] perRow = counts == null ? null : CountsFile.read(counts, dense.rows());
-            double error = GroupReduce.relativeError(backend, dense, perRow, 1, matrix);
+            double alpha = compressed
+                    .provenance(matrix.name())
+                    .path("options")
+                    .path("alpha")
+                    .asDouble(1);
+            double error = GroupReduce.relativeError(backend, dense, perRow, alpha, matrix);
 
             common.print(Texts.format(
                     "%s: %s -> %s, %.2f times smaller",
@@ -82,6 +87,7 @@ final class EvalCommand implements Callable<Integer> {
             document.put("bytes", matrix.bytes());
             document.put("ratio", (double) dense.bytes() / matrix.bytes());
             document.put("weightedByCounts", counts != null);
+            document.put("alpha", alpha);
             document.put("relativeError", error);
             document.putAll(Summary.document(evaluation));
             common.printJson(document);

@@ -1,11 +1,11 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.DenseExport;
+import io.groupreduce.format.OutputFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -43,12 +43,7 @@ final class ExportCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         try (CompressedFile compressed = CompressedFile.open(file)) {
-            if (Files.exists(output) && Files.isSameFile(file, output)) {
-                throw new InvalidDataException("The output " + output + " is the input itself; give another name.");
-            }
-            if (Files.exists(output) && !force) {
-                throw new FileAccessException(output + " exists already; give another name, or --force to replace it.");
-            }
+            OutputFile.require(output, List.of(file), force);
             DenseExport.write(compressed, output);
         }
         common.print(output + ": " + Texts.bytes(Files.size(output)));

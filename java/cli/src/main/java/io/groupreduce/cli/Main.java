@@ -5,6 +5,7 @@ import io.groupreduce.GroupReduceException;
 import io.groupreduce.InvalidOptionException;
 import io.groupreduce.format.CompressedEntry;
 import java.io.PrintWriter;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -58,7 +59,21 @@ public final class Main {
             return WRONG_USAGE;
         });
         line.setExecutionExceptionHandler((e, command, parsed) -> report(e, err, verbose(parsed)));
-        int code = line.execute(arguments);
+        int code;
+        try {
+            code = line.execute(arguments);
+        } catch (OutOfMemoryError e) {
+            err.println("groupreduce: out of memory (" + oneLine(e.getMessage()) + "); give Java more with"
+                    + " GROUPREDUCE_JAVA_OPTIONS=-Xmx8g, or ask for a smaller result.");
+            code = FAILED_MACHINE;
+        } catch (Error e) {
+            // For instance the fault of a mapped file that another process cuts short.
+            err.println("groupreduce: the machine failed: " + oneLine(e.toString()) + ".");
+            if (List.of(arguments).contains("--verbose")) {
+                e.printStackTrace(err);
+            }
+            code = FAILED_MACHINE;
+        }
         out.flush();
         err.flush();
         return code;

@@ -9,12 +9,15 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Tensor;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 
 /** Finds the matrix that hidden states meet, its bias, and what the compression cost there. */
 final class Softmax {
     private static final String WEIGHT = "weight";
+    private static final String BIAS = "bias";
+    private static final List<String> OUTPUTS = List.of("lm_head.", "softmax.", "decoder.", "embed_out.");
 
     private Softmax() {}
 
@@ -32,13 +35,33 @@ final class Softmax {
         return outputs.get(0);
     }
 
-    /** The bias that belongs to a matrix, {@code X.bias} to {@code X.weight}, or {@code null}. */
+    /**
+     * The bias of the softmax of a matrix: {@code X.bias} to {@code X.weight}, or for an embedding that is the output as well
+     * the bias of one of the usual output names; {@code null} if there is none.
+     */
     static float[] bias(Model model, String tensor) {
-        if (!tensor.endsWith(WEIGHT)) {
-            return null;
+        List<String> names = new ArrayList<>();
+        if (tensor.endsWith(WEIGHT)) {
+            names.add(tensor.substring(0, tensor.length() - WEIGHT.length()) + BIAS);
         }
-        Tensor bias = model.tensors().get(tensor.substring(0, tensor.length() - WEIGHT.length()) + "bias");
-        return bias != null && bias.shape().length == 1 && bias.type().compressible() ? bias.floats() : null;
+        if (model.role(tensor) == Model.Role.EMBEDDING) {
+            for (String name : model.tensors().keySet()) {
+                if (OUTPUTS.stream().anyMatch(stem -> name.equals(stem + BIAS) || name.endsWith("." + stem + BIAS))) {
+                    names.add(name);
+                }
+            }
+        }
+        long rows = model.require(tensor).shape()[0];
+        for (String name : names) {
+            Tensor bias = model.tensors().get(name);
+            if (bias != null
+                    && bias.shape().length == 1
+                    && bias.shape()[0] == rows
+                    && bias.type().compressible()) {
+                return bias.floats();
+            }
+        }
+        return null;
     }
 
     /** Perplexity, KL and agreement of one compressed matrix on hidden states. */

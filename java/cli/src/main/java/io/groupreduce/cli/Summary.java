@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Evaluation;
+import io.groupreduce.Method;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.compress.CompressionResult;
 import java.util.ArrayList;
@@ -16,12 +17,13 @@ final class Summary {
     private Summary() {}
 
     /** Where a compressed matrix came from. */
-    record Source(String method, String dtype, long bytes, double relativeError) {
+    record Source(String method, String dtype, long bytes, boolean metric, double relativeError) {
         static Source of(JsonNode provenance, CompressedMatrix matrix) {
             return new Source(
                     provenance.path("method").asText("unknown"),
                     provenance.path("dtype").asText("F32"),
                     provenance.path("sourceBytes").asLong(4L * matrix.rows() * matrix.columns()),
+                    provenance.path("metric").asBoolean(),
                     provenance.path("relativeError").asDouble(Double.NaN));
         }
 
@@ -30,14 +32,21 @@ final class Summary {
                     result.options().method().label(),
                     result.source().type().name(),
                     result.source().bytes(),
+                    result.metric(),
                     result.relativeError());
         }
+    }
+
+    /** What the recorded error measures: the loss that the method minimised. */
+    private static String errorName(Source source) {
+        String weighted = source.method().equals(Method.SVD.label()) ? "relative error" : "weighted relative error";
+        return source.metric() ? weighted + " under the metric" : weighted;
     }
 
     static List<String> lines(CompressedMatrix matrix, Source source) {
         List<String> lines = new ArrayList<>();
         lines.add(Texts.format(
-                "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, weighted relative error %.4f",
+                "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, %s %.4f",
                 matrix.name(),
                 matrix.rows(),
                 matrix.columns(),
@@ -46,6 +55,7 @@ final class Summary {
                 Texts.bytes(source.bytes()),
                 Texts.bytes(matrix.bytes()),
                 (double) source.bytes() / matrix.bytes(),
+                errorName(source),
                 source.relativeError()));
         List<List<String>> rows = new ArrayList<>();
         rows.add(List.of("  group", "rows", "rank", "codec", "left", "right"));
@@ -74,6 +84,7 @@ final class Summary {
         document.put("bytes", matrix.bytes());
         document.put("parameters", matrix.parameters());
         document.put("ratio", (double) source.bytes() / matrix.bytes());
+        document.put("metric", source.metric());
         document.put("relativeError", Double.isNaN(source.relativeError()) ? null : source.relativeError());
         List<Map<String, Object>> groups = new ArrayList<>();
         int[] sizes = matrix.groupSizes();

@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.cli.Shell.Outcome;
+import io.groupreduce.format.DType;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -91,6 +93,15 @@ class BadInputTest {
     }
 
     @Test
+    void aTypeThatCannotBeCompressedIsNamed() throws Exception {
+        Path wide = directory.resolve("wide.safetensors");
+        Tensor tensor =
+                new Tensor("lm_head.weight", DType.F64, new long[] {50, 4}, MemorySegment.ofArray(new double[200]));
+        SafetensorsWriter.write(wide, List.of(tensor), Map.of());
+        refused(1, "lm_head.weight has type F64", wide);
+    }
+
+    @Test
     void numbersThatAreNone() throws Exception {
         float[] values = Shell.matrix(1, 50);
         values[7 * Shell.COLUMNS + 5] = Float.NaN;
@@ -124,10 +135,23 @@ class BadInputTest {
 
     @Test
     void theSmallestSizeNamedIsReachable() {
-        Outcome refused = Shell.run("compress", model, "-o", output, "--tensor", "softmax.weight", "--size", "100");
-        String smallest = refused.err().replaceAll("(?s).*smallest possible is (\\d+) bytes.*", "$1");
-        Outcome reached = Shell.run("compress", model, "-o", output, "--tensor", "softmax.weight", "--size", smallest);
-        assertEquals(0, reached.code(), reached.err());
+        for (Object[] tensors : new Object[][] {{}, {"--tensor", "softmax.weight"}}) {
+            Outcome refused = sized("100", tensors);
+            assertEquals(1, refused.code());
+            String smallest = refused.err().replaceAll("(?s).*smallest possible is (\\d+) bytes.*", "$1");
+            Outcome reached = sized(smallest, tensors);
+            assertEquals(0, reached.code(), reached.err());
+            assertTrue(reached.json().path("bytes").asLong() <= Long.parseLong(smallest));
+            Outcome below = sized(Long.toString(Long.parseLong(smallest) - 4), tensors);
+            assertEquals(1, below.code(), below.out());
+        }
+    }
+
+    private Outcome sized(String size, Object... more) {
+        List<Object> arguments = new ArrayList<>(List.of("compress", model, "-o", output, "--size", size));
+        arguments.addAll(List.of("--counts", counts, "--force", "--json"));
+        arguments.addAll(Arrays.asList(more));
+        return Shell.run(arguments.toArray());
     }
 
     @Test
@@ -148,14 +172,78 @@ class BadInputTest {
     }
 
     @Test
-    void theInputIsNeverOverwritten() throws Exception {
-        byte[] before = Files.readAllBytes(model);
-        Outcome outcome = Shell.run("compress", model, "-o", model, "--force");
+    void noFileOfTheRunIsOverwritten() throws Exception {
+        Path hidden = directory.resolve("hidden.safetensors");
+        Path report = directory.resolve("report.html");
+        for (Path victim : List.of(model, counts, hidden)) {
+            byte[] before = Files.readAllBytes(victim);
+            Outcome asOutput =
+                    Shell.run("compress", model, "-o", victim, "--counts", counts, "--hidden", hidden, "--force");
+            assertEquals(1, asOutput.code());
+            assertTrue(asOutput.err().contains("the input itself"), asOutput.err());
+            Outcome asReport = Shell.run(
+                    "compress",
+                    model,
+                    "-o",
+                    output,
+                    "--counts",
+                    counts,
+                    "--hidden",
+                    hidden,
+                    "--report",
+                    victim,
+                    "--force");
+            assertEquals(1, asReport.code());
+            assertFalse(Files.exists(output), "nothing is written before everything is checked");
+            assertArrayEquals(before, Files.readAllBytes(victim));
+        }
+        assertEquals(
+                1,
+                Shell.run("compress", model, "-o", report, "--report", report).code());
+        assertFalse(Files.exists(report));
+    }
+
+    @Test
+    void anOutputInTheInputDirectoryIsRefused() throws Exception {
+        Path folder = Files.createDirectory(directory.resolve("model"));
+        Files.copy(model, folder.resolve("weights.safetensors"));
+        Path inside = folder.resolve("small.safetensors");
+        Outcome outcome = Shell.run("compress", folder, "-o", inside);
         assertEquals(1, outcome.code());
-        assertTrue(outcome.err().contains("the input itself"), outcome.err());
-        Outcome directoryInput = Shell.run("compress", directory, "-o", model, "--force");
-        assertEquals(1, directoryInput.code());
+        assertTrue(outcome.err().contains("lies in the input directory"), outcome.err());
+        assertFalse(Files.exists(inside));
+        assertEquals(0, Shell.run("compress", folder, "-o", output).code());
+    }
+
+    @Test
+    void aCompressedFileIsNotCompressedAgain() {
+        Shell.run("compress", model, "-o", output);
+        Outcome outcome = Shell.run("compress", output, "-o", directory.resolve("again.safetensors"));
+        assertEquals(1, outcome.code());
+        assertTrue(outcome.err().contains("compressed already"), outcome.err());
+    }
+
+    @Test
+    void theDemoLeavesOtherFoldersAlone() throws Exception {
+        byte[] before = Files.readAllBytes(model);
+        Outcome outcome = Shell.run("demo", "-o", directory);
+        assertEquals(1, outcome.code());
+        assertTrue(outcome.err().contains("name a new folder"), outcome.err());
         assertArrayEquals(before, Files.readAllBytes(model));
+        assertFalse(Files.exists(directory.resolve("report.html")));
+    }
+
+    @Test
+    void numbersBeyondSinglePrecisionAreRefused() throws Exception {
+        float[] values = Shell.matrix(1, 50);
+        float[] huge = values.clone();
+        float[] tiny = values.clone();
+        for (int i = 0; i < values.length; i++) {
+            huge[i] *= 1e20f;
+            tiny[i] *= 1e-25f;
+        }
+        refused(1, "so large", withMatrix(huge, 50, Shell.COLUMNS), "--ratio", "2");
+        refused(1, "so small", withMatrix(tiny, 50, Shell.COLUMNS), "--ratio", "2");
     }
 
     @Test

@@ -25,7 +25,13 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
 
     /** All devices, the preferred first: what can run here, and why the rest cannot. */
     public static List<DeviceStatus> devices() {
-        return providers().stream().flatMap(p -> p.probe().stream()).collect(Collectors.toList());
+        List<BackendProvider> providers = providers();
+        List<DeviceStatus> devices =
+                providers.stream().flatMap(p -> p.probe().stream()).collect(Collectors.toCollection(ArrayList::new));
+        if (providers.stream().noneMatch(p -> p.deviceKind().equals("cuda"))) {
+            devices.add(new DeviceStatus("cuda", false, "this installation has no GPU backend", 0, List.of()));
+        }
+        return devices;
     }
 
     /**
@@ -39,6 +45,7 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
     public static BackendSelection select(String device, int threads) {
         Request request = Request.parse(device);
         List<DeviceStatus> passed = new ArrayList<>();
+        List<DeviceStatus> refused = new ArrayList<>();
         Backend chosen = null;
         List<BackendProvider> providers = providers();
         boolean known = providers.stream().anyMatch(request::matches);
@@ -50,18 +57,21 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
                     chosen = provider.create(i, threads);
                 } else {
                     passed.add(statuses.get(i));
+                    if (wanted) {
+                        refused.add(statuses.get(i));
+                    }
                 }
             }
         }
         if (chosen != null) {
             return new BackendSelection(chosen, List.copyOf(passed));
         }
-        String reasons = passed.stream()
-                .filter(s -> s.device().startsWith(request.kind))
-                .map(s -> s.device() + ": " + s.reason())
-                .collect(Collectors.joining("; "));
+        String reasons =
+                refused.stream().map(s -> s.device() + ": " + s.reason()).collect(Collectors.joining("; "));
         throw new DeviceException("The device " + device + " cannot be used here ("
-                + (known && !reasons.isEmpty() ? reasons : "this installation has no backend for it")
+                + (known
+                        ? reasons.isEmpty() ? "there is no device of this number" : reasons
+                        : "this installation has no backend for it")
                 + "); 'groupreduce devices' lists what can.");
     }
 

@@ -3,9 +3,11 @@ package io.groupreduce.compress;
 import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.CompressionOptions;
+import io.groupreduce.InvalidDataException;
 import io.groupreduce.Matrix;
 import io.groupreduce.Method;
 import io.groupreduce.Progress;
+import io.groupreduce.UnreachableTargetException;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
@@ -18,6 +20,9 @@ import java.util.Optional;
 
 /** Runs the steps on one matrix. Inputs were checked by {@link io.groupreduce.GroupReduce}. */
 public final class Compression {
+    /** A matrix of less energy is all but zero in single precision. */
+    private static final double LEAST_ENERGY = 1e-30;
+
     private Compression() {}
 
     /**
@@ -38,13 +43,11 @@ public final class Compression {
             Progress progress) {
         CompressionOptions settled = settle(options, matrix);
         Method method = settled.method();
-        int groups = method.grouped() ? settled.groups() : 1;
-        double[] raw = Weights.raw(counts, method.weighted() ? settled.alpha() : 0);
-        byte[] groupOf = method.grouped() ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
+        double[] raw = rawWeights(counts, settled);
         SizeModel model = model(matrix, settled);
         Grouping.RankRule rule = rule(matrix, settled);
         // Before the data is touched, so that an impossible target fails at once.
-        Grouping start = Grouping.of(groupOf, groups, raw, rule);
+        Grouping start = start(matrix, counts, settled);
 
         CompressionProblem problem = new CompressionProblem(
                 matrix,
@@ -54,6 +57,7 @@ public final class Compression {
         progress.at("reading " + matrix.name(), 0);
         try (CompressionWorkspace workspace = backend.open(problem)) {
             double energy = workspace.energy();
+            requireRange(matrix, energy);
             int rounds = method.grouped() ? settled.refineRounds() : 0;
             Refinement.Outcome outcome = Refinement.run(
                     workspace, start, raw, rule, rounds, (step, done) -> progress.at(step, 0.05 + 0.8 * done));
@@ -64,8 +68,65 @@ public final class Compression {
             double loss = workspace.loss(compressed);
             progress.at("done", 1);
             return new CompressionResult(
-                    matrix, compressed, settled, energy, loss, used(outcome.best(), spectra), outcome.losses());
+                    matrix,
+                    compressed,
+                    settled,
+                    metric != null,
+                    energy,
+                    loss,
+                    used(outcome.best(), spectra),
+                    outcome.losses());
         }
+    }
+
+    /**
+     * Checks that a size target can be met, without touching the data.
+     *
+     * @throws UnreachableTargetException if no rank meets it
+     */
+    public static void requireReachable(Matrix matrix, long[] counts, CompressionOptions options) {
+        start(matrix, counts, settle(options, matrix));
+    }
+
+    /** The first groups and their ranks. */
+    private static Grouping start(Matrix matrix, long[] counts, CompressionOptions settled) {
+        boolean grouped = settled.method().grouped();
+        int groups = grouped ? settled.groups() : 1;
+        byte[] groupOf = grouped ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
+        return Grouping.of(groupOf, groups, rawWeights(counts, settled), rule(matrix, settled));
+    }
+
+    private static double[] rawWeights(long[] counts, CompressionOptions settled) {
+        return Weights.raw(counts, settled.method().weighted() ? settled.alpha() : 0);
+    }
+
+    /**
+     * Kernels square numbers in single precision: no entry of a Gram matrix exceeds the energy, so an energy that fits is
+     * enough against overflow.
+     */
+    private static void requireRange(Matrix matrix, double energy) {
+        if (!(energy <= Float.MAX_VALUE)) {
+            throw new InvalidDataException(
+                    matrix.name() + " holds numbers so large that their squares overflow (energy " + energy
+                            + "); divide the matrix by its largest number first.");
+        }
+        if (energy < LEAST_ENERGY && !allZero(matrix)) {
+            throw new InvalidDataException(matrix.name() + " holds numbers so small that their squares vanish (energy "
+                    + energy + "); divide the matrix by its largest number first.");
+        }
+    }
+
+    private static boolean allZero(Matrix matrix) {
+        float[] row = new float[matrix.columns()];
+        for (int i = 0; i < matrix.rows(); i++) {
+            matrix.readRow(i, row, 0);
+            for (float value : row) {
+                if (value != 0) {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
     /** What ranks cost with settled options. */
@@ -83,9 +144,13 @@ public final class Compression {
         long budget = settled.target().budget(matrix);
         return (sizes, means) -> {
             RankAllocation allocation = new RankAllocation(model, sizes, means);
-            return settled.method().grouped()
-                    ? allocation.proportional(budget, settled.minRank())
-                    : allocation.uniform(budget);
+            try {
+                return settled.method().grouped()
+                        ? allocation.proportional(budget, settled.minRank())
+                        : allocation.uniform(budget);
+            } catch (UnreachableTargetException e) {
+                throw new UnreachableTargetException(matrix.name() + ": " + e.getMessage(), e.smallest());
+            }
         };
     }
 

@@ -12,6 +12,7 @@ import java.util.List;
  * @param source the matrix that was compressed
  * @param matrix what replaces it
  * @param options what was asked for, codecs filled in
+ * @param metric whether errors are measured under a metric S; otherwise S is the identity
  * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
  * @param loss sum_i w_i ||(A_i - A^_i) S||^2 of what is stored, quantization included
  * @param spectra per basis, the eigenvalues that were computed
@@ -21,11 +22,15 @@ public record CompressionResult(
         Matrix source,
         CompressedMatrix matrix,
         CompressionOptions options,
+        boolean metric,
         double energy,
         double loss,
         List<Spectrum> spectra,
         List<Double> refinement) {
-    /** sqrt(loss / energy): the weighted relative error of what is stored; 0 for a matrix of zeros. */
+    /**
+     * sqrt(loss / energy): the relative error of what is stored, under the weights and the metric that the method minimised;
+     * 0 for a matrix of zeros.
+     */
     public double relativeError() {
         return energy == 0 ? 0 : Math.sqrt(loss / energy);
     }

@@ -6,10 +6,10 @@ import io.groupreduce.Method;
 import io.groupreduce.SizeTarget;
 import io.groupreduce.UnreachableTargetException;
 import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.Candidate;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.backend.Spectrum;
-import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -34,53 +34,53 @@ public record ErrorCurve(Method method, double[] ratios, double[] relativeErrors
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
         Method method = options.method();
         int groups = method.grouped() ? options.groups() : 1;
-        double[] raw = Weights.raw(counts, options.alpha());
-        double[] minimised = method.weighted() ? raw : Weights.raw(counts, 0);
+        double[] minimised = Weights.raw(counts, method.weighted() ? options.alpha() : 0);
+        float[] weights = Weights.scaledToMeanOne(Weights.raw(counts, options.alpha()));
         byte[] groupOf = method.grouped() ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
-        int[] ranks = new int[groups];
-        Arrays.fill(ranks, matrix.columns());
         List<Double> reached = new ArrayList<>();
-        List<Double> errors = new ArrayList<>();
-        try (CompressionWorkspace workspace = open(backend, matrix, minimised);
-                CompressionWorkspace measure = open(backend, matrix, raw)) {
-            List<Spectrum> spectra = new Grouping(groupOf, ranks).decompose(workspace);
-            double energy = measure.energy();
-            for (double ratio : ratios) {
-                CompressionOptions at = Compression.settle(options.withTarget(SizeTarget.ratio(ratio)), matrix);
-                Grouping grouping;
-                try {
-                    grouping = Grouping.of(groupOf, groups, minimised, Compression.rule(matrix, at));
-                } catch (UnreachableTargetException e) {
-                    break;
-                }
-                double loss = method.weighted()
-                        ? grouping.loss(spectra)
-                        : measured(workspace, measure, matrix, grouping, spectra, at);
+        List<Grouping> groupings = new ArrayList<>();
+        int[] longest = new int[groups];
+        for (double ratio : ratios) {
+            CompressionOptions at = Compression.settle(options.withTarget(SizeTarget.ratio(ratio)), matrix);
+            try {
+                Grouping grouping = Grouping.of(groupOf, groups, minimised, Compression.rule(matrix, at));
+                Arrays.setAll(longest, g -> Math.max(longest[g], grouping.ranks()[g]));
+                groupings.add(grouping);
                 reached.add(ratio);
-                errors.add(energy == 0 ? 0 : Math.sqrt(loss / energy));
+            } catch (UnreachableTargetException e) {
+                break;
             }
         }
-        return new ErrorCurve(
-                method,
-                reached.stream().mapToDouble(Double::doubleValue).toArray(),
-                errors.stream().mapToDouble(Double::doubleValue).toArray());
-    }
-
-    private static CompressionWorkspace open(Backend backend, Matrix matrix, double[] raw) {
-        return backend.open(CompressionProblem.weighted(matrix, Weights.scaledToMeanOne(raw)));
-    }
-
-    /** The spectra of unweighted bases say nothing about the weighted loss, so it is measured on the factors. */
-    private static double measured(
-            CompressionWorkspace workspace,
-            CompressionWorkspace measure,
-            Matrix matrix,
-            Grouping grouping,
-            List<Spectrum> spectra,
-            CompressionOptions options) {
-        try (Arena arena = Arena.ofShared()) {
-            SizeModel model = Compression.model(matrix, options);
-            return measure.loss(Factorization.run(workspace, matrix, grouping, spectra, model, arena));
+        CompressionProblem problem = CompressionProblem.weighted(matrix, Weights.scaledToMeanOne(minimised));
+        try (CompressionWorkspace workspace = backend.open(problem)) {
+            List<Spectrum> spectra = new Grouping(groupOf, longest).decompose(workspace);
+            double energy = method.weighted() ? workspace.energy() : residual(workspace, weights, 0);
+            double[] errors = groupings.stream()
+                    .mapToDouble(grouping -> method.weighted()
+                            ? grouping.loss(spectra)
+                            : residual(workspace, weights, grouping.ranks()[0]))
+                    .map(loss -> energy == 0 ? 0 : Math.sqrt(loss / energy))
+                    .toArray();
+            return new ErrorCurve(
+                    method, reached.stream().mapToDouble(Double::doubleValue).toArray(), errors);
         }
+    }
+
+    /**
+     * The loss of all rows at a rank of the one unweighted basis, under other weights than its own: what every row would gain
+     * if it were dense.
+     */
+    private static double residual(CompressionWorkspace workspace, float[] weights, int rank) {
+        if (rank == RankAllocation.DENSE) {
+            return 0;
+        }
+        byte[] best = new byte[weights.length];
+        float[] gain = new float[weights.length];
+        workspace.assign(List.of(new Candidate(0, rank, 0), Candidate.dense(0)), new byte[weights.length], best, gain);
+        double sum = 0;
+        for (int i = 0; i < gain.length; i++) {
+            sum += (double) weights[i] * gain[i];
+        }
+        return sum;
     }
 }

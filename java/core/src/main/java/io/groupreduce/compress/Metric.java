@@ -1,8 +1,11 @@
 package io.groupreduce.compress;
 
+import io.groupreduce.CompressedMatrix;
 import io.groupreduce.InvalidDataException;
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.SymmetricEigen;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * What meets the matrix, as a D x D second moment M: E[h h^T] of the hidden states for a softmax, W^T W of the next layer for
@@ -17,14 +20,60 @@ public record Metric(double[] root, double[] rootInverse) {
 
     private static final double SYMMETRY_TOLERANCE = 1e-4;
 
+    /** Of a moment with no larger element the ridge would vanish in the range of doubles. */
+    private static final double LEAST_ELEMENT = 1e-290;
+
+    /** Rows of a sum of outer products that one thread holds in its cache, and columns of them at a time. */
+    private static final int TILE_ROWS = 16;
+
+    private static final int TILE_COLUMNS = 512;
+
+    /** Hidden states that are added to a second moment in one pass over it. */
+    private static final int BATCH = 256;
+
     /**
      * The root of a second moment with a ridge of {@link #RIDGE} times its mean eigenvalue.
      *
      * @param moment D x D row-major
+     * @param columns D, at most {@link CompressedMatrix#MAX_COLUMNS}
      * @param where file and tensor, for messages
-     * @throws InvalidDataException if it is not finite, not symmetric, or not positive semidefinite
+     * @throws InvalidDataException if it is not D x D, not finite, not symmetric, not positive semidefinite, or zero
      */
     public static Metric of(double[] moment, int columns, String where) {
+        requireSide(columns, where);
+        if (moment.length != columns * columns) {
+            throw new InvalidDataException(
+                    where + " has " + moment.length + " elements; " + columns + " x " + columns + " are needed.");
+        }
+        double trace = requireSymmetric(moment, columns, where);
+        SymmetricEigen eigen = SymmetricEigen.of(moment, columns);
+        if (!(trace > 0) || eigen.values()[columns - 1] < -SYMMETRY_TOLERANCE * eigen.values()[0]) {
+            throw new InvalidDataException(where + " is not positive semidefinite (least eigenvalue "
+                    + eigen.values()[columns - 1] + "); a metric is a second moment such as E[h h^T].");
+        }
+        double ridge = RIDGE * trace / columns;
+        double[] roots = new double[columns];
+        double[] inverses = new double[columns];
+        for (int k = 0; k < columns; k++) {
+            roots[k] = Math.sqrt(Math.max(0, eigen.values()[k]) + ridge);
+            inverses[k] = 1 / roots[k];
+        }
+        double[] root = new double[columns * columns];
+        double[] inverse = new double[columns * columns];
+        addOuterProducts(root, columns, eigen.vectors(), roots, columns);
+        addOuterProducts(inverse, columns, eigen.vectors(), inverses, columns);
+        return new Metric(root, inverse);
+    }
+
+    private static void requireSide(int columns, String where) {
+        if (columns < 1 || columns > CompressedMatrix.MAX_COLUMNS) {
+            throw new InvalidDataException(where + " has " + columns + " columns; a metric can have 1 to "
+                    + CompressedMatrix.MAX_COLUMNS + ".");
+        }
+    }
+
+    /** Returns the trace. */
+    private static double requireSymmetric(double[] moment, int columns, String where) {
         double trace = 0;
         double largest = 0;
         for (int i = 0; i < columns; i++) {
@@ -37,6 +86,14 @@ public record Metric(double[] root, double[] rootInverse) {
                 largest = Math.max(largest, Math.abs(moment[i * columns + j]));
             }
         }
+        if (largest < LEAST_ELEMENT) {
+            throw new InvalidDataException(where
+                    + " is zero everywhere, so no direction would matter; recompute the metric, or leave it out.");
+        }
+        if (!Double.isFinite(trace)) {
+            throw new InvalidDataException(where
+                    + " has so large a diagonal that its sum overflows; divide the metric by its largest element.");
+        }
         for (int i = 0; i < columns; i++) {
             for (int j = 0; j < i; j++) {
                 double gap = Math.abs(moment[i * columns + j] - moment[j * columns + i]);
@@ -46,44 +103,68 @@ public record Metric(double[] root, double[] rootInverse) {
                 }
             }
         }
-        SymmetricEigen eigen = SymmetricEigen.of(moment, columns);
-        if (!(trace > 0) || eigen.values()[columns - 1] < -SYMMETRY_TOLERANCE * eigen.values()[0]) {
-            throw new InvalidDataException(where + " is not positive semidefinite (least eigenvalue "
-                    + eigen.values()[columns - 1] + "); a metric is a second moment such as E[h h^T].");
-        }
-        double ridge = RIDGE * trace / columns;
-        double[] root = new double[columns * columns];
-        double[] inverse = new double[columns * columns];
-        for (int k = 0; k < columns; k++) {
-            double value = Math.sqrt(Math.max(0, eigen.values()[k]) + ridge);
-            for (int i = 0; i < columns; i++) {
-                double vi = eigen.vectors()[k * columns + i];
-                for (int j = 0; j < columns; j++) {
-                    double outer = vi * eigen.vectors()[k * columns + j];
-                    root[i * columns + j] += value * outer;
-                    inverse[i * columns + j] += outer / value;
-                }
-            }
-        }
-        return new Metric(root, inverse);
+        return trace;
     }
 
-    /** E[h h^T] of hidden states, T x D, as D x D row-major. */
+    /**
+     * E[h h^T] of hidden states, T x D, as D x D row-major.
+     *
+     * @throws InvalidDataException if D is over {@link CompressedMatrix#MAX_COLUMNS}
+     */
     public static double[] secondMoment(Matrix hidden) {
         int columns = hidden.columns();
+        requireSide(columns, hidden.name());
         double[] moment = new double[columns * columns];
         float[] h = new float[columns];
-        for (int t = 0; t < hidden.rows(); t++) {
-            hidden.readRow(t, h, 0);
-            for (int i = 0; i < columns; i++) {
+        double[] batch = new double[Math.min(BATCH, hidden.rows()) * columns];
+        double[] ones = new double[BATCH];
+        Arrays.fill(ones, 1);
+        for (long first = 0; first < hidden.rows(); first += BATCH) {
+            int count = (int) Math.min(BATCH, hidden.rows() - first);
+            for (int t = 0; t < count; t++) {
+                hidden.readRow(first + t, h, 0);
                 for (int j = 0; j < columns; j++) {
-                    moment[i * columns + j] += (double) h[i] * h[j];
+                    batch[t * columns + j] = h[j];
                 }
             }
+            addOuterProducts(moment, columns, batch, ones, count);
         }
         for (int i = 0; i < moment.length; i++) {
             moment[i] /= hidden.rows();
         }
         return moment;
+    }
+
+    /**
+     * {@code sum += sum_k factors[k] v_k v_k^T} for {@code count} vectors of length n, the rows of {@code vectors}. The order of
+     * every element's additions is that of k, whatever the number of threads.
+     *
+     * @param sum n x n row-major, symmetric before and after: only its upper triangle is computed, the rest is a copy
+     */
+    private static void addOuterProducts(double[] sum, int n, double[] vectors, double[] factors, int count) {
+        IntStream.range(0, Math.ceilDiv(n, TILE_ROWS)).parallel().forEach(tile -> {
+            int first = tile * TILE_ROWS;
+            int end = Math.min(n, first + TILE_ROWS);
+            for (int from = first; from < n; from += TILE_COLUMNS) {
+                int to = Math.min(n, from + TILE_COLUMNS);
+                for (int k = 0; k < count; k++) {
+                    for (int i = first; i < end; i++) {
+                        addScaled(sum, i * n, factors[k] * vectors[k * n + i], vectors, k * n, Math.max(i, from), to);
+                    }
+                }
+            }
+        });
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < i; j++) {
+                sum[i * n + j] = sum[j * n + i];
+            }
+        }
+    }
+
+    private static void addScaled(
+            double[] sum, int row, double factor, double[] vectors, int vector, int from, int to) {
+        for (int j = from; j < to; j++) {
+            sum[row + j] += factor * vectors[vector + j];
+        }
     }
 }

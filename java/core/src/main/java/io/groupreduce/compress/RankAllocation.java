@@ -139,8 +139,10 @@ public final class RankAllocation {
         }
         smallest += model.fixed(Arrays.stream(sizes).sum(), sizes.length);
         String unit = model.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
-        throw new UnreachableTargetException("The size target of " + budget + " " + unit
-                + " leaves no room for a single direction; the smallest possible is " + smallest + " " + unit
-                + ", so ask for a larger size or a smaller ratio.");
+        throw new UnreachableTargetException(
+                "The size target of " + budget + " " + unit
+                        + " leaves no room for a single direction; the smallest possible is " + smallest + " " + unit
+                        + ", so ask for a larger size or a smaller ratio.",
+                smallest);
     }
 }

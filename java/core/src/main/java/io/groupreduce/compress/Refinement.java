@@ -2,6 +2,7 @@ package io.groupreduce.compress;
 
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.Progress;
+import io.groupreduce.UnreachableTargetException;
 import io.groupreduce.backend.CompressionWorkspace;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -55,7 +56,12 @@ final class Refinement {
             if (moved == null) {
                 break;
             }
-            state = Grouping.of(moved, state.groups(), rawWeights, rule);
+            try {
+                state = Grouping.of(moved, state.groups(), rawWeights, rule);
+            } catch (UnreachableTargetException e) {
+                // The groups grew so that not even one direction fits any more: what was found so far stays.
+                break;
+            }
         }
         return new Outcome(best, losses);
     }

@@ -47,7 +47,12 @@ public final class AtomicFile {
 
     /** Writes {@code text} as UTF-8, as {@link #write(Path, Content)} does. */
     public static void writeText(Path target, String text) {
-        write(target, channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+        writeBytes(target, text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Writes {@code bytes}, as {@link #write(Path, Content)} does. */
+    public static void writeBytes(Path target, byte[] bytes) {
+        write(target, channel -> writeFully(channel, ByteBuffer.wrap(bytes)));
     }
 
     /**

@@ -28,6 +28,7 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         document.put("sourceBytes", result.source().bytes());
         document.put("bytes", matrix.bytes());
         document.put("ratio", result.ratio());
+        document.put("metric", result.metric());
         document.put("energy", result.energy());
         document.put("loss", result.loss());
         document.put("relativeError", result.relativeError());

@@ -1,9 +1,12 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.groupreduce.CompressedMatrix;
+import io.groupreduce.FileAccessException;
 import io.groupreduce.InvalidDataException;
 import io.groupreduce.MalformedFileException;
 import java.nio.file.Path;
@@ -17,8 +20,9 @@ import java.util.TreeMap;
 
 /**
  * A compressed model: a safetensors file whose {@code groupreduce} metadata says which tensors stand for a matrix in grouped
- * low-rank form. Opening maps the file and copies only group numbers and right factors; closing unmaps it, and the matrices
- * must not be used afterwards.
+ * low-rank form. Opening maps the file, copies group numbers and decodes right factors; left factors and dense rows stay in
+ * the mapping and are not looked at before they are used. Closing unmaps the file, and matrices and tensors must not be used
+ * afterwards.
  */
 public final class CompressedFile implements AutoCloseable {
     /** The metadata key of the JSON document. */
@@ -27,23 +31,39 @@ public final class CompressedFile implements AutoCloseable {
     /** The newest format version this software reads, and the one it writes. */
     public static final int FORMAT_VERSION = 1;
 
+    /** Far more than any document needs; what is parsed can take thirty times its characters in memory. */
+    private static final int LONGEST_DOCUMENT = 1 << 22;
+
+    private static final ObjectMapper STRICT = JsonMapper.builder()
+            .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
+
     private final Safetensors file;
     private final JsonNode document;
     private final Map<String, CompressedMatrix> matrices;
     private final Map<String, Tensor> copied;
+    private final Map<String, String> tied;
 
     private CompressedFile(
-            Safetensors file, JsonNode document, Map<String, CompressedMatrix> matrices, Map<String, Tensor> copied) {
+            Safetensors file,
+            JsonNode document,
+            Map<String, CompressedMatrix> matrices,
+            Map<String, Tensor> copied,
+            Map<String, String> tied) {
         this.file = file;
         this.document = document;
         this.matrices = matrices;
         this.copied = copied;
+        this.tied = tied;
     }
 
     /**
-     * Opens and checks a compressed file.
+     * Opens and checks a compressed file. Left factors and dense rows are checked for their shape, not number by number.
      *
-     * @throws MalformedFileException if it is not a safetensors file, or its parts do not fit each other
+     * @throws FileAccessException if it is missing, a directory, or unreadable
+     * @throws MalformedFileException if it is not a safetensors file, its parts do not fit each other, or a right factor or a
+     *     scale is not finite
      * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of a newer version
      */
     public static CompressedFile open(Path path) {
@@ -56,8 +76,9 @@ public final class CompressedFile implements AutoCloseable {
                 CompressedLayout layout = new CompressedLayout(path, entry.getKey(), entry.getValue(), rest);
                 matrices.put(entry.getKey(), layout.read());
             }
-            return new CompressedFile(file, document, matrices, rest);
-        } catch (RuntimeException e) {
+            requireSeparate(path, matrices, rest);
+            return new CompressedFile(file, document, matrices, rest, tied(path, document, matrices, rest));
+        } catch (Throwable e) {
             file.close();
             throw e;
         }
@@ -71,26 +92,70 @@ public final class CompressedFile implements AutoCloseable {
     private static JsonNode document(Safetensors file) {
         String text = file.metadata().get(METADATA_KEY);
         if (text == null) {
-            throw new InvalidDataException(
-                    file.path() + " holds no compressed matrix; give a file that 'groupreduce compress' wrote.");
+            throw new InvalidDataException(Wording.file(file.path())
+                    + " holds no compressed matrix; give a file that 'groupreduce compress' wrote.");
+        }
+        if (text.length() > LONGEST_DOCUMENT) {
+            throw damaged(
+                    file.path(),
+                    "has " + text.length() + " characters, more than the " + LONGEST_DOCUMENT + " that are read");
         }
         JsonNode document;
         try {
-            document = new ObjectMapper().readTree(text);
+            document = STRICT.readTree(text);
         } catch (JsonProcessingException e) {
-            throw new MalformedFileException(
-                    file.path() + " has a 'groupreduce' metadata entry that is not JSON; the file is damaged.", e);
+            throw damaged(file.path(), "is not JSON", e);
         }
-        int version = document.path("format").asInt(0);
+        JsonNode format = document.path("format");
+        int version = format.isIntegralNumber() && format.canConvertToInt() ? format.intValue() : 0;
         if (version < 1 || !document.path("tensors").isObject()) {
-            throw new MalformedFileException(file.path()
-                    + " has a 'groupreduce' metadata entry without a format version or tensors; the file is damaged.");
+            throw damaged(file.path(), "lacks a format version or tensors");
         }
         if (version > FORMAT_VERSION) {
-            throw new InvalidDataException(file.path() + " is of format version " + version
+            throw new InvalidDataException(Wording.file(file.path()) + " is of format version " + version
                     + ", but this software reads up to " + FORMAT_VERSION + "; install a newer version.");
         }
         return document;
+    }
+
+    /** A part that its matrix did not take, or a dense twin of a matrix, must not pass as a copied tensor. */
+    private static void requireSeparate(Path path, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
+        for (String tensor : rest.keySet()) {
+            String owner = CompressedLayout.owner(tensor).orElse(tensor);
+            if (matrices.containsKey(owner)) {
+                throw new MalformedFileException(Wording.file(path) + " is damaged: it holds the tensor "
+                        + Wording.quoted(tensor) + ", which is no part of the compressed matrix "
+                        + Wording.quoted(owner) + "; compress the model again.");
+            }
+        }
+    }
+
+    private static Map<String, String> tied(
+            Path path, JsonNode document, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
+        Map<String, String> tied = new LinkedHashMap<>();
+        for (Map.Entry<String, JsonNode> entry : document.path("tied").properties()) {
+            String name = entry.getKey();
+            String stored = entry.getValue().asText();
+            if (!matrices.containsKey(stored) || matrices.containsKey(name) || rest.containsKey(name)) {
+                throw damaged(
+                        path,
+                        "ties " + Wording.quoted(name) + " to " + Wording.quoted(stored)
+                                + " where only the second may be stored, compressed");
+            }
+            tied.put(name, stored);
+        }
+        return tied;
+    }
+
+    private static MalformedFileException damaged(Path path, String what) {
+        return damaged(path, what, null);
+    }
+
+    private static MalformedFileException damaged(Path path, String what, Throwable cause) {
+        return new MalformedFileException(
+                Wording.file(path) + " is damaged: its 'groupreduce' metadata entry " + what
+                        + "; compress the model again.",
+                cause);
     }
 
     /**
@@ -99,7 +164,9 @@ public final class CompressedFile implements AutoCloseable {
      * @param entries the compressed matrices with their provenance
      * @param copied tensors to store as they are
      * @param metadata metadata to keep from the source
-     * @param tied tensors that are not stored because they equal another one: name to the name of the stored one
+     * @param tied tensors that are not stored because they equal a compressed one: name to the name of that one
+     * @throws InvalidDataException if a copied tensor is named like a part of a compressed matrix
+     * @throws FileAccessException if the target cannot be written
      */
     public static void write(
             Path target,
@@ -113,6 +180,14 @@ public final class CompressedFile implements AutoCloseable {
         for (CompressedEntry entry : entries) {
             tensors.put(entry.matrix().name(), entry.document());
             all.addAll(CompressedLayout.tensors(entry.matrix()));
+        }
+        for (Tensor tensor : copied) {
+            String owner = CompressedLayout.owner(tensor.name()).orElse(tensor.name());
+            if (tensors.containsKey(owner)) {
+                throw new InvalidDataException(Wording.file(target) + " cannot hold the tensor "
+                        + Wording.quoted(tensor.name()) + " beside the compressed " + Wording.quoted(owner)
+                        + ", whose parts have such names; leave it out or rename it.");
+            }
         }
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("format", FORMAT_VERSION);
@@ -147,10 +222,10 @@ public final class CompressedFile implements AutoCloseable {
      * @throws InvalidDataException if there is none; the message lists what there is
      */
     public CompressedMatrix require(String name) {
-        CompressedMatrix found = matrices.get(tied().getOrDefault(name, name));
+        CompressedMatrix found = matrices.get(tied.getOrDefault(name, name));
         if (found == null) {
-            throw new InvalidDataException(path() + " holds no compressed matrix '" + name + "'; it holds "
-                    + String.join(", ", matrices.keySet()) + ".");
+            throw new InvalidDataException(Wording.file(path()) + " holds no compressed matrix " + Wording.quoted(name)
+                    + "; it has " + Wording.candidates(name, matrices.keySet()) + ".");
         }
         return found;
     }
@@ -172,20 +247,20 @@ public final class CompressedFile implements AutoCloseable {
         return kept;
     }
 
-    /** Names that are not stored because they equal another tensor, and which one. */
+    /** Names that are not stored because they equal a compressed matrix, and which one. */
     public Map<String, String> tied() {
-        Map<String, String> tied = new LinkedHashMap<>();
-        for (Map.Entry<String, JsonNode> entry : document.path("tied").properties()) {
-            tied.put(entry.getKey(), entry.getValue().asText());
-        }
-        return tied;
+        return Collections.unmodifiableMap(tied);
     }
 
-    /** What the file says about a compressed matrix: method, options, sizes, losses. */
+    /**
+     * What the file says about a compressed matrix: method, options, sizes, losses. Shape and ranks were checked against the
+     * tensors; everything else is as it was found. Of a name that is not compressed: a missing node.
+     */
     public JsonNode provenance(String name) {
         return document.path("tensors").path(name);
     }
 
+    /** Unmaps the file; may be called again. */
     @Override
     public void close() {
         file.close();

@@ -5,14 +5,17 @@ import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.MalformedFileException;
+import io.groupreduce.Matrix;
 import io.groupreduce.backend.GroupPlan;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
@@ -20,6 +23,15 @@ import java.util.stream.Collectors;
  * NAME.left_scale.P}, {@code NAME.right.B}, {@code NAME.right_scale.B}.
  */
 final class CompressedLayout {
+    /** Groups are numbered by a byte, and {@link io.groupreduce.backend.CompressionWorkspace#NO_BASIS} is none. */
+    private static final int MAX_GROUPS = 255;
+
+    /** The longest byte array that every Java machine can make. */
+    private static final int MAX_ROWS = Integer.MAX_VALUE - 8;
+
+    private static final Pattern PART =
+            Pattern.compile("(.*)\\.(?:group|basis|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
+
     private final Path path;
     private final String name;
     private final JsonNode provenance;
@@ -79,30 +91,32 @@ final class CompressedLayout {
         return matrix.groups().stream().map(GroupPlan::rank).collect(Collectors.toList());
     }
 
-    /** Finds, checks and joins the tensors of the matrix. */
+    /** The matrix that a tensor of this name is a part of, if it is named like one. */
+    static Optional<String> owner(String tensor) {
+        Matcher part = PART.matcher(tensor);
+        return part.matches() ? Optional.of(part.group(1)) : Optional.empty();
+    }
+
+    /**
+     * Finds, checks and joins the tensors of the matrix. Right factors and scales must be finite; the numbers of left factors
+     * are not looked at, so that opening a large file reads little of it.
+     *
+     * @throws MalformedFileException if a part is missing or does not fit the others
+     */
     CompressedMatrix read() {
         long[] shape = longs("shape", 2);
-        int rows = side(shape[0]);
-        int columns = side(shape[1]);
-        byte[] groupOf = bytes("group");
-        byte[] bases = bytes("basis");
-        if (groupOf.length != rows) {
-            throw damaged("'" + name + ".group' has " + groupOf.length + " entries for " + rows + " rows");
+        if (shape[0] < 1 || shape[0] > MAX_ROWS || shape[1] < 1 || shape[1] > CompressedMatrix.MAX_COLUMNS) {
+            throw damaged("the metadata of " + quoted() + " gives the shape " + Wording.shape(shape)
+                    + ", where rows lie between 1 and " + MAX_ROWS + " and columns between 1 and "
+                    + CompressedMatrix.MAX_COLUMNS);
         }
+        int rows = (int) shape[0];
+        int columns = (int) shape[1];
+        byte[] groupOf = bytes("group", rows, rows);
+        byte[] bases = bytes("basis", 1, MAX_GROUPS);
         long[] ranks = longs("ranks", bases.length);
-        long[] sizes = new long[256];
-        for (byte g : groupOf) {
-            sizes[g & 0xff]++;
-        }
-        for (int g = bases.length; g < sizes.length; g++) {
-            if (sizes[g] > 0) {
-                throw damaged("'" + name + ".group' names group " + g + " of " + bases.length);
-            }
-        }
-        List<EncodedMatrix> right = new ArrayList<>();
-        while (rest.containsKey(name + ".right." + right.size())) {
-            right.add(part("right", right.size(), -1, columns));
-        }
+        long[] sizes = sizes(groupOf, bases.length);
+        List<EncodedMatrix> right = rightFactors(columns, bases);
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < bases.length; g++) {
@@ -113,18 +127,57 @@ final class CompressedLayout {
                 continue;
             }
             if (basis != GroupPlan.DENSE && basis >= right.size()) {
-                throw damaged("group " + g + " of '" + name + "' uses basis " + basis + " of " + right.size());
+                throw damaged("group " + g + " of " + quoted() + " uses basis " + basis + " of " + right.size());
             }
             long longest = basis == GroupPlan.DENSE ? columns : right.get(basis).rows();
             if (ranks[g] < 1 || ranks[g] > longest || (basis == GroupPlan.DENSE && ranks[g] != columns)) {
                 throw damaged(
-                        "group " + g + " of '" + name + "' has rank " + ranks[g] + " where its basis has " + longest);
+                        "group " + g + " of " + quoted() + " has rank " + ranks[g] + " where its basis has " + longest);
             }
             EncodedMatrix rowsOfGroup = part("left", g, sizes[g], (int) ranks[g]);
             plans.add(new GroupPlan(basis, (int) ranks[g], rowsOfGroup.codec()));
             left.add(rowsOfGroup);
         }
-        return new CompressedMatrix(name, columns, groupOf, plans, left, right);
+        CompressedMatrix matrix = new CompressedMatrix(name, columns, groupOf, plans, left, right);
+        for (int b = 0; b < matrix.bases(); b++) {
+            // Decoded ones, since a finite scale can still make an infinite number of an integer.
+            int directions = (int) matrix.right(b).rows();
+            requireFinite(name + ".right." + b, Matrix.of(name, matrix.decodedRight(b), directions, columns));
+        }
+        return matrix;
+    }
+
+    private long[] sizes(byte[] groupOf, int groups) {
+        long[] sizes = new long[groups];
+        for (byte entry : groupOf) {
+            int g = entry & 0xff;
+            if (g >= groups) {
+                throw damaged(quoted("group") + " names group " + g + " of " + groups);
+            }
+            sizes[g]++;
+        }
+        return sizes;
+    }
+
+    private List<EncodedMatrix> rightFactors(int columns, byte[] bases) {
+        boolean[] used = new boolean[256];
+        for (byte basis : bases) {
+            used[basis & 0xff] = true;
+        }
+        List<EncodedMatrix> right = new ArrayList<>();
+        while (rest.containsKey(name + ".right." + right.size())) {
+            int b = right.size();
+            if (b >= GroupPlan.ZERO || !used[b]) {
+                throw damaged("no group of " + quoted() + " uses " + quoted("right." + b));
+            }
+            EncodedMatrix factor = part("right", b, -1, columns);
+            if (factor.rows() < 1 || factor.rows() > columns) {
+                throw damaged(quoted("right." + b) + " has " + factor.rows() + " rows where 1 to " + columns
+                        + " are possible");
+            }
+            right.add(factor);
+        }
+        return right;
     }
 
     /** {@code rows < 0} takes as many rows as are stored. */
@@ -136,12 +189,12 @@ final class CompressedLayout {
                     case BF16 -> Codec.BF16;
                     case I8 -> Codec.INT8;
                     case U8 -> Codec.INT4;
-                    default -> throw damaged("'" + data.name() + "' has type " + data.type());
+                    default -> throw damaged(Wording.quoted(data.name()) + " has type " + data.type());
                 };
         long storedWidth = codec == Codec.INT4 ? codec.rowBytes(width) : width;
         long storedRows = data.shape().length == 2 ? data.shape()[0] : -1;
         if (storedRows < 0 || data.shape()[1] != storedWidth || (rows >= 0 && storedRows != rows)) {
-            throw damaged("'" + data.name() + "' has shape " + Arrays.toString(data.shape()) + " where ["
+            throw damaged(Wording.quoted(data.name()) + " has shape " + Wording.shape(data.shape()) + " where ["
                     + (rows < 0 ? "any" : Long.toString(rows)) + ", " + storedWidth + "] is needed");
         }
         if (!codec.scaled()) {
@@ -152,11 +205,15 @@ final class CompressedLayout {
         int block = perRow == 1 ? width : CompressedMatrix.SCALE_BLOCK;
         boolean shaped = scales.shape().length >= 1 && scales.shape().length <= 2 && scales.shape()[0] == storedRows;
         if (!shaped || perRow != (width + block - 1) / block) {
-            throw damaged("'" + scales.name() + "' has shape " + Arrays.toString(scales.shape())
+            throw damaged(Wording.quoted(scales.name()) + " has shape " + Wording.shape(scales.shape())
                     + ", which fits neither one scale a row nor one a block of " + CompressedMatrix.SCALE_BLOCK);
         }
         if (scales.type() != DType.BF16 && scales.type() != DType.F32) {
-            throw damaged("'" + scales.name() + "' has type " + scales.type() + " where BF16 or F32 is needed");
+            throw damaged(
+                    Wording.quoted(scales.name()) + " has type " + scales.type() + " where BF16 or F32 is needed");
+        }
+        if (storedRows > 0) {
+            requireFinite(scales.name(), Matrix.of(scales.name(), scales.type(), storedRows, perRow, scales.data()));
         }
         return new EncodedMatrix(
                 codec, storedRows, width, block, data.data(), scales.data(), scales.type() == DType.BF16);
@@ -165,39 +222,56 @@ final class CompressedLayout {
     private Tensor take(String suffix) {
         Tensor tensor = rest.remove(name + "." + suffix);
         if (tensor == null) {
-            throw damaged("the tensor '" + name + "." + suffix + "' is missing");
+            throw damaged("the tensor " + quoted(suffix) + " is missing");
         }
         return tensor;
     }
 
-    private byte[] bytes(String suffix) {
+    /** A vector of {@code least} to {@code most} bytes. */
+    private byte[] bytes(String suffix, int least, int most) {
         Tensor tensor = take(suffix);
         if (tensor.type() != DType.U8 || tensor.shape().length != 1) {
-            throw damaged("'" + tensor.name() + "' must be a U8 vector");
+            throw damaged(Wording.quoted(tensor.name()) + " must be a U8 vector");
+        }
+        // Before the copy, which no array could hold otherwise.
+        if (tensor.bytes() < least || tensor.bytes() > most) {
+            throw damaged(Wording.quoted(tensor.name()) + " has " + tensor.bytes() + " entries where "
+                    + (least == most ? "" : least + " to ") + most + " are needed");
         }
         return tensor.data().toArray(ValueLayout.JAVA_BYTE);
     }
 
     private long[] longs(String key, int count) {
         JsonNode node = provenance.path(key);
-        if (!node.isArray() || node.size() != count) {
-            throw damaged("the metadata of '" + name + "' lacks '" + key + "' with " + count + " numbers");
-        }
+        boolean whole = node.isArray() && node.size() == count;
         long[] values = new long[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = node.get(i).asLong(-1);
+        for (int i = 0; whole && i < count; i++) {
+            whole = node.get(i).isIntegralNumber() && node.get(i).canConvertToLong();
+            values[i] = node.get(i).asLong();
+        }
+        if (!whole) {
+            throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " whole numbers");
         }
         return values;
     }
 
-    private int side(long value) {
-        if (value < 1 || value > Integer.MAX_VALUE) {
-            throw damaged("the metadata of '" + name + "' gives the shape " + provenance.path("shape"));
+    private void requireFinite(String tensor, Matrix numbers) {
+        long bad = FiniteCheck.firstNotFinite(numbers);
+        if (bad >= 0) {
+            throw damaged(Wording.quoted(tensor) + " holds NaN or infinity in row " + bad / numbers.columns()
+                    + ", column " + bad % numbers.columns());
         }
-        return (int) value;
+    }
+
+    private String quoted() {
+        return Wording.quoted(name);
+    }
+
+    private String quoted(String suffix) {
+        return Wording.quoted(name + "." + suffix);
     }
 
     private MalformedFileException damaged(String what) {
-        return new MalformedFileException(path + " is damaged: " + what + "; compress the model again.");
+        return new MalformedFileException(Wording.file(path) + " is damaged: " + what + "; compress the model again.");
     }
 }

@@ -13,10 +13,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Writes a compressed model as a plain one: every matrix multiplied out, in the element type it came in. */
+/**
+ * Writes a compressed model as a plain one: every matrix multiplied out, in the element type it came in, or F32 where the file
+ * does not say that. A product beyond the largest number of that type becomes that number.
+ */
 public final class DenseExport {
     private static final int TILE_NUMBERS = 1 << 18;
 
@@ -26,9 +30,12 @@ public final class DenseExport {
      * Writes the model. Matrices are multiplied out into a scratch file beside the target, which is gone afterwards, so memory
      * stays small however large they are.
      *
-     * @throws FileAccessException if the target cannot be written
+     * @throws FileAccessException if the target is a directory or cannot be written
      */
     public static void write(CompressedFile source, Path target) {
+        if (Files.isDirectory(target)) {
+            throw new FileAccessException(Wording.file(target) + " is a directory; give the name of a file to write.");
+        }
         long bytes = 0;
         for (CompressedMatrix matrix : source.matrices().values()) {
             bytes += bytes(source, matrix);
@@ -36,6 +43,8 @@ public final class DenseExport {
         Path scratch = null;
         try (Arena arena = Arena.ofConfined()) {
             scratch = Files.createTempFile(target.toAbsolutePath().getParent(), ".groupreduce-export", ".tmp");
+            // Also removed when a signal ends the process.
+            scratch.toFile().deleteOnExit();
             SafetensorsWriter.write(
                     target, tensors(source, multiplyOut(source, scratch, arena)), source.sourceMetadata());
         } catch (IOException e) {
@@ -48,20 +57,20 @@ public final class DenseExport {
     }
 
     private static List<Tensor> tensors(CompressedFile source, MemorySegment dense) {
-        List<Tensor> tensors = new ArrayList<>(source.copied().values());
+        Map<String, Tensor> products = new HashMap<>();
         long at = 0;
         for (CompressedMatrix matrix : source.matrices().values()) {
             MemorySegment data = dense.asSlice(at, bytes(source, matrix));
             at += data.byteSize();
             long[] shape = {matrix.rows(), matrix.columns()};
-            DType type = type(source, matrix);
-            tensors.add(new Tensor(matrix.name(), type, shape, data));
-            for (Map.Entry<String, String> tie : source.tied().entrySet()) {
-                if (tie.getValue().equals(matrix.name())) {
-                    tensors.add(new Tensor(tie.getKey(), type, shape, data));
-                }
-            }
+            products.put(matrix.name(), new Tensor(matrix.name(), type(source, matrix), shape, data));
         }
+        List<Tensor> tensors = new ArrayList<>(source.copied().values());
+        source.matrices().keySet().forEach(name -> tensors.add(products.get(name)));
+        source.tied().forEach((name, stored) -> {
+            Tensor product = products.get(stored);
+            tensors.add(new Tensor(name, product.type(), product.shape(), product.data()));
+        });
         tensors.sort((a, b) -> Integer.compare(b.type().bytes(), a.type().bytes()));
         return tensors;
     }
@@ -89,20 +98,31 @@ public final class DenseExport {
     private static void multiplyOut(CompressedMatrix matrix, DType type, FileChannel channel) throws IOException {
         int columns = matrix.columns();
         int tileRows = Math.max(1, TILE_NUMBERS / columns);
+        float largest = largest(type);
         float[] tile = new float[tileRows * columns];
         ByteBuffer stored = ByteBuffer.allocate(tile.length * type.bytes()).order(ByteOrder.LITTLE_ENDIAN);
-        for (int first = 0; first < matrix.rows(); first += tileRows) {
-            int count = Math.min(tileRows, matrix.rows() - first);
-            matrix.decodeRows(first, count, tile, 0);
+        for (long first = 0; first < matrix.rows(); first += tileRows) {
+            int count = (int) Math.min(tileRows, matrix.rows() - first);
+            matrix.decodeRows((int) first, count, tile, 0);
             stored.clear();
             for (int j = 0; j < count * columns; j++) {
+                float value = Math.max(-largest, Math.min(largest, tile[j]));
                 switch (type) {
-                    case F32 -> stored.putFloat(tile[j]);
-                    case F16 -> stored.putShort(Float.floatToFloat16(tile[j]));
-                    default -> stored.putShort(Bf16.round(tile[j]));
+                    case F32 -> stored.putFloat(value);
+                    case F16 -> stored.putShort(Float.floatToFloat16(value));
+                    default -> stored.putShort(Bf16.round(value));
                 }
             }
             AtomicFile.writeFully(channel, stored.flip());
         }
+    }
+
+    /** Rounding to the type would make an infinity of anything clearly larger. */
+    private static float largest(DType type) {
+        return switch (type) {
+            case F32 -> Float.MAX_VALUE;
+            case F16 -> 65_504f;
+            default -> Bf16.widen((short) 0x7f7f);
+        };
     }
 }

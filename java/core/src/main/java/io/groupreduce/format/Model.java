@@ -213,6 +213,21 @@ public final class Model implements AutoCloseable {
         return compressible;
     }
 
+    /**
+     * Matrices that are named like an embedding or an output but have a type other than F32, F16 or BF16, such as F64 or an
+     * 8-bit float: why {@link #compressible()} may lack what a user expects there.
+     */
+    public List<Tensor> namedButUnsupported() {
+        return tensors.values().stream()
+                .filter(t -> !t.type().compressible() && isMatrix(t))
+                .filter(t -> VocabularyNames.role(t.name()).isPresent())
+                .toList();
+    }
+
+    private static boolean isMatrix(Tensor tensor) {
+        return tensor.shape().length == 2 && tensor.elements() > 0;
+    }
+
     /** Output matrices that repeat an embedding byte for byte in a model that ties them: output name to embedding name. */
     public synchronized Map<String, String> duplicates() {
         if (duplicates == null) {
@@ -234,23 +249,36 @@ public final class Model implements AutoCloseable {
                 && a.data().mismatch(b.data()) < 0;
     }
 
-    /** The role of a tensor by its name; a matrix whose name tells nothing counts as an output. */
+    /**
+     * The role of a tensor by its name; one whose name tells nothing counts as an output.
+     *
+     * @throws InvalidDataException if there is no tensor of that name
+     */
     public Role role(String tensor) {
         return VocabularyNames.role(require(tensor).name()).orElse(Role.OUTPUT);
     }
 
-    /** Whether hidden states meet this tensor: an output, or an embedding that is the model's output as well. */
+    /**
+     * Whether hidden states meet this tensor: an output, or an embedding that is the model's output as well, because the two
+     * are stored as duplicates or no output matrix is stored at all.
+     *
+     * @throws InvalidDataException if there is no tensor of that name
+     */
     public boolean servesAsOutput(String tensor) {
         if (role(tensor) == Role.OUTPUT) {
             return true;
         }
-        return duplicates().containsValue(tensor) || withRole(Role.OUTPUT).isEmpty();
+        if (duplicates().containsValue(tensor)) {
+            return true;
+        }
+        boolean separate = namedButUnsupported().stream().anyMatch(t -> role(t.name()) == Role.OUTPUT);
+        return !separate && withRole(Role.OUTPUT).isEmpty();
     }
 
     private List<Tensor> withRole(Role role) {
         boolean lone = numpy != null;
         return tensors.values().stream()
-                .filter(t -> t.type().compressible() && t.shape().length == 2 && t.elements() > 0)
+                .filter(t -> t.type().compressible() && isMatrix(t))
                 .filter(t -> lone
                         ? role == Role.OUTPUT
                         : VocabularyNames.role(t.name()).orElse(null) == role)

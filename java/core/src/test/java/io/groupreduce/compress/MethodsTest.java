@@ -12,6 +12,7 @@ import io.groupreduce.Matrix;
 import io.groupreduce.Method;
 import io.groupreduce.Progress;
 import io.groupreduce.SizeTarget;
+import io.groupreduce.SizeUnit;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.reference.ReferenceBackend;
 import java.lang.foreign.Arena;
@@ -115,6 +116,48 @@ class MethodsTest {
             assertThrows(
                     InvalidOptionException.class,
                     () -> GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE));
+        }
+    }
+
+    @Test
+    void refinementNeverLosesATargetThatWasReached() {
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            // Room for a direction of the smallest groups only, which the first moves make larger.
+            for (long size = 26; size < 700; size += 17) {
+                CompressionOptions options =
+                        CompressionOptions.defaults().withTarget(new SizeTarget(0, size, SizeUnit.PARAMETERS));
+                CompressionResult result =
+                        GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);
+                assertTrue(result.matrix().parameters() <= size, "size " + size);
+            }
+        }
+    }
+
+    @Test
+    void curvesAgreeWithRealCompressions() {
+        long[] counts = counts();
+        double[] ratios = {2, 4, 6};
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            for (Method method : Method.values()) {
+                CompressionOptions options =
+                        CompressionOptions.defaults().withMethod(method).withRefineRounds(0);
+                ErrorCurve curve = ErrorCurve.of(backend, matrix(), counts, options, ratios);
+                assertEquals(ratios.length, curve.ratios().length, method.label());
+                for (int r = 0; r < ratios.length; r++) {
+                    CompressionResult real = GroupReduce.compress(
+                            backend,
+                            matrix(),
+                            counts,
+                            null,
+                            options.withTarget(SizeTarget.ratio(ratios[r])),
+                            arena,
+                            Progress.NONE);
+                    double error = GroupReduce.relativeError(backend, matrix(), counts, 1, real.matrix());
+                    assertEquals(error, curve.relativeErrors()[r], 1e-5, method + " at " + ratios[r]);
+                }
+            }
         }
     }
 

@@ -99,6 +99,57 @@ class MetricTest {
             negative[i] = -negative[i];
         }
         assertRefused(negative, "not positive semidefinite");
+        double[] overflowing = moment();
+        for (int i = 0; i < COLUMNS; i++) {
+            overflowing[i * COLUMNS + i] = Double.MAX_VALUE;
+        }
+        assertRefused(overflowing, "overflows");
+        assertRefused(new double[COLUMNS * COLUMNS], "zero everywhere");
+        assertRefused(new double[COLUMNS], "12 x 12");
+    }
+
+    @Test
+    void aMatrixTooWideForASquareIsRefused() {
+        int wide = CompressedMatrix.MAX_COLUMNS + 1;
+        assertTrue((long) CompressedMatrix.MAX_COLUMNS * CompressedMatrix.MAX_COLUMNS <= Integer.MAX_VALUE);
+        assertThrows(InvalidDataException.class, () -> Metric.of(new double[1], wide, "m"));
+        Matrix hidden = Matrix.of("hidden", new float[wide], 1, wide);
+        assertThrows(InvalidDataException.class, () -> Metric.secondMoment(hidden));
+    }
+
+    /** Wider than a tile of columns, ragged in both directions, and more states than a batch. */
+    @Test
+    void tilesAndBatchesDoNotShow() {
+        int columns = 531;
+        int states = 300;
+        float[] hidden = new float[states * columns];
+        new SyntheticMatrix(9, columns, 1).next(hidden, states);
+        double[] moment = Metric.secondMoment(Matrix.of("states", hidden, states, columns));
+        double trace = 0;
+        for (int i = 0; i < columns; i++) {
+            trace += moment[i * columns + i];
+            for (int j = 0; j < columns; j++) {
+                double sum = 0;
+                for (int t = 0; t < states; t++) {
+                    sum += (double) hidden[t * columns + i] * hidden[t * columns + j];
+                }
+                assertEquals(sum / states, moment[i * columns + j]);
+            }
+        }
+        Metric metric = Metric.of(moment, columns, "wide");
+        for (int i : new int[] {0, 15, 16, 511, 512, 530}) {
+            for (int j = 0; j < columns; j++) {
+                double squared = 0;
+                double identity = 0;
+                for (int k = 0; k < columns; k++) {
+                    squared += metric.root()[i * columns + k] * metric.root()[k * columns + j];
+                    identity += metric.root()[i * columns + k] * metric.rootInverse()[k * columns + j];
+                }
+                double ridge = i == j ? Metric.RIDGE * trace / columns : 0;
+                assertEquals(moment[i * columns + j] + ridge, squared, 1e-10 * trace);
+                assertEquals(i == j ? 1 : 0, identity, 1e-8);
+            }
+        }
     }
 
     private static void assertRefused(double[] moment, String reason) {

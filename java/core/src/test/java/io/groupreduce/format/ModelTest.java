@@ -13,6 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.FileAccessException;
 import io.groupreduce.InvalidDataException;
 import io.groupreduce.MalformedFileException;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -54,6 +55,25 @@ class ModelTest {
             assertFalse(model.servesAsOutput("embedding.weight"));
             assertFails(InvalidDataException.class, () -> model.require("lm_head"), file, "\"lm_head\"");
             assertFails(InvalidDataException.class, () -> model.fileOf("lm_head"), file, "\"lm_head\"");
+        }
+    }
+
+    @Test
+    void tellsWhichVocabularyMatricesHaveATypeThatCannotBeCompressed() {
+        Tensor wide = new Tensor("lm_head.weight", DType.F64, new long[] {2, 2}, MemorySegment.ofArray(new byte[32]));
+        Tensor narrow = new Tensor("wte.weight", DType.F8_E4M3, new long[] {2, 2}, MemorySegment.ofArray(new byte[4]));
+        Tensor layer =
+                new Tensor("h.0.output.weight", DType.F64, new long[] {2, 2}, MemorySegment.ofArray(new byte[32]));
+        try (Model model = Model.open(save("wide.safetensors", wide, narrow, layer))) {
+            assertEquals(List.of(), model.compressible());
+            assertEquals(
+                    List.of("lm_head.weight", "wte.weight"),
+                    model.namedButUnsupported().stream().map(Tensor::name).toList());
+        }
+        Tensor embedding = matrix("wte.weight", 2, 2, 0);
+        try (Model model = Model.open(save("mixed.safetensors", wide, embedding))) {
+            assertEquals(List.of("wte.weight"), compressible(model));
+            assertFalse(model.servesAsOutput("wte.weight"));
         }
     }
 

@@ -16,6 +16,8 @@ import java.util.List;
  * steps share. A row costs 5 bytes here besides its weight: its energy and its last basis.
  */
 final class VectorWorkspace implements CompressionWorkspace {
+    /** The largest D whose bases are solved at the same time: at 2,048 a D x D matrix in double takes 34 MB. */
+    private static final int SOLVED_TOGETHER = 2048;
 
     private final Workers workers;
     private final CompressionProblem problem;
@@ -53,9 +55,12 @@ final class VectorWorkspace implements CompressionWorkspace {
     public List<Spectrum> decompose(int[] ranks) {
         Basis[] before = bases;
         Eigenpairs[] found = new Eigenpairs[grams.bases()];
-        // Several bases keep all threads busy with one each; a single one takes them all.
-        Workers outer = found.length > 1 ? workers : Workers.NONE;
-        Workers inner = found.length > 1 ? Workers.NONE : workers;
+        // Several bases keep all threads busy with one each; a single one takes them all, and so do large ones in turn,
+        // since
+        // each needs a few D x D matrices of memory while it is solved.
+        boolean together = found.length > 1 && columns <= SOLVED_TOGETHER;
+        Workers outer = together ? workers : Workers.NONE;
+        Workers inner = together ? Workers.NONE : workers;
         outer.run(found.length, (b, worker) -> {
             float[] guess = b < before.length ? before[b].vectors() : null;
             found[b] = ranks[b] == 0

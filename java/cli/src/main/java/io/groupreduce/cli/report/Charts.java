@@ -211,8 +211,8 @@ final class Charts {
                         .toArray();
                 line(chart, curve.method().label(), curve.ratios(), errors, ChartStyle.distinct(m));
             }
-            // The error of an unweighted method is of another kind than the curves'.
-            if (result.options().method().weighted()) {
+            // The error of an unweighted method, or under a metric, is of another kind than the curves'.
+            if (result.options().method().weighted() && !result.metric()) {
                 XYSeries own = chart.addSeries(
                         "this file", new double[] {result.ratio()}, new double[] {100 * result.relativeError()});
                 own.setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter);

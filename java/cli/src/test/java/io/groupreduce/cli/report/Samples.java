@@ -93,6 +93,7 @@ final class Samples {
                 Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
                 new CompressedMatrix("compressed", COLUMNS, groupOf, plans, left, right),
                 CompressionOptions.defaults().withCodec(Codec.INT4),
+                false,
                 4,
                 1,
                 List.of(new Spectrum(10, new double[] {6, 3})),
