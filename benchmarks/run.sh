@@ -13,11 +13,17 @@ root=$(dirname "$here")
 jdk=$(find_jdk)
 [ -n "$jdk" ] || { echo "JDK 25 is needed; install it or set JAVA_HOME to it." >&2; exit 3; }
 
-if [ -z "$(ls "$here"/target/lib/groupreduce-benchmarks-*.jar 2>/dev/null)" ] \
-  || [ -n "$(find "$root"/java/{core,vector}/src/main "$here/src" -newer "$here/target/lib" -print -quit)" ]; then
+stamp=$here/target/run-built
+if ! [ -e "$stamp" ] || ! ls "$here"/target/lib/groupreduce-benchmarks-*.jar >/dev/null 2>&1 \
+  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector}/pom.xml "$here/pom.xml" "$root"/java/{core,vector}/src/main "$here/src" \
+    -newer "$stamp" -print)" ]; then
   echo "building the benchmarks" >&2
-  (cd "$root" && JAVA25_HOME=$jdk mvn -B -q -DskipTests -Dspotless.check.skip=true -pl benchmarks -am package >&2)
-  touch "$here/target/lib"
+  # The stamp is as old as the start of the build: a source that changes during it is built again.
+  mkdir -p "$here/target"
+  rm -f "$stamp"
+  touch "$stamp.new"
+  (cd "$root" && JAVA_HOME=$jdk mvn -B -q -DskipTests -Dspotless.check.skip=true -pl benchmarks -am package >&2)
+  mv "$stamp.new" "$stamp"
 fi
 
 run() {

@@ -4,9 +4,9 @@
 usage: whole_run.py ROWS COLUMNS [--runs N] [--folder DIR] [--no-peer] [--double] [-- EXTRA OPTIONS OF groupreduce compress]
 
 Makes a seeded matrix (power-law spectrum, Zipf counts) unless DIR has it already, then alternates `./groupreduce compress` and
-peers/groupreduce_numpy.py. Prints a Markdown table: wall-clock seconds from process start to exit (median, least, most), CPU
-seconds, and the peak of anonymous memory, which is heap plus off-heap without the page cache (Linux, sampled from
-/proc/PID/status). Needs Python 3 and, for the peer, NumPy."""
+peers/groupreduce_numpy.py, both with the size counted in parameters (`--unit parameters`), as the peer does. Prints a Markdown
+table: wall-clock seconds from process start to exit (median, least, most), CPU seconds, and the peak of anonymous memory, which
+is heap plus off-heap without the page cache (Linux, sampled from /proc/PID/status). Needs Python 3 and, for the peer, NumPy."""
 import argparse
 import json
 import os
@@ -83,7 +83,7 @@ def main():
         maker = [HERE / "run.sh", "java", main_class, folder, str(args.rows), str(args.columns), "42"]
         subprocess.run(maker, check=True)
     ours = [ROOT / "groupreduce", "compress", folder / "matrix.npy", "-o", folder / "out.safetensors"]
-    ours += ["--counts", folder / "counts.txt", "--force", "--json", *extra]
+    ours += ["--counts", folder / "counts.txt", "--unit", "parameters", "--force", "--json", *extra]
     peer = [sys.executable, HERE / "peers" / "groupreduce_numpy.py", folder / "matrix.npy", folder / "counts.txt"]
     if args.double:
         peer.append("--double")

@@ -6,11 +6,14 @@ major() {
 }
 
 find_jdk() {
-  local home on_path
-  on_path=$(readlink -f "$(command -v javac || true)" 2>/dev/null || true)
-  for home in "${GROUPREDUCE_JAVA_HOME:-}" "${JAVA_HOME:-}" "${JAVA25_HOME:-}" "${on_path%/bin/javac}" \
-    /usr/lib/jvm/* /opt/java/* /opt/jdk* "$HOME"/.sdkman/candidates/java/* "$HOME"/.jdks/* \
-    /Library/Java/JavaVirtualMachines/*/Contents/Home; do
+  local home javac
+  javac=$(command -v javac || true)
+  # An older macOS has no readlink -f; the path as it stands is then the best there is.
+  javac=$(readlink -f "$javac" 2>/dev/null || printf '%s' "$javac")
+  for home in "${GROUPREDUCE_JAVA_HOME:-}" "${JAVA_HOME:-}" "${JAVA25_HOME:-}" "${javac%/bin/javac}" \
+    /usr/lib/jvm/* /opt/java/* /opt/jdk* "${HOME:-}"/.sdkman/candidates/java/* "${HOME:-}"/.jdks/* \
+    /Library/Java/JavaVirtualMachines/*/Contents/Home \
+    {/opt/homebrew,/usr/local}/opt/openjdk{@25,}/libexec/openjdk.jdk/Contents/Home; do
     if [ -n "$home" ] && [ -x "$home/bin/javac" ] && [ "$(major "$home")" = 25 ]; then
       echo "$home"
       return

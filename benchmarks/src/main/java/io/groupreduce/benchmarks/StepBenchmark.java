@@ -65,9 +65,16 @@ public class StepBenchmark {
         fixture.steps.gram();
     }
 
+    /** The rows scaled in Java by one thread, then ssyrk. */
     @Benchmark
     public void gramOpenBlas(Fixture fixture) {
         fixture.steps.gramPeer();
+    }
+
+    /** Nothing but ssyrk, on rows scaled beforehand. */
+    @Benchmark
+    public void gramOpenBlasOfScaledRows(Fixture fixture) {
+        fixture.steps.gramOfScaledPeer();
     }
 
     @Benchmark

@@ -76,12 +76,20 @@ public final class StepComparison {
         return List.of(
                 new Pair(
                         "weighted Gram",
-                        "scaling and ssyrk",
+                        "rows scaled in Java by 1 thread, then ssyrk",
                         GRAM_GIGAFLOP,
                         fixture::forget,
                         fixture::gram,
                         nothing,
                         fixture::gramPeer),
+                new Pair(
+                        "weighted Gram",
+                        "ssyrk alone, rows scaled beforehand",
+                        GRAM_GIGAFLOP,
+                        fixture::forget,
+                        fixture::gram,
+                        nothing,
+                        fixture::gramOfScaledPeer),
                 new Pair(
                         "projection",
                         "sgemm",
