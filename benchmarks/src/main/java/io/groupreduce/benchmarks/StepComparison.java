@@ -1,6 +1,5 @@
 package io.groupreduce.benchmarks;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -47,26 +46,44 @@ public final class StepComparison {
         System.out.println(
                 "| step | threads | ours ms (least-most) | peer | peer ms (least-most) | ours GFLOP/s | peer time / ours |");
         System.out.println("|---|---|---|---|---|---|---|");
-        List<double[]> medians = new ArrayList<>();
-        List<Pair> last = List.of();
         for (int count : threads) {
             try (StepFixture fixture = new StepFixture(count)) {
-                last = pairs(fixture);
-                medians.add(last.stream()
-                        .mapToDouble(pair -> compare(pair, count, rounds))
-                        .toArray());
+                pairs(fixture).forEach(pair -> compare(pair, count, rounds));
             }
         }
-        if (medians.size() > 1) {
-            System.out.println();
-            for (int p = 0; p < last.size(); p++) {
+        if (threads.length > 1) {
+            scaling(threads[0], threads[threads.length - 1], rounds);
+        }
+    }
+
+    /** Few and many threads in turn: measured minutes apart, the machine's drift would pass for scaling. */
+    private static void scaling(int few, int many, int rounds) {
+        System.out.printf(
+                "%n| step | %d threads are so many times as fast as %d, median (least-most) |%n|---|---|%n", many, few);
+        try (StepFixture slow = new StepFixture(few);
+                StepFixture fast = new StepFixture(many)) {
+            List<Pair> slowPairs = pairs(slow);
+            List<Pair> fastPairs = pairs(fast);
+            for (int p = 0; p < slowPairs.size(); p++) {
+                if (p > 0 && slowPairs.get(p).step.equals(slowPairs.get(p - 1).step)) {
+                    continue;
+                }
+                double[] ratios = new double[rounds];
+                for (int r = -Math.min(3, rounds); r < rounds; r++) {
+                    double alone = seconds(slowPairs.get(p).prepare, slowPairs.get(p).ours);
+                    double together = seconds(fastPairs.get(p).prepare, fastPairs.get(p).ours);
+                    if (r >= 0) {
+                        ratios[r] = alone / together;
+                    }
+                }
+                Arrays.sort(ratios);
                 System.out.printf(
                         Locale.ROOT,
-                        "%s: %d threads are %.2f times as fast as %d%n",
-                        last.get(p).step(),
-                        threads[threads.length - 1],
-                        medians.get(0)[p] / medians.get(medians.size() - 1)[p],
-                        threads[0]);
+                        "| %s | %.2f (%.2f-%.2f) |%n",
+                        slowPairs.get(p).step,
+                        ratios[rounds / 2],
+                        ratios[0],
+                        ratios[rounds - 1]);
             }
         }
     }
@@ -116,8 +133,8 @@ public final class StepComparison {
                         fixture::eigenFullPeer));
     }
 
-    /** Prints a line and returns our median seconds. */
-    private static double compare(Pair pair, int threads, int rounds) {
+    /** Prints a line. */
+    private static void compare(Pair pair, int threads, int rounds) {
         double[] ours = new double[rounds];
         double[] theirs = new double[rounds];
         double[] ratios = new double[rounds];
@@ -149,7 +166,6 @@ public final class StepComparison {
                 1e3 * theirs[rounds - 1],
                 pair.gigaflop == 0 ? "" : String.format(Locale.ROOT, "%.1f", pair.gigaflop / median),
                 ratios[rounds / 2]);
-        return median;
     }
 
     private static double seconds(Runnable prepare, Runnable step) {

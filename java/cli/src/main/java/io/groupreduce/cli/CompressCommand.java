@@ -4,6 +4,7 @@ import io.groupreduce.Codec;
 import io.groupreduce.CompressionJob;
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.Evaluation;
+import io.groupreduce.FileAccessException;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.InvalidOptionException;
 import io.groupreduce.Matrix;
@@ -20,6 +21,8 @@ import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -27,6 +30,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -172,6 +176,13 @@ final class CompressCommand implements Callable<Integer> {
     private void requireReportWritable() {
         List<Path> used = new ArrayList<>(metrics.values());
         used.add(input);
+        if (Files.isDirectory(input)) {
+            try (Stream<Path> files = Files.list(input)) {
+                files.forEach(used::add);
+            } catch (IOException e) {
+                throw new FileAccessException(input + " cannot be listed (" + e.getMessage() + ").", e);
+            }
+        }
         if (counts != null) {
             used.add(counts);
         }
