@@ -8,11 +8,8 @@ import io.groupreduce.Progress;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.BackendSelection;
 import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.format.DType;
 import io.groupreduce.reference.SyntheticMatrix;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -54,14 +51,7 @@ public class CompressionBenchmark {
     public void open() {
         arena = Arena.ofShared();
         backend = BackendSelection.select("cpu", threads).backend();
-        MemorySegment data = arena.allocate((long) ROWS * COLUMNS * Float.BYTES, 64);
-        SyntheticMatrix generator = new SyntheticMatrix(SEED, COLUMNS, 0.5);
-        float[] row = new float[COLUMNS];
-        for (long i = 0; i < ROWS; i++) {
-            generator.next(row, 1);
-            MemorySegment.copy(row, 0, data, ValueLayout.JAVA_FLOAT, i * COLUMNS * Float.BYTES, COLUMNS);
-        }
-        matrix = Matrix.of("synthetic", DType.F32, ROWS, COLUMNS, data);
+        matrix = new SyntheticMatrix(SEED, COLUMNS, 0.5).offHeap(arena, ROWS);
         counts = SyntheticMatrix.zipfCounts(SEED, ROWS, 100.0 * ROWS);
     }
 

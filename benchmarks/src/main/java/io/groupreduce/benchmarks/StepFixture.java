@@ -9,7 +9,6 @@ import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.compress.Weights;
-import io.groupreduce.format.DType;
 import io.groupreduce.reference.SyntheticMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -40,7 +39,8 @@ final class StepFixture implements AutoCloseable {
     private final EncodedMatrix left;
     private CompressionWorkspace fresh;
 
-    private final MemorySegment data = floats((long) ROWS * COLUMNS);
+    private final Matrix matrix = new SyntheticMatrix(SEED, COLUMNS, 0.5).offHeap(arena, ROWS);
+    private final MemorySegment data = matrix.data();
     private final MemorySegment scaled = floats((long) ROWS * COLUMNS);
     private final MemorySegment gram = floats((long) COLUMNS * COLUMNS);
     private final MemorySegment projection = floats((long) COLUMNS * RANK);
@@ -56,15 +56,9 @@ final class StepFixture implements AutoCloseable {
     StepFixture(int threads) {
         backend = BackendSelection.select("cpu", threads).backend();
         openBlas.threads(threads);
-        SyntheticMatrix generator = new SyntheticMatrix(SEED, COLUMNS, 0.5);
-        float[] row = new float[COLUMNS];
-        for (long i = 0; i < ROWS; i++) {
-            generator.next(row, 1);
-            MemorySegment.copy(row, 0, data, ValueLayout.JAVA_FLOAT, i * COLUMNS * Float.BYTES, COLUMNS);
-        }
         weights = Weights.scaledToMeanOne(Weights.raw(SyntheticMatrix.zipfCounts(SEED, ROWS, 100.0 * ROWS), 1));
         Arrays.fill(nowhere, (byte) CompressionWorkspace.NO_BASIS);
-        problem = CompressionProblem.weighted(Matrix.of("synthetic", DType.F32, ROWS, COLUMNS, data), weights);
+        problem = CompressionProblem.weighted(matrix, weights);
         workspace = backend.open(problem);
         left = EncodedMatrix.allocate(arena, Codec.F32, ROWS, RANK, RANK);
         workspace.accumulate(oneGroup, 1);

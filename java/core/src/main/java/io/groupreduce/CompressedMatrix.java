@@ -154,6 +154,19 @@ public final class CompressedMatrix {
         return sizes;
     }
 
+    /**
+     * Checks that this can stand for {@code dense}.
+     *
+     * @throws InvalidDataException if the shapes differ
+     */
+    void requireStandsFor(Matrix dense) {
+        if (dense.rows() != rows || dense.columns() != columns) {
+            throw new InvalidDataException(dense.name() + " has shape [" + dense.rows() + ", " + dense.columns()
+                    + "] but the compressed '" + name + "' stands for [" + rows + ", " + columns
+                    + "]; give the model it was made from.");
+        }
+    }
+
     /** Bytes of everything that replaces the matrix: groups, bases, factors and scales. */
     public long bytes() {
         long total = (long) rows + groups.size();

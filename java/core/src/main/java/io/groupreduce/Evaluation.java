@@ -95,11 +95,7 @@ public record Evaluation(
     }
 
     private static void requireShapes(Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden) {
-        if (dense.rows() != compressed.rows() || dense.columns() != compressed.columns()) {
-            throw new InvalidDataException(dense.name() + " has shape [" + dense.rows() + ", " + dense.columns()
-                    + "] but the compressed '" + compressed.name() + "' stands for [" + compressed.rows() + ", "
-                    + compressed.columns() + "]; give the model it was made from.");
-        }
+        compressed.requireStandsFor(dense);
         if (hidden.columns() != dense.columns()) {
             throw new InvalidDataException(hidden.name() + " is " + hidden.columns() + " wide but " + dense.name()
                     + " has " + dense.columns() + " columns; give hidden states of this model.");

@@ -156,11 +156,7 @@ public final class GroupReduce {
      */
     public static double relativeError(
             Backend backend, Matrix matrix, long[] counts, double alpha, CompressedMatrix approximation) {
-        if (matrix.rows() != approximation.rows() || matrix.columns() != approximation.columns()) {
-            throw new InvalidDataException(matrix.name() + " has shape [" + matrix.rows() + ", " + matrix.columns()
-                    + "] but the compressed '" + approximation.name() + "' stands for [" + approximation.rows() + ", "
-                    + approximation.columns() + "]; give the model it was made from.");
-        }
+        approximation.requireStandsFor(matrix);
         requireSquareable(matrix);
         long[] used = counts == null ? new long[matrix.rows()] : counts;
         requireCounts(matrix, used);

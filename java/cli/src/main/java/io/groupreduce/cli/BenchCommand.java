@@ -13,11 +13,8 @@ import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.compress.EqualMassGroups;
 import io.groupreduce.compress.Weights;
-import io.groupreduce.format.DType;
 import io.groupreduce.reference.SyntheticMatrix;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -76,7 +73,7 @@ final class BenchCommand implements Callable<Integer> {
         }
         try (Backend backend = device.start(common::tell);
                 Arena arena = Arena.ofShared()) {
-            Matrix matrix = synthetic(arena);
+            Matrix matrix = new SyntheticMatrix(SEED, columns, 0.5).offHeap(arena, rows);
             long[] counts = SyntheticMatrix.zipfCounts(SEED, rows, 100.0 * rows);
             List<Line> lines = new ArrayList<>();
             try (Bar bar = Bar.start("bench", !common.json)) {
@@ -86,17 +83,6 @@ final class BenchCommand implements Callable<Integer> {
             show(backend, lines);
         }
         return 0;
-    }
-
-    private Matrix synthetic(Arena arena) {
-        MemorySegment data = arena.allocate((long) rows * columns * Float.BYTES, 64);
-        SyntheticMatrix generator = new SyntheticMatrix(SEED, columns, 0.5);
-        float[] row = new float[columns];
-        for (long i = 0; i < rows; i++) {
-            generator.next(row, 1);
-            MemorySegment.copy(row, 0, data, ValueLayout.JAVA_FLOAT, i * columns * Float.BYTES, columns);
-        }
-        return Matrix.of("synthetic matrix", DType.F32, rows, columns, data);
     }
 
     private void steps(Backend backend, Matrix matrix, long[] counts, List<Line> lines, Progress progress) {

@@ -140,7 +140,7 @@ final class CompressCommand implements Callable<Integer> {
                 HiddenStates states = hidden == null ? null : HiddenStates.open(hidden)) {
             requireMeeting(states);
             List<String> messages = new ArrayList<>();
-            List<NamedResult> results = new ArrayList<>();
+            List<NamedResult> results;
             Map<String, Evaluation> evaluations = new LinkedHashMap<>();
             double seconds;
             try (Bar bar = Bar.start("compress", !common.json)) {
@@ -149,12 +149,10 @@ final class CompressCommand implements Callable<Integer> {
                 bar.at("evaluating", 0.99);
                 try (Model model = Model.open(input);
                         CompressedFile compressed = CompressedFile.open(output)) {
-                    List<String> names = List.copyOf(compressed.matrices().keySet());
-                    for (int r = 0; r < finished.size(); r++) {
-                        results.add(new NamedResult(names.get(r), finished.get(r)));
-                    }
+                    results = ReportBuilder.named(finished, compressed);
                     if (states != null) {
-                        String tensor = Softmax.outputAmong(names, model);
+                        String tensor =
+                                Softmax.outputAmong(compressed.matrices().keySet(), model);
                         evaluations.put(tensor, Softmax.evaluate(backend, model, compressed, tensor, states));
                     }
                     if (report != null) {

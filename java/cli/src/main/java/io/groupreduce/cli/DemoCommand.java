@@ -68,7 +68,7 @@ final class DemoCommand implements Callable<Integer> {
         try (Backend backend = device.start(common::tell);
                 Model model = Model.open(input);
                 HiddenStates states = HiddenStates.open(directory.resolve(FILES.get(2)))) {
-            List<NamedResult> results = new ArrayList<>();
+            List<NamedResult> results;
             List<MethodRow> rows;
             double seconds;
             try (Bar bar = Bar.start("demo", !common.json)) {
@@ -79,10 +79,7 @@ final class DemoCommand implements Callable<Integer> {
                 seconds = (System.nanoTime() - begun) / 1e9;
                 Map<String, Evaluation> evaluations = new LinkedHashMap<>();
                 try (CompressedFile compressed = CompressedFile.open(output)) {
-                    List<String> names = List.copyOf(compressed.matrices().keySet());
-                    for (int r = 0; r < finished.size(); r++) {
-                        results.add(new NamedResult(names.get(r), finished.get(r)));
-                    }
+                    results = ReportBuilder.named(finished, compressed);
                     evaluations.put(SOFTMAX, Softmax.evaluate(backend, model, compressed, SOFTMAX, states));
                 }
                 rows = compare(backend, model, counts, states, bar);

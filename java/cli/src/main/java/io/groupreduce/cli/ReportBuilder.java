@@ -8,7 +8,9 @@ import io.groupreduce.backend.Backend;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.cli.report.ReportData;
+import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.compress.ErrorCurve;
+import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.Model;
 import java.nio.file.Path;
@@ -30,6 +32,16 @@ final class ReportBuilder {
         this.backend = backend;
         this.model = model;
         this.counts = counts;
+    }
+
+    /** Results under the names they have in the file that was written from them; both are in the same order. */
+    static List<NamedResult> named(List<CompressionResult> finished, CompressedFile written) {
+        List<String> names = List.copyOf(written.matrices().keySet());
+        List<NamedResult> results = new ArrayList<>();
+        for (int r = 0; r < finished.size(); r++) {
+            results.add(new NamedResult(names.get(r), finished.get(r)));
+        }
+        return results;
     }
 
     ReportData build(

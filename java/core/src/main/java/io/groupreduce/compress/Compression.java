@@ -47,7 +47,7 @@ public final class Compression {
         SizeModel model = model(matrix, settled);
         Grouping.RankRule rule = rule(matrix, settled);
         // Before the data is touched, so that an impossible target fails at once.
-        Grouping start = start(matrix, counts, settled);
+        Grouping start = start(matrix, counts, raw, settled);
 
         CompressionProblem problem = new CompressionProblem(
                 matrix,
@@ -85,15 +85,16 @@ public final class Compression {
      * @throws UnreachableTargetException if no rank meets it
      */
     public static void requireReachable(Matrix matrix, long[] counts, CompressionOptions options) {
-        start(matrix, counts, settle(options, matrix));
+        CompressionOptions settled = settle(options, matrix);
+        start(matrix, counts, rawWeights(counts, settled), settled);
     }
 
     /** The first groups and their ranks. */
-    private static Grouping start(Matrix matrix, long[] counts, CompressionOptions settled) {
+    private static Grouping start(Matrix matrix, long[] counts, double[] raw, CompressionOptions settled) {
         boolean grouped = settled.method().grouped();
         int groups = grouped ? settled.groups() : 1;
         byte[] groupOf = grouped ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
-        return Grouping.of(groupOf, groups, rawWeights(counts, settled), rule(matrix, settled));
+        return Grouping.of(groupOf, groups, raw, rule(matrix, settled));
     }
 
     private static double[] rawWeights(long[] counts, CompressionOptions settled) {

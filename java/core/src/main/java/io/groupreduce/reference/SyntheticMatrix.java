@@ -1,5 +1,11 @@
 package io.groupreduce.reference;
 
+import io.groupreduce.Matrix;
+import io.groupreduce.format.DType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 
@@ -10,6 +16,9 @@ import java.util.SplittableRandom;
 public final class SyntheticMatrix {
     /** Enough mirrors that no axis is special, few enough that a row stays cheap. */
     private static final int MIRRORS = 3;
+
+    private static final int CACHE_LINE = 64;
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final int columns;
     private final SplittableRandom random;
@@ -48,6 +57,18 @@ public final class SyntheticMatrix {
                 target[i * columns + j] = (float) row[j];
             }
         }
+    }
+
+    /** The next {@code rows} rows as a matrix outside the heap, in memory that {@code arena} frees. */
+    public Matrix offHeap(Arena arena, int rows) {
+        long rowBytes = (long) columns * Float.BYTES;
+        MemorySegment data = arena.allocate(rows * rowBytes, CACHE_LINE);
+        float[] values = new float[columns];
+        for (int i = 0; i < rows; i++) {
+            next(values, 1);
+            MemorySegment.copy(values, 0, data, F32, i * rowBytes, columns);
+        }
+        return Matrix.of("synthetic matrix", DType.F32, rows, columns, data);
     }
 
     private void reflect(double[] mirror) {
