@@ -65,7 +65,9 @@ class Bench:
         return json.loads(done.stdout)
 
     def compress(self, name, *options):
-        """The file written, and the JSON entry of the softmax with its evaluation."""
+        """The file written, and the JSON entry of the softmax with its evaluation; by the paper's method unless another is named."""
+        if "--method" not in options:
+            options = ("--method", "groupreduce", *options)
         out = self.scratch / (name + ".safetensors")
         document = self.call(
             "compress", self.model / "model.safetensors", "-o", out, "--tensor", TENSOR, "--counts", self.model / "counts.tsv",

@@ -83,7 +83,8 @@ def main():
         maker = [HERE / "run.sh", "java", main_class, folder, str(args.rows), str(args.columns), "42"]
         subprocess.run(maker, check=True)
     ours = [ROOT / "groupreduce", "compress", folder / "matrix.npy", "-o", folder / "out.safetensors"]
-    ours += ["--counts", folder / "counts.txt", "--unit", "parameters", "--force", "--json", *extra]
+    method = [] if "--method" in extra else ["--method", "groupreduce"]
+    ours += ["--counts", folder / "counts.txt", "--unit", "parameters", "--force", "--json", *method, *extra]
     peer = [sys.executable, HERE / "peers" / "groupreduce_numpy.py", folder / "matrix.npy", folder / "counts.txt"]
     if args.double:
         peer.append("--double")

@@ -39,7 +39,7 @@ public class CompressionBenchmark {
     @Param({"1", "2"})
     int threads;
 
-    @Param({"SVD", "WEIGHTED_SVD", "GROUPREDUCE"})
+    @Param({"SVD", "WEIGHTED_SVD", "GROUPREDUCE", "RATE_DISTORTION"})
     Method method;
 
     private Arena arena;

@@ -7,6 +7,7 @@ import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.BackendSelection;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.compress.Weights;
 import io.groupreduce.reference.SyntheticMatrix;
@@ -14,7 +15,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 
 /**
@@ -37,6 +37,7 @@ final class StepFixture implements AutoCloseable {
     private final byte[] oneGroup = new byte[ROWS];
     private final byte[] nowhere = new byte[ROWS];
     private final EncodedMatrix left;
+    private final Directions directions;
     private CompressionWorkspace fresh;
 
     private final Matrix matrix = new SyntheticMatrix(SEED, COLUMNS, 0.5).offHeap(arena, ROWS);
@@ -63,7 +64,8 @@ final class StepFixture implements AutoCloseable {
         left = EncodedMatrix.allocate(arena, Codec.F32, ROWS, RANK, RANK);
         workspace.accumulate(oneGroup, 1);
         workspace.decompose(new int[] {RANK});
-        float[] right = workspace.right(0, RANK);
+        directions = workspace.directions(0, RANK);
+        float[] right = directions.right();
         for (int k = 0; k < RANK; k++) {
             for (int j = 0; j < COLUMNS; j++) {
                 projection.setAtIndex(ValueLayout.JAVA_FLOAT, (long) j * RANK + k, right[k * COLUMNS + j]);
@@ -111,8 +113,7 @@ final class StepFixture implements AutoCloseable {
 
     /** The left factor of all rows: A times a projection, stored. */
     void project() {
-        workspace.encodeLeft(
-                oneGroup, List.of(new GroupPlan(0, RANK, Codec.F32)), Collections.singletonList(null), List.of(left));
+        workspace.encodeLeft(oneGroup, List.of(new GroupPlan(0, RANK, Codec.F32)), List.of(directions), List.of(left));
     }
 
     /** The same product by sgemm. */

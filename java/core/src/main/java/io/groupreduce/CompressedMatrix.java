@@ -8,7 +8,8 @@ import java.util.List;
 
 /**
  * A matrix in grouped low-rank form: row i is {@code left[g].row(slot(i)) * right[b].rows(0 .. k)} for its group g, the
- * group's basis b and rank k; a dense group stores its rows as they are, a zero group stores nothing.
+ * group's basis b and rank k; a dense group stores its rows as they are, a zero group stores nothing. The matrix of a softmax
+ * may come with a bias.
  *
  * <p>The object owns no stored memory, which must live as long as it is used, and may be read by any number of threads. Right
  * factors are decoded when it is made and kept as binary32: they are small.
@@ -28,6 +29,7 @@ public final class CompressedMatrix {
     private final List<EncodedMatrix> left;
     private final List<EncodedMatrix> right;
     private final float[][] decodedRight;
+    private final float[] bias;
     private volatile int[] slots;
 
     /**
@@ -53,9 +55,10 @@ public final class CompressedMatrix {
         this.left = Collections.unmodifiableList(new ArrayList<>(left));
         this.right = List.copyOf(right);
         this.decodedRight = this.right.stream().map(CompressedMatrix::decode).toArray(float[][]::new);
+        this.bias = null;
     }
 
-    private CompressedMatrix(CompressedMatrix other, String name) {
+    private CompressedMatrix(CompressedMatrix other, String name, float[] bias) {
         this.name = name;
         this.rows = other.rows;
         this.columns = other.columns;
@@ -64,6 +67,7 @@ public final class CompressedMatrix {
         this.left = other.left;
         this.right = other.right;
         this.decodedRight = other.decodedRight;
+        this.bias = bias;
     }
 
     private static float[] decode(EncodedMatrix matrix) {
@@ -80,7 +84,33 @@ public final class CompressedMatrix {
 
     /** The same matrix, sharing its parts, under another name. */
     public CompressedMatrix named(String other) {
-        return new CompressedMatrix(this, other);
+        return new CompressedMatrix(this, other, bias);
+    }
+
+    /**
+     * The same matrix, sharing its parts, with a bias of the softmax: what is added to the logits in place of the model's own
+     * bias. It is rounded to bfloat16, so that memory and file agree.
+     *
+     * @param values length N; {@code null} leaves the softmax the model's own bias
+     * @throws InvalidDataException if the length is another, or a number is NaN or beyond bfloat16
+     */
+    public CompressedMatrix withBias(float[] values) {
+        if (values == null) {
+            return new CompressedMatrix(this, name, null);
+        }
+        if (values.length != rows) {
+            throw new InvalidDataException(
+                    "The bias of '" + name + "' has " + values.length + " entries for " + rows + " rows.");
+        }
+        float[] rounded = new float[rows];
+        for (int i = 0; i < rows; i++) {
+            rounded[i] = Bf16.widen(Bf16.round(values[i]));
+            if (!Float.isFinite(values[i]) || !Float.isFinite(rounded[i])) {
+                throw new InvalidDataException("The bias of '" + name + "' holds " + values[i] + " at index " + i
+                        + "; only finite numbers of bfloat16 can be used.");
+            }
+        }
+        return new CompressedMatrix(this, name, rounded);
     }
 
     /** N: the vocabulary size. */
@@ -127,6 +157,14 @@ public final class CompressedMatrix {
         return decodedRight[basis];
     }
 
+    /**
+     * The bias of the softmax that replaces the model's own one, length N, each number a bfloat16; {@code null} where the model's
+     * own one stays. Callers must not write to it.
+     */
+    public float[] bias() {
+        return bias;
+    }
+
     /** The place of a row in its group's matrix: how many earlier rows share the group. */
     public int slot(int row) {
         return slots()[row];
@@ -167,9 +205,9 @@ public final class CompressedMatrix {
         }
     }
 
-    /** Bytes of everything that replaces the matrix: groups, bases, factors and scales. */
+    /** Bytes of everything that replaces the matrix: groups, bases, factors, scales and the bias. */
     public long bytes() {
-        long total = (long) rows + groups.size();
+        long total = (long) rows + groups.size() + (bias == null ? 0 : (long) Short.BYTES * rows);
         for (EncodedMatrix part : left) {
             total += part == null ? 0 : part.bytes();
         }

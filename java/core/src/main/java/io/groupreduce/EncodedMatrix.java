@@ -24,14 +24,15 @@ public final class EncodedMatrix {
     private final int block;
     private final MemorySegment data;
     private final MemorySegment scales;
-    private final boolean bf16Scales;
+    private final ScaleFormat scaleFormat;
 
     /**
      * A view of stored numbers.
      *
      * @param block numbers that share a scale; {@code width} means one scale a row
      * @param data {@code rows * codec.rowBytes(width)} bytes
-     * @param scales {@code rows * scalesPerRow} bfloat16 or binary32 numbers; {@code null} for a codec without scales
+     * @param scales {@code rows * scalesPerRow} scales; {@code null} for a codec without scales
+     * @param scaleFormat how scales are stored; without meaning for a codec without scales
      */
     public EncodedMatrix(
             Codec codec,
@@ -40,27 +41,39 @@ public final class EncodedMatrix {
             int block,
             MemorySegment data,
             MemorySegment scales,
-            boolean bf16Scales) {
+            ScaleFormat scaleFormat) {
         this.codec = codec;
         this.rows = rows;
         this.width = width;
         this.block = Math.max(1, block);
         this.data = data;
         this.scales = scales;
-        this.bf16Scales = bf16Scales;
+        this.scaleFormat = scaleFormat;
     }
 
     /** Room for {@code rows} rows, with bfloat16 scales, in memory that {@code arena} has zeroed and will free. */
     public static EncodedMatrix allocate(Arena arena, Codec codec, long rows, int width, int block) {
-        long dataBytes = rows * codec.rowBytes(width);
-        MemorySegment scales =
-                codec.scaled() ? arena.allocate(rows * scalesPerRow(width, block) * Short.BYTES, Long.BYTES) : null;
-        return new EncodedMatrix(codec, rows, width, block, arena.allocate(dataBytes, 64), scales, true);
+        return allocate(arena, codec, rows, width, block, ScaleFormat.BF16);
     }
 
-    /** Bytes that {@link #allocate} would store: numbers and bfloat16 scales. */
+    /** Room for {@code rows} rows in memory that {@code arena} has zeroed and will free. */
+    public static EncodedMatrix allocate(
+            Arena arena, Codec codec, long rows, int width, int block, ScaleFormat scaleFormat) {
+        long scaleBytes = rows * scalesPerRow(width, block) * scaleFormat.bytes();
+        MemorySegment scales = codec.scaled() ? arena.allocate(scaleBytes, Long.BYTES) : null;
+        MemorySegment data = arena.allocate(rows * codec.rowBytes(width), 64);
+        return new EncodedMatrix(codec, rows, width, block, data, scales, scaleFormat);
+    }
+
+    /** Bytes that {@link #allocate(Arena, Codec, long, int, int)} would store: numbers and bfloat16 scales. */
     public static long storedBytes(Codec codec, long rows, int width, int block) {
-        return rows * (codec.rowBytes(width) + (codec.scaled() ? scalesPerRow(width, block) * Short.BYTES : 0));
+        return storedBytes(codec, rows, width, block, ScaleFormat.BF16);
+    }
+
+    /** Bytes that {@link #allocate(Arena, Codec, long, int, int, ScaleFormat)} would store: numbers and scales. */
+    public static long storedBytes(Codec codec, long rows, int width, int block, ScaleFormat scaleFormat) {
+        long scales = codec.scaled() ? scalesPerRow(width, block) * scaleFormat.bytes() : 0;
+        return rows * (codec.rowBytes(width) + scales);
     }
 
     private static long scalesPerRow(int width, int block) {
@@ -98,8 +111,14 @@ public final class EncodedMatrix {
         return scales;
     }
 
-    public boolean bf16Scales() {
-        return bf16Scales;
+    /** How scales are stored; without meaning for a codec without scales. */
+    public ScaleFormat scaleFormat() {
+        return scaleFormat;
+    }
+
+    /** Scale {@code s} of row {@code row} as a reader sees it; only of a codec with scales. */
+    public float scale(long row, int s) {
+        return scaleFormat.load(scales, row * scalesPerRow() + s);
     }
 
     /** Stored bytes, scales included. */
@@ -107,8 +126,40 @@ public final class EncodedMatrix {
         return data.byteSize() + (scales == null ? 0 : scales.byteSize());
     }
 
-    /** Rounds {@code source[offset .. offset + width)} to this matrix's codec and stores it as row {@code row}. */
+    /**
+     * Rounds {@code source[offset .. offset + width)} to this matrix's codec and stores it as row {@code row}. A scaled codec
+     * takes the smallest scales that clip nothing.
+     */
     public void encodeRow(long row, float[] source, int offset) {
+        for (int s = 0; s < scalesPerRow(); s++) {
+            int from = offset + s * block;
+            int to = offset + Math.min(width, (s + 1) * block);
+            storeScale(row, s, ScaleSearch.clippingNothing(codec, scaleFormat, source, from, to));
+        }
+        requantizeRow(row, source, offset);
+    }
+
+    /**
+     * Like {@link #encodeRow(long, float[], int)}, but a scaled codec takes for each block the scale that makes {@code sum_j
+     * errorWeights[j] (x_j - integer_j * scale)^2} least among those tried; numbers beyond the largest integer are clipped.
+     * Without scales the weights change nothing.
+     *
+     * @param errorWeights length width, none negative; {@code null} means all 1
+     */
+    public void encodeRow(long row, float[] source, int offset, float[] errorWeights) {
+        for (int s = 0; s < scalesPerRow(); s++) {
+            int from = offset + s * block;
+            int to = offset + Math.min(width, (s + 1) * block);
+            storeScale(row, s, ScaleSearch.leastError(codec, scaleFormat, source, from, to, errorWeights, -offset));
+        }
+        requantizeRow(row, source, offset);
+    }
+
+    /**
+     * Rounds {@code source[offset .. offset + width)} to this matrix's codec with the scales that row {@code row} has already,
+     * and stores it there; numbers beyond the largest integer are clipped.
+     */
+    public void requantizeRow(long row, float[] source, int offset) {
         long at = row * codec.rowBytes(width);
         switch (codec) {
             case F32 -> MemorySegment.copy(source, offset, data, F32, at, width);
@@ -117,22 +168,44 @@ public final class EncodedMatrix {
                     data.set(B16, at + 2L * j, Bf16.round(source[offset + j]));
                 }
             }
-            case INT8, INT4 -> {
-                int perRow = scalesPerRow();
-                for (int s = 0; s < perRow; s++) {
-                    int from = s * block;
-                    int to = Math.min(width, from + block);
-                    float scale = storeScale(row * perRow + s, absMax(source, offset + from, offset + to));
-                    float inverse = scale == 0 ? 0 : 1 / scale;
-                    for (int j = from; j < to; j++) {
-                        storeInteger(at, j, clampedInteger(source[offset + j] * inverse));
-                    }
-                }
-                if (codec == Codec.INT4 && (width & 1) == 1) {
-                    storeInteger(at, width, 0);
+            case INT8, INT4, INT3 -> storeIntegers(row, at, source, offset);
+        }
+    }
+
+    /** A row is a stream of bits, the lowest of a byte first; what is left of the last byte is a zero of INT4, or bits 0. */
+    private void storeIntegers(long row, long rowStart, float[] source, int offset) {
+        int width = this.width;
+        int numberBits = codec.bits();
+        int max = codec.maxInteger();
+        int zero = zero();
+        int mask = (1 << numberBits) - 1;
+        int bits = 0;
+        int filled = 0;
+        long at = rowStart;
+        for (int s = 0; s < scalesPerRow(); s++) {
+            float scale = scale(row, s);
+            float inverse = scale == 0 ? 0 : 1 / scale;
+            int to = Math.min(width, (s + 1) * block);
+            for (int j = s * block; j < to; j++) {
+                int integer = Math.max(-max, Math.min(max, (int) Math.rint(source[offset + j] * inverse)));
+                bits |= (integer + zero & mask) << filled;
+                filled += numberBits;
+                if (filled >= Byte.SIZE) {
+                    data.set(ValueLayout.JAVA_BYTE, at++, (byte) bits);
+                    bits >>>= Byte.SIZE;
+                    filled -= Byte.SIZE;
                 }
             }
         }
+        if (filled > 0) {
+            int padding = codec == Codec.INT4 ? zero << filled : 0;
+            data.set(ValueLayout.JAVA_BYTE, at, (byte) (bits | padding));
+        }
+    }
+
+    /** What is added to an integer before it is stored. */
+    private int zero() {
+        return codec == Codec.INT8 ? 0 : 1 << (codec.bits() - 1);
     }
 
     /** Reads row {@code row} as binary32 into {@code target[offset .. offset + width)}. */
@@ -150,64 +223,47 @@ public final class EncodedMatrix {
                     target[offset + j] = Bf16.widen(data.get(B16, at + 2L * j));
                 }
             }
-            case INT8, INT4 -> {
-                int perRow = scalesPerRow();
-                for (int s = 0; s * block < count; s++) {
-                    float scale = loadScale(row * perRow + s);
-                    int to = Math.min(count, (s + 1) * block);
-                    for (int j = s * block; j < to; j++) {
-                        target[offset + j] = loadInteger(at, j) * scale;
-                    }
+            case INT8 -> {
+                for (int j = 0; j < count; j++) {
+                    target[offset + j] = data.get(ValueLayout.JAVA_BYTE, at + j);
                 }
+            }
+            case INT4 -> loadInt4(at, count, target, offset);
+            case INT3 -> loadInt3(at, count, target, offset);
+        }
+        for (int s = 0; codec.scaled() && s * block < count; s++) {
+            float scale = scale(row, s);
+            int to = offset + Math.min(count, (s + 1) * block);
+            for (int j = offset + s * block; j < to; j++) {
+                target[j] *= scale;
             }
         }
     }
 
-    private static float absMax(float[] values, int from, int to) {
-        float max = 0;
-        for (int j = from; j < to; j++) {
-            max = Math.max(max, Math.abs(values[j]));
+    private void loadInt4(long at, int count, float[] target, int offset) {
+        for (int j = 0; j < count; j += 2) {
+            int pair = data.get(ValueLayout.JAVA_BYTE, at + (j >> 1));
+            target[offset + j] = (pair & 15) - 8;
+            if (j + 1 < count) {
+                target[offset + j + 1] = (pair >> 4 & 15) - 8;
+            }
         }
-        return max;
     }
 
-    /** Stores the scale for the largest magnitude {@code max} and returns it as a reader will see it. */
-    private float storeScale(long index, float max) {
-        float exact = max / codec.maxInteger();
-        if (!bf16Scales) {
-            scales.set(F32, index * Float.BYTES, exact);
-            return exact;
+    private void loadInt3(long at, int count, float[] target, int offset) {
+        for (int j = 0; j < count; j += 8) {
+            int here = Math.min(8, count - j);
+            int bits = 0;
+            for (int b = 0; 8 * b < 3 * here; b++) {
+                bits |= (data.get(ValueLayout.JAVA_BYTE, at++) & 0xff) << 8 * b;
+            }
+            for (int i = 0; i < here; i++) {
+                target[offset + j + i] = (bits >> 3 * i & 7) - 4;
+            }
         }
-        short rounded = Bf16.roundUp(exact);
-        scales.set(B16, index * Short.BYTES, rounded);
-        return Bf16.widen(rounded);
     }
 
-    private float loadScale(long index) {
-        return bf16Scales ? Bf16.widen(scales.get(B16, index * Short.BYTES)) : scales.get(F32, index * Float.BYTES);
-    }
-
-    private int clampedInteger(float value) {
-        int max = codec.maxInteger();
-        return Math.max(-max, Math.min(max, (int) Math.rint(value)));
-    }
-
-    private void storeInteger(long rowStart, int j, int integer) {
-        if (codec == Codec.INT8) {
-            data.set(ValueLayout.JAVA_BYTE, rowStart + j, (byte) integer);
-            return;
-        }
-        long at = rowStart + (j >> 1);
-        int nibble = integer + 8;
-        int old = (j & 1) == 0 ? 0 : data.get(ValueLayout.JAVA_BYTE, at) & 0x0f;
-        data.set(ValueLayout.JAVA_BYTE, at, (byte) ((j & 1) == 0 ? nibble : old | nibble << 4));
-    }
-
-    private int loadInteger(long rowStart, int j) {
-        if (codec == Codec.INT8) {
-            return data.get(ValueLayout.JAVA_BYTE, rowStart + j);
-        }
-        int pair = data.get(ValueLayout.JAVA_BYTE, rowStart + (j >> 1)) & 0xff;
-        return ((j & 1) == 0 ? pair & 0x0f : pair >>> 4) - 8;
+    private void storeScale(long row, int s, float scale) {
+        scaleFormat.store(scales, row * scalesPerRow() + s, scale);
     }
 }

@@ -39,7 +39,8 @@ public record Evaluation(
      * Runs both softmax heads, streaming over the vocabulary. A perplexity too large for a double is infinite.
      *
      * @param dense A, N x D
-     * @param bias added to the logits of both, length N, or {@code null}
+     * @param bias the model's, length N, or {@code null}: added to the logits of both, but not to the compressed ones where
+     *     {@code compressed} has a bias of its own
      * @param hidden T x D
      * @param targets length T, or {@code null} when unknown
      * @throws InvalidDataException if shapes or lengths differ, a target is no row of the matrix, or a number of the dense
@@ -58,8 +59,9 @@ public record Evaluation(
         FiniteCheck.requireFinite(hidden, hidden.name());
         FiniteCheck.requireFinite(dense, dense.name());
         int top = Math.min(TOP, dense.rows());
+        float[] compressedBias = compressed.bias() == null ? bias : compressed.bias();
         TokenScores scores =
-                backend.compare(new SoftmaxComparison(dense, bias, compressed, bias, hidden, targets, top));
+                backend.compare(new SoftmaxComparison(dense, bias, compressed, compressedBias, hidden, targets, top));
         int tokens = hidden.rows();
         double denseLoss = 0;
         double compressedLoss = 0;

@@ -11,9 +11,11 @@ import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.FiniteCheck;
+import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Safetensors;
+import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -43,13 +45,33 @@ public final class GroupReduce {
     private GroupReduce() {}
 
     /**
+     * Compresses one matrix of which nothing is known but its counts and its metric.
+     *
+     * @see #compress(Backend, Matrix, long[], Metric, SoftmaxData, CompressionOptions, Arena, Progress)
+     */
+    public static CompressionResult compress(
+            Backend backend,
+            Matrix matrix,
+            long[] counts,
+            Metric metric,
+            CompressionOptions options,
+            Arena arena,
+            Progress progress) {
+        return compress(backend, matrix, counts, metric, null, options, arena, progress);
+    }
+
+    /**
      * Compresses one matrix.
      *
      * @param counts how often each token occurs, length N, none negative; {@code null} counts all alike
-     * @param metric what meets the matrix; {@code null} for the identity
+     * @param metric what meets the matrix beside the hidden states of {@code softmax}, such as W^T W of the layer after an
+     *     embedding; {@code null} for nothing. With both, as for tied weights, errors are measured under their mean
+     * @param softmax samples of the hidden states that meet the matrix; {@code null} if it is no output matrix or none are
+     *     known. Methods that aim at a loss or calibrate need it
      * @param arena owns the memory of the result; a shared or automatic one, since several threads write there
-     * @throws InvalidOptionException if the arena is confined to one thread
-     * @throws InvalidDataException if the matrix holds NaN or infinity, or the counts do not fit
+     * @throws InvalidOptionException if the arena is confined to one thread, or the options need hidden states and there are
+     *     none
+     * @throws InvalidDataException if a number is NaN or infinite, or counts, hidden states, targets or metric do not fit
      * @throws UnreachableTargetException if no rank meets the size target
      */
     public static CompressionResult compress(
@@ -57,6 +79,7 @@ public final class GroupReduce {
             Matrix matrix,
             long[] counts,
             Metric metric,
+            SoftmaxData softmax,
             CompressionOptions options,
             Arena arena,
             Progress progress) {
@@ -71,9 +94,24 @@ public final class GroupReduce {
                     + " has " + matrix.columns() + " columns; give a square metric of that side.");
         }
         requireSquareable(matrix);
+        SoftmaxChecks.requireFor(options, softmax);
         progress.at("checking " + matrix.name(), 0);
         FiniteCheck.requireFinite(matrix, matrix.name());
-        return Compression.run(backend, matrix, used, metric, options, arena, progress);
+        if (softmax != null) {
+            SoftmaxChecks.require(softmax, matrix);
+        }
+        return Compression.run(
+                backend, matrix, used, metric(matrix, metric, softmax, options), softmax, options, arena, progress);
+    }
+
+    /** The metric of rate-distortion knows the hidden states; the paper's methods take only what they are given. */
+    private static Metric metric(Matrix matrix, Metric given, SoftmaxData softmax, CompressionOptions options) {
+        if (softmax == null || options.method() != Method.RATE_DISTORTION) {
+            return given;
+        }
+        boolean judges = options.maxLossIncrease().isPresent() || options.calibrationEpochs() > 0;
+        Metric met = Metric.ofHidden((judges ? softmax.fitted() : softmax).hidden());
+        return given == null ? met : Metric.combined(given, met, matrix.columns(), "The metric of " + matrix.name());
     }
 
     /** Gram matrices are D x D arrays. */
@@ -108,6 +146,7 @@ public final class GroupReduce {
             CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
         requireWritable(job);
         try (Model model = Model.open(job.input());
+                HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
                 Arena arena = Arena.ofShared()) {
             requireUncompressed(model);
             List<Tensor> chosen = choose(job, model);
@@ -119,6 +158,7 @@ public final class GroupReduce {
             requireMetricsMatch(job, chosen);
             List<long[]> counts = counts(job, matrices, tell);
             requireReachable(job, matrices, counts);
+            SoftmaxData[] softmax = softmax(job, model, chosen, matrices, hidden, tell);
             List<CompressionResult> results = new ArrayList<>();
             List<CompressedEntry> entries = new ArrayList<>();
             for (int m = 0; m < matrices.size(); m++) {
@@ -127,9 +167,10 @@ public final class GroupReduce {
                 int index = m;
                 Progress share = (step, done) -> progress.at(
                         matrices.size() == 1 ? step : name + ": " + step, 0.95 * (index + done) / matrices.size());
-                CompressionOptions options = job.options().withTarget(share(job, matrices, m));
+                CompressionOptions options = options(job, matrices, m, softmax[m] != null);
                 Metric metric = metric(job.metrics().get(name), matrix);
-                CompressionResult result = compress(backend, matrix, counts.get(m), metric, options, arena, share);
+                CompressionResult result =
+                        compress(backend, matrix, counts.get(m), metric, softmax[m], options, arena, share);
                 results.add(result);
                 entries.add(CompressedEntry.of(result, name));
             }
@@ -174,6 +215,9 @@ public final class GroupReduce {
         read.add(job.input());
         if (job.counts() != null) {
             read.add(job.counts());
+        }
+        if (job.hidden() != null) {
+            read.add(job.hidden());
         }
         Path folder = job.output().toAbsolutePath().normalize().getParent();
         if (Files.isDirectory(job.input())
@@ -250,6 +294,51 @@ public final class GroupReduce {
         return counts;
     }
 
+    /** What the hidden states say of each matrix; {@code null} entries for those they do not meet. */
+    private static SoftmaxData[] softmax(
+            CompressionJob job,
+            Model model,
+            List<Tensor> chosen,
+            List<Matrix> matrices,
+            HiddenStates hidden,
+            Consumer<String> tell) {
+        SoftmaxData[] softmax = new SoftmaxData[chosen.size()];
+        SoftmaxChecks.requireFor(job.options(), hidden);
+        if (hidden == null) {
+            return softmax;
+        }
+        String output = chosen.stream()
+                .map(Tensor::name)
+                .filter(model::servesAsOutput)
+                .findFirst()
+                .orElseThrow(() -> new InvalidDataException(job.hidden() + " meets an output matrix, but none is among "
+                        + String.join(", ", chosen.stream().map(Tensor::name).toList())
+                        + "; name one with --tensor, or leave the hidden states out."));
+        for (int m = 0; m < softmax.length; m++) {
+            if (!chosen.get(m).name().equals(output)) {
+                continue;
+            }
+            Matrix matrix = matrices.get(m);
+            hidden.require(matrix.columns(), matrix.rows());
+            softmax[m] = new SoftmaxData(hidden.hidden(), hidden.targets(), SoftmaxBias.of(model, output));
+            SoftmaxChecks.require(softmax[m], matrix);
+            boolean shapes = job.options().method() == Method.RATE_DISTORTION;
+            if (shapes && hidden.hidden().rows() < matrix.columns()) {
+                tell.accept(
+                        hidden.hidden().name() + " has " + hidden.hidden().rows() + " hidden states, fewer than the "
+                                + matrix.columns() + " columns of " + matrix.name()
+                                + ", so a larger ridge stands in for the directions they do not show; give more of them.");
+            }
+        }
+        return softmax;
+    }
+
+    /** The options of one of several matrices: only an output matrix can be trained or judged on hidden states. */
+    private static CompressionOptions options(CompressionJob job, List<Matrix> matrices, int index, boolean judged) {
+        CompressionOptions options = job.options().withTarget(share(job, matrices, index));
+        return judged ? options : options.withCalibrationEpochs(0).withoutMaxLossIncrease();
+    }
+
     /** The target of one of several matrices. */
     private static SizeTarget share(CompressionJob job, List<Matrix> matrices, int index) {
         SizeTarget target = job.options().target();
@@ -268,7 +357,7 @@ public final class GroupReduce {
         long smallest = 0;
         for (int m = 0; m < matrices.size(); m++) {
             Matrix matrix = matrices.get(m);
-            CompressionOptions options = job.options().withTarget(share(job, matrices, m));
+            CompressionOptions options = options(job, matrices, m, true);
             long[] used = counts.get(m) == null ? new long[matrix.rows()] : counts.get(m);
             try {
                 Compression.requireReachable(matrix, used, options);

@@ -84,6 +84,13 @@ public final class Matrix {
         return data.byteSize();
     }
 
+    /** A view of {@code count} rows from {@code first} on. */
+    public Matrix slice(int first, int count) {
+        Objects.checkFromIndexSize(first, count, rows);
+        long rowBytes = (long) columns * type.bytes();
+        return of(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes));
+    }
+
     /** Reads row {@code row} into {@code target[offset .. offset + columns)}. */
     public void readRow(long row, float[] target, int offset) {
         readRows(row, 1, target, offset);

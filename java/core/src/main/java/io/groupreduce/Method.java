@@ -12,7 +12,12 @@ public enum Method {
      * Chen et al., "GroupReduce: Block-Wise Low-Rank Approximation for Neural Language Model Shrinking", NeurIPS 2018: groups
      * of equal count mass, ranks in proportion to a group's mean count, rows moved where their weighted error falls most.
      */
-    GROUPREDUCE;
+    GROUPREDUCE,
+    /**
+     * Every row takes the basis, rank and codec where loss and the price of its bytes are least together; the price fills the
+     * size target.
+     */
+    RATE_DISTORTION;
 
     /** The name used on the command line and in the metadata: {@code weighted-svd}. */
     public String label() {
@@ -24,7 +29,7 @@ public enum Method {
         return this != SVD;
     }
 
-    /** Whether the vocabulary is split into several groups. */
+    /** Whether the vocabulary is split into groups with a basis each. */
     public boolean grouped() {
         return this == GROUPREDUCE;
     }

@@ -21,6 +21,7 @@ class EvaluationTest {
     private final float[] stored = values.clone();
     private final float[] states = normal(2, TOKENS * COLUMNS);
     private final float[] bias = normal(3, ROWS);
+    private float[] ownBias;
     private final int[] targets = {0, 14, 3, 7, 7, 1};
 
     private static float[] normal(long seed, int count) {
@@ -43,7 +44,12 @@ class EvaluationTest {
                 new CompressedMatrix("compressed", COLUMNS, new byte[ROWS], plans, List.of(rows), List.of());
         try (ReferenceBackend backend = new ReferenceBackend()) {
             return Evaluation.of(
-                    backend, dense, bias, compressed, Matrix.of("hidden", states, TOKENS, COLUMNS), wanted);
+                    backend,
+                    dense,
+                    bias,
+                    compressed.withBias(ownBias),
+                    Matrix.of("hidden", states, TOKENS, COLUMNS),
+                    wanted);
         }
     }
 
@@ -71,6 +77,25 @@ class EvaluationTest {
         Evaluation other = evaluate(targets);
         assertTrue(other.meanKl() > 1e-4, other.toString());
         assertTrue(other.hasPerplexity());
+    }
+
+    @Test
+    void aBiasOfItsOwnReplacesTheModelsOnTheCompressedSide() {
+        float[] rounded = new float[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            rounded[i] = Bf16.widen(Bf16.round(bias[i]));
+        }
+        ownBias = bias.clone();
+        double before = evaluate(targets).densePerplexity();
+        assertEquals(0, evaluate(targets).meanKl(), 1e-4);
+        // Ten more on token 14, which is the target of one state of six.
+        ownBias[14] += 10;
+        Evaluation other = evaluate(targets);
+        assertTrue(other.meanKl() > 1, other.toString());
+        assertEquals(before, other.densePerplexity());
+        System.arraycopy(rounded, 0, bias, 0, ROWS);
+        ownBias = rounded;
+        assertEquals(0, evaluate(targets).meanKl(), 1e-12);
     }
 
     @Test

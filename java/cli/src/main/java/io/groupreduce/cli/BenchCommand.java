@@ -121,32 +121,34 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void whole(Backend backend, Matrix matrix, long[] counts, List<Line> lines, Progress progress) {
-        CompressionOptions options = CompressionOptions.defaults();
-        progress.at("compression", 0.5);
-        lines.add(time("compression, no refinement", matrix.bytes() / 1e6, "MB/s", timed(() -> {
-            try (Arena arena = Arena.ofShared()) {
-                GroupReduce.compress(backend, matrix, counts, null, options.withRefineRounds(0), arena, Progress.NONE);
-            }
-        })));
-        progress.at("compression with refinement", 0.6);
-        lines.add(time("compression, 10 rounds", matrix.bytes() / 1e6, "MB/s", timed(() -> {
-            try (Arena arena = Arena.ofShared()) {
-                GroupReduce.compress(backend, matrix, counts, null, options, arena, Progress.NONE);
-            }
-        })));
+        CompressionOptions paper = CompressionOptions.paper();
+        progress.at("groupreduce", 0.5);
+        lines.add(compression(backend, matrix, counts, "groupreduce, no refinement", paper.withRefineRounds(0)));
+        progress.at("groupreduce with refinement", 0.55);
+        lines.add(compression(backend, matrix, counts, "groupreduce, 10 rounds", paper));
+        progress.at("rate-distortion", 0.65);
+        lines.add(compression(backend, matrix, counts, "rate-distortion", CompressionOptions.defaults()));
         progress.at("evaluation", 0.9);
         float[] states = new float[TOKENS * columns];
         new SyntheticMatrix(SEED + 1, columns, 0.5).next(states, TOKENS);
         Matrix hidden = Matrix.of("hidden", states, TOKENS, columns);
         try (Arena arena = Arena.ofShared()) {
             CompressionResult result = GroupReduce.compress(
-                    backend, matrix, counts, null, options.withRefineRounds(0), arena, Progress.NONE);
+                    backend, matrix, counts, null, paper.withRefineRounds(0), arena, Progress.NONE);
             lines.add(time(
                     "evaluation, dense and compressed",
                     TOKENS,
                     "tokens/s",
                     timed(() -> Evaluation.of(backend, matrix, null, result.matrix(), hidden, null))));
         }
+    }
+
+    private Line compression(Backend backend, Matrix matrix, long[] counts, String name, CompressionOptions options) {
+        return time(name, matrix.bytes() / 1e6, "MB/s", timed(() -> {
+            try (Arena arena = Arena.ofShared()) {
+                GroupReduce.compress(backend, matrix, counts, null, options, arena, Progress.NONE);
+            }
+        }));
     }
 
     private static Supplier<Long> timed(Runnable step) {

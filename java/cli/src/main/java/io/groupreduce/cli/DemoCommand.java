@@ -9,6 +9,7 @@ import io.groupreduce.Matrix;
 import io.groupreduce.Method;
 import io.groupreduce.Progress;
 import io.groupreduce.SizeTarget;
+import io.groupreduce.SoftmaxData;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.MethodRow;
@@ -19,6 +20,10 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
+import io.groupreduce.format.Safetensors;
+import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.format.SoftmaxBias;
+import io.groupreduce.format.Tensor;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -43,6 +48,12 @@ final class DemoCommand implements Callable<Integer> {
     private static final List<String> FILES = List.of("model.safetensors", "counts.tsv", "hidden.safetensors");
     private static final String SOFTMAX = "softmax.weight";
     private static final double[] RATIOS = {6.6, 15};
+    private static final int EPOCHS = 5;
+
+    /** The hidden states of the first half of the text shape the compression, those of the second judge it. */
+    private static final String FIT = "hidden.fit.safetensors";
+
+    private static final String JUDGE = "hidden.judge.safetensors";
 
     @Mixin
     CommonOptions common;
@@ -60,32 +71,34 @@ final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         unpack();
-        Path input = directory.resolve(FILES.get(0));
-        Path counts = directory.resolve(FILES.get(1));
+        halve();
         Path output = directory.resolve("model.groupreduce.safetensors");
         Path report = directory.resolve("report.html");
+        CompressionJob job = CompressionJob.of(directory.resolve(FILES.get(0)), output)
+                .withCounts(directory.resolve(FILES.get(1)))
+                .withHidden(directory.resolve(FIT))
+                .withOverwrite(true);
         long begun = System.nanoTime();
         try (Backend backend = device.start(common::tell);
-                Model model = Model.open(input);
-                HiddenStates states = HiddenStates.open(directory.resolve(FILES.get(2)))) {
+                Model model = Model.open(job.input());
+                HiddenStates fit = HiddenStates.open(directory.resolve(FIT));
+                HiddenStates judge = HiddenStates.open(directory.resolve(JUDGE))) {
             List<NamedResult> results;
             List<MethodRow> rows;
             double seconds;
             try (Bar bar = Bar.start("demo", !common.json)) {
-                CompressionJob job =
-                        CompressionJob.of(input, output).withCounts(counts).withOverwrite(true);
                 List<CompressionResult> finished =
-                        GroupReduce.compress(job, backend, (step, done) -> bar.at(step, 0.4 * done), common::tell);
+                        GroupReduce.compress(job, backend, (step, done) -> bar.at(step, 0.3 * done), common::tell);
                 seconds = (System.nanoTime() - begun) / 1e9;
-                Map<String, Evaluation> evaluations = new LinkedHashMap<>();
                 try (CompressedFile compressed = CompressedFile.open(output)) {
                     results = ReportBuilder.named(finished, compressed);
-                    evaluations.put(SOFTMAX, Softmax.evaluate(backend, model, compressed, SOFTMAX, states));
+                    Evaluation evaluation = Softmax.evaluate(backend, model, compressed, SOFTMAX, judge);
+                    rows = compare(backend, model, job.counts(), fit, judge, bar);
+                    bar.at("report", 0.8);
+                    Judgement judgement = new Judgement(SOFTMAX, evaluation, judge, fit, false);
+                    ReportBuilder builder = new ReportBuilder(backend, model, job);
+                    HtmlReport.write(report, builder.build(compressed, seconds, results, judgement, rows));
                 }
-                rows = compare(backend, model, counts, states, bar);
-                bar.at("report", 0.95);
-                ReportBuilder builder = new ReportBuilder(backend, model, counts);
-                HtmlReport.write(report, builder.build(input, output, seconds, results, evaluations, rows));
             }
             show(backend, results, rows, output, report, seconds);
         }
@@ -127,30 +140,62 @@ final class DemoCommand implements Callable<Integer> {
         }
     }
 
-    /** The softmax alone, dense and by two methods at two sizes. */
+    /** Writes both halves of the hidden states as files of their own, so that each run of the demo can be repeated. */
+    private void halve() {
+        try (Safetensors whole = Safetensors.open(directory.resolve(FILES.get(2)))) {
+            int tokens = (int) whole.require("hidden").shape()[0];
+            write(whole, FIT, 0, tokens / 2);
+            write(whole, JUDGE, tokens / 2, tokens);
+        }
+    }
+
+    private void write(Safetensors whole, String name, int from, int to) {
+        List<Tensor> part = new ArrayList<>();
+        for (Tensor tensor : whole.tensors().values()) {
+            long[] shape = tensor.shape();
+            long row = tensor.bytes() / shape[0];
+            shape[0] = to - from;
+            part.add(new Tensor(
+                    tensor.name(), tensor.type(), shape, tensor.data().asSlice(from * row, shape[0] * row)));
+        }
+        SafetensorsWriter.write(directory.resolve(name), part, whole.metadata());
+    }
+
+    /** The softmax alone: dense, by three methods at two sizes, and the smallest one calibrated. */
     private static List<MethodRow> compare(
-            Backend backend, Model model, Path countsFile, HiddenStates states, Progress progress) {
+            Backend backend, Model model, Path countsFile, HiddenStates fit, HiddenStates judge, Progress progress) {
         Matrix dense = model.require(SOFTMAX).matrix("demo");
-        float[] bias = Softmax.bias(model, SOFTMAX);
+        SoftmaxData known = new SoftmaxData(fit.hidden(), fit.targets(), SoftmaxBias.of(model, SOFTMAX));
         long[] counts = CountsFile.read(countsFile, dense.rows());
-        List<MethodRow> rows = new ArrayList<>();
-        double begun = 0.4;
+        List<CompressionOptions> variants = new ArrayList<>();
         for (double ratio : RATIOS) {
-            for (Method method : List.of(Method.SVD, Method.GROUPREDUCE)) {
-                progress.at(method.label() + " at " + ratio, begun);
-                begun += 0.13;
-                CompressionOptions options =
-                        CompressionOptions.defaults().withMethod(method).withTarget(SizeTarget.ratio(ratio));
-                try (Arena arena = Arena.ofShared()) {
-                    CompressionResult result =
-                            GroupReduce.compress(backend, dense, counts, null, options, arena, Progress.NONE);
-                    rows.add(new MethodRow(
-                            method.label(),
-                            result.ratio(),
-                            result.matrix().bytes(),
-                            GroupReduce.relativeError(backend, dense, counts, 1, result.matrix()),
-                            Evaluation.of(backend, dense, bias, result.matrix(), states.hidden(), states.targets())));
-                }
+            for (Method method : List.of(Method.SVD, Method.GROUPREDUCE, Method.RATE_DISTORTION)) {
+                variants.add(CompressionOptions.defaults().withMethod(method).withTarget(SizeTarget.ratio(ratio)));
+            }
+        }
+        variants.add(variants.getLast().withCalibrationEpochs(EPOCHS));
+        List<MethodRow> rows = new ArrayList<>();
+        for (CompressionOptions options : variants) {
+            boolean calibrated = options.calibrationEpochs() > 0;
+            String name = options.method().label() + (calibrated ? ", calibrated" : "");
+            double begun = 0.3 + 0.5 * rows.size() / variants.size();
+            double share = 0.5 / variants.size();
+            try (Arena arena = Arena.ofShared()) {
+                CompressionResult result = GroupReduce.compress(
+                        backend,
+                        dense,
+                        counts,
+                        null,
+                        known,
+                        options,
+                        arena,
+                        (step, done) -> progress.at(name + ": " + step, begun + share * done));
+                rows.add(new MethodRow(
+                        name,
+                        result.ratio(),
+                        result.matrix().bytes(),
+                        GroupReduce.relativeError(backend, dense, counts, 1, result.matrix()),
+                        Evaluation.of(backend, dense, known.bias(), result.matrix(), judge.hidden(), judge.targets())));
             }
         }
         Evaluation any = rows.get(0).evaluation();
@@ -175,8 +220,8 @@ final class DemoCommand implements Callable<Integer> {
             documents.add(Summary.document(named.result().matrix().named(named.tensor()), source));
         }
         common.print("");
-        common.print(
-                "The softmax by method, judged on " + rows.get(0).evaluation().tokens() + " held-out tokens:");
+        common.print("The softmax by method, judged on "
+                + rows.get(0).evaluation().tokens() + " tokens that none was fitted to:");
         List<List<String>> table = new ArrayList<>();
         table.add(
                 List.of("  method", "ratio", "bytes", "weighted error", "perplexity", "increase", "KL", "top-1 same"));

@@ -1,10 +1,12 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.CompressionJob;
 import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
 import io.groupreduce.Matrix;
 import io.groupreduce.Method;
+import io.groupreduce.SoftmaxData;
 import io.groupreduce.backend.Backend;
+import io.groupreduce.cli.report.LossFigure;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.cli.report.ReportData;
@@ -12,26 +14,33 @@ import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.compress.ErrorCurve;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
+import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
-import java.nio.file.Path;
+import io.groupreduce.format.SoftmaxBias;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
 
-/** Gathers what a report shows beside the results: the error of each method against size. */
+/** Gathers what a report shows beside the results: error and loss of each method against size. */
 final class ReportBuilder {
     private static final double[] RATIOS = {2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
 
+    /** Whose error follows from one decomposition. */
+    private static final List<Method> DECOMPOSED = List.of(Method.SVD, Method.WEIGHTED_SVD, Method.GROUPREDUCE);
+
+    private static final List<Method> COMPARED = List.of(Method.SVD, Method.GROUPREDUCE, Method.RATE_DISTORTION);
+
     private final Backend backend;
     private final Model model;
-    private final Path counts;
+    private final CompressionJob job;
 
-    /** {@code counts} may be {@code null}. */
-    ReportBuilder(Backend backend, Model model, Path counts) {
+    ReportBuilder(Backend backend, Model model, CompressionJob job) {
         this.backend = backend;
         this.model = model;
-        this.counts = counts;
+        this.job = job;
     }
 
     /** Results under the names they have in the file that was written from them; both are in the same order. */
@@ -44,38 +53,90 @@ final class ReportBuilder {
         return results;
     }
 
+    /** {@code judgement} may be {@code null}, {@code comparison} empty. */
     ReportData build(
-            Path input,
-            Path output,
+            CompressedFile written,
             double seconds,
             List<NamedResult> results,
-            Map<String, Evaluation> evaluations,
+            Judgement judgement,
             List<MethodRow> comparison) {
         Map<String, List<ErrorCurve>> curves = new LinkedHashMap<>();
+        Map<String, LossFigure> losses = new LinkedHashMap<>();
         for (NamedResult named : results) {
-            curves.put(named.tensor(), curves(named));
+            Matrix matrix = model.require(named.tensor())
+                    .matrix(model.fileOf(named.tensor()).toString());
+            long[] counts =
+                    job.counts() == null ? new long[matrix.rows()] : CountsFile.read(job.counts(), matrix.rows());
+            curves.put(named.tensor(), curves(named, matrix, counts));
+            if (judgement != null && judgement.tensor().equals(named.tensor()) && hasLosses(named, matrix, judgement)) {
+                losses.put(named.tensor(), losses(named, matrix, counts, judgement, written));
+            }
         }
         return new ReportData(
-                "GroupReduce: " + input.getFileName(),
-                input.toString(),
-                output.toString(),
+                "GroupReduce: " + job.input().getFileName(),
+                job.input().toString(),
+                job.output().toString(),
                 backend.description(),
                 seconds,
                 results,
-                evaluations,
+                judgement == null ? Map.of() : Map.of(judgement.tensor(), judgement.evaluation()),
+                judgement != null && judgement.fittedToHidden(),
                 curves,
+                losses,
                 comparison);
     }
 
-    private List<ErrorCurve> curves(NamedResult named) {
-        CompressionOptions options = named.result().options();
-        Matrix matrix = model.require(named.tensor())
-                .matrix(model.fileOf(named.tensor()).toString());
-        long[] perRow = counts == null ? new long[matrix.rows()] : CountsFile.read(counts, matrix.rows());
+    private List<ErrorCurve> curves(NamedResult named, Matrix matrix, long[] counts) {
         List<ErrorCurve> curves = new ArrayList<>();
-        for (Method method : Method.values()) {
-            curves.add(ErrorCurve.of(backend, matrix, perRow, options.withMethod(method), RATIOS));
+        for (Method method : DECOMPOSED) {
+            CompressionOptions options = by(method, named.result().options().alpha());
+            curves.add(ErrorCurve.of(backend, matrix, counts, options, RATIOS));
         }
         return curves;
+    }
+
+    /** A metric of its own would have to be read and combined again for every point. */
+    private boolean hasLosses(NamedResult named, Matrix matrix, Judgement judgement) {
+        return judgement.evaluation().hasPerplexity()
+                && LossCurves.areQuick(matrix)
+                && !job.metrics().containsKey(named.tensor());
+    }
+
+    private LossFigure losses(
+            NamedResult named, Matrix matrix, long[] counts, Judgement judgement, CompressedFile written) {
+        CompressionOptions own = named.result().options();
+        List<CompressionOptions> methods = new ArrayList<>();
+        for (Method method : COMPARED) {
+            // The search for an exponent and for the number of bases would take most of the time.
+            CompressionOptions options =
+                    by(method, OptionalDouble.of(own.alpha().orElse(1))).withRefineRounds(0);
+            boolean known = method == Method.RATE_DISTORTION
+                    && own.method() == method
+                    && own.groups().isPresent();
+            methods.add(known ? options.withGroups(own.groups().getAsInt()) : options);
+        }
+        float[] bias = SoftmaxBias.of(model, named.tensor());
+        return new LossCurves(backend, matrix, counts, data(judgement.known(), bias), data(judgement.judged(), bias))
+                .of(methods, written.require(named.tensor()), named.result().ratio());
+    }
+
+    private static SoftmaxData data(HiddenStates states, float[] bias) {
+        return new SoftmaxData(states.hidden(), states.targets(), bias);
+    }
+
+    /** What was asked for, by another method, as far as that knows it: groups are another thing to each. */
+    private CompressionOptions by(Method method, OptionalDouble alpha) {
+        CompressionOptions asked = job.options();
+        return new CompressionOptions(
+                method,
+                asked.target(),
+                OptionalDouble.empty(),
+                asked.codec(),
+                asked.rightCodec(),
+                method == asked.method() ? asked.groups() : OptionalInt.empty(),
+                alpha,
+                asked.minRank(),
+                asked.refineRounds(),
+                0);
     }
 }

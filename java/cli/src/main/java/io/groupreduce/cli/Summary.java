@@ -8,23 +8,48 @@ import io.groupreduce.Method;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.compress.CompressionResult;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.TreeMap;
 
 /** A compressed matrix in words, and as a JSON document. */
 final class Summary {
+    /** More groups than this are summed up by basis and codec. */
+    private static final int MOST_LISTED = 12;
+
     private Summary() {}
 
-    /** Where a compressed matrix came from. */
-    record Source(String method, String dtype, long bytes, boolean metric, double relativeError) {
+    /**
+     * Where a compressed matrix came from.
+     *
+     * @param alpha of the weights; empty for a method without
+     * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
+     */
+    record Source(
+            String method,
+            String dtype,
+            long bytes,
+            boolean metric,
+            double relativeError,
+            OptionalDouble alpha,
+            List<Double> calibration) {
         static Source of(JsonNode provenance, CompressedMatrix matrix) {
+            JsonNode alpha = provenance.path("options").path("alpha");
+            List<Double> calibration = new ArrayList<>();
+            provenance.path("calibration").forEach(kl -> calibration.add(kl.asDouble()));
             return new Source(
                     provenance.path("method").asText("unknown"),
                     provenance.path("dtype").asText("F32"),
                     provenance.path("sourceBytes").asLong(4L * matrix.rows() * matrix.columns()),
                     provenance.path("metric").asBoolean(),
-                    provenance.path("relativeError").asDouble(Double.NaN));
+                    provenance.path("relativeError").asDouble(Double.NaN),
+                    alpha.isNumber() ? OptionalDouble.of(alpha.asDouble()) : OptionalDouble.empty(),
+                    calibration);
         }
 
         static Source of(CompressionResult result) {
@@ -33,7 +58,9 @@ final class Summary {
                     result.source().type().name(),
                     result.source().bytes(),
                     result.metric(),
-                    result.relativeError());
+                    result.relativeError(),
+                    result.options().alpha(),
+                    result.calibration());
         }
     }
 
@@ -57,9 +84,40 @@ final class Summary {
                 (double) source.bytes() / matrix.bytes(),
                 errorName(source),
                 source.relativeError()));
+        lines.add("  " + details(matrix, source));
+        lines.addAll(Texts.table(matrix.groups().size() > MOST_LISTED ? summedUp(matrix) : listed(matrix)));
+        return lines;
+    }
+
+    private static String details(CompressedMatrix matrix, Source source) {
+        StringBuilder text = new StringBuilder();
+        source.alpha().ifPresent(alpha -> text.append("alpha ").append(alpha).append(", "));
+        text.append(counted(matrix.bases(), "basis", "bases")).append(", ");
+        text.append(counted(matrix.groups().size(), "group", "groups"));
+        if (matrix.bias() != null) {
+            text.append(", a bias of ").append(Texts.bytes(biasBytes(matrix)));
+        }
+        if (!source.calibration().isEmpty()) {
+            text.append(Texts.format(
+                    "; %s of calibration: mean KL on held-out hidden states %.4f -> %.4f nats",
+                    counted(source.calibration().size() - 1, "epoch", "epochs"),
+                    source.calibration().get(0),
+                    // What was best is what was kept.
+                    Collections.min(source.calibration())));
+        }
+        return text.toString();
+    }
+
+    private static String counted(int count, String one, String several) {
+        return count + " " + (count == 1 ? one : several);
+    }
+
+    /** A line for each group. */
+    private static List<List<String>> listed(CompressedMatrix matrix) {
         List<List<String>> rows = new ArrayList<>();
-        rows.add(List.of("  group", "rows", "rank", "codec", "left", "right"));
+        rows.add(List.of("  group", "rows", "rank", "codec", "left", "basis", "right"));
         int[] sizes = matrix.groupSizes();
+        Set<Integer> counted = new HashSet<>();
         for (int g = 0; g < sizes.length; g++) {
             GroupPlan plan = matrix.groups().get(g);
             rows.add(List.of(
@@ -68,10 +126,66 @@ final class Summary {
                     plan.isLowRank() ? Integer.toString(plan.rank()) : kind(plan),
                     plan.isZero() ? "-" : plan.codec().label(),
                     Texts.bytes(leftBytes(matrix, g)),
-                    Texts.bytes(rightBytes(matrix, plan))));
+                    plan.isLowRank() ? Integer.toString(plan.basis()) : "-",
+                    right(matrix, plan, counted.add(plan.basis()))));
         }
-        lines.addAll(Texts.table(rows));
-        return lines;
+        return rows;
+    }
+
+    /** A line for each basis and codec, then for dense rows of each codec and for zeros. */
+    private static List<List<String>> summedUp(CompressedMatrix matrix) {
+        Map<List<Integer>, List<Integer>> members = new TreeMap<>((a, b) -> {
+            int byBasis = Integer.compare(order(a.get(0)), order(b.get(0)));
+            return byBasis != 0 ? byBasis : Integer.compare(a.get(1), b.get(1));
+        });
+        for (int g = 0; g < matrix.groups().size(); g++) {
+            GroupPlan plan = matrix.groups().get(g);
+            members.computeIfAbsent(List.of(plan.basis(), -plan.codec().bits()), k -> new ArrayList<>())
+                    .add(g);
+        }
+        List<List<String>> rows = new ArrayList<>();
+        rows.add(List.of("  basis", "codec", "groups", "rows", "ranks", "left", "right"));
+        int[] sizes = matrix.groupSizes();
+        Set<Integer> counted = new HashSet<>();
+        for (List<Integer> groups : members.values()) {
+            GroupPlan plan = matrix.groups().get(groups.get(0));
+            long count = groups.stream().mapToLong(g -> sizes[g]).sum();
+            long left = groups.stream().mapToLong(g -> leftBytes(matrix, g)).sum();
+            rows.add(List.of(
+                    "  " + (plan.isLowRank() ? Integer.toString(plan.basis()) : kind(plan)),
+                    plan.isZero() ? "-" : plan.codec().label(),
+                    Integer.toString(groups.size()),
+                    Long.toString(count),
+                    plan.isZero() ? "-" : ranks(matrix, groups),
+                    Texts.bytes(left),
+                    right(matrix, plan, counted.add(plan.basis()))));
+        }
+        return rows;
+    }
+
+    /** Bases in order, then dense rows, then zeros. */
+    private static int order(int basis) {
+        return basis == GroupPlan.ZERO ? GroupPlan.DENSE + 1 : basis;
+    }
+
+    private static String ranks(CompressedMatrix matrix, List<Integer> groups) {
+        int least = groups.stream()
+                .mapToInt(g -> matrix.groups().get(g).rank())
+                .min()
+                .orElseThrow();
+        int most = groups.stream()
+                .mapToInt(g -> matrix.groups().get(g).rank())
+                .max()
+                .orElseThrow();
+        return least == most ? Integer.toString(least) : least + "-" + most;
+    }
+
+    /** The bytes of a right factor stand where its basis appears first. */
+    private static String right(CompressedMatrix matrix, GroupPlan plan, boolean first) {
+        if (!plan.isLowRank()) {
+            return "-";
+        }
+        return first ? Texts.bytes(matrix.right(plan.basis()).bytes()) : "shared";
     }
 
     static Map<String, Object> document(CompressedMatrix matrix, Source source) {
@@ -80,12 +194,25 @@ final class Summary {
         document.put("shape", List.of(matrix.rows(), matrix.columns()));
         document.put("dtype", source.dtype());
         document.put("method", source.method());
+        document.put("alpha", source.alpha().isPresent() ? source.alpha().getAsDouble() : null);
         document.put("sourceBytes", source.bytes());
         document.put("bytes", matrix.bytes());
         document.put("parameters", matrix.parameters());
         document.put("ratio", (double) source.bytes() / matrix.bytes());
         document.put("metric", source.metric());
         document.put("relativeError", Double.isNaN(source.relativeError()) ? null : source.relativeError());
+        document.put("calibration", source.calibration());
+        document.put("biasBytes", biasBytes(matrix));
+        List<Map<String, Object>> bases = new ArrayList<>();
+        for (int b = 0; b < matrix.bases(); b++) {
+            EncodedMatrix right = matrix.right(b);
+            Map<String, Object> basis = new LinkedHashMap<>();
+            basis.put("rank", right.rows());
+            basis.put("codec", right.codec().label());
+            basis.put("bytes", right.bytes());
+            bases.add(basis);
+        }
+        document.put("bases", bases);
         List<Map<String, Object>> groups = new ArrayList<>();
         int[] sizes = matrix.groupSizes();
         for (int g = 0; g < sizes.length; g++) {
@@ -96,7 +223,7 @@ final class Summary {
             group.put("rank", plan.rank());
             group.put("codec", plan.isZero() ? null : plan.codec().label());
             group.put("leftBytes", leftBytes(matrix, g));
-            group.put("rightBytes", rightBytes(matrix, plan));
+            group.put("basis", plan.isLowRank() ? plan.basis() : null);
             groups.add(group);
         }
         document.put("groups", groups);
@@ -142,7 +269,7 @@ final class Summary {
         return left == null ? 0 : left.bytes();
     }
 
-    private static long rightBytes(CompressedMatrix matrix, GroupPlan plan) {
-        return plan.isLowRank() ? matrix.right(plan.basis()).bytes() : 0;
+    private static long biasBytes(CompressedMatrix matrix) {
+        return matrix.bias() == null ? 0 : (long) Short.BYTES * matrix.rows();
     }
 }

@@ -16,52 +16,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Every wrong input: one sentence, the right exit code, no file left, no earlier file harmed. */
-class BadInputTest {
-    @TempDir
-    Path directory;
-
-    private Path model;
-    private Path counts;
-    private Path output;
-
-    @BeforeEach
-    void makeModel() throws Exception {
-        model = Shell.model(directory);
-        counts = directory.resolve("counts.txt");
-        output = directory.resolve("out.safetensors");
-    }
-
-    /** Runs a compression over an existing output, which must survive. */
-    private void refused(int code, String part, Path input, Object... more) throws Exception {
-        byte[] earlier = {1, 2, 3};
-        Files.write(output, earlier);
-        List<String> before = names();
-        List<Object> arguments = new ArrayList<>(List.of("compress", input, "-o", output, "--force"));
-        arguments.addAll(Arrays.asList(more));
-        Outcome outcome = Shell.run(arguments.toArray());
-        assertEquals(code, outcome.code(), outcome.err());
-        assertEquals("", outcome.out());
-        List<String> sentences =
-                outcome.err().lines().filter(l -> !l.contains("counts alike")).toList();
-        assertEquals(1, sentences.size(), outcome.err());
-        assertTrue(sentences.get(0).startsWith("groupreduce: "), outcome.err());
-        assertTrue(sentences.get(0).contains(part), outcome.err());
-        assertFalse(outcome.err().contains("\tat "), outcome.err());
-        assertArrayEquals(earlier, Files.readAllBytes(output));
-        assertEquals(before, names());
-    }
-
-    private List<String> names() throws Exception {
-        try (var files = Files.list(directory)) {
-            return files.map(Path::toString).sorted().toList();
-        }
-    }
-
+class BadInputTest extends RefusalCase {
     private Path bytes(String name, byte[] content) throws Exception {
         return Files.write(directory.resolve(name), content);
     }
@@ -157,9 +115,13 @@ class BadInputTest {
     @Test
     void commandLinesThatAreWrong() throws Exception {
         refused(2, "--refine", model, "--refine", "often");
-        refused(2, "codec", model, "--codec", "int3");
+        refused(2, "codec", model, "--codec", "int5");
         refused(2, "method", model, "--method", "magic");
-        refused(2, "groups", model, "--groups", "255");
+        refused(2, "between 1 and 16", model, "--groups", "17");
+        refused(2, "between 1 and 254", model, "--groups", "255", "--method", "groupreduce");
+        refused(2, "alpha", model, "--alpha", "often");
+        refused(2, "Alpha", model, "--alpha", "-1");
+        refused(2, "calibration epochs", model, "--calibrate", "-1");
         refused(2, "device", model, "--device", "abacus");
         refused(2, "--threads", model, "--threads", "0");
         assertEquals(2, Shell.run("compress", model).code());
@@ -260,17 +222,6 @@ class BadInputTest {
         Outcome outcome = Shell.run("compress", model, "-o", directory.resolve("no/where.safetensors"));
         assertEquals(1, outcome.code(), outcome.err());
         assertTrue(outcome.err().contains("directory does not exist"), outcome.err());
-    }
-
-    @Test
-    void hiddenStatesThatDoNotFit() throws Exception {
-        Path hidden = directory.resolve("narrow.safetensors");
-        SafetensorsWriter.write(hidden, List.of(Shell.tensor("hidden", new float[50], 10, 5)), Map.of());
-        Shell.run("compress", model, "-o", output);
-        Outcome outcome = Shell.run("eval", output, "--reference", model, "--hidden", hidden);
-        assertEquals(1, outcome.code());
-        assertTrue(outcome.err().contains("width 5"), outcome.err());
-        refused(1, "width 5", model, "--hidden", hidden);
     }
 
     @Test

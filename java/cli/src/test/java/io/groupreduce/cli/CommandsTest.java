@@ -53,12 +53,78 @@ class CommandsTest {
         assertEquals("softmax.weight", softmax.path("name").asText());
         assertEquals(Shell.TOKENS, softmax.path("evaluation").path("tokens").asInt());
         assertTrue(softmax.path("evaluation").path("compressedPerplexity").asDouble() > 1);
+        assertTrue(softmax.path("evaluation").path("fittedToHidden").asBoolean());
+        assertEquals("rate-distortion", softmax.path("method").asText());
+        assertTrue(softmax.path("metric").asBoolean());
         assertTrue(softmax.path("groups").size() > 1);
+        assertTrue(softmax.path("bases").size() >= 1);
+        assertTrue(softmax.path("alpha").asDouble() >= 0.25);
+        assertEquals(0, softmax.path("calibration").size());
+        JsonNode embedding = document.path("tensors").get(0);
+        assertFalse(embedding.path("metric").asBoolean(), "hidden states meet the softmax alone");
+        long parts = softmax.path("biasBytes").asLong()
+                + Shell.ROWS
+                + softmax.path("groups").size();
+        for (JsonNode basis : softmax.path("bases")) {
+            parts += basis.path("bytes").asLong();
+        }
+        for (JsonNode group : softmax.path("groups")) {
+            parts += group.path("leftBytes").asLong();
+        }
+        assertEquals(softmax.path("bytes").asLong(), parts);
+    }
+
+    @Test
+    void manyGroupsAreSummedUpByBasisAndCodec() {
+        String text = compress("--hidden", hidden, "--groups", "2").out();
+        JsonNode softmax =
+                Shell.run("inspect", output, "--json").json().path("compressed").get(1);
+        assertTrue(softmax.path("groups").size() > 12, softmax.toString());
+        assertTrue(text.contains("basis  codec"), text);
+        assertTrue(text.lines().allMatch(line -> line.length() <= 180), text);
+        assertTrue(text.lines().count() < 30, text);
+        assertTrue(text.contains("fitted to; judge it"), text);
+        String few = compress("--method", "groupreduce", "--hidden", hidden, "--force")
+                .out();
+        assertTrue(few.contains("group  rows"), few);
+        assertFalse(few.contains("fitted to"), few);
+    }
+
+    @Test
+    void calibrationLowersTheDivergenceAndIsReported() {
+        Path report = directory.resolve("report.html");
+        JsonNode plain = compress("--hidden", hidden, "--ratio", "12", "--json").json();
+        Outcome outcome = compress(
+                "--hidden", hidden, "--ratio", "12", "--calibrate", "3", "--force", "--json", "--report", report);
+        assertEquals(0, outcome.code(), outcome.err());
+        JsonNode softmax = outcome.json().path("tensors").get(1);
+        assertEquals(4, softmax.path("calibration").size());
+        assertEquals(
+                0, outcome.json().path("tensors").get(0).path("calibration").size());
+        assertTrue(outcome.json().path("ratio").asDouble() >= 12);
+        assertTrue(plain.path("tensors").get(1).path("calibration").isEmpty());
+        String text = Shell.run("inspect", output).out();
+        assertTrue(text.contains("3 epochs of calibration: mean KL on held-out hidden states"), text);
+    }
+
+    @Test
+    void aLossCanBeAskedForInsteadOfASize() {
+        Outcome outcome = compress("--hidden", hidden, "--max-loss-increase", "2%", "--json");
+        assertEquals(0, outcome.code(), outcome.err());
+        assertTrue(outcome.err().contains("softmax.weight alone"), outcome.err());
+        JsonNode softmax = outcome.json().path("tensors").get(1);
+        assertTrue(softmax.path("ratio").asDouble() > 1.5, softmax.toString());
+        JsonNode provenance = Shell.run("inspect", output, "--json").json();
+        assertEquals(softmax.path("bytes"), provenance.path("compressed").get(1).path("bytes"));
+        Outcome looser = compress(
+                "--hidden", hidden, "--max-loss-increase", "20", "--tensor", "softmax.weight", "--force", "--json");
+        assertTrue(looser.json().path("tensors").get(0).path("bytes").asLong()
+                < softmax.path("bytes").asLong());
     }
 
     @Test
     void evalFindsWhatCompressFound() {
-        Outcome compressed = compress("--codec", "int8", "--hidden", hidden, "--json");
+        Outcome compressed = compress("--method", "groupreduce", "--codec", "int8", "--hidden", hidden, "--json");
         Outcome evaluated =
                 Shell.run("eval", output, "--reference", model, "--hidden", hidden, "--counts", counts, "--json");
         assertEquals(0, evaluated.code(), evaluated.err());
@@ -82,7 +148,7 @@ class CommandsTest {
         assertEquals(2, document.path("compressed").size());
         assertEquals(2, document.path("copied").size());
         String text = Shell.run("inspect", output).out();
-        assertTrue(text.contains("softmax.weight [600 x 24, F32], groupreduce"), text);
+        assertTrue(text.contains("softmax.weight [600 x 24, F32], rate-distortion"), text);
         assertTrue(Shell.run("inspect", model).out().contains("lstm.weight"));
     }
 
@@ -106,8 +172,8 @@ class CommandsTest {
 
     @Test
     void everyMethodAndCodecRuns() {
-        for (String method : new String[] {"svd", "weighted-svd", "groupreduce"}) {
-            for (String codec : new String[] {"auto", "f32", "bf16", "int8", "int4"}) {
+        for (String method : new String[] {"svd", "weighted-svd", "groupreduce", "rate-distortion"}) {
+            for (String codec : new String[] {"auto", "f32", "bf16", "int8", "int4", "int3"}) {
                 Outcome outcome = compress("--method", method, "--codec", codec, "--ratio", "8", "--force", "--json");
                 assertEquals(0, outcome.code(), outcome.err());
                 assertTrue(outcome.json().path("ratio").asDouble() >= 8, method + " " + codec);
@@ -131,6 +197,10 @@ class CommandsTest {
         String page = Files.readString(report);
         assertTrue(page.contains("softmax.weight"));
         assertTrue(page.contains("<svg"));
+        assertTrue(page.contains("<figcaption>Loss increase against size ratio</figcaption>"));
+        assertTrue(page.contains("fitted to"));
+        compress("--report", report, "--force");
+        assertFalse(Files.readString(report).contains("Loss increase against size ratio"));
     }
 
     @Test
@@ -153,12 +223,12 @@ class CommandsTest {
     @Test
     void aMetricIsTaken() throws Exception {
         Path metric = directory.resolve("metric.safetensors");
-        float[] identity = new float[Shell.COLUMNS * Shell.COLUMNS];
+        float[] diagonal = new float[Shell.COLUMNS * Shell.COLUMNS];
         for (int j = 0; j < Shell.COLUMNS; j++) {
-            identity[j * Shell.COLUMNS + j] = 1 + j;
+            diagonal[j * Shell.COLUMNS + j] = (1 + j) * (1 + j) * (1 + j);
         }
         SafetensorsWriter.write(
-                metric, List.of(Shell.tensor("metric", identity, Shell.COLUMNS, Shell.COLUMNS)), Map.of());
+                metric, List.of(Shell.tensor("metric", diagonal, Shell.COLUMNS, Shell.COLUMNS)), Map.of());
         Outcome plain = compress("--json");
         Outcome aware = compress("--metric", "softmax.weight=" + metric, "--force", "--json");
         assertEquals(0, aware.code(), aware.err());
@@ -200,15 +270,18 @@ class CommandsTest {
         Outcome outcome = Shell.run("demo", "-o", folder, "--json");
         assertEquals(0, outcome.code(), outcome.err());
         JsonNode rows = outcome.json().path("comparison");
-        assertEquals(5, rows.size());
+        assertEquals(8, rows.size());
         double dense = rows.get(0).path("compressedPerplexity").asDouble();
-        // Of both methods at both sizes groupreduce is the better one, and nothing beats the dense model by much.
-        for (int r = 1; r < 5; r += 2) {
+        // At both sizes each method is better than the one before, and nothing beats the dense model by much.
+        for (int r = 1; r < 7; r += 3) {
             double svd = rows.get(r).path("compressedPerplexity").asDouble();
             double grouped = rows.get(r + 1).path("compressedPerplexity").asDouble();
-            assertTrue(grouped < svd, rows.toString());
-            assertTrue(grouped > 0.9 * dense, rows.toString());
+            double chosen = rows.get(r + 2).path("compressedPerplexity").asDouble();
+            assertTrue(grouped < svd && chosen < grouped, rows.toString());
+            assertTrue(chosen > 0.98 * dense, rows.toString());
         }
+        double kl = rows.get(6).path("meanKl").asDouble();
+        assertTrue(rows.get(7).path("meanKl").asDouble() < 1.05 * kl, rows.toString());
         assertTrue(Files.exists(folder.resolve("report.html")));
         assertTrue(Files.exists(folder.resolve("model.groupreduce.safetensors")));
     }

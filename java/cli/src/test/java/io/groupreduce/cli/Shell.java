@@ -65,17 +65,35 @@ final class Shell {
             lines.add("token" + i + "\t" + counts[i]);
         }
         Files.write(directory.resolve("counts.txt"), lines);
+        float[] states = matrix(4, TOKENS);
         int[] targets = new int[TOKENS];
         for (int t = 0; t < TOKENS; t++) {
-            targets[t] = t * 7 % ROWS;
+            targets[t] = likeliest(softmax, states, t);
         }
         SafetensorsWriter.write(
                 directory.resolve("hidden.safetensors"),
                 List.of(
-                        tensor("hidden", matrix(4, TOKENS), TOKENS, COLUMNS),
+                        tensor("hidden", states, TOKENS, COLUMNS),
                         new Tensor("targets", DType.I32, new long[] {TOKENS}, MemorySegment.ofArray(targets))),
                 Map.of());
         return model;
+    }
+
+    /** The token with the largest logit at a hidden state: what a compression that loses much would miss. */
+    private static int likeliest(float[] softmax, float[] states, int state) {
+        int best = 0;
+        double largest = Double.NEGATIVE_INFINITY;
+        for (int i = 0; i < ROWS; i++) {
+            double logit = 0;
+            for (int j = 0; j < COLUMNS; j++) {
+                logit += (double) softmax[i * COLUMNS + j] * states[state * COLUMNS + j];
+            }
+            if (logit > largest) {
+                largest = logit;
+                best = i;
+            }
+        }
+        return best;
     }
 
     static float[] matrix(long seed, int rows) {

@@ -19,6 +19,9 @@ public interface Backend extends AutoCloseable {
     /** Runs the dense and the compressed softmax side by side over all hidden states, streaming over the vocabulary. */
     TokenScores compare(SoftmaxComparison task);
 
+    /** Takes up a compressed softmax to train. The caller closes the session before the memory of its input goes away. */
+    CalibrationSession calibrate(CalibrationProblem problem);
+
     /** Frees what the backend holds; calling it again does nothing. */
     @Override
     void close();

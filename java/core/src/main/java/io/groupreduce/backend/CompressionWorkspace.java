@@ -43,21 +43,50 @@ public interface CompressionWorkspace extends AutoCloseable {
     void assign(List<Candidate> candidates, byte[] current, byte[] best, float[] gain);
 
     /**
-     * The right factor of a basis, {@code V^T S^-1}: rank x D, row-major, in order of falling energy. The sign of a row is
-     * arbitrary.
+     * The directions of a basis of the last {@link #decompose}: projection {@code V^T S} and right {@code V^T S^-1}, without
+     * scales. The sign of a direction is arbitrary.
      */
-    float[] right(int basis, int rank);
+    Directions directions(int basis, int rank);
 
     /**
-     * Computes the left factor {@code A_i S V} of every row, or copies the row when its group is dense, and stores it in the
-     * group's matrix; rows keep their order inside a group. Nothing is stored for a zero group.
+     * Rates every way to store every row: {@code distortion(i, p) = w_i (energy of row i outside the first rank directions +
+     * expected rounding error of the codec)}, kept inside for {@link #choose}. All ranks of a basis cost one projection.
+     *
+     * <p>The rounding error of a row of coordinates is measured for INT3 and INT4 at 12 scales a quarter of an octave apart,
+     * from the first power of {@code 2^(1/8)} that clips nothing downwards, and the least is taken; for INT8 it is that of
+     * uniform noise at the scale that clips nothing, {@code scale^2 / 12} a number, for BF16 {@code 2^-18 / 3} of the energy,
+     * for F32 nothing. An error of coordinate j counts {@code 1 / scales[j]^2}. For dense rows of a scaled codec it is uniform
+     * noise at the scale of the row's largest magnitude, seen through the metric: {@code scale^2 / 12 * trace(S^2)}.
+     *
+     * @param plans at most 255; {@link GroupPlan#basis} numbers {@code bases}
+     */
+    void rate(List<Directions> bases, List<GroupPlan> plans);
+
+    /**
+     * Finds for every row the plan with the least {@code distortion + price * bytes}, ties to the lower number.
+     *
+     * @param bytes per plan, what a row costs there; infinite bars a plan
+     * @param groupOf receives the chosen plan of every row
+     */
+    Choice choose(double price, double[] bytes, byte[] groupOf);
+
+    /**
+     * Computes the left factor of every row, its scaled coordinates, or copies the row when its group is dense, and stores it
+     * in the group's matrix; rows keep their order inside a group. Nothing is stored for a zero group. A scaled codec takes
+     * the scale of least error, where an error of coordinate j counts {@code 1 / scales[j]^2}.
      *
      * @param groupOf the group of every row as an unsigned byte
-     * @param columnScales per basis, what the left columns are multiplied by before they are stored; {@code null} entries
-     *     mean 1
      * @param left per group, room for its rows; {@code null} for a zero group
      */
-    void encodeLeft(byte[] groupOf, List<GroupPlan> groups, List<float[]> columnScales, List<EncodedMatrix> left);
+    void encodeLeft(byte[] groupOf, List<GroupPlan> groups, List<Directions> bases, List<EncodedMatrix> left);
+
+    /**
+     * The normal equations of the right factors, given what {@link #encodeLeft} stored.
+     *
+     * @param ranks per basis, k_b; no group of the basis has a larger rank
+     */
+    List<NormalEquations> normalEquations(
+            byte[] groupOf, List<GroupPlan> groups, int[] ranks, List<EncodedMatrix> left);
 
     /** The loss of what was stored, decoded as a reader will: {@code sum_i w_i ||(A_i - A^_i) S||^2}. */
     double loss(CompressedMatrix approximation);

@@ -16,7 +16,9 @@ import java.util.List;
  * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
  * @param loss sum_i w_i ||(A_i - A^_i) S||^2 of what is stored, quantization included
  * @param spectra per basis, the eigenvalues that were computed
- * @param refinement the loss of every state of the refinement before quantization, the first one before any move
+ * @param refinement the loss of every state of the refinement, the first one before any: for rate-distortion of what would be
+ *     stored and only those better than all before, for the others before quantization
+ * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
  */
 public record CompressionResult(
         Matrix source,
@@ -26,13 +28,20 @@ public record CompressionResult(
         double energy,
         double loss,
         List<Spectrum> spectra,
-        List<Double> refinement) {
+        List<Double> refinement,
+        List<Double> calibration) {
     /**
      * sqrt(loss / energy): the relative error of what is stored, under the weights and the metric that the method minimised;
      * 0 for a matrix of zeros.
      */
     public double relativeError() {
         return energy == 0 ? 0 : Math.sqrt(loss / energy);
+    }
+
+    /** The same with trained factors. */
+    CompressionResult calibrated(CompressedMatrix trained, double itsLoss, List<Double> heldOut) {
+        return new CompressionResult(
+                source, trained, options, metric, energy, itsLoss, spectra, refinement, List.copyOf(heldOut));
     }
 
     /** Bytes of the source / bytes of all that replaces it. */

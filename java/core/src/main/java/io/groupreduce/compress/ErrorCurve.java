@@ -33,9 +33,11 @@ public record ErrorCurve(Method method, double[] ratios, double[] relativeErrors
     public static ErrorCurve of(
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
         Method method = options.method();
-        int groups = method.grouped() ? options.groups() : 1;
-        double[] minimised = Weights.raw(counts, method.weighted() ? options.alpha() : 0);
-        float[] weights = Weights.scaledToMeanOne(Weights.raw(counts, options.alpha()));
+        int groups = method.grouped() ? options.groups().orElse(Compression.PAPER_GROUPS) : 1;
+        double[] minimised =
+                Weights.raw(counts, method.weighted() ? options.alpha().orElse(1) : 0);
+        float[] weights =
+                Weights.scaledToMeanOne(Weights.raw(counts, options.alpha().orElse(1)));
         byte[] groupOf = method.grouped() ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
         List<Double> reached = new ArrayList<>();
         List<Grouping> groupings = new ArrayList<>();

@@ -5,6 +5,7 @@ import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.backend.Spectrum;
 import java.lang.foreign.Arena;
@@ -39,9 +40,9 @@ final class Factorization {
         List<EncodedMatrix> right = new ArrayList<>();
         // encodeLeft speaks of the workspace's bases, the file numbers only those in use.
         List<GroupPlan> workspacePlans = new ArrayList<>();
-        List<float[]> scales = new ArrayList<>();
+        List<Directions> bases = new ArrayList<>();
         for (int g = 0; g < sizes.length; g++) {
-            scales.add(null);
+            bases.add(new Directions(0, new float[0], new float[0], null));
             if (sizes[g] == 0) {
                 continue;
             }
@@ -60,28 +61,29 @@ final class Factorization {
                 left.add(null);
             } else {
                 float[] scale = balance(spectra.get(g), rank, model.left());
-                scales.set(g, scale);
+                Directions directions = workspace.directions(g, rank).withScales(scale);
+                bases.set(g, directions);
                 plans.add(new GroupPlan(right.size(), rank, model.left()));
                 workspacePlans.add(new GroupPlan(g, rank, model.left()));
                 left.add(EncodedMatrix.allocate(arena, model.left(), sizes[g], rank, rank));
-                right.add(encodeRight(workspace.right(g, rank), scale, rank, columns, model.right(), arena));
+                right.add(encodeRight(directions, columns, model.right(), arena));
             }
         }
         byte[] groupOf = grouping.groupOf().clone();
         for (int i = 0; i < groupOf.length; i++) {
             groupOf[i] = renumber[groupOf[i] & 0xff];
         }
-        workspace.encodeLeft(groupOf, workspacePlans, scales, left);
+        workspace.encodeLeft(groupOf, workspacePlans, bases, left);
         return new CompressedMatrix(matrix.name(), columns, groupOf, plans, left, right);
     }
 
-    private static EncodedMatrix encodeRight(
-            float[] right, float[] scale, int rank, int columns, Codec codec, Arena arena) {
-        EncodedMatrix stored = EncodedMatrix.allocate(arena, codec, rank, columns, columns);
+    private static EncodedMatrix encodeRight(Directions directions, int columns, Codec codec, Arena arena) {
+        EncodedMatrix stored = EncodedMatrix.allocate(arena, codec, directions.rank(), columns, columns);
         float[] row = new float[columns];
-        for (int k = 0; k < rank; k++) {
+        for (int k = 0; k < directions.rank(); k++) {
+            float scale = directions.scales() == null ? 1 : directions.scales()[k];
             for (int j = 0; j < columns; j++) {
-                row[j] = right[k * columns + j] / (scale == null ? 1 : scale[k]);
+                row[j] = directions.right()[k * columns + j] / scale;
             }
             stored.encodeRow(k, row, 0);
         }

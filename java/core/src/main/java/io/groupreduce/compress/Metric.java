@@ -20,6 +20,9 @@ public record Metric(double[] root, double[] rootInverse) {
 
     private static final double SYMMETRY_TOLERANCE = 1e-4;
 
+    /** Per missing hidden state, as a share of D, and relative to the mean eigenvalue. */
+    private static final double FEW_STATES_RIDGE = 0.05;
+
     /** Of a moment with no larger element the ridge would vanish in the range of doubles. */
     private static final double LEAST_ELEMENT = 1e-290;
 
@@ -63,6 +66,47 @@ public record Metric(double[] root, double[] rootInverse) {
         addOuterProducts(root, columns, eigen.vectors(), roots, columns);
         addOuterProducts(inverse, columns, eigen.vectors(), inverses, columns);
         return new Metric(root, inverse);
+    }
+
+    /**
+     * E[h h^T] of hidden states, T x D. Where T is less than D the states say nothing of most directions, so the ridge grows
+     * by 0.05 (1 - T / D) of the mean eigenvalue.
+     *
+     * @throws InvalidDataException if the states are all zero or D is over {@link CompressedMatrix#MAX_COLUMNS}
+     */
+    public static Metric ofHidden(Matrix hidden) {
+        int columns = hidden.columns();
+        double[] moment = secondMoment(hidden);
+        if (hidden.rows() < columns) {
+            double trace = 0;
+            for (int j = 0; j < columns; j++) {
+                trace += moment[j * columns + j];
+            }
+            double ridge = FEW_STATES_RIDGE * (1 - (double) hidden.rows() / columns) * trace / columns;
+            for (int j = 0; j < columns; j++) {
+                moment[j * columns + j] += ridge;
+            }
+        }
+        return of(moment, columns, "The second moment of " + hidden.name());
+    }
+
+    /**
+     * For a matrix that serves two uses, such as tied weights: the mean of both second moments, each scaled to trace 1 first,
+     * since their units have nothing to do with each other.
+     */
+    public static Metric combined(Metric first, Metric second, int columns, String where) {
+        double[] sum = new double[columns * columns];
+        for (Metric metric : new Metric[] {first, second}) {
+            double[] root = metric.root();
+            double trace = 0;
+            for (double value : root) {
+                trace += value * value;
+            }
+            double[] factors = new double[columns];
+            Arrays.fill(factors, 1 / trace);
+            addOuterProducts(sum, columns, root, factors, columns);
+        }
+        return of(sum, columns, where);
     }
 
     private static void requireSide(int columns, String where) {

@@ -1,11 +1,11 @@
 package io.groupreduce.format;
 
+import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.SizeTarget;
 import io.groupreduce.compress.CompressionResult;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -13,18 +13,16 @@ import java.util.Map;
  * A compressed matrix and what the file says about it.
  *
  * @param matrix the matrix
- * @param document a JSON object as maps, lists and plain values
+ * @param document a JSON object as maps, lists and plain values; shape, ranks and codecs need not be in it
  */
 public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> document) {
     /** The entry of a finished compression of the tensor {@code name}. */
     public static CompressedEntry of(CompressionResult result, String name) {
         CompressedMatrix matrix = result.matrix().named(name);
         Map<String, Object> document = new LinkedHashMap<>();
-        document.put("shape", List.of(matrix.rows(), matrix.columns()));
         document.put("dtype", result.source().type().name());
         document.put("method", result.options().method().label());
         document.put("options", options(result.options()));
-        document.put("ranks", CompressedLayout.ranks(matrix));
         document.put("sourceBytes", result.source().bytes());
         document.put("bytes", matrix.bytes());
         document.put("ratio", result.ratio());
@@ -33,6 +31,9 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         document.put("loss", result.loss());
         document.put("relativeError", result.relativeError());
         document.put("refinement", result.refinement());
+        if (!result.calibration().isEmpty()) {
+            document.put("calibration", result.calibration());
+        }
         return new CompressedEntry(matrix, document);
     }
 
@@ -45,15 +46,17 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
             document.put("ratio", target.ratio());
         }
         document.put("unit", target.unit().name().toLowerCase(Locale.ROOT));
-        document.put("codec", options.codec().orElseThrow().label());
-        document.put("rightCodec", options.rightCodec().orElseThrow().label());
-        if (options.method().weighted()) {
-            document.put("alpha", options.alpha());
-        }
+        options.maxLossIncrease().ifPresent(value -> document.put("maxLossIncrease", value));
+        document.put("codec", options.codec().map(Codec::label).orElse("auto"));
+        options.rightCodec().ifPresent(codec -> document.put("rightCodec", codec.label()));
+        options.alpha().ifPresent(value -> document.put("alpha", value));
+        options.groups().ifPresent(value -> document.put("groups", value));
+        options.refineRounds().ifPresent(value -> document.put("refineRounds", value));
         if (options.method().grouped()) {
-            document.put("groups", options.groups());
             document.put("minRank", options.minRank());
-            document.put("refineRounds", options.refineRounds());
+        }
+        if (options.calibrationEpochs() > 0) {
+            document.put("calibrationEpochs", options.calibrationEpochs());
         }
         return document;
     }

@@ -28,8 +28,10 @@ public final class CompressedFile implements AutoCloseable {
     /** The metadata key of the JSON document. */
     public static final String METADATA_KEY = "groupreduce";
 
-    /** The newest format version this software reads, and the one it writes. */
-    public static final int FORMAT_VERSION = 1;
+    /**
+     * The newest format version this software reads, and the one it writes. Version 1 had no INT3, no LOG8 scales and no bias.
+     */
+    public static final int FORMAT_VERSION = 2;
 
     /** Far more than any document needs; what is parsed can take thirty times its characters in memory. */
     private static final int LONGEST_DOCUMENT = 1 << 22;
@@ -62,21 +64,22 @@ public final class CompressedFile implements AutoCloseable {
      * Opens and checks a compressed file. Left factors and dense rows are checked for their shape, not number by number.
      *
      * @throws FileAccessException if it is missing, a directory, or unreadable
-     * @throws MalformedFileException if it is not a safetensors file, its parts do not fit each other, or a right factor or a
-     *     scale is not finite
+     * @throws MalformedFileException if it is not a safetensors file, its parts do not fit each other, or a right factor, a
+     *     scale or a bias is not finite
      * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of a newer version
      */
     public static CompressedFile open(Path path) {
         Safetensors file = Safetensors.open(path);
         try {
             JsonNode document = document(file);
+            int version = document.path("format").intValue();
             Map<String, Tensor> rest = new LinkedHashMap<>(file.tensors());
             Map<String, CompressedMatrix> matrices = new LinkedHashMap<>();
             for (Map.Entry<String, JsonNode> entry : document.path("tensors").properties()) {
-                CompressedLayout layout = new CompressedLayout(path, entry.getKey(), entry.getValue(), rest);
+                CompressedLayout layout = new CompressedLayout(path, version, entry.getKey(), entry.getValue(), rest);
                 matrices.put(entry.getKey(), layout.read());
             }
-            requireSeparate(path, matrices, rest);
+            requireSeparate(path, version, matrices, rest);
             return new CompressedFile(file, document, matrices, rest, tied(path, document, matrices, rest));
         } catch (Throwable e) {
             file.close();
@@ -119,9 +122,10 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     /** A part that its matrix did not take, or a dense twin of a matrix, must not pass as a copied tensor. */
-    private static void requireSeparate(Path path, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
+    private static void requireSeparate(
+            Path path, int version, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
         for (String tensor : rest.keySet()) {
-            String owner = CompressedLayout.owner(tensor).orElse(tensor);
+            String owner = CompressedLayout.owner(tensor, version).orElse(tensor);
             if (matrices.containsKey(owner)) {
                 throw new MalformedFileException(Wording.file(path) + " is damaged: it holds the tensor "
                         + Wording.quoted(tensor) + ", which is no part of the compressed matrix "
@@ -161,7 +165,7 @@ public final class CompressedFile implements AutoCloseable {
     /**
      * Writes a compressed model under its final name in one step.
      *
-     * @param entries the compressed matrices with their provenance
+     * @param entries the compressed matrices with their provenance; what is needed to read the parts is added to it
      * @param copied tensors to store as they are
      * @param metadata metadata to keep from the source
      * @param tied tensors that are not stored because they equal a compressed one: name to the name of that one
@@ -178,11 +182,13 @@ public final class CompressedFile implements AutoCloseable {
         Map<String, Object> tensors = new LinkedHashMap<>();
         List<Tensor> all = new ArrayList<>(copied);
         for (CompressedEntry entry : entries) {
-            tensors.put(entry.matrix().name(), entry.document());
+            Map<String, Object> described = new LinkedHashMap<>(entry.document());
+            described.putAll(CompressedLayout.description(entry.matrix()));
+            tensors.put(entry.matrix().name(), described);
             all.addAll(CompressedLayout.tensors(entry.matrix()));
         }
         for (Tensor tensor : copied) {
-            String owner = CompressedLayout.owner(tensor.name()).orElse(tensor.name());
+            String owner = CompressedLayout.owner(tensor.name(), FORMAT_VERSION).orElse(tensor.name());
             if (tensors.containsKey(owner)) {
                 throw new InvalidDataException(Wording.file(target) + " cannot hold the tensor "
                         + Wording.quoted(tensor.name()) + " beside the compressed " + Wording.quoted(owner)
@@ -253,8 +259,8 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     /**
-     * What the file says about a compressed matrix: method, options, sizes, losses. Shape and ranks were checked against the
-     * tensors; everything else is as it was found. Of a name that is not compressed: a missing node.
+     * What the file says about a compressed matrix: method, options, sizes, losses. Shape, ranks and codecs were checked
+     * against the tensors; everything else is as it was found. Of a name that is not compressed: a missing node.
      */
     public JsonNode provenance(String name) {
         return document.path("tensors").path(name);

@@ -1,28 +1,36 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.groupreduce.Bf16;
 import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.MalformedFileException;
 import io.groupreduce.Matrix;
+import io.groupreduce.ScaleFormat;
 import io.groupreduce.backend.GroupPlan;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /**
  * The tensors that stand for one matrix NAME: {@code NAME.group}, {@code NAME.basis}, {@code NAME.left.P}, {@code
- * NAME.left_scale.P}, {@code NAME.right.B}, {@code NAME.right_scale.B}.
+ * NAME.left_scale.P}, {@code NAME.right.B}, {@code NAME.right_scale.B} and, since version 2 of the format, {@code NAME.bias};
+ * and the metadata that they need: {@code shape}, {@code ranks} and, since version 2, {@code codecs} and {@code rightCodecs}.
+ * Without those, data of type U8 is INT4.
  */
 final class CompressedLayout {
+    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
     /** Groups are numbered by a byte, and {@link io.groupreduce.backend.CompressionWorkspace#NO_BASIS} is none. */
     private static final int MAX_GROUPS = 255;
 
@@ -30,16 +38,25 @@ final class CompressedLayout {
     private static final int MAX_ROWS = Integer.MAX_VALUE - 8;
 
     private static final Pattern PART =
-            Pattern.compile("(.*)\\.(?:group|basis|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
+            Pattern.compile("(.*)\\.(?:group|basis|bias|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
+
+    private static final String BIAS = "bias";
+
+    /** The codec, in the metadata, of a group that stores nothing. */
+    private static final String NO_CODEC = "none";
+
+    private static final int FIRST_VERSION_WITH_CODECS_AND_BIAS = 2;
 
     private final Path path;
+    private final int version;
     private final String name;
     private final JsonNode provenance;
     private final Map<String, Tensor> rest;
 
     /** {@code rest} loses the tensors that {@link #read} takes. */
-    CompressedLayout(Path path, String name, JsonNode provenance, Map<String, Tensor> rest) {
+    CompressedLayout(Path path, int version, String name, JsonNode provenance, Map<String, Tensor> rest) {
         this.path = path;
+        this.version = version;
         this.name = name;
         this.provenance = provenance;
         this.rest = rest;
@@ -61,7 +78,18 @@ final class CompressedLayout {
         }
         tensors.add(bytes(name + ".group", matrix.groupOf()));
         tensors.add(bytes(name + ".basis", bases));
+        if (matrix.bias() != null) {
+            tensors.add(bias(name, matrix.bias()));
+        }
         return tensors;
+    }
+
+    private static Tensor bias(String name, float[] values) {
+        MemorySegment stored = Arena.ofAuto().allocate((long) Short.BYTES * values.length, Short.BYTES);
+        for (long i = 0; i < values.length; i++) {
+            stored.set(B16, Short.BYTES * i, Bf16.round(values[(int) i]));
+        }
+        return new Tensor(name + "." + BIAS, DType.BF16, new long[] {values.length}, stored);
     }
 
     private static Tensor bytes(String name, byte[] values) {
@@ -69,37 +97,68 @@ final class CompressedLayout {
     }
 
     private static void add(List<Tensor> tensors, String stem, int number, EncodedMatrix part) {
-        DType type =
-                switch (part.codec()) {
-                    case F32 -> DType.F32;
-                    case BF16 -> DType.BF16;
-                    case INT8 -> DType.I8;
-                    case INT4 -> DType.U8;
-                };
-        long width = part.codec() == Codec.INT4 ? part.codec().rowBytes(part.width()) : part.width();
-        tensors.add(new Tensor(stem + "." + number, type, new long[] {part.rows(), width}, part.data()));
+        long[] dataShape = {part.rows(), storedWidth(part.codec(), part.width())};
+        tensors.add(new Tensor(stem + "." + number, type(part.codec()), dataShape, part.data()));
         if (part.codec().scaled()) {
             long[] shape =
                     part.scalesPerRow() == 1 ? new long[] {part.rows()} : new long[] {part.rows(), part.scalesPerRow()};
-            DType scaleType = part.bf16Scales() ? DType.BF16 : DType.F32;
-            tensors.add(new Tensor(stem + "_scale." + number, scaleType, shape, part.scales()));
+            tensors.add(new Tensor(stem + "_scale." + number, type(part.scaleFormat()), shape, part.scales()));
         }
     }
 
-    /** The rank of every group: what the stored shape of a packed INT4 matrix does not say. */
-    static List<Integer> ranks(CompressedMatrix matrix) {
-        return matrix.groups().stream().map(GroupPlan::rank).collect(Collectors.toList());
+    private static DType type(Codec codec) {
+        return switch (codec) {
+            case F32 -> DType.F32;
+            case BF16 -> DType.BF16;
+            case INT8 -> DType.I8;
+            case INT4, INT3 -> DType.U8;
+        };
     }
 
-    /** The matrix that a tensor of this name is a part of, if it is named like one. */
-    static Optional<String> owner(String tensor) {
+    private static DType type(ScaleFormat scales) {
+        return switch (scales) {
+            case F32 -> DType.F32;
+            case BF16 -> DType.BF16;
+            case LOG8 -> DType.U8;
+        };
+    }
+
+    /** Elements of a stored row: bytes where numbers share them. */
+    private static long storedWidth(Codec codec, int width) {
+        return type(codec) == DType.U8 ? codec.rowBytes(width) : width;
+    }
+
+    /** What the stored tensors do not say, for the metadata: shape, ranks of the groups, codecs of groups and bases. */
+    static Map<String, Object> description(CompressedMatrix matrix) {
+        List<Integer> ranks = new ArrayList<>();
+        List<String> codecs = new ArrayList<>();
+        for (int g = 0; g < matrix.groups().size(); g++) {
+            ranks.add(matrix.groups().get(g).rank());
+            codecs.add(
+                    matrix.left(g) == null ? NO_CODEC : matrix.left(g).codec().label());
+        }
+        List<String> rightCodecs = new ArrayList<>();
+        for (int b = 0; b < matrix.bases(); b++) {
+            rightCodecs.add(matrix.right(b).codec().label());
+        }
+        Map<String, Object> description = new LinkedHashMap<>();
+        description.put("shape", List.of(matrix.rows(), matrix.columns()));
+        description.put("ranks", ranks);
+        description.put("codecs", codecs);
+        description.put("rightCodecs", rightCodecs);
+        return description;
+    }
+
+    /** The matrix that a tensor of this name is a part of, if it is named like one; version 1 of the format had no bias. */
+    static Optional<String> owner(String tensor, int version) {
         Matcher part = PART.matcher(tensor);
-        return part.matches() ? Optional.of(part.group(1)) : Optional.empty();
+        boolean known = version >= FIRST_VERSION_WITH_CODECS_AND_BIAS || !tensor.endsWith("." + BIAS);
+        return known && part.matches() ? Optional.of(part.group(1)) : Optional.empty();
     }
 
     /**
-     * Finds, checks and joins the tensors of the matrix. Right factors and scales must be finite; the numbers of left factors
-     * are not looked at, so that opening a large file reads little of it.
+     * Finds, checks and joins the tensors of the matrix. Right factors, scales and the bias must be finite; the numbers of left
+     * factors are not looked at, so that opening a large file reads little of it. A bias of binary32 is rounded to bfloat16.
      *
      * @throws MalformedFileException if a part is missing or does not fit the others
      */
@@ -116,11 +175,16 @@ final class CompressedLayout {
         byte[] bases = bytes("basis", 1, MAX_GROUPS);
         long[] ranks = longs("ranks", bases.length);
         long[] sizes = sizes(groupOf, bases.length);
+        String[] codecs = labels("codecs", bases.length);
         List<EncodedMatrix> right = rightFactors(columns, bases);
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < bases.length; g++) {
             int basis = bases[g] & 0xff;
+            if (codecs[g] != null && codecs[g].equals(NO_CODEC) != (basis == GroupPlan.ZERO)) {
+                throw damaged("the metadata of " + quoted() + " gives group " + g + " the codec "
+                        + Wording.quoted(codecs[g]) + ", but its basis number is " + basis);
+            }
             if (basis == GroupPlan.ZERO) {
                 plans.add(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
                 left.add(null);
@@ -134,7 +198,7 @@ final class CompressedLayout {
                 throw damaged(
                         "group " + g + " of " + quoted() + " has rank " + ranks[g] + " where its basis has " + longest);
             }
-            EncodedMatrix rowsOfGroup = part("left", g, sizes[g], (int) ranks[g]);
+            EncodedMatrix rowsOfGroup = part("left", g, sizes[g], (int) ranks[g], codecs[g]);
             plans.add(new GroupPlan(basis, (int) ranks[g], rowsOfGroup.codec()));
             left.add(rowsOfGroup);
         }
@@ -144,7 +208,25 @@ final class CompressedLayout {
             int directions = (int) matrix.right(b).rows();
             requireFinite(name + ".right." + b, Matrix.of(name, matrix.decodedRight(b), directions, columns));
         }
-        return matrix;
+        boolean biased = version >= FIRST_VERSION_WITH_CODECS_AND_BIAS && rest.containsKey(name + "." + BIAS);
+        return biased ? matrix.withBias(bias(rows)) : matrix;
+    }
+
+    private float[] bias(int rows) {
+        Tensor tensor = take(BIAS);
+        boolean typed = tensor.type() == DType.BF16 || tensor.type() == DType.F32;
+        if (!typed || tensor.shape().length != 1 || tensor.shape()[0] != rows) {
+            throw damaged(Wording.quoted(tensor.name()) + " has type " + tensor.type() + " and shape "
+                    + Wording.shape(tensor.shape()) + " where BF16 or F32 and [" + rows + "] are needed");
+        }
+        float[] values = tensor.floats();
+        for (int i = 0; i < rows; i++) {
+            if (!Float.isFinite(values[i]) || !Float.isFinite(Bf16.widen(Bf16.round(values[i])))) {
+                throw damaged(Wording.quoted(tensor.name()) + " holds " + values[i] + " at index " + i
+                        + " where only finite numbers of bfloat16 may stand");
+            }
+        }
+        return values;
     }
 
     private long[] sizes(byte[] groupOf, int groups) {
@@ -164,13 +246,17 @@ final class CompressedLayout {
         for (byte basis : bases) {
             used[basis & 0xff] = true;
         }
+        int stored = 0;
+        while (rest.containsKey(name + ".right." + stored)) {
+            stored++;
+        }
+        String[] codecs = labels("rightCodecs", stored);
         List<EncodedMatrix> right = new ArrayList<>();
-        while (rest.containsKey(name + ".right." + right.size())) {
-            int b = right.size();
+        for (int b = 0; b < stored; b++) {
             if (b >= GroupPlan.ZERO || !used[b]) {
                 throw damaged("no group of " + quoted() + " uses " + quoted("right." + b));
             }
-            EncodedMatrix factor = part("right", b, -1, columns);
+            EncodedMatrix factor = part("right", b, -1, columns, codecs[b]);
             if (factor.rows() < 1 || factor.rows() > columns) {
                 throw damaged(quoted("right." + b) + " has " + factor.rows() + " rows where 1 to " + columns
                         + " are possible");
@@ -180,25 +266,18 @@ final class CompressedLayout {
         return right;
     }
 
-    /** {@code rows < 0} takes as many rows as are stored. */
-    private EncodedMatrix part(String kind, int number, long rows, int width) {
+    /** {@code rows < 0} takes as many rows as are stored, {@code label == null} the codec of version 1 for the stored type. */
+    private EncodedMatrix part(String kind, int number, long rows, int width, String label) {
         Tensor data = take(kind + "." + number);
-        Codec codec =
-                switch (data.type()) {
-                    case F32 -> Codec.F32;
-                    case BF16 -> Codec.BF16;
-                    case I8 -> Codec.INT8;
-                    case U8 -> Codec.INT4;
-                    default -> throw damaged(Wording.quoted(data.name()) + " has type " + data.type());
-                };
-        long storedWidth = codec == Codec.INT4 ? codec.rowBytes(width) : width;
+        Codec codec = codec(data, label);
+        long storedWidth = storedWidth(codec, width);
         long storedRows = data.shape().length == 2 ? data.shape()[0] : -1;
         if (storedRows < 0 || data.shape()[1] != storedWidth || (rows >= 0 && storedRows != rows)) {
             throw damaged(Wording.quoted(data.name()) + " has shape " + Wording.shape(data.shape()) + " where ["
                     + (rows < 0 ? "any" : Long.toString(rows)) + ", " + storedWidth + "] is needed");
         }
         if (!codec.scaled()) {
-            return new EncodedMatrix(codec, storedRows, width, width, data.data(), null, false);
+            return new EncodedMatrix(codec, storedRows, width, width, data.data(), null, ScaleFormat.F32);
         }
         Tensor scales = take(kind + "_scale." + number);
         long perRow = scales.shape().length == 2 ? scales.shape()[1] : 1;
@@ -208,15 +287,30 @@ final class CompressedLayout {
             throw damaged(Wording.quoted(scales.name()) + " has shape " + Wording.shape(scales.shape())
                     + ", which fits neither one scale a row nor one a block of " + CompressedMatrix.SCALE_BLOCK);
         }
-        if (scales.type() != DType.BF16 && scales.type() != DType.F32) {
-            throw damaged(
-                    Wording.quoted(scales.name()) + " has type " + scales.type() + " where BF16 or F32 is needed");
-        }
-        if (storedRows > 0) {
+        ScaleFormat format =
+                switch (scales.type()) {
+                    case F32 -> ScaleFormat.F32;
+                    case BF16 -> ScaleFormat.BF16;
+                    case U8 -> ScaleFormat.LOG8;
+                    default ->
+                        throw damaged(Wording.quoted(scales.name()) + " has type " + scales.type()
+                                + " where U8, BF16 or F32 is needed");
+                };
+        if (storedRows > 0 && format != ScaleFormat.LOG8) {
             requireFinite(scales.name(), Matrix.of(scales.name(), scales.type(), storedRows, perRow, scales.data()));
         }
-        return new EncodedMatrix(
-                codec, storedRows, width, block, data.data(), scales.data(), scales.type() == DType.BF16);
+        return new EncodedMatrix(codec, storedRows, width, block, data.data(), scales.data(), format);
+    }
+
+    private Codec codec(Tensor data, String label) {
+        for (Codec codec : Codec.values()) {
+            boolean meant = label == null ? codec != Codec.INT3 : codec.label().equals(label);
+            if (meant && type(codec) == data.type()) {
+                return codec;
+            }
+        }
+        throw damaged(Wording.quoted(data.name()) + " has type " + data.type()
+                + (label == null ? "" : " where the metadata gives the codec " + Wording.quoted(label)));
     }
 
     private Tensor take(String suffix) {
@@ -253,6 +347,24 @@ final class CompressedLayout {
             throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " whole numbers");
         }
         return values;
+    }
+
+    /** One text for each group or basis; all {@code null} in version 1. */
+    private String[] labels(String key, int count) {
+        String[] labels = new String[count];
+        if (version < FIRST_VERSION_WITH_CODECS_AND_BIAS) {
+            return labels;
+        }
+        JsonNode node = provenance.path(key);
+        boolean texts = node.isArray() && node.size() == count;
+        for (int i = 0; texts && i < count; i++) {
+            texts = node.get(i).isTextual();
+            labels[i] = node.get(i).asText();
+        }
+        if (!texts) {
+            throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " codecs");
+        }
+        return labels;
     }
 
     private void requireFinite(String tensor, Matrix numbers) {

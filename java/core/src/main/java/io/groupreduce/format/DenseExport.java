@@ -6,6 +6,7 @@ import io.groupreduce.FileAccessException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -14,15 +15,22 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Writes a compressed model as a plain one: every matrix multiplied out, in the element type it came in, or F32 where the file
  * does not say that. A product beyond the largest number of that type becomes that number.
+ *
+ * <p>A bias that came with a compressed matrix takes the place and the type of the model's own; where the model has none, it is
+ * added as {@code X.bias} for {@code X.weight}, in the type of the matrix.
  */
 public final class DenseExport {
     private static final int TILE_NUMBERS = 1 << 18;
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private DenseExport() {}
 
@@ -46,7 +54,7 @@ public final class DenseExport {
             // Also removed when a signal ends the process.
             scratch.toFile().deleteOnExit();
             SafetensorsWriter.write(
-                    target, tensors(source, multiplyOut(source, scratch, arena)), source.sourceMetadata());
+                    target, tensors(source, multiplyOut(source, scratch, arena), arena), source.sourceMetadata());
         } catch (IOException e) {
             throw Wording.cannotWrite(target, bytes, e);
         } finally {
@@ -56,7 +64,7 @@ public final class DenseExport {
         }
     }
 
-    private static List<Tensor> tensors(CompressedFile source, MemorySegment dense) {
+    private static List<Tensor> tensors(CompressedFile source, MemorySegment dense, Arena arena) {
         Map<String, Tensor> products = new HashMap<>();
         long at = 0;
         for (CompressedMatrix matrix : source.matrices().values()) {
@@ -65,7 +73,14 @@ public final class DenseExport {
             long[] shape = {matrix.rows(), matrix.columns()};
             products.put(matrix.name(), new Tensor(matrix.name(), type(source, matrix), shape, data));
         }
-        List<Tensor> tensors = new ArrayList<>(source.copied().values());
+        Map<String, Tensor> others = new LinkedHashMap<>(source.copied());
+        List<Tensor> biases = source.matrices().values().stream()
+                .filter(matrix -> matrix.bias() != null)
+                .map(matrix -> bias(source, matrix, arena))
+                .toList();
+        biases.forEach(bias -> others.remove(bias.name()));
+        List<Tensor> tensors = new ArrayList<>(others.values());
+        tensors.addAll(biases);
         source.matrices().keySet().forEach(name -> tensors.add(products.get(name)));
         source.tied().forEach((name, stored) -> {
             Tensor product = products.get(stored);
@@ -73,6 +88,29 @@ public final class DenseExport {
         });
         tensors.sort((a, b) -> Integer.compare(b.type().bytes(), a.type().bytes()));
         return tensors;
+    }
+
+    private static Tensor bias(CompressedFile source, CompressedMatrix matrix, Arena arena) {
+        List<String> names = new ArrayList<>(List.of(matrix.name()));
+        source.tied().forEach((name, stored) -> {
+            if (stored.equals(matrix.name())) {
+                names.add(name);
+            }
+        });
+        Optional<Tensor> own = names.stream()
+                .flatMap(name -> SoftmaxBias.find(source.copied(), name, matrix.rows()).stream())
+                .findFirst();
+        String output = names.stream()
+                .filter(name -> VocabularyNames.role(name).orElse(null) == Model.Role.OUTPUT)
+                .findFirst()
+                .orElse(matrix.name());
+        DType type = own.map(Tensor::type).orElse(type(source, matrix));
+        MemorySegment data = arena.allocate((long) matrix.rows() * type.bytes(), Float.BYTES);
+        for (int i = 0; i < matrix.rows(); i++) {
+            store(data, type, i, matrix.bias()[i]);
+        }
+        String name = own.map(Tensor::name).orElse(SoftmaxBias.nameFor(output));
+        return new Tensor(name, type, new long[] {matrix.rows()}, data);
     }
 
     private static long bytes(CompressedFile source, CompressedMatrix matrix) {
@@ -98,22 +136,26 @@ public final class DenseExport {
     private static void multiplyOut(CompressedMatrix matrix, DType type, FileChannel channel) throws IOException {
         int columns = matrix.columns();
         int tileRows = Math.max(1, TILE_NUMBERS / columns);
-        float largest = largest(type);
         float[] tile = new float[tileRows * columns];
-        ByteBuffer stored = ByteBuffer.allocate(tile.length * type.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer stored = ByteBuffer.allocate(tile.length * type.bytes());
+        MemorySegment numbers = MemorySegment.ofBuffer(stored);
         for (long first = 0; first < matrix.rows(); first += tileRows) {
             int count = (int) Math.min(tileRows, matrix.rows() - first);
             matrix.decodeRows((int) first, count, tile, 0);
-            stored.clear();
             for (int j = 0; j < count * columns; j++) {
-                float value = Math.max(-largest, Math.min(largest, tile[j]));
-                switch (type) {
-                    case F32 -> stored.putFloat(value);
-                    case F16 -> stored.putShort(Float.floatToFloat16(value));
-                    default -> stored.putShort(Bf16.round(value));
-                }
+                store(numbers, type, j, tile[j]);
             }
-            AtomicFile.writeFully(channel, stored.flip());
+            AtomicFile.writeFully(channel, stored.clear().limit(count * columns * type.bytes()));
+        }
+    }
+
+    private static void store(MemorySegment numbers, DType type, long index, float value) {
+        float largest = largest(type);
+        float held = Math.max(-largest, Math.min(largest, value));
+        switch (type) {
+            case F32 -> numbers.set(F32, Float.BYTES * index, held);
+            case F16 -> numbers.set(B16, Short.BYTES * index, Float.floatToFloat16(held));
+            default -> numbers.set(B16, Short.BYTES * index, Bf16.round(held));
         }
     }
 

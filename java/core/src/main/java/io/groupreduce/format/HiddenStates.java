@@ -97,13 +97,7 @@ public final class HiddenStates implements AutoCloseable {
     public HiddenStates slice(int from, int to) {
         Objects.checkFromToIndex(from, to, hidden.rows());
         Objects.checkIndex(from, to);
-        long rowBytes = (long) hidden.columns() * hidden.type().bytes();
-        Matrix part = Matrix.of(
-                hidden.name(),
-                hidden.type(),
-                to - from,
-                hidden.columns(),
-                hidden.data().asSlice(from * rowBytes, (to - from) * rowBytes));
+        Matrix part = hidden.slice(from, to - from);
         return new HiddenStates(where, null, part, targets == null ? null : Arrays.copyOfRange(targets, from, to));
     }
 

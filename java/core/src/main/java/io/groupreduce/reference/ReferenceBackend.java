@@ -1,6 +1,8 @@
 package io.groupreduce.reference;
 
 import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CalibrationProblem;
+import io.groupreduce.backend.CalibrationSession;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.backend.SoftmaxComparison;
@@ -26,6 +28,11 @@ public final class ReferenceBackend implements Backend {
     @Override
     public TokenScores compare(SoftmaxComparison task) {
         return ReferenceComparison.run(task);
+    }
+
+    @Override
+    public CalibrationSession calibrate(CalibrationProblem problem) {
+        return new ReferenceCalibration(problem);
     }
 
     @Override

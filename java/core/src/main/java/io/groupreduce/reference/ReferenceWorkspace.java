@@ -4,9 +4,12 @@ import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.NormalEquations;
 import io.groupreduce.backend.Spectrum;
 import io.groupreduce.backend.SymmetricEigen;
 import java.util.ArrayList;
@@ -28,6 +31,8 @@ final class ReferenceWorkspace implements CompressionWorkspace {
     private double[][] gram = {};
     /** Per basis, the leading eigenvectors as rows: k x D. */
     private double[][] vectors = {};
+    /** Per row and plan, what {@link #rate} found. */
+    private double[][] distortions = {};
 
     ReferenceWorkspace(CompressionProblem problem) {
         this.matrix = problem.matrix();
@@ -111,21 +116,48 @@ final class ReferenceWorkspace implements CompressionWorkspace {
     }
 
     @Override
-    public float[] right(int basis, int rank) {
+    public Directions directions(int basis, int rank) {
+        float[] projection = new float[rank * columns];
         float[] right = new float[rank * columns];
         for (int k = 0; k < rank; k++) {
             double[] direction = Arrays.copyOfRange(vectors[basis], k * columns, (k + 1) * columns);
-            double[] mapped = rootInverse == null ? direction : times(direction, rootInverse);
+            double[] forward = root == null ? direction : times(direction, root);
+            double[] back = rootInverse == null ? direction : times(direction, rootInverse);
             for (int j = 0; j < columns; j++) {
-                right[k * columns + j] = (float) mapped[j];
+                projection[k * columns + j] = (float) forward[j];
+                right[k * columns + j] = (float) back[j];
             }
         }
-        return right;
+        return new Directions(rank, projection, right, null);
     }
 
     @Override
-    public void encodeLeft(
-            byte[] groupOf, List<GroupPlan> groups, List<float[]> columnScales, List<EncodedMatrix> left) {
+    public void rate(List<Directions> bases, List<GroupPlan> plans) {
+        distortions = new ReferenceRating(matrix, weights, root).of(bases, plans, i -> squaredNorm(transformed(i)));
+    }
+
+    @Override
+    public Choice choose(double price, double[] bytes, byte[] groupOf) {
+        long[] counts = new long[bytes.length];
+        double[] sums = new double[bytes.length];
+        for (int i = 0; i < rows; i++) {
+            int least = 0;
+            for (int p = 1; p < bytes.length; p++) {
+                // A barred plan stays barred at price 0, where infinity times the price is not a number.
+                if (bytes[least] == Double.POSITIVE_INFINITY
+                        || distortions[i][p] + price * bytes[p] < distortions[i][least] + price * bytes[least]) {
+                    least = p;
+                }
+            }
+            groupOf[i] = (byte) least;
+            counts[least]++;
+            sums[least] += distortions[i][least];
+        }
+        return new Choice(sums, counts);
+    }
+
+    @Override
+    public void encodeLeft(byte[] groupOf, List<GroupPlan> groups, List<Directions> bases, List<EncodedMatrix> left) {
         long[] next = new long[groups.size()];
         for (int i = 0; i < rows; i++) {
             int g = groupOf[i] & 0xff;
@@ -134,17 +166,54 @@ final class ReferenceWorkspace implements CompressionWorkspace {
                 continue;
             }
             float[] stored = new float[plan.rank()];
+            float[] errorWeights = null;
+            matrix.readRow(i, row, 0);
             if (plan.isDense()) {
-                matrix.readRow(i, stored, 0);
+                System.arraycopy(row, 0, stored, 0, columns);
             } else {
-                double[] x = transformed(i);
-                float[] scales = columnScales.get(plan.basis());
+                Directions basis = bases.get(plan.basis());
+                errorWeights = basis.scales() == null ? null : new float[plan.rank()];
                 for (int k = 0; k < plan.rank(); k++) {
-                    stored[k] = (float) (coordinate(x, plan.basis(), k) * (scales == null ? 1 : scales[k]));
+                    double scale = basis.scales() == null ? 1 : basis.scales()[k];
+                    stored[k] = (float) (scale * product(basis.projection(), k, row));
+                    if (errorWeights != null) {
+                        errorWeights[k] = (float) (1 / (scale * scale));
+                    }
                 }
             }
-            left.get(g).encodeRow(next[g]++, stored, 0);
+            left.get(g).encodeRow(next[g]++, stored, 0, errorWeights);
         }
+    }
+
+    @Override
+    public List<NormalEquations> normalEquations(
+            byte[] groupOf, List<GroupPlan> groups, int[] ranks, List<EncodedMatrix> left) {
+        List<NormalEquations> equations = new ArrayList<>();
+        for (int rank : ranks) {
+            equations.add(new NormalEquations(rank, new double[rank * rank], new double[rank * columns]));
+        }
+        long[] next = new long[groups.size()];
+        for (int i = 0; i < rows; i++) {
+            int g = groupOf[i] & 0xff;
+            GroupPlan plan = groups.get(g);
+            if (!plan.isLowRank()) {
+                continue;
+            }
+            float[] l = new float[plan.rank()];
+            left.get(g).decodeRow(next[g]++, l, 0);
+            matrix.readRow(i, row, 0);
+            NormalEquations of = equations.get(plan.basis());
+            for (int k = 0; k < l.length; k++) {
+                double factor = (double) weights[i] * l[k];
+                for (int m = 0; m < l.length; m++) {
+                    of.gram()[k * of.rank() + m] += factor * l[m];
+                }
+                for (int j = 0; j < columns; j++) {
+                    of.cross()[k * columns + j] += factor * row[j];
+                }
+            }
+        }
+        return equations;
     }
 
     @Override
@@ -186,6 +255,15 @@ final class ReferenceWorkspace implements CompressionWorkspace {
             }
         }
         return y;
+    }
+
+    /** Row k of {@code factor}, k x D, times {@code values}. */
+    static double product(float[] factor, int k, float[] values) {
+        double sum = 0;
+        for (int j = 0; j < values.length; j++) {
+            sum += (double) factor[k * values.length + j] * values[j];
+        }
+        return sum;
     }
 
     private double coordinate(double[] x, int basis, int k) {

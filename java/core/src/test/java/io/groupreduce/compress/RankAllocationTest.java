@@ -71,8 +71,8 @@ class RankAllocationTest {
     void sizesAreMetWhateverTheCodec() {
         for (long seed = 1; seed <= 200; seed++) {
             SplittableRandom random = new SplittableRandom(seed);
-            Codec left = Codec.values()[random.nextInt(4)];
-            Codec right = Codec.values()[random.nextInt(4)];
+            Codec left = Codec.values()[random.nextInt(Codec.values().length)];
+            Codec right = Codec.values()[random.nextInt(Codec.values().length)];
             SizeModel model = new SizeModel(SizeUnit.values()[random.nextInt(2)], 3 + random.nextInt(200), left, right);
             long[] sizes = new long[1 + random.nextInt(8)];
             double[] means = new double[sizes.length];

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.CompressionJob;
@@ -14,6 +15,7 @@ import io.groupreduce.GroupReduceException;
 import io.groupreduce.InvalidDataException;
 import io.groupreduce.MalformedFileException;
 import io.groupreduce.Matrix;
+import io.groupreduce.Method;
 import io.groupreduce.Progress;
 import io.groupreduce.SizeTarget;
 import io.groupreduce.reference.ReferenceBackend;
@@ -28,6 +30,8 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class CompressedFileTest {
     private static final int ROWS = 400;
@@ -77,30 +81,30 @@ class CompressedFileTest {
         }
     }
 
-    @Test
-    void everyCodecSurvivesTheDiskAndMeetsItsSize() {
+    @ParameterizedTest
+    @EnumSource(names = {"GROUPREDUCE", "RATE_DISTORTION"})
+    void everyCodecSurvivesTheDiskAndMeetsItsSize(Method method) {
         for (Codec codec : Codec.values()) {
             for (double ratio : new double[] {3, 6.6}) {
-                compress(CompressionOptions.defaults()
+                compress(CompressionOptions.paper()
+                        .withMethod(method)
                         .withCodec(codec)
                         .withRefineRounds(2)
                         .withTarget(SizeTarget.ratio(ratio)));
                 try (CompressedFile file = CompressedFile.open(output)) {
                     CompressedMatrix matrix = file.require("softmax.weight");
-                    String what = codec + " at " + ratio;
+                    String what = method + ", " + codec + " at " + ratio;
                     assertTrue(matrix.bytes() <= values.length * 4L / ratio, what + ": " + matrix.bytes());
                     assertEquals(matrix.bytes(), bytesOnDisk(file), what);
-                    double recorded = file.provenance("softmax.weight")
-                            .path("relativeError")
-                            .asDouble();
+                    JsonNode provenance = file.provenance("softmax.weight");
                     try (ReferenceBackend backend = new ReferenceBackend()) {
                         double measured = GroupReduce.relativeError(
                                 backend,
                                 Matrix.of("m", values, ROWS, COLUMNS),
                                 CountsFile.read(counts, ROWS),
-                                1,
+                                provenance.path("options").path("alpha").asDouble(),
                                 matrix);
-                        assertEquals(recorded, measured, 1e-6, what);
+                        assertEquals(provenance.path("relativeError").asDouble(), measured, 1e-6, what);
                         assertTrue(measured < 0.9, what + ": " + measured);
                     }
                 }
@@ -120,7 +124,7 @@ class CompressedFileTest {
 
     @Test
     void theRestIsCopiedAndMetadataKept() {
-        compress(CompressionOptions.defaults());
+        compress(CompressionOptions.paper());
         try (CompressedFile file = CompressedFile.open(output)) {
             assertEquals(Map.of("format", "pt"), file.sourceMetadata());
             assertArrayEquals(
@@ -131,15 +135,15 @@ class CompressedFileTest {
 
     @Test
     void theSameInputGivesTheSameBytes() throws Exception {
-        compress(CompressionOptions.defaults());
+        compress(CompressionOptions.paper());
         byte[] first = Files.readAllBytes(output);
-        compress(CompressionOptions.defaults());
+        compress(CompressionOptions.paper());
         assertArrayEquals(first, Files.readAllBytes(output));
     }
 
     @Test
     void aDenseExportHoldsTheProductAndTheRest() {
-        compress(CompressionOptions.defaults().withCodec(Codec.INT8));
+        compress(CompressionOptions.paper().withCodec(Codec.INT8));
         Path dense = directory.resolve("dense.safetensors");
         try (CompressedFile file = CompressedFile.open(output)) {
             DenseExport.write(file, dense);
@@ -162,9 +166,9 @@ class CompressedFileTest {
 
     @Test
     void aNewerVersionIsNamed() {
-        rewrite(List.of(), "{\"format\":2,\"tensors\":{}}");
+        rewrite(List.of(), "{\"format\":3,\"tensors\":{}}");
         InvalidDataException e = assertThrows(InvalidDataException.class, () -> CompressedFile.open(output));
-        assertTrue(e.getMessage().contains("format version 2"), e.getMessage());
+        assertTrue(e.getMessage().contains("format version 3"), e.getMessage());
     }
 
     @Test
@@ -177,7 +181,7 @@ class CompressedFileTest {
 
     @Test
     void everyMissingOrMisfittingPartIsNamed() {
-        compress(CompressionOptions.defaults().withCodec(Codec.INT8));
+        compress(CompressionOptions.paper().withCodec(Codec.INT8));
         List<Tensor> all = new ArrayList<>();
         String metadata;
         try (Safetensors raw = Safetensors.open(output)) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
+import io.groupreduce.ScaleFormat;
 import io.groupreduce.backend.GroupPlan;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
@@ -26,13 +27,14 @@ final class CompressedFixture {
     static final String NAME = "lm_head.weight";
     static final int ROWS = 61;
     static final int COLUMNS = 41;
-    private static final int[] BASES = {0, 1, 0, GroupPlan.DENSE, GroupPlan.ZERO, GroupPlan.DENSE, 2};
-    private static final int[] RANKS = {3, 5, 2, COLUMNS, 0, COLUMNS, 4};
-    private static final Codec[] CODECS = {
-        Codec.INT8, Codec.INT4, Codec.BF16, Codec.INT8, Codec.F32, Codec.F32, Codec.F32
+    private static final int[] BASES = {0, 1, 0, GroupPlan.DENSE, GroupPlan.ZERO, GroupPlan.DENSE, 2, 3, GroupPlan.DENSE
     };
-    private static final int[] RIGHT_RANKS = {3, 5, 4};
-    private static final Codec[] RIGHT_CODECS = {Codec.F32, Codec.INT8, Codec.INT4};
+    private static final int[] RANKS = {3, 5, 2, COLUMNS, 0, COLUMNS, 4, 5, COLUMNS};
+    private static final Codec[] CODECS = {
+        Codec.INT8, Codec.INT4, Codec.BF16, Codec.INT8, Codec.F32, Codec.F32, Codec.F32, Codec.INT3, Codec.INT3
+    };
+    private static final int[] RIGHT_RANKS = {3, 5, 4, 6};
+    private static final Codec[] RIGHT_CODECS = {Codec.F32, Codec.INT8, Codec.INT4, Codec.INT3};
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -44,9 +46,7 @@ final class CompressedFixture {
         Path file = directory.resolve("valid.safetensors");
         CompressedMatrix matrix = matrix();
         Map<String, Object> document = new LinkedHashMap<>();
-        document.put("shape", List.of(ROWS, COLUMNS));
         document.put("dtype", "F16");
-        document.put("ranks", CompressedLayout.ranks(matrix));
         CompressedFile.write(
                 file,
                 List.of(new CompressedEntry(matrix, document)),
@@ -63,7 +63,7 @@ final class CompressedFixture {
         return fixture;
     }
 
-    /** The compressed matrix of the file, in memory. */
+    /** The compressed matrix of the file, in memory: INT3 has LOG8 scales, other integers bfloat16 ones, and there is a bias. */
     static CompressedMatrix matrix() {
         Random random = new Random(5);
         byte[] groupOf = new byte[ROWS];
@@ -83,11 +83,16 @@ final class CompressedFixture {
         for (int b = 0; b < RIGHT_RANKS.length; b++) {
             right.add(encoded(random, RIGHT_CODECS[b], RIGHT_RANKS[b], COLUMNS, COLUMNS));
         }
-        return new CompressedMatrix(NAME, COLUMNS, groupOf, plans, left, right);
+        float[] bias = new float[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            bias[i] = (float) random.nextGaussian();
+        }
+        return new CompressedMatrix(NAME, COLUMNS, groupOf, plans, left, right).withBias(bias);
     }
 
     private static EncodedMatrix encoded(Random random, Codec codec, int rows, int width, int block) {
-        EncodedMatrix matrix = EncodedMatrix.allocate(Arena.ofAuto(), codec, rows, width, block);
+        ScaleFormat scales = codec == Codec.INT3 ? ScaleFormat.LOG8 : ScaleFormat.BF16;
+        EncodedMatrix matrix = EncodedMatrix.allocate(Arena.ofAuto(), codec, rows, width, block, scales);
         float[] row = new float[width];
         for (int r = 0; r < rows; r++) {
             for (int j = 0; j < width; j++) {

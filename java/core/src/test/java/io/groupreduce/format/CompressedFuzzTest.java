@@ -63,7 +63,11 @@ class CompressedFuzzTest {
             "[61,41]",
             "[[3]]",
             "{\"lm_head.weight\":{}}",
-            "[3,5,2,41,0,41,4]",
+            "[3,5,2,41,0,41,4,5,41]",
+            "\"none\"",
+            "\"int3\"",
+            "\"int4\"",
+            "[\"int3\"]",
             "9".repeat(900));
 
     /** Text for any place in the metadata. */
@@ -71,7 +75,20 @@ class CompressedFuzzTest {
             "[".repeat(5000), "{\"a\":".repeat(3000), "1".repeat(5000), ",", "\"", "NaN", "\u0000", "\ud800", "}");
 
     private static final List<String> SUFFIXES = List.of(
-            "", ".group", ".basis", ".left.0", ".left.99", ".left_scale.0", ".right.0", ".right.3", ".right_scale.1");
+            "",
+            ".group",
+            ".basis",
+            ".bias",
+            ".left.0",
+            ".left.8",
+            ".left.99",
+            ".left_scale.0",
+            ".left_scale.7",
+            ".right.0",
+            ".right.3",
+            ".right.4",
+            ".right_scale.1",
+            ".right_scale.3");
 
     @TempDir
     private Path directory;
@@ -113,6 +130,7 @@ class CompressedFuzzTest {
                     matrix.decodeRows(i, 1, row, 0);
                 }
                 assertTrue(matrix.bytes() > 0);
+                assertTrue(matrix.bias() == null || matrix.bias().length == matrix.rows());
                 assertTrue(matrix.parameters() >= 0);
             }
             file.tied().forEach((name, stored) -> assertTrue(file.require(name) == file.require(stored)));

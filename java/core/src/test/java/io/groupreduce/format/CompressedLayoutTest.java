@@ -54,6 +54,7 @@ class CompressedLayoutTest {
             float[] decoded = new float[ROWS * COLUMNS];
             matrix.decodeRows(0, ROWS, decoded, 0);
             assertArrayEquals(expected, decoded);
+            assertArrayEquals(CompressedFixture.matrix().bias(), matrix.bias());
             assertEquals(CompressedFixture.matrix().bytes(), matrix.bytes());
             assertEquals(Map.of("embed.weight", NAME), file.tied());
             assertEquals(1, file.copied().size());
@@ -64,7 +65,7 @@ class CompressedLayoutTest {
     void aRankBeyondTheColumnsIsRefused() {
         int rank = 5000;
         fixture.putPart("right.0", DType.F32, new byte[rank * COLUMNS * 4], rank, COLUMNS);
-        fixture.putPart("left.0", DType.I8, new byte[9 * rank], 9, rank);
+        fixture.putPart("left.0", DType.I8, new byte[7 * rank], 7, rank);
         fixture.replaceMetadata("\"ranks\":[3", "\"ranks\":[" + rank);
         assertDamaged("right.0", "5000 rows", COLUMNS);
     }
@@ -75,8 +76,8 @@ class CompressedLayoutTest {
         fixture.tensors.keySet().removeIf(t -> t.startsWith(NAME));
         fixture.putPart("group", DType.U8, new byte[ROWS], ROWS);
         fixture.putPart("basis", DType.U8, new byte[] {(byte) GroupPlan.ZERO}, 1);
-        fixture.metadata = "{\"format\":1,\"tensors\":{\"" + NAME + "\":{\"shape\":[" + ROWS + "," + columns
-                + "],\"ranks\":[0]}}}";
+        fixture.metadata = "{\"format\":2,\"tensors\":{\"" + NAME + "\":{\"shape\":[" + ROWS + "," + columns
+                + "],\"ranks\":[0],\"codecs\":[\"none\"],\"rightCodecs\":[]}}}";
         assertDamaged("shape", 46_340);
     }
 
@@ -93,9 +94,13 @@ class CompressedLayoutTest {
     void rightFactorsWithoutAUserOrBehindAGapAreRefused() {
         Tensor factor = fixture.part("right.0");
         byte[] data = fixture.bytes("right.0");
-        fixture.putPart("right.3", factor.type(), data, factor.shape());
-        assertDamaged("uses", NAME + ".right.3");
-        fixture.tensors.remove(NAME + ".right.3");
+        fixture.putPart("right.4", factor.type(), data, factor.shape());
+        String valid = fixture.metadata;
+        assertDamaged("rightCodecs", "5 codecs");
+        fixture.replaceMetadata("\"int4\",\"int3\"]", "\"int4\",\"int3\",\"f32\"]");
+        assertDamaged("uses", NAME + ".right.4");
+        fixture.metadata = valid;
+        fixture.tensors.remove(NAME + ".right.4");
         fixture.putPart("right.7", factor.type(), data, factor.shape());
         assertDamaged("no part", NAME + ".right.7");
     }
@@ -153,14 +158,14 @@ class CompressedLayoutTest {
     @ParameterizedTest
     @ValueSource(strings = {"\"1\"", "1.9", "0", "-1", "4294967297", "null"})
     void aFormatVersionThatIsNoWholeNumberIsRefused(String version) {
-        fixture.replaceMetadata("\"format\":1", "\"format\":" + version);
+        fixture.replaceMetadata("\"format\":2", "\"format\":" + version);
         assertDamaged("format version");
     }
 
     @Test
     void metadataThatRepeatsAFieldOrGoesOnIsRefused() {
         String valid = fixture.metadata;
-        fixture.replaceMetadata("\"format\":1", "\"format\":1,\"format\":1");
+        fixture.replaceMetadata("\"format\":2", "\"format\":2,\"format\":2");
         assertDamaged("not JSON");
         fixture.metadata = valid + "{}";
         assertDamaged("not JSON");
@@ -182,7 +187,7 @@ class CompressedLayoutTest {
     void noFileIsWrittenThatCouldNotBeRead() {
         CompressedEntry entry = new CompressedEntry(CompressedFixture.matrix(), Map.of());
         Path target = directory.resolve("out.safetensors");
-        for (String name : List.of(NAME, NAME + ".right.9", NAME + ".group")) {
+        for (String name : List.of(NAME, NAME + ".right.9", NAME + ".group", NAME + ".bias")) {
             List<Tensor> copied = List.of(FormatFixtures.i32(name, 1));
             assertFails(
                     InvalidDataException.class,

@@ -10,14 +10,12 @@ import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.Candidate;
-import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.backend.SoftmaxComparison;
 import io.groupreduce.backend.Spectrum;
 import io.groupreduce.backend.TokenScores;
-import io.groupreduce.compress.Metric;
-import io.groupreduce.compress.Weights;
 import io.groupreduce.reference.ReferenceBackend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -32,61 +30,16 @@ import org.junit.jupiter.api.Test;
  * compared by what they reconstruct, never by the sign of a vector. Messages carry the seed.
  */
 public abstract class BackendContract {
-    private static final int BASES = 3;
+    private static final int BASES = CompressionCase.BASES;
     private static final long[] SEEDS = {1, 2, 3, 4, 5};
 
     /** The backend under test with this many threads; closed by the test. */
     protected abstract Backend backend(int threads);
 
-    /** A small compression problem of ragged size, different for every seed; even seeds have a metric. */
-    private static final class Case {
-        final long seed;
-        final Matrix matrix;
-        final CompressionProblem problem;
-        final byte[] basisOf;
-        final int[] ranks;
-
-        Case(long seed) {
-            this.seed = seed;
-            SplittableRandom random = new SplittableRandom(seed);
-            int rows = 300 + random.nextInt(900);
-            int columns = 17 + random.nextInt(60);
-            float[] values = Generators.powerLaw(seed, rows, columns, 0.7);
-            Generators.plantOutliers(seed, values, 5, 30);
-            matrix = Matrix.of("seed " + seed, values, rows, columns);
-            float[] weights = Weights.scaledToMeanOne(Weights.raw(Generators.zipf(seed, rows, 1e5), 1));
-            if (seed % 2 == 0) {
-                Metric metric = Metric.of(Generators.moment(seed, columns), columns, "seed " + seed);
-                problem = new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
-            } else {
-                problem = CompressionProblem.weighted(matrix, weights);
-            }
-            basisOf = new byte[rows];
-            for (int i = 0; i < rows; i++) {
-                int b = random.nextInt(BASES + 1);
-                basisOf[i] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
-            }
-            ranks = new int[] {1 + random.nextInt(columns), 7, columns};
-        }
-
-        /** The bases' rows as low-rank groups, rows without a basis as a dense group. */
-        byte[] groupOf() {
-            byte[] groupOf = basisOf.clone();
-            for (int i = 0; i < groupOf.length; i++) {
-                groupOf[i] = (groupOf[i] & 0xff) == CompressionWorkspace.NO_BASIS ? (byte) BASES : groupOf[i];
-            }
-            return groupOf;
-        }
-
-        String at(String what) {
-            return what + ", seed " + seed + ", " + matrix.rows() + " x " + matrix.columns();
-        }
-    }
-
     @Test
     void energyIsTheWeightedSquaredNorm() {
         for (long seed : SEEDS) {
-            Case c = new Case(seed);
+            CompressionCase c = new CompressionCase(seed);
             try (Backend tested = backend(2);
                     CompressionWorkspace mine = tested.open(c.problem);
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
@@ -98,11 +51,11 @@ public abstract class BackendContract {
     @Test
     void spectraMatchTheReference() {
         for (long seed : SEEDS) {
-            Case c = new Case(seed);
+            CompressionCase c = new CompressionCase(seed);
             try (Backend tested = backend(2);
                     CompressionWorkspace mine = tested.open(c.problem);
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                assertSpectra(c, spectra(reference, c, c.basisOf), spectra(mine, c, c.basisOf));
+                assertSpectra(c, c.spectra(reference, c.basisOf), c.spectra(mine, c.basisOf));
             }
         }
     }
@@ -110,7 +63,7 @@ public abstract class BackendContract {
     @Test
     void movedRowsLeaveTheSameSpectraAsAFreshStart() {
         for (long seed : SEEDS) {
-            Case c = new Case(seed);
+            CompressionCase c = new CompressionCase(seed);
             SplittableRandom random = new SplittableRandom(seed);
             byte[] moved = c.basisOf.clone();
             for (int k = 0; k < moved.length / 10; k++) {
@@ -120,8 +73,8 @@ public abstract class BackendContract {
             try (Backend tested = backend(2);
                     CompressionWorkspace mine = tested.open(c.problem);
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                spectra(mine, c, c.basisOf);
-                assertSpectra(c, spectra(reference, c, moved), spectra(mine, c, moved));
+                c.spectra(mine, c.basisOf);
+                assertSpectra(c, c.spectra(reference, moved), c.spectra(mine, moved));
             }
         }
     }
@@ -136,14 +89,14 @@ public abstract class BackendContract {
 
     private void assignmentIsTheCheapest(double densePrice) {
         for (long seed : SEEDS) {
-            Case c = new Case(seed);
+            CompressionCase c = new CompressionCase(seed);
             int rows = c.matrix.rows();
             SplittableRandom random = new SplittableRandom(seed);
             try (Backend tested = backend(2);
                     CompressionWorkspace mine = tested.open(c.problem);
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                spectra(mine, c, c.basisOf);
-                spectra(reference, c, c.basisOf);
+                c.spectra(mine, c.basisOf);
+                c.spectra(reference, c.basisOf);
                 double price = 0.3 * reference.energy() / rows;
                 List<Candidate> candidates = List.of(
                         new Candidate(0, c.ranks[0], 0),
@@ -170,7 +123,7 @@ public abstract class BackendContract {
                 for (int i = 0; i < rows; i++) {
                     // A row's objective is its energy less its coordinates', so rounding scales with the weighted
                     // energy.
-                    double tolerance = 2e-5 * (weightedEnergy(c, i) + expectedGain[i] + price);
+                    double tolerance = 2e-5 * (c.weightedEnergy(i) + expectedGain[i] + price);
                     assertEquals(expectedGain[i], gain[i], tolerance, c.at("gain of row " + i));
                     assertTrue(gain[i] >= 0, c.at("gain of row " + i));
                     different += best[i] == expectedBest[i] ? 0 : 1;
@@ -184,7 +137,7 @@ public abstract class BackendContract {
     @Test
     void factorsReconstructWhatTheReferenceDoes() {
         for (long seed : SEEDS) {
-            Case c = new Case(seed);
+            CompressionCase c = new CompressionCase(seed);
             for (Codec codec : Codec.values()) {
                 try (Backend tested = backend(2);
                         Arena arena = Arena.ofShared();
@@ -211,7 +164,7 @@ public abstract class BackendContract {
     @Test
     void comparisonMatchesTheReference() {
         for (long seed : SEEDS) {
-            Case c = new Case(seed);
+            CompressionCase c = new CompressionCase(seed);
             try (Backend tested = backend(2);
                     Arena arena = Arena.ofShared();
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
@@ -248,7 +201,7 @@ public abstract class BackendContract {
 
     @Test
     void theNumberOfThreadsChangesNoBit() {
-        Case c = new Case(6);
+        CompressionCase c = new CompressionCase(6);
         byte[][] first = null;
         for (int threads : new int[] {1, 2, 3}) {
             try (Backend tested = backend(threads);
@@ -276,7 +229,7 @@ public abstract class BackendContract {
     @Test
     void closingTwiceIsHarmless() {
         Backend tested = backend(2);
-        Case c = new Case(1);
+        CompressionCase c = new CompressionCase(1);
         CompressionWorkspace workspace = tested.open(c.problem);
         workspace.close();
         workspace.close();
@@ -284,13 +237,9 @@ public abstract class BackendContract {
         tested.close();
     }
 
-    private static List<Spectrum> spectra(CompressionWorkspace workspace, Case c, byte[] basisOf) {
-        workspace.accumulate(basisOf, BASES);
-        return workspace.decompose(c.ranks);
-    }
-
-    private static CompressedMatrix factorize(CompressionWorkspace workspace, Case c, Codec codec, Arena arena) {
-        spectra(workspace, c, c.basisOf);
+    private static CompressedMatrix factorize(
+            CompressionWorkspace workspace, CompressionCase c, Codec codec, Arena arena) {
+        c.spectra(workspace, c.basisOf);
         byte[] groupOf = c.groupOf();
         int columns = c.matrix.columns();
         int[] sizes = new int[BASES + 1];
@@ -300,20 +249,20 @@ public abstract class BackendContract {
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         List<EncodedMatrix> right = new ArrayList<>();
-        List<float[]> scales = new ArrayList<>();
+        List<Directions> bases = new ArrayList<>();
         for (int b = 0; b < BASES; b++) {
             int rank = c.ranks[b];
             float[] scale = new float[rank];
             for (int k = 0; k < rank; k++) {
                 scale[k] = 1 + 0.25f * k;
             }
-            scales.add(b == 1 ? scale : null);
+            Directions directions = workspace.directions(b, rank);
+            bases.add(b == 1 ? directions.withScales(scale) : directions);
             plans.add(new GroupPlan(b, rank, codec));
             left.add(EncodedMatrix.allocate(arena, codec, sizes[b], rank, rank));
             EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, rank, columns, columns);
-            float[] directions = workspace.right(b, rank);
             for (int k = 0; k < rank; k++) {
-                float[] row = Arrays.copyOfRange(directions, k * columns, (k + 1) * columns);
+                float[] row = Arrays.copyOfRange(directions.right(), k * columns, (k + 1) * columns);
                 for (int j = 0; b == 1 && j < columns; j++) {
                     row[j] /= scale[k];
                 }
@@ -323,11 +272,11 @@ public abstract class BackendContract {
         }
         plans.add(new GroupPlan(GroupPlan.DENSE, columns, codec));
         left.add(EncodedMatrix.allocate(arena, codec, sizes[BASES], columns, 32));
-        workspace.encodeLeft(groupOf, plans, scales, left);
+        workspace.encodeLeft(groupOf, plans, bases, left);
         return new CompressedMatrix("matrix", columns, groupOf, plans, left, right);
     }
 
-    private static void assertSpectra(Case c, List<Spectrum> expected, List<Spectrum> actual) {
+    private static void assertSpectra(CompressionCase c, List<Spectrum> expected, List<Spectrum> actual) {
         for (int b = 0; b < BASES; b++) {
             Spectrum e = expected.get(b);
             Spectrum a = actual.get(b);
@@ -339,22 +288,6 @@ public abstract class BackendContract {
                 assertTrue(j == 0 || a.values()[j] <= a.values()[j - 1], what + " is in order");
             }
         }
-    }
-
-    private static double weightedEnergy(Case c, int row) {
-        float[] values = new float[c.matrix.columns()];
-        c.matrix.readRow(row, values, 0);
-        double sum = 0;
-        double[] root = c.problem.metricRoot();
-        int columns = values.length;
-        for (int j = 0; j < columns; j++) {
-            double y = root == null ? values[j] : 0;
-            for (int k = 0; root != null && k < columns; k++) {
-                y += values[k] * root[k * columns + j];
-            }
-            sum += y * y;
-        }
-        return sum * c.problem.weights()[row];
     }
 
     private static double agreement(int[] expected, int[] actual) {

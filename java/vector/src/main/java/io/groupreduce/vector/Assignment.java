@@ -65,8 +65,8 @@ final class Assignment {
         for (int b : ranks.keySet()) {
             projections.setColumns(
                     column,
-                    bases[b].projection(),
-                    bases[b].stride(),
+                    bases[b].projection().rows(),
+                    bases[b].projection().stride(),
                     ranks.get(b).last());
             int before = 0;
             int done = 0;

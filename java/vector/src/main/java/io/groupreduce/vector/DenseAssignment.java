@@ -53,9 +53,10 @@ final class DenseAssignment {
             gain[i] = (float) (weights[i] * residual + here.price() - price);
         }
         float[][] lanes = new float[workers.count()][Lanes.LANES];
+        Projection[] projections = Arrays.stream(bases).map(Basis::projection).toArray(Projection[]::new);
         ProjectedTiles.Group[] wanted =
                 candidates.stream().map(DenseAssignment::wanted).toArray(ProjectedTiles.Group[]::new);
-        new ProjectedTiles(workers, problem.matrix(), bases, wanted)
+        new ProjectedTiles(workers, problem.matrix(), projections, wanted)
                 .run(current, (group, order, first, slot, count, values, stride, worker) -> {
                     Candidate here = candidates.get(group);
                     for (int i = 0; i < count; i++) {

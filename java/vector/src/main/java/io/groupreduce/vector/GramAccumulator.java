@@ -1,13 +1,10 @@
 package io.groupreduce.vector;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
 import static io.groupreduce.vector.Lanes.KC;
-import static io.groupreduce.vector.Lanes.LANES;
 import static io.groupreduce.vector.Lanes.MR;
 import static io.groupreduce.vector.Lanes.NR;
 
 import io.groupreduce.Matrix;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * The weighted Gram matrix of some rows.
@@ -80,18 +77,8 @@ final class GramAccumulator {
             float scale = (float) Math.sqrt(weights[order[start + at + i]]);
             for (int p = 0; p < edge; p++) {
                 int width = Math.min(NR, columns - p * NR);
-                scale(scratch, i * columns + p * NR, width, scale, panels[p], (at + i) * NR);
+                Lanes.scale(scratch, i * columns + p * NR, width, scale, panels[p], (at + i) * NR);
             }
-        }
-    }
-
-    private static void scale(float[] row, int from, int width, float scale, float[] panel, int to) {
-        int j = 0;
-        for (; j + LANES <= width; j += LANES) {
-            FloatVector.fromArray(FLOATS, row, from + j).mul(scale).intoArray(panel, to + j);
-        }
-        for (; j < width; j++) {
-            panel[to + j] = row[from + j] * scale;
         }
     }
 

@@ -69,6 +69,17 @@ final class Lanes {
         return whole == 0 ? tail : sum(even.add(odd), scratch) + tail;
     }
 
+    /** {@code target[to + j] = factor * source[from + j]} for {@code j < count}. */
+    static void scale(float[] source, int from, int count, float factor, float[] target, int to) {
+        int j = 0;
+        for (; j + LANES <= count; j += LANES) {
+            FloatVector.fromArray(FLOATS, source, from + j).mul(factor).intoArray(target, to + j);
+        }
+        for (; j < count; j++) {
+            target[to + j] = source[from + j] * factor;
+        }
+    }
+
     /**
      * The sum of all lanes, pairwise and always in the same order. {@code reduceLanes(ADD)} leaves the order open, and then
      * interpreted and compiled code differ in the last bit.

@@ -2,6 +2,7 @@ package io.groupreduce.vector;
 
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Matrix;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import java.util.List;
 
@@ -19,24 +20,41 @@ final class LeftEncoder {
     static void run(
             Workers workers,
             Matrix matrix,
-            Basis[] bases,
             byte[] groupOf,
             List<GroupPlan> groups,
-            List<float[]> columnScales,
+            List<Directions> bases,
             List<EncodedMatrix> left) {
+        Projection[] projections = bases.stream()
+                .map(d -> new Projection(d.projection(), matrix.columns()))
+                .toArray(Projection[]::new);
+        float[][] errorWeights = bases.stream().map(LeftEncoder::errorWeights).toArray(float[][]::new);
         ProjectedTiles.Group[] wanted = groups.stream().map(LeftEncoder::wanted).toArray(ProjectedTiles.Group[]::new);
-        new ProjectedTiles(workers, matrix, bases, wanted)
+        new ProjectedTiles(workers, matrix, projections, wanted)
                 .run(groupOf, (group, order, first, slot, count, values, stride, worker) -> {
                     GroupPlan plan = groups.get(group);
-                    float[] scales = plan.isLowRank() ? columnScales.get(plan.basis()) : null;
+                    float[] scales = plan.isLowRank() ? bases.get(plan.basis()).scales() : null;
+                    float[] weights = plan.isLowRank() ? errorWeights[plan.basis()] : null;
                     EncodedMatrix target = left.get(group);
                     for (int i = 0; i < count; i++) {
                         for (int j = 0; scales != null && j < plan.rank(); j++) {
                             values[i * stride + j] *= scales[j];
                         }
-                        target.encodeRow(slot + i, values, i * stride);
+                        target.encodeRow(slot + i, values, i * stride, weights);
                     }
                 });
+    }
+
+    /** {@code u_j = 1 / scales[j]^2}: what an error of stored coordinate j counts; {@code null} when all count the same. */
+    static float[] errorWeights(Directions directions) {
+        float[] scales = directions.scales();
+        if (scales == null) {
+            return null;
+        }
+        float[] weights = new float[directions.rank()];
+        for (int j = 0; j < weights.length; j++) {
+            weights[j] = (float) (1 / ((double) scales[j] * scales[j]));
+        }
+        return weights;
     }
 
     private static ProjectedTiles.Group wanted(GroupPlan plan) {

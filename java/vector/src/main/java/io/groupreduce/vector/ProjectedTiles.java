@@ -49,15 +49,15 @@ final class ProjectedTiles {
     private final Workers workers;
     private final Matrix matrix;
     private final Group[] groups;
-    private final PackedMatrix[] projections;
+    private final PackedMatrix[] packed;
     private final int width;
 
     /** Packs the projections that the groups use. */
-    ProjectedTiles(Workers workers, Matrix matrix, Basis[] bases, Group[] groups) {
+    ProjectedTiles(Workers workers, Matrix matrix, Projection[] projections, Group[] groups) {
         this.workers = workers;
         this.matrix = matrix;
         this.groups = groups;
-        int[] ranks = new int[bases.length];
+        int[] ranks = new int[projections.length];
         int longest = 0;
         for (Group group : groups) {
             if (group.kind() == Kind.COORDINATES) {
@@ -65,11 +65,10 @@ final class ProjectedTiles {
                 longest = Math.max(longest, group.rank());
             }
         }
-        projections = new PackedMatrix[bases.length];
-        for (int b = 0; b < bases.length; b++) {
+        packed = new PackedMatrix[projections.length];
+        for (int b = 0; b < packed.length; b++) {
             if (ranks[b] > 0) {
-                projections[b] =
-                        PackedMatrix.ofTransposed(bases[b].projection(), matrix.columns(), ranks[b], bases[b].stride());
+                packed[b] = projections[b].packed(matrix.columns(), ranks[b]);
             }
         }
         width = Lanes.padColumns(longest);
@@ -99,7 +98,7 @@ final class ProjectedTiles {
             }
             float[] products = productScratch[worker];
             int panels = Math.ceilDiv(group.rank(), Lanes.NR);
-            Gemm.multiply(rows, columns, count, columns, projections[group.basis()], panels, products, width);
+            Gemm.multiply(rows, columns, count, columns, packed[group.basis()], panels, products, width);
             use.take(number, tiles.order(), first, slot, count, products, width, worker);
         });
     }

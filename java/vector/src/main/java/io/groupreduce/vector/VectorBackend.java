@@ -1,6 +1,8 @@
 package io.groupreduce.vector;
 
 import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CalibrationProblem;
+import io.groupreduce.backend.CalibrationSession;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.backend.SoftmaxComparison;
@@ -38,6 +40,11 @@ final class VectorBackend implements Backend {
     @Override
     public TokenScores compare(SoftmaxComparison task) {
         return new VectorComparison(workers, task).run();
+    }
+
+    @Override
+    public CalibrationSession calibrate(CalibrationProblem problem) {
+        return new VectorCalibration(workers, problem);
     }
 
     @Override

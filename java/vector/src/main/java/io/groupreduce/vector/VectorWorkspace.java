@@ -3,9 +3,12 @@ package io.groupreduce.vector;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.NormalEquations;
 import io.groupreduce.backend.Spectrum;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -13,7 +16,8 @@ import java.util.List;
 
 /**
  * One matrix on its way through a compression, on the processor: hands each step to the class that computes it and keeps what
- * steps share. A row costs 5 bytes here besides its weight: its energy and its last basis.
+ * steps share. A row costs 5 bytes here besides its weight, for its energy and its last basis, and 4 more a plan once it is
+ * rated.
  */
 final class VectorWorkspace implements CompressionWorkspace {
     /** The largest D whose bases are solved at the same time: at 2,048 a D x D matrix in double takes 34 MB. */
@@ -26,6 +30,7 @@ final class VectorWorkspace implements CompressionWorkspace {
     private final float[] energies;
     private final GramMatrices grams;
     private Basis[] bases = {};
+    private Distortions distortions;
 
     VectorWorkspace(Workers workers, CompressionProblem problem) {
         this.workers = workers;
@@ -87,8 +92,17 @@ final class VectorWorkspace implements CompressionWorkspace {
     }
 
     @Override
-    public float[] right(int basis, int rank) {
-        float[] vectors = bases[basis].vectors();
+    public Directions directions(int basis, int rank) {
+        Projection forward = bases[basis].projection();
+        float[] projection = new float[rank * columns];
+        for (int k = 0; k < rank; k++) {
+            System.arraycopy(forward.rows(), k * forward.stride(), projection, k * columns, columns);
+        }
+        return new Directions(rank, projection, right(bases[basis].vectors(), rank), null);
+    }
+
+    /** {@code V^T S^-1}. */
+    private float[] right(float[] vectors, int rank) {
         double[] inverse = problem.metricRootInverse();
         if (inverse == null) {
             return Arrays.copyOf(vectors, rank * columns);
@@ -109,9 +123,30 @@ final class VectorWorkspace implements CompressionWorkspace {
     }
 
     @Override
+    public void rate(List<Directions> directions, List<GroupPlan> plans) {
+        if (distortions == null || distortions.plans() != plans.size()) {
+            // The old table goes before the new one comes: either may be the largest thing in memory.
+            distortions = null;
+            distortions = new Distortions(energies.length, plans.size());
+        }
+        new Rating(problem, energies, directions, plans).run(workers, distortions);
+    }
+
+    @Override
+    public Choice choose(double price, double[] bytes, byte[] groupOf) {
+        return distortions.choose(workers, price, bytes, groupOf);
+    }
+
+    @Override
     public void encodeLeft(
-            byte[] groupOf, List<GroupPlan> groups, List<float[]> columnScales, List<EncodedMatrix> left) {
-        LeftEncoder.run(workers, problem.matrix(), bases, groupOf, groups, columnScales, left);
+            byte[] groupOf, List<GroupPlan> groups, List<Directions> directions, List<EncodedMatrix> left) {
+        LeftEncoder.run(workers, problem.matrix(), groupOf, groups, directions, left);
+    }
+
+    @Override
+    public List<NormalEquations> normalEquations(
+            byte[] groupOf, List<GroupPlan> groups, int[] ranks, List<EncodedMatrix> left) {
+        return RightEquations.of(workers, problem.matrix(), problem.weights(), groupOf, groups, ranks, left);
     }
 
     @Override
@@ -121,6 +156,7 @@ final class VectorWorkspace implements CompressionWorkspace {
 
     @Override
     public void close() {
-        // Everything is on the heap; the threads belong to the backend.
+        // Everything is on the heap and the threads belong to the backend; the table of distortions is large.
+        distortions = null;
     }
 }

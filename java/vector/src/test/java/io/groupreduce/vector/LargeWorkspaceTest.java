@@ -10,16 +10,21 @@ import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.NormalEquations;
 import io.groupreduce.backend.SoftmaxComparison;
 import io.groupreduce.backend.Spectrum;
 import io.groupreduce.backend.TokenScores;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** Whole steps at a width where the truncated solver works, with tiles and parts enough for several threads. */
@@ -104,16 +109,89 @@ class LargeWorkspaceTest {
                 EncodedMatrix.allocate(arena, Codec.F32, sizes[0], RANKS[0], RANKS[0]),
                 EncodedMatrix.allocate(arena, Codec.F32, sizes[1], RANKS[1], RANKS[1]),
                 EncodedMatrix.allocate(arena, Codec.F32, sizes[2], COLUMNS, COLUMNS));
-        workspace.encodeLeft(groupOf, plans, Arrays.asList(null, null), left);
+        List<Directions> bases = List.of(workspace.directions(0, RANKS[0]), workspace.directions(1, RANKS[1]));
+        workspace.encodeLeft(groupOf, plans, bases, left);
         EncodedMatrix[] right = new EncodedMatrix[2];
         for (int b = 0; b < 2; b++) {
             right[b] = EncodedMatrix.allocate(arena, Codec.F32, RANKS[b], COLUMNS, COLUMNS);
-            float[] directions = workspace.right(b, RANKS[b]);
             for (int k = 0; k < RANKS[b]; k++) {
-                right[b].encodeRow(k, directions, k * COLUMNS);
+                right[b].encodeRow(k, bases.get(b).right(), k * COLUMNS);
             }
         }
         return new CompressedMatrix("rows", COLUMNS, groupOf, plans, left, List.of(right));
+    }
+
+    /** Ranks that end inside panels, in groups whose rows fill several packings. */
+    private static List<GroupPlan> plans() {
+        return List.of(
+                new GroupPlan(0, 0, Codec.F32),
+                new GroupPlan(0, 17, Codec.INT3),
+                new GroupPlan(0, RANKS[0], Codec.INT4),
+                new GroupPlan(1, RANKS[1], Codec.INT8),
+                new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8));
+    }
+
+    private record Rated(double distortion, byte[] groupOf, double lost, List<NormalEquations> equations) {}
+
+    private Rated rate(int threads) {
+        try (Backend backend = new VectorBackend(threads);
+                Arena arena = Arena.ofShared();
+                CompressionWorkspace workspace = backend.open(problem)) {
+            byte[] basisOf = new byte[ROWS];
+            Arrays.fill(basisOf, ROWS / 4, ROWS, (byte) 1);
+            workspace.accumulate(basisOf, 2);
+            workspace.decompose(RANKS);
+            List<Directions> bases = List.of(workspace.directions(0, RANKS[0]), workspace.directions(1, RANKS[1]));
+            List<GroupPlan> plans = plans();
+            workspace.rate(bases, plans);
+            byte[] groupOf = new byte[ROWS];
+            double price = workspace.energy() / ROWS / 200;
+            Choice choice = workspace.choose(price, new double[] {1, 9, 22, 15, 305}, groupOf);
+            List<EncodedMatrix> left = new ArrayList<>();
+            for (int p = 0; p < plans.size(); p++) {
+                int rank = plans.get(p).rank();
+                left.add(EncodedMatrix.allocate(arena, plans.get(p).codec(), choice.rows()[p], rank, rank));
+            }
+            workspace.encodeLeft(groupOf, plans, bases, left);
+            EncodedMatrix[] right = new EncodedMatrix[2];
+            for (int b = 0; b < 2; b++) {
+                right[b] = EncodedMatrix.allocate(arena, Codec.F32, RANKS[b], COLUMNS, COLUMNS);
+                for (int k = 0; k < RANKS[b]; k++) {
+                    right[b].encodeRow(k, bases.get(b).right(), k * COLUMNS);
+                }
+            }
+            CompressedMatrix stored = new CompressedMatrix("rows", COLUMNS, groupOf, plans, left, List.of(right));
+            return new Rated(
+                    choice.distortion(),
+                    groupOf,
+                    workspace.loss(stored),
+                    workspace.normalEquations(groupOf, plans, RANKS, left));
+        }
+    }
+
+    @Test
+    void whatChoosingPromisesIsWhatTheStoredFactorsLose() {
+        Rated rated = rate(2);
+        assertEquals(rated.lost, rated.distortion, 0.02 * rated.lost);
+        assertEquals(
+                plans().size(),
+                IntStream.range(0, ROWS).map(i -> rated.groupOf[i]).distinct().count());
+    }
+
+    @Test
+    void theNumberOfThreadsChangesNoBitOfRatedRowsAndTheirEquations() {
+        Rated expected = rate(1);
+        for (int threads = 2; threads <= 3; threads++) {
+            Rated found = rate(threads);
+            assertEquals(expected.distortion, found.distortion, threads + " threads");
+            assertEquals(expected.lost, found.lost, threads + " threads");
+            assertArrayEquals(expected.groupOf, found.groupOf, threads + " threads");
+            for (int b = 0; b < 2; b++) {
+                NormalEquations e = expected.equations.get(b);
+                assertArrayEquals(e.gram(), found.equations.get(b).gram(), threads + " threads");
+                assertArrayEquals(e.cross(), found.equations.get(b).cross(), threads + " threads");
+            }
+        }
     }
 
     @Test

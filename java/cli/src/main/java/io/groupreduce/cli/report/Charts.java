@@ -11,7 +11,11 @@ import java.awt.Color;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import org.knowm.xchart.CategoryChart;
@@ -84,7 +88,7 @@ final class Charts {
         ChartStyle.logarithmic(chart.getStyler(), Math.min(0.1, decadeBelow(least)), 1);
     }
 
-    private static double decadeBelow(double value) {
+    static double decadeBelow(double value) {
         return Math.pow(10, Math.floor(Math.log10(value)));
     }
 
@@ -94,12 +98,19 @@ final class Charts {
         return numbers;
     }
 
-    private static void line(XYChart chart, String name, double[] x, double[] y, Color color) {
+    static void line(XYChart chart, String name, double[] x, double[] y, Color color) {
         XYSeries series = chart.addSeries(name, x, y);
         series.setLineColor(color);
         series.setLineStyle(new BasicStroke(1.6f));
         series.setMarkerColor(color);
         series.setMarker(x.length <= MOST_MARKED_POINTS ? SeriesMarkers.CIRCLE : new None());
+    }
+
+    /** Where the file itself stands. */
+    static void own(XYChart chart, double x, double y) {
+        XYSeries own = chart.addSeries("this file", new double[] {x}, new double[] {y});
+        own.setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter);
+        own.setMarker(new OwnPoint()).setMarkerColor(ChartStyle.RED);
     }
 
     /** Rows per group on a logarithmic axis: sizes differ by orders of magnitude. */
@@ -159,6 +170,39 @@ final class Charts {
                 .toArray();
     }
 
+    /** How many rows are kept at each rank, a curve for each codec: for groups too many to stand side by side. */
+    static Drawing rowsByRank(String id, CompressedMatrix matrix) {
+        int[] sizes = matrix.groupSizes();
+        Map<String, SortedMap<Integer, Integer>> series = new LinkedHashMap<>();
+        for (boolean lowRank : new boolean[] {true, false}) {
+            for (int g = 0; g < sizes.length; g++) {
+                GroupPlan plan = matrix.groups().get(g);
+                if (plan.isLowRank() == lowRank) {
+                    String name = plan.isZero()
+                            ? "zero"
+                            : (lowRank ? "" : "dense ") + plan.codec().label();
+                    series.computeIfAbsent(name, k -> new TreeMap<>()).merge(plan.rank(), sizes[g], Integer::sum);
+                }
+            }
+        }
+        return Drawing.of(id, "Rows by rank", () -> {
+            XYChart chart = ChartStyle.lines("rank", "rows");
+            int color = 0;
+            double most = 1;
+            for (Map.Entry<String, SortedMap<Integer, Integer>> entry : series.entrySet()) {
+                double[] ranks =
+                        entry.getValue().keySet().stream().mapToDouble(r -> r).toArray();
+                double[] rows =
+                        entry.getValue().values().stream().mapToDouble(r -> r).toArray();
+                line(chart, entry.getKey(), ranks, rows, ChartStyle.distinct(color++));
+                most = Math.max(most, Arrays.stream(rows).max().orElse(1));
+            }
+            ChartStyle.logarithmic(chart.getStyler(), 0.5, 1.5 * most);
+            chart.getStyler().setYAxisDecimalPattern("#,##0.#").setXAxisMin(0.0);
+            return chart;
+        });
+    }
+
     /** Where the stored bytes are. */
     static Drawing storedBytes(String id, StoredBytes stored) {
         return Drawing.of(id, "Stored bytes by part", () -> {
@@ -195,9 +239,29 @@ final class Charts {
                     .toArray();
             line(chart, "loss", rounds, shares, ChartStyle.BLUE);
             chart.getStyler().setLegendVisible(false);
-            chart.getStyler().setXAxisDecimalPattern("0");
+            chart.getStyler().setXAxisDecimalPattern("0").setYAxisDecimalPattern("0.####");
             return chart;
         });
+    }
+
+    /** Mean KL on held-out hidden states before calibration and after each epoch. */
+    static Drawing calibration(String id, CompressionResult result) {
+        double[] losses = result.calibration().stream().mapToDouble(kl -> kl).toArray();
+        return Drawing.of(id, "Mean KL after each epoch of calibration", () -> {
+            XYChart chart = ChartStyle.lines("epoch", "mean KL, nats");
+            double[] epochs = new double[losses.length];
+            Arrays.setAll(epochs, e -> e);
+            line(chart, "KL", epochs, losses, ChartStyle.BLUE);
+            chart.getStyler().setLegendVisible(false);
+            chart.getStyler().setXAxisDecimalPattern("0").setYAxisDecimalPattern("0.####");
+            chart.getStyler().setYAxisMin(0.0);
+            return chart;
+        });
+    }
+
+    /** The error of an unweighted method, or under a metric, is of another kind than that of {@link #errorCurves}. */
+    static boolean hasOwnPoint(CompressionResult result) {
+        return result.options().method().weighted() && !result.metric();
     }
 
     /** Error against size of several methods, each with a point at least, and where this result stands. */
@@ -211,12 +275,8 @@ final class Charts {
                         .toArray();
                 line(chart, curve.method().label(), curve.ratios(), errors, ChartStyle.distinct(m));
             }
-            // The error of an unweighted method, or under a metric, is of another kind than the curves'.
-            if (result.options().method().weighted() && !result.metric()) {
-                XYSeries own = chart.addSeries(
-                        "this file", new double[] {result.ratio()}, new double[] {100 * result.relativeError()});
-                own.setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter);
-                own.setMarker(new OwnPoint()).setMarkerColor(ChartStyle.RED);
+            if (hasOwnPoint(result)) {
+                own(chart, result.ratio(), 100 * result.relativeError());
             }
             chart.getStyler().setYAxisMin(0.0);
             return chart;

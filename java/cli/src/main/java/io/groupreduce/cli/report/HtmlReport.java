@@ -62,13 +62,14 @@ public final class HtmlReport {
             new TensorSection(html, "t" + t, named)
                     .write(
                             data.evaluations().get(named.tensor()),
-                            data.curves().getOrDefault(named.tensor(), List.of()));
+                            data.curves().getOrDefault(named.tensor(), List.of()),
+                            data.losses().get(named.tensor()));
         }
         html.element(
                 "footer",
                 "Ratio: bytes of a tensor in the input / bytes of all that replaces it. Weighted relative error:"
-                        + " sqrt(loss / energy) of what is stored, rows weighted by (count + 1)^alpha, quantization"
-                        + " included. Report by GroupReduce.");
+                        + " sqrt(loss / energy) of what is stored, rows weighted by (count + 1)^alpha, under the metric of"
+                        + " what meets the matrix where that is known, quantization included. Report by GroupReduce.");
         html.markup("</main></body>").markup("</html>");
     }
 
@@ -135,7 +136,8 @@ public final class HtmlReport {
                 Figures.percent(evaluation.top1Agreement()),
                 "top-1 agreement",
                 "top-10: " + Figures.percent(evaluation.top10Agreement()));
-        return evaluation.hasPerplexity() ? "" : Wording.NO_TARGETS;
+        String missing = evaluation.hasPerplexity() ? "" : Wording.NO_TARGETS;
+        return (data.fittedToHidden() ? Wording.FITTED + " " + missing : missing).strip();
     }
 
     private String of(NamedResult named, String prefix) {

@@ -16,7 +16,9 @@ import java.util.Objects;
  * @param seconds wall-clock time of the compression
  * @param results the compressed tensors, in the order they are shown
  * @param evaluations by tensor name, the softmax comparison; tensors without one may be missing
+ * @param fittedToHidden whether the compression was fitted to the hidden states of the evaluations
  * @param curves by tensor name, error against size ratio of several methods; tensors without them may be missing
+ * @param losses by tensor name, loss increase against size ratio; tensors without them may be missing
  * @param comparison methods side by side; may be empty
  */
 public record ReportData(
@@ -27,7 +29,9 @@ public record ReportData(
         double seconds,
         List<NamedResult> results,
         Map<String, Evaluation> evaluations,
+        boolean fittedToHidden,
         Map<String, List<ErrorCurve>> curves,
+        Map<String, LossFigure> losses,
         List<MethodRow> comparison) {
     public ReportData {
         Objects.requireNonNull(title, "title");
@@ -37,6 +41,7 @@ public record ReportData(
         results = List.copyOf(results);
         evaluations = Map.copyOf(evaluations);
         curves = Map.copyOf(curves);
+        losses = Map.copyOf(losses);
         comparison = List.copyOf(comparison);
     }
 }

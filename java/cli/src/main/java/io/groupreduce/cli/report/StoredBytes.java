@@ -12,7 +12,7 @@ import io.groupreduce.backend.GroupPlan;
  * @param right numbers of the right factors, scales not counted
  * @param dense rows stored as they are, scales not counted
  * @param scales the scales of all of them
- * @param numbers the group number of each row and the basis number of each group
+ * @param numbers the group number of each row, the basis number of each group and the bias if there is one
  */
 record StoredBytes(long left, long right, long dense, long scales, long numbers) {
     static StoredBytes of(CompressedMatrix matrix) {
@@ -42,7 +42,7 @@ record StoredBytes(long left, long right, long dense, long scales, long numbers)
     }
 
     private static long scales(EncodedMatrix part) {
-        return part.rows() * part.scalesPerRow() * (part.bf16Scales() ? Short.BYTES : Float.BYTES);
+        return part.rows() * part.scalesPerRow() * part.scaleFormat().bytes();
     }
 
     long total() {

@@ -4,6 +4,7 @@ import io.groupreduce.Codec;
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.Evaluation;
+import io.groupreduce.Method;
 import io.groupreduce.SizeTarget;
 import io.groupreduce.SizeUnit;
 import io.groupreduce.backend.GroupPlan;
@@ -11,13 +12,14 @@ import io.groupreduce.cli.report.Html.Column;
 import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.compress.ErrorCurve;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /** What the report says about one tensor. */
 final class TensorSection {
-    /** A longer table of groups is folded, so that the charts stay in reach. */
+    /** A longer table of groups is folded, so that the charts stay in reach, and bars of so many cannot be told apart. */
     private static final int MOST_UNFOLDED = 40;
 
     private final Html html;
@@ -39,8 +41,8 @@ final class TensorSection {
         this.matrix = result.matrix();
     }
 
-    /** Adds the section; {@code evaluation} may be null, {@code curves} empty. */
-    void write(Evaluation evaluation, List<ErrorCurve> curves) {
+    /** Adds the section; {@code evaluation} and {@code losses} may be null, {@code curves} empty. */
+    void write(Evaluation evaluation, List<ErrorCurve> curves, LossFigure losses) {
         html.markup("<section>").element("h2", tensor);
         html.paragraph(summary());
         if (evaluation != null) {
@@ -49,6 +51,13 @@ final class TensorSection {
         html.element("h3", "Groups");
         groups();
         html.markup("<div class=\"charts\">");
+        if (losses != null) {
+            html.figure(
+                    "Loss increase against size ratio",
+                    LossChart.of(id + "losses", losses),
+                    "Mean cross-entropy on hidden states, without refinement and under the weights of this file; rises"
+                            + " beyond the axis stand at its ends. A diamond is this file, as stored.");
+        }
         html.figure("Eigenvalues of each basis", Charts.spectra(id + "spectra", result), spectraRemark());
         List<ErrorCurve> drawn =
                 curves.stream().filter(curve -> curve.ratios().length > 0).toList();
@@ -56,22 +65,45 @@ final class TensorSection {
             html.figure(
                     "Weighted error against size ratio",
                     Charts.errorCurves(id + "curves", result, drawn),
-                    "Curves: before refinement, all under the same count weights. A diamond is this file, as stored.");
+                    "Curves: before refinement, all under the same count weights"
+                            + (Charts.hasOwnPoint(result)
+                                    ? ". A diamond is this file, as stored."
+                                    : " and no metric."));
+        }
+        groupCharts();
+        if (Charts.hasRefinement(result)) {
+            html.figure(
+                    "Loss after each round of refinement",
+                    Charts.refinement(id + "refinement", result),
+                    result.options().method() == Method.RATE_DISTORTION
+                            ? "As it would be stored; only states better than all before."
+                            : "Before quantization; the best state was kept.");
+        }
+        if (result.calibration().size() > 1) {
+            html.figure(
+                    "Calibration",
+                    Charts.calibration(id + "calibration", result),
+                    "Mean KL to the dense softmax on held-out hidden states; the best state was kept.");
+        }
+        StoredBytes stored = StoredBytes.of(matrix);
+        html.figure("Stored bytes by part", Charts.storedBytes(id + "bytes", stored), bytes(stored));
+        html.markup("</div></section>");
+    }
+
+    private void groupCharts() {
+        if (matrix.groups().size() > MOST_UNFOLDED) {
+            html.figure(
+                    "Rows by rank",
+                    Charts.rowsByRank(id + "rows", matrix),
+                    "A curve for each codec of low-rank rows, all bases together; dense rows keep all "
+                            + Figures.count(matrix.columns()) + " columns, zero rows nothing. Logarithmic axis.");
+            return;
         }
         html.figure("Rows in each group", Charts.groupSizes(id + "sizes", matrix), "Logarithmic axis.");
         html.figure(
                 "Rank of each group",
                 Charts.ranks(id + "ranks", matrix),
                 "A dense group keeps all " + Figures.count(matrix.columns()) + " columns, a zero group nothing.");
-        if (Charts.hasRefinement(result)) {
-            html.figure(
-                    "Loss after each round of refinement",
-                    Charts.refinement(id + "refinement", result),
-                    "Before quantization; the best state was kept.");
-        }
-        StoredBytes stored = StoredBytes.of(matrix);
-        html.figure("Stored bytes by part", Charts.storedBytes(id + "bytes", stored), bytes(stored));
-        html.markup("</div></section>");
     }
 
     private String summary() {
@@ -83,17 +115,26 @@ final class TensorSection {
         text.append(Figures.count(result.source().bytes())).append(" bytes), became ");
         text.append(Figures.bytes(matrix.bytes())).append(" (").append(Figures.count(matrix.bytes()));
         text.append(" bytes): ").append(Figures.ratio(result.ratio())).append(" smaller, weighted relative error ");
-        text.append(Figures.percent(result.relativeError()))
-                .append(". Method ")
-                .append(options.method().label());
-        text.append(", asked for ").append(target(options.target()));
-        if (options.method().weighted()) {
-            text.append(", alpha ").append(Figures.plain(options.alpha()));
+        text.append(Figures.percent(result.relativeError())).append(result.metric() ? " under the metric" : "");
+        text.append(". Method ").append(options.method().label());
+        text.append(", asked for ").append(target(options));
+        options.alpha().ifPresent(alpha -> text.append(", alpha ").append(Figures.plain(alpha)));
+        text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis, " : " bases, ");
+        text.append(matrix.groups().size()).append(matrix.groups().size() == 1 ? " group." : " groups.");
+        if (!result.calibration().isEmpty()) {
+            text.append(" Calibration took the mean KL on held-out hidden states from ");
+            text.append(Figures.nats(result.calibration().get(0))).append(" to ");
+            text.append(Figures.nats(Collections.min(result.calibration()))).append(" nats.");
         }
-        return text.append(".").toString();
+        return text.toString();
     }
 
-    private static String target(SizeTarget target) {
+    private static String target(CompressionOptions options) {
+        if (options.maxLossIncrease().isPresent()) {
+            return "a loss increase of at most "
+                    + Figures.percent(options.maxLossIncrease().getAsDouble());
+        }
+        SizeTarget target = options.target();
         String unit = target.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
         return target.size() > 0
                 ? "at most " + Figures.count(target.size()) + " " + unit
@@ -176,13 +217,16 @@ final class TensorSection {
     }
 
     private String spectraRemark() {
-        String remark = "Logarithmic axis; only the directions that were computed.";
+        String remark = result.options().method() == Method.RATE_DISTORTION
+                ? "Logarithmic axis; of the bases before the first round."
+                : "Logarithmic axis; only the directions that were computed.";
         return Charts.isCrowded(result) ? remark + " " + Charts.ORDER : remark;
     }
 
-    private static String bytes(StoredBytes stored) {
+    private String bytes(StoredBytes stored) {
         return "Left " + Figures.bytes(stored.left()) + ", right " + Figures.bytes(stored.right()) + ", scales "
                 + Figures.bytes(stored.scales()) + ", dense rows " + Figures.bytes(stored.dense())
-                + ", group and basis numbers " + Figures.bytes(stored.numbers()) + ".";
+                + (matrix.bias() == null ? ", group and basis numbers " : ", group and basis numbers and the bias ")
+                + Figures.bytes(stored.numbers()) + ".";
     }
 }

@@ -46,7 +46,9 @@ class HtmlReportTest {
                 1.5,
                 List.of(new NamedResult(Samples.TENSOR, GROUPED), new NamedResult("embed.weight", ONE_GROUP)),
                 Map.of(Samples.TENSOR, Samples.EVALUATED),
+                true,
                 Map.of(Samples.TENSOR, Samples.curves(GROUPED.options())),
+                Map.of(Samples.TENSOR, Samples.losses()),
                 COMPARISON);
     }
 
@@ -61,7 +63,9 @@ class HtmlReportTest {
                 1,
                 List.of(new NamedResult(hostile, GROUPED), new NamedResult("b" + hostile, ONE_GROUP)),
                 Map.of(hostile, Samples.WITHOUT_TARGETS),
+                true,
                 Map.of(),
+                Map.of(hostile, Samples.losses()),
                 List.of(new MethodRow(hostile, 2, 3, 0.5, null)));
         String page = HtmlReport.render(data);
         assertFalse(page.contains("<script"), "a script got through");
@@ -106,9 +110,17 @@ class HtmlReportTest {
     void chartsAreWellFormedAndNoneIsMissing() throws Exception {
         assumeTrue(ChartStyle.CAN_DRAW_TEXT);
         List<String> charts = groups(HtmlReport.render(full()), "(?s)(<svg.*?</svg>)");
-        // Comparison 1; grouped: spectra, curves, sizes, ranks, refinement, bytes; one group: spectra, sizes, ranks,
-        // bytes.
-        assertEquals(1 + 6 + 4, charts.size());
+        // Comparison 1; grouped: losses, spectra, curves, sizes, ranks, refinement, bytes; one group: spectra, sizes,
+        // ranks, bytes.
+        assertEquals(1 + 7 + 4, charts.size());
+        // Losses are not drawn here; of a crowd: spectra, rows by rank, bytes.
+        charts.addAll(groups(HtmlReport.render(Samples.report(Samples.sharedBasis(50), null)), "(?s)(<svg.*?</svg>)"));
+        assertEquals(1 + 7 + 4 + 3, charts.size());
+        // Spectra, sizes and ranks or rows by rank, calibration, bytes at least.
+        List<String> chosen =
+                groups(HtmlReport.render(Samples.report(Samples.rateDistortion(), null)), "(?s)(<svg.*?</svg>)");
+        assertTrue(chosen.size() >= 4, "charts: " + chosen.size());
+        charts.addAll(chosen);
         for (String chart : charts) {
             var root = DocumentBuilderFactory.newInstance()
                     .newDocumentBuilder()
@@ -150,7 +162,44 @@ class HtmlReportTest {
         assertTrue(page.contains("<summary>Table of 52 groups</summary>"));
         assertEquals(49, occurrences(page, "shared with group 0"));
         assertTrue(page.contains(">dense</td>") && page.contains(">zero</td>"));
-        assertFalse(HtmlReport.render(Samples.report(GROUPED, null)).contains("<summary>"));
+        assertTrue(page.contains("<figcaption>Rows by rank</figcaption>"));
+        assertFalse(page.contains("<figcaption>Rank of each group</figcaption>"));
+        String few = HtmlReport.render(Samples.report(GROUPED, null));
+        assertFalse(few.contains("<summary>"));
+        assertTrue(few.contains("<figcaption>Rank of each group</figcaption>"));
+    }
+
+    @Test
+    void whatRateDistortionChoseAndCalibrationBroughtIsSaid() {
+        CompressionResult result = Samples.rateDistortion();
+        String page = HtmlReport.render(Samples.report(result, null));
+        assertTrue(page.contains("alpha 0.5, " + result.matrix().bases()), "alpha and bases");
+        assertTrue(page.contains(" under the metric. Method rate-distortion"), "metric");
+        double before = result.calibration().get(0);
+        assertTrue(page.contains("mean KL on held-out hidden states from " + Figures.nats(before)), "calibration");
+        assertTrue(page.contains("<figcaption>Calibration</figcaption>"));
+        assertFalse(page.contains("Optional"), "a value that may be missing is not shown as such");
+        String aimed = HtmlReport.render(Samples.report(
+                new CompressionResult(
+                        result.source(),
+                        result.matrix(),
+                        result.options().withMaxLossIncrease(0.01),
+                        false,
+                        1,
+                        0.5,
+                        result.spectra(),
+                        result.refinement(),
+                        List.of()),
+                null));
+        assertTrue(aimed.contains("asked for a loss increase of at most 1.00 %"));
+        assertFalse(aimed.contains("alibration"));
+    }
+
+    @Test
+    void statesThatTheCompressionWasFittedToAreNoJudges() {
+        assertTrue(HtmlReport.render(full()).contains(Html.escape(Wording.FITTED)));
+        assertFalse(
+                HtmlReport.render(Samples.report(GROUPED, Samples.EVALUATED)).contains(Html.escape(Wording.FITTED)));
     }
 
     @Test
@@ -197,7 +246,8 @@ class HtmlReportTest {
         List<MethodRow> rows = List.of(
                 new MethodRow("svd", 5, 200, 0.5, new Evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
                 new MethodRow("svd", 9, 100, 0.5, new Evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
-        String page = HtmlReport.render(new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), Map.of(), rows));
+        String page = HtmlReport.render(
+                new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), false, Map.of(), Map.of(), rows));
         assertTrue(page.contains(">3.00e+09<"));
         assertTrue(page.contains(">infinite<"));
     }

@@ -10,6 +10,7 @@ import io.groupreduce.Matrix;
 import io.groupreduce.Method;
 import io.groupreduce.Progress;
 import io.groupreduce.SizeTarget;
+import io.groupreduce.SoftmaxData;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.backend.Spectrum;
@@ -52,6 +53,38 @@ final class Samples {
         }
     }
 
+    /** By rate-distortion, which chooses the codecs, then calibrated on a few hidden states. */
+    static CompressionResult rateDistortion() {
+        Matrix matrix = Generators.matrix(11, ROWS, COLUMNS, 0.8);
+        Matrix hidden = Generators.matrix(13, 60, COLUMNS, 0.3);
+        CompressionOptions options =
+                CompressionOptions.defaults().withAlpha(0.5).withCalibrationEpochs(2);
+        try (Backend backend = new ReferenceBackend();
+                Arena arena = Arena.ofShared()) {
+            return GroupReduce.compress(
+                    backend,
+                    matrix,
+                    Generators.zipf(12, ROWS, 1e5),
+                    null,
+                    new SoftmaxData(hidden, null, null),
+                    options,
+                    arena,
+                    Progress.NONE);
+        }
+    }
+
+    /** Rises of every size: nothing, less than nothing, and without bound. */
+    static LossFigure losses() {
+        double[] ratios = {4, 8, 16};
+        return new LossFigure(
+                List.of(
+                        new LossFigure.Curve(Method.SVD, ratios, new double[] {0.5, 90, Double.POSITIVE_INFINITY}),
+                        new LossFigure.Curve(Method.RATE_DISTORTION, ratios, new double[] {-0.01, 0, 0.02}),
+                        new LossFigure.Curve(Method.GROUPREDUCE, new double[0], new double[0])),
+                6.6,
+                0.004);
+    }
+
     static List<ErrorCurve> curves(CompressionOptions settled) {
         Matrix matrix = Generators.matrix(11, ROWS, COLUMNS, 0.8);
         List<ErrorCurve> curves = new ArrayList<>();
@@ -92,16 +125,18 @@ final class Samples {
         return new CompressionResult(
                 Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
                 new CompressedMatrix("compressed", COLUMNS, groupOf, plans, left, right),
-                CompressionOptions.defaults().withCodec(Codec.INT4),
+                CompressionOptions.paper().withCodec(Codec.INT4),
                 false,
                 4,
                 1,
                 List.of(new Spectrum(10, new double[] {6, 3})),
-                List.of(1.0));
+                List.of(1.0),
+                List.of());
     }
 
     static ReportData report(List<NamedResult> results, Map<String, Evaluation> evaluations) {
-        return new ReportData("Report", "in", "out", "cpu", 1.5, results, evaluations, Map.of(), List.of());
+        return new ReportData(
+                "Report", "in", "out", "cpu", 1.5, results, evaluations, false, Map.of(), Map.of(), List.of());
     }
 
     static ReportData report(CompressionResult result, Evaluation evaluation) {

@@ -1,0 +1,64 @@
+package io.groupreduce;
+
+import io.groupreduce.format.FiniteCheck;
+import io.groupreduce.format.HiddenStates;
+
+/** What hidden states must be like before a compression may use them. */
+final class SoftmaxChecks {
+    private SoftmaxChecks() {}
+
+    /** Options that train or judge need hidden states. */
+    static void requireFor(CompressionOptions options, SoftmaxData softmax) {
+        requireFor(options, softmax != null, softmax != null && softmax.targets() != null);
+    }
+
+    /** Options that train or judge need hidden states. */
+    static void requireFor(CompressionOptions options, HiddenStates hidden) {
+        requireFor(options, hidden != null, hidden != null && hidden.targets() != null);
+    }
+
+    private static void requireFor(CompressionOptions options, boolean hidden, boolean targets) {
+        if (options.calibrationEpochs() > 0 && !hidden) {
+            throw new InvalidOptionException(
+                    "Calibration needs hidden states to train on; give them with --hidden, or leave calibration out.");
+        }
+        if (options.maxLossIncrease().isPresent() && !(hidden && targets)) {
+            throw new InvalidOptionException(
+                    "A largest loss increase needs hidden states with targets to measure the loss on; give them with"
+                            + " --hidden, or give a ratio.");
+        }
+    }
+
+    /** The states fit the matrix and are finite. */
+    static void require(SoftmaxData softmax, Matrix matrix) {
+        Matrix hidden = softmax.hidden();
+        if (hidden.columns() != matrix.columns()) {
+            throw new InvalidDataException(
+                    hidden.name() + " has hidden states of width " + hidden.columns() + " but " + matrix.name()
+                            + " has " + matrix.columns() + " columns; take the hidden states of the same model.");
+        }
+        int[] targets = softmax.targets();
+        if (targets != null && targets.length != hidden.rows()) {
+            throw new InvalidDataException(hidden.name() + " has " + hidden.rows() + " hidden states but there are "
+                    + targets.length + " targets; give one target for each.");
+        }
+        for (int t = 0; targets != null && t < targets.length; t++) {
+            if (targets[t] < 0 || targets[t] >= matrix.rows()) {
+                throw new InvalidDataException(hidden.name() + " has the target " + targets[t] + " at index " + t
+                        + ", but " + matrix.name() + " has only rows 0 to " + (matrix.rows() - 1) + ".");
+            }
+        }
+        float[] bias = softmax.bias();
+        if (bias != null && bias.length != matrix.rows()) {
+            throw new InvalidDataException("The bias of " + matrix.name() + " has " + bias.length + " entries for "
+                    + matrix.rows() + " rows.");
+        }
+        for (int i = 0; bias != null && i < bias.length; i++) {
+            if (!Float.isFinite(bias[i])) {
+                throw new InvalidDataException("The bias of " + matrix.name() + " holds " + bias[i] + " at index " + i
+                        + "; only finite numbers can be used.");
+            }
+        }
+        FiniteCheck.requireFinite(hidden, hidden.name());
+    }
+}

@@ -1,0 +1,180 @@
+package io.groupreduce.compress;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.Matrix;
+import io.groupreduce.Progress;
+import io.groupreduce.SizeTarget;
+import io.groupreduce.SizeUnit;
+import io.groupreduce.SoftmaxData;
+import io.groupreduce.UnreachableTargetException;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.format.DType;
+import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * {@link RateDistortion} on one matrix, with all that the user left open: the exponent of the weights, the number of bases,
+ * the codecs, and where a loss is aimed at, the size.
+ */
+final class RateDistortionMethod {
+    /** The exponent without hidden states to measure it on: between the best ones of the two models it was measured on. */
+    private static final double DEFAULT_ALPHA = 0.5;
+
+    /**
+     * The widest matrix whose number of bases is measured: eigenvectors for several bases cost D^3 each. Of wider ones one
+     * basis is taken; on the models measured no second one paid.
+     */
+    private static final int MOST_COUNTED = 320;
+
+    /** Bytes for the table of distortions: 4 a row and plan. */
+    private static final long TABLE_BYTES = 160L << 20;
+
+    private static final int FEWEST_PLANS = 40;
+    private static final int MOST_PLANS = 255;
+
+    private final Backend backend;
+    private final Matrix matrix;
+    private final long[] counts;
+    private final Metric metric;
+    private final SoftmaxData softmax;
+    private final CompressionOptions options;
+
+    RateDistortionMethod(
+            Backend backend,
+            Matrix matrix,
+            long[] counts,
+            Metric metric,
+            SoftmaxData softmax,
+            CompressionOptions options) {
+        this.backend = backend;
+        this.matrix = matrix;
+        this.counts = counts;
+        this.metric = metric;
+        this.softmax = softmax;
+        this.options = options;
+    }
+
+    /**
+     * Checks that a size target leaves room for more than group numbers.
+     *
+     * @throws UnreachableTargetException if it does not
+     */
+    static void requireReachable(Matrix matrix, CompressionOptions options) {
+        if (options.maxLossIncrease().isPresent()) {
+            return;
+        }
+        RateDistortion.Settings settings = settings(matrix, options);
+        Codec codec = settings.lowRank().get(0);
+        // The codec of right factors depends on the size: what counts is the one of the smallest.
+        SizeTarget least = new SizeTarget(0, 1, settings.unit());
+        StoragePlans plans = StoragePlans.of(
+                options.groups().orElse(1),
+                matrix.columns(),
+                settings.lowRank(),
+                settings.dense(),
+                settings(matrix, options.withTarget(least)).right(),
+                settings.unit(),
+                settings.mostPlans());
+        int first = plans.levels(0)[0];
+        long smallest = (long) Math.ceil(plans.fixedBytes(matrix.rows())
+                + plans.rightBytes(first)
+                + (options.target().unit() == SizeUnit.PARAMETERS ? first : 1 + codec.rowBytes(first)));
+        if (settings.budget() < smallest) {
+            String unit = settings.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
+            throw new UnreachableTargetException(
+                    matrix.name() + ": The size target of " + (long) settings.budget() + " " + unit
+                            + " leaves no room for a single direction; the smallest possible is " + smallest + " "
+                            + unit
+                            + ", so ask for a larger size or a smaller ratio.",
+                    smallest);
+        }
+    }
+
+    CompressionResult run(Arena arena, Progress progress) {
+        requireReachable(matrix, options);
+        progress.at("reading " + matrix.name(), 0);
+        SoftmaxData fitted = softmax == null || !judges() ? softmax : softmax.fitted();
+        StartingBases one = StartingBases.of(backend, matrix, counts, metric, 1);
+        RateDistortion.Settings unlimited = settings(matrix, options);
+        double alpha = options.alpha()
+                .orElseGet(() -> fitted == null
+                        ? DEFAULT_ALPHA
+                        : new AlphaSearch(backend, matrix, counts, metric, fitted, unlimited, one).best(progress));
+        double[] raw = Weights.raw(counts, alpha);
+        try (CompressionWorkspace workspace = backend.open(Compression.problem(matrix, raw, metric))) {
+            double energy = workspace.energy();
+            Compression.requireRange(matrix, energy);
+            progress.at("number of bases", 0.25);
+            int bases = options.groups()
+                    .orElseGet(() -> matrix.columns() > MOST_COUNTED
+                            ? 1
+                            : new BasisCount(backend, matrix, counts, raw, metric, unlimited).best());
+            StartingBases start = bases == 1 ? one : StartingBases.of(backend, matrix, counts, metric, bases);
+            RateDistortion.Settings settings = unlimited;
+            if (options.maxLossIncrease().isPresent()) {
+                double budget = new LossSearch(
+                                backend,
+                                matrix,
+                                softmax,
+                                options.maxLossIncrease().getAsDouble())
+                        .budget(workspace, start, metric, settings, progress);
+                settings = settings.withBudget(budget);
+            }
+            try (RateDistortion method = new RateDistortion(workspace, matrix, metric, settings)) {
+                RateDistortion.Outcome outcome =
+                        method.run(start, (step, done) -> progress.at(step, 0.35 + 0.6 * done));
+                progress.at("factors", 0.95);
+                CompressedMatrix compressed = method.store(outcome.best(), arena);
+                progress.at("done", 1);
+                return new CompressionResult(
+                        matrix,
+                        compressed,
+                        settled(alpha, compressed, settings),
+                        metric != null,
+                        energy,
+                        outcome.best().loss(),
+                        start.spectra(),
+                        outcome.losses(),
+                        List.of());
+            }
+        }
+    }
+
+    /** Whether some hidden states must stay unseen. */
+    private boolean judges() {
+        return options.maxLossIncrease().isPresent() || options.calibrationEpochs() > 0;
+    }
+
+    private CompressionOptions settled(double alpha, CompressedMatrix compressed, RateDistortion.Settings settings) {
+        CompressionOptions settled =
+                options.withAlpha(alpha).withRefineRounds(settings.rounds()).withRightCodec(settings.right());
+        return compressed.bases() == 0 ? settled : settled.withGroups(compressed.bases());
+    }
+
+    /** What the options mean for a matrix. */
+    static RateDistortion.Settings settings(Matrix matrix, CompressionOptions options) {
+        SizeUnit unit = options.target().unit();
+        boolean wide = matrix.type() == DType.F32;
+        Optional<Codec> codec = options.codec();
+        if (codec.isEmpty() && unit == SizeUnit.PARAMETERS) {
+            // Numbers are counted, not their bits.
+            codec = Optional.of(wide ? Codec.F32 : Codec.BF16);
+        }
+        List<Codec> lowRank = codec.map(List::of).orElse(List.of(Codec.INT3, Codec.INT4, Codec.INT8));
+        List<Codec> dense = codec.map(List::of)
+                .orElse(wide ? List.of(Codec.INT8, Codec.BF16, Codec.F32) : List.of(Codec.INT8, Codec.BF16));
+        double budget = options.target().budget(matrix)
+                - (Compression.biasPays(matrix, options) ? Compression.biasBytes(matrix) : 0);
+        double bits = 8 * budget / ((double) matrix.rows() * matrix.columns());
+        Codec right = options.rightCodec()
+                .orElse(codec.filter(c -> !c.scaled())
+                        .orElse(bits > CompressionOptions.FINE_BITS ? Codec.BF16 : Codec.INT8));
+        int plans = Math.clamp(TABLE_BYTES / (4L * matrix.rows()), FEWEST_PLANS, MOST_PLANS);
+        int rounds = options.refineRounds().orElse(CompressionOptions.RENEWALS);
+        return new RateDistortion.Settings(budget, unit, lowRank, dense, right, rounds, 1, plans);
+    }
+}

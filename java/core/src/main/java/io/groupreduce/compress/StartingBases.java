@@ -1,0 +1,63 @@
+package io.groupreduce.compress;
+
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
+import io.groupreduce.backend.Spectrum;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The bases that rate-distortion begins with: all eigenvectors of the weighted Gram matrix of all rows, or of each of several
+ * groups of equal count mass.
+ *
+ * @param directions with the scales that split their energy between left and right factors
+ * @param spectra their eigenvalues
+ */
+record StartingBases(List<Directions> directions, List<Spectrum> spectra) {
+    /**
+     * Directions are found under weights (c + 1)^(1/8), whatever the exponent of the loss. Frequent rows keep most directions
+     * anyway, so it is the rare ones, cut short, that the order of directions matters to. Measured against weights of the
+     * loss itself: 4 to 12 % less loss at the same size on two models, 1/8 the best or next to it at every size.
+     */
+    private static final double EXPONENT = 0.125;
+
+    /**
+     * Stored coordinates have their energy to the power 1 - 2 * 0.35, right rows the rest. Measured between 0.2 and 0.4 on two
+     * models: the even split, 1/4, leaves weak directions too few levels of INT4, 0.4 strong ones.
+     */
+    private static final double BALANCE = -0.35;
+
+    /** Directions weaker than this, relative to the first, are scaled as if they were this strong. */
+    private static final double LEAST_ENERGY = 1e-9;
+
+    /** Finds {@code bases} bases; they depend on the counts and the metric, not on the weights of the loss. */
+    static StartingBases of(Backend backend, Matrix matrix, long[] counts, Metric metric, int bases) {
+        byte[] basisOf = bases == 1 ? new byte[matrix.rows()] : EqualMassGroups.of(counts, bases);
+        double[] raw = Weights.raw(counts, EXPONENT);
+        try (CompressionWorkspace workspace = backend.open(Compression.problem(matrix, raw, metric))) {
+            Compression.requireRange(matrix, workspace.energy());
+            workspace.accumulate(basisOf, bases);
+            int[] ranks = new int[bases];
+            Arrays.fill(ranks, matrix.columns());
+            List<Spectrum> spectra = workspace.decompose(ranks);
+            List<Directions> directions = new ArrayList<>();
+            for (int b = 0; b < bases; b++) {
+                Directions plain = workspace.directions(b, matrix.columns());
+                directions.add(plain.withScales(scales(spectra.get(b).values())));
+            }
+            return new StartingBases(directions, spectra);
+        }
+    }
+
+    private static float[] scales(double[] energies) {
+        float[] scales = new float[energies.length];
+        double strongest = energies[0] > 0 ? energies[0] : 1;
+        for (int k = 0; k < scales.length; k++) {
+            scales[k] = (float) Math.pow(Math.max(LEAST_ENERGY, energies[k] / strongest), BALANCE);
+        }
+        return scales;
+    }
+}

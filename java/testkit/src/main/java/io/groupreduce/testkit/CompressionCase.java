@@ -1,0 +1,83 @@
+package io.groupreduce.testkit;
+
+import io.groupreduce.Matrix;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.compress.Metric;
+import io.groupreduce.compress.Weights;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** A small compression problem of ragged size with planted outliers, different for every seed; even seeds have a metric. */
+final class CompressionCase {
+    static final int BASES = 3;
+
+    final long seed;
+    final Matrix matrix;
+    final CompressionProblem problem;
+    final byte[] basisOf;
+    final int[] ranks;
+
+    CompressionCase(long seed) {
+        this(seed, 300 + new SplittableRandom(~seed).nextInt(900));
+    }
+
+    CompressionCase(long seed, int rows) {
+        this.seed = seed;
+        SplittableRandom random = new SplittableRandom(seed);
+        int columns = 17 + random.nextInt(60);
+        float[] values = Generators.powerLaw(seed, rows, columns, 0.7);
+        Generators.plantOutliers(seed, values, 5, 30);
+        matrix = Matrix.of("seed " + seed, values, rows, columns);
+        float[] weights = Weights.scaledToMeanOne(Weights.raw(Generators.zipf(seed, rows, 1e5), 1));
+        if (seed % 2 == 0) {
+            Metric metric = Metric.of(Generators.moment(seed, columns), columns, "seed " + seed);
+            problem = new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
+        } else {
+            problem = CompressionProblem.weighted(matrix, weights);
+        }
+        basisOf = new byte[rows];
+        for (int i = 0; i < rows; i++) {
+            int b = random.nextInt(BASES + 1);
+            basisOf[i] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
+        }
+        ranks = new int[] {1 + random.nextInt(columns), 7, columns};
+    }
+
+    /** The bases' rows as low-rank groups, rows without a basis as a dense group. */
+    byte[] groupOf() {
+        byte[] groupOf = basisOf.clone();
+        for (int i = 0; i < groupOf.length; i++) {
+            groupOf[i] = (groupOf[i] & 0xff) == CompressionWorkspace.NO_BASIS ? (byte) BASES : groupOf[i];
+        }
+        return groupOf;
+    }
+
+    /** Accumulates and decomposes. */
+    List<Spectrum> spectra(CompressionWorkspace workspace, byte[] basisOf) {
+        workspace.accumulate(basisOf, BASES);
+        return workspace.decompose(ranks);
+    }
+
+    /** {@code w_i ||A_i S||^2}. */
+    double weightedEnergy(int row) {
+        float[] values = new float[matrix.columns()];
+        matrix.readRow(row, values, 0);
+        double sum = 0;
+        double[] root = problem.metricRoot();
+        int columns = values.length;
+        for (int j = 0; j < columns; j++) {
+            double y = root == null ? values[j] : 0;
+            for (int k = 0; root != null && k < columns; k++) {
+                y += values[k] * root[k * columns + j];
+            }
+            sum += y * y;
+        }
+        return sum * problem.weights()[row];
+    }
+
+    String at(String what) {
+        return what + ", seed " + seed + ", " + matrix.rows() + " x " + matrix.columns();
+    }
+}

@@ -1,0 +1,33 @@
+package io.groupreduce.vector;
+
+import io.groupreduce.backend.GroupPlan;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * The distinct ranks that plans of one basis keep. Segment l of the coordinates lies between level l - 1 and level l, so sums
+ * over segments serve every level in one pass.
+ *
+ * @param ranks ascending, beginning with 0
+ */
+record Levels(int[] ranks) {
+    static Levels of(List<GroupPlan> plans, int basis) {
+        IntStream kept = plans.stream().filter(p -> p.basis() == basis).mapToInt(GroupPlan::rank);
+        return new Levels(
+                IntStream.concat(IntStream.of(0), kept).sorted().distinct().toArray());
+    }
+
+    int count() {
+        return ranks.length;
+    }
+
+    int longest() {
+        return ranks[ranks.length - 1];
+    }
+
+    /** The level of a rank. */
+    int of(int rank) {
+        return Arrays.binarySearch(ranks, rank);
+    }
+}

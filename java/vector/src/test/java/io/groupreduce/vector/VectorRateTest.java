@@ -1,0 +1,12 @@
+package io.groupreduce.vector;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.testkit.RateContract;
+
+/** The Vector API backend rates rows as every backend must. */
+class VectorRateTest extends RateContract {
+    @Override
+    protected Backend backend(int threads) {
+        return new VectorBackend(threads);
+    }
+}
