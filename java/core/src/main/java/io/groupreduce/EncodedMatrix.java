@@ -18,6 +18,9 @@ public final class EncodedMatrix {
 
     private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+    /** The most scales that {@link #scaleCandidates} finds. */
+    public static final int MOST_SCALE_CANDIDATES = ScaleSearch.MOST;
+
     private final Codec codec;
     private final long rows;
     private final int width;
@@ -263,7 +266,20 @@ public final class EncodedMatrix {
         }
     }
 
-    private void storeScale(long row, int s, float scale) {
+    /**
+     * The scales that {@link #encodeRow(long, float[], int, float[])} tries for a block, falling: for a backend that compares
+     * them with a kernel of its own.
+     *
+     * @param largest the largest magnitude in the block
+     * @param into room for {@link #MOST_SCALE_CANDIDATES}
+     * @return how many; 0 where all numbers are 0
+     */
+    public int scaleCandidates(float largest, float[] into) {
+        return ScaleSearch.candidates(codec, scaleFormat, largest, into);
+    }
+
+    /** Stores the scale of block {@code s} of a row, one that the scale format holds exactly, for {@link #requantizeRow}. */
+    public void storeScale(long row, int s, float scale) {
         scaleFormat.store(scales, row * scalesPerRow() + s, scale);
     }
 }

@@ -98,7 +98,7 @@ public final class GroupReduce {
         progress.at("checking " + matrix.name(), 0);
         FiniteCheck.requireFinite(matrix, matrix.name());
         if (softmax != null) {
-            SoftmaxChecks.require(softmax, matrix);
+            SoftmaxChecks.require(softmax, matrix, options);
         }
         return Compression.run(
                 backend, matrix, used, metric(matrix, metric, softmax, options), softmax, options, arena, progress);
@@ -321,13 +321,13 @@ public final class GroupReduce {
             Matrix matrix = matrices.get(m);
             hidden.require(matrix.columns(), matrix.rows());
             softmax[m] = new SoftmaxData(hidden.hidden(), hidden.targets(), SoftmaxBias.of(model, output));
-            SoftmaxChecks.require(softmax[m], matrix);
+            SoftmaxChecks.require(softmax[m], matrix, job.options());
             boolean shapes = job.options().method() == Method.RATE_DISTORTION;
             if (shapes && hidden.hidden().rows() < matrix.columns()) {
-                tell.accept(
-                        hidden.hidden().name() + " has " + hidden.hidden().rows() + " hidden states, fewer than the "
-                                + matrix.columns() + " columns of " + matrix.name()
-                                + ", so a larger ridge stands in for the directions they do not show; give more of them.");
+                tell.accept(hidden.hidden().name() + " has fewer hidden states ("
+                        + hidden.hidden().rows() + ") than the "
+                        + matrix.columns() + " columns of " + matrix.name()
+                        + ", so a larger ridge stands in for the directions they do not show; give more of them.");
             }
         }
         return softmax;

@@ -17,6 +17,9 @@ final class ScaleSearch {
 
     private static final int LOG8_STEPS_INT8 = 3;
 
+    /** Scales tried at most. */
+    static final int MOST = FINE_STEPS + 1;
+
     /** Entry t: what t steps down multiply the scale by, 2^(-t/16). */
     private static final float[] FINE_FACTORS = fineFactors();
 
@@ -48,21 +51,39 @@ final class ScaleSearch {
      */
     static float leastError(
             Codec codec, ScaleFormat format, float[] values, int from, int to, float[] weights, int shift) {
-        float exact = absMax(values, from, to) / codec.maxInteger();
-        float best = format.atLeast(exact);
-        double least = best == 0 ? 0 : error(best, codec.maxInteger(), values, from, to, weights, shift);
-        boolean log8 = format == ScaleFormat.LOG8;
-        int code = log8 ? ScaleFormat.log8AtLeast(exact) : 0;
-        int steps = log8 ? Math.min(code - 1, steps(codec, true)) : steps(codec, false);
-        for (int t = 1; t <= steps && least > 0; t++) {
-            float scale = log8 ? ScaleFormat.log8(code - t) : format.atLeast(exact * FINE_FACTORS[t]);
-            double error = error(scale, codec.maxInteger(), values, from, to, weights, shift);
+        float[] candidates = new float[MOST];
+        int count = candidates(codec, format, absMax(values, from, to), candidates);
+        float best = count == 0 ? 0 : candidates[0];
+        double least = Double.POSITIVE_INFINITY;
+        for (int t = 0; t < count && least > 0; t++) {
+            double error = error(candidates[t], codec.maxInteger(), values, from, to, weights, shift);
             if (error < least) {
                 least = error;
-                best = scale;
+                best = candidates[t];
             }
         }
         return best;
+    }
+
+    /**
+     * The scales to try for numbers of which the largest magnitude is {@code largest}, falling.
+     *
+     * @param into room for {@link #MOST}
+     * @return how many: none where all numbers are 0
+     */
+    static int candidates(Codec codec, ScaleFormat format, float largest, float[] into) {
+        float exact = largest / codec.maxInteger();
+        into[0] = format.atLeast(exact);
+        if (into[0] == 0) {
+            return 0;
+        }
+        boolean log8 = format == ScaleFormat.LOG8;
+        int code = log8 ? ScaleFormat.log8AtLeast(exact) : 0;
+        int steps = log8 ? Math.min(code - 1, steps(codec, true)) : steps(codec, false);
+        for (int t = 1; t <= steps; t++) {
+            into[t] = log8 ? ScaleFormat.log8(code - t) : format.atLeast(exact * FINE_FACTORS[t]);
+        }
+        return steps + 1;
     }
 
     private static int steps(Codec codec, boolean log8) {

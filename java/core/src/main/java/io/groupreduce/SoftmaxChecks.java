@@ -29,9 +29,14 @@ final class SoftmaxChecks {
         }
     }
 
-    /** The states fit the matrix and are finite. */
-    static void require(SoftmaxData softmax, Matrix matrix) {
+    /** The states fit the matrix, are finite, and are enough for what the options ask. */
+    static void require(SoftmaxData softmax, Matrix matrix, CompressionOptions options) {
         Matrix hidden = softmax.hidden();
+        if (hidden.rows() < 2
+                && (options.calibrationEpochs() > 0 || options.maxLossIncrease().isPresent())) {
+            throw new InvalidDataException(hidden.name()
+                    + " has 1 hidden state, but some are needed to fit to and others to judge on; give at least 2.");
+        }
         if (hidden.columns() != matrix.columns()) {
             throw new InvalidDataException(
                     hidden.name() + " has hidden states of width " + hidden.columns() + " but " + matrix.name()

@@ -5,7 +5,7 @@ import java.util.List;
 
 /**
  * The ranks a row may be kept at: fine steps where a direction matters much, coarse ones where it matters little. Every rank
- * is even and, above 16, a multiple of 4, so that packed rows end on whole bytes.
+ * but the last is even and, above 16, a multiple of 4, so that rows of INT4 end on whole bytes.
  */
 final class RankLevels {
     private RankLevels() {}

@@ -16,11 +16,11 @@ import io.groupreduce.SizeUnit;
  */
 public record SizeModel(SizeUnit unit, int columns, Codec left, Codec right) {
     /**
-     * Numbers that share a scale in a dense row of {@code columns} numbers. Dense INT4 rows are long: one scale for all of D
-     * numbers would be too coarse for 15 levels.
+     * Numbers that share a scale in a dense row of {@code columns} numbers. Dense rows are long: one scale for all of D
+     * numbers would be too coarse for the 15 levels of INT4 or the 7 of INT3.
      */
     public static int denseBlock(Codec codec, int columns) {
-        return codec == Codec.INT4 ? CompressedMatrix.SCALE_BLOCK : columns;
+        return codec == Codec.INT4 || codec == Codec.INT3 ? CompressedMatrix.SCALE_BLOCK : columns;
     }
 
     /** What does not depend on the ranks: a group number a row and a basis number a group. */

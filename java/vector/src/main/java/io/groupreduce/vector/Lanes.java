@@ -69,6 +69,28 @@ final class Lanes {
         return whole == 0 ? tail : sum(even.add(odd), scratch) + tail;
     }
 
+    /**
+     * The largest magnitude among {@code values[from .. from + count)}.
+     *
+     * @param scratch room for LANES numbers
+     */
+    static float largest(float[] values, int from, int count, float[] scratch) {
+        FloatVector most = FloatVector.zero(FLOATS);
+        int j = 0;
+        for (; j + LANES <= count; j += LANES) {
+            most = most.max(FloatVector.fromArray(FLOATS, values, from + j).abs());
+        }
+        most.intoArray(scratch, 0);
+        float largest = 0;
+        for (float lane : scratch) {
+            largest = Math.max(largest, lane);
+        }
+        for (; j < count; j++) {
+            largest = Math.max(largest, Math.abs(values[from + j]));
+        }
+        return largest;
+    }
+
     /** {@code target[to + j] = factor * source[from + j]} for {@code j < count}. */
     static void scale(float[] source, int from, int count, float factor, float[] target, int to) {
         int j = 0;
@@ -84,7 +106,7 @@ final class Lanes {
      * The sum of all lanes, pairwise and always in the same order. {@code reduceLanes(ADD)} leaves the order open, and then
      * interpreted and compiled code differ in the last bit.
      */
-    private static float sum(FloatVector vector, float[] scratch) {
+    static float sum(FloatVector vector, float[] scratch) {
         vector.intoArray(scratch, 0);
         for (int half = LANES / 2; half > 0; half /= 2) {
             for (int j = 0; j < half; j++) {

@@ -4,6 +4,7 @@ import io.groupreduce.EncodedMatrix;
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -29,6 +30,8 @@ final class LeftEncoder {
                 .toArray(Projection[]::new);
         float[][] errorWeights = bases.stream().map(LeftEncoder::errorWeights).toArray(float[][]::new);
         ProjectedTiles.Group[] wanted = groups.stream().map(LeftEncoder::wanted).toArray(ProjectedTiles.Group[]::new);
+        ScaleKernel[] kernels = new ScaleKernel[workers.count()];
+        Arrays.setAll(kernels, w -> new ScaleKernel());
         new ProjectedTiles(workers, matrix, projections, wanted)
                 .run(groupOf, (group, order, first, slot, count, values, stride, worker) -> {
                     GroupPlan plan = groups.get(group);
@@ -39,7 +42,11 @@ final class LeftEncoder {
                         for (int j = 0; scales != null && j < plan.rank(); j++) {
                             values[i * stride + j] *= scales[j];
                         }
-                        target.encodeRow(slot + i, values, i * stride, weights);
+                        if (target.scalesPerRow() == 1) {
+                            kernels[worker].encode(target, slot + i, values, i * stride, weights);
+                        } else {
+                            target.encodeRow(slot + i, values, i * stride, weights);
+                        }
                     }
                 });
     }
