@@ -157,8 +157,8 @@ public final class GroupReduce {
             }
             requireMetricsMatch(job, chosen);
             List<long[]> counts = counts(job, matrices, tell);
-            requireReachable(job, matrices, counts);
             SoftmaxData[] softmax = softmax(job, model, chosen, matrices, hidden, tell);
+            requireReachable(job, matrices, counts, softmax);
             List<CompressionResult> results = new ArrayList<>();
             List<CompressedEntry> entries = new ArrayList<>();
             for (int m = 0; m < matrices.size(); m++) {
@@ -351,13 +351,14 @@ public final class GroupReduce {
     }
 
     /** All targets before the long work; a size shared by several matrices is judged as a whole. */
-    private static void requireReachable(CompressionJob job, List<Matrix> matrices, List<long[]> counts) {
+    private static void requireReachable(
+            CompressionJob job, List<Matrix> matrices, List<long[]> counts, SoftmaxData[] softmax) {
         SizeTarget target = job.options().target();
         double total = matrices.stream().mapToDouble(Matrix::bytes).sum();
         long smallest = 0;
         for (int m = 0; m < matrices.size(); m++) {
             Matrix matrix = matrices.get(m);
-            CompressionOptions options = options(job, matrices, m, true);
+            CompressionOptions options = options(job, matrices, m, softmax[m] != null);
             long[] used = counts.get(m) == null ? new long[matrix.rows()] : counts.get(m);
             try {
                 Compression.requireReachable(matrix, used, options);

@@ -165,7 +165,23 @@ final class CompressCommand implements Callable<Integer> {
             CompressionResult result = named.result();
             Summary.Source source = Summary.Source.of(result);
             Summary.lines(result.matrix().named(named.tensor()), source).forEach(common::print);
+            if (result.heldOut() != null) {
+                common.print(Texts.format(
+                        "mean cross-entropy on %d held-out states: %.4f -> %.4f (%s)%s",
+                        result.heldOut().states(),
+                        result.heldOut().denseLoss(),
+                        result.heldOut().compressedLoss(),
+                        Texts.signedPercent(result.heldOut().increase()),
+                        result.calibration().isEmpty() ? "" : ", before calibration"));
+            }
             Map<String, Object> document = Summary.document(result.matrix().named(named.tensor()), source);
+            if (result.heldOut() != null) {
+                Map<String, Object> heldOut = new LinkedHashMap<>();
+                heldOut.put("states", result.heldOut().states());
+                heldOut.put("denseLoss", result.heldOut().denseLoss());
+                heldOut.put("compressedLoss", result.heldOut().compressedLoss());
+                document.put("heldOut", heldOut);
+            }
             if (judgement != null && judgement.tensor().equals(named.tensor())) {
                 Summary.lines(judgement.evaluation()).forEach(common::print);
                 Map<String, Object> evaluation = Summary.document(judgement.evaluation());

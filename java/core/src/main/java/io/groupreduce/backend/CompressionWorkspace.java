@@ -50,7 +50,7 @@ public interface CompressionWorkspace extends AutoCloseable {
 
     /**
      * Rates every way to store every row: {@code distortion(i, p) = w_i (energy of row i outside the first rank directions +
-     * expected rounding error of the codec)}, kept inside for {@link #choose}. All ranks of a basis cost one projection.
+     * expected rounding error of the codec)}, kept inside for {@link #choose} until {@link #encodeLeft}. All ranks of a basis cost one projection.
      *
      * <p>The rounding error of a row of coordinates is measured for INT3 and INT4 at 12 scales a quarter of an octave apart,
      * from the first power of {@code 2^(1/8)} that clips nothing downwards, and the least is taken; for INT8 it is that of
@@ -65,7 +65,7 @@ public interface CompressionWorkspace extends AutoCloseable {
     /**
      * Finds for every row the plan with the least {@code distortion + price * bytes}, ties to the lower number.
      *
-     * @param bytes per plan, what a row costs there; infinite bars a plan
+     * @param bytes per plan, what a row costs there; infinite bars a plan, but one at least must be open
      * @param groupOf receives the chosen plan of every row
      */
     Choice choose(double price, double[] bytes, byte[] groupOf);

@@ -7,7 +7,6 @@ import io.groupreduce.Progress;
 import io.groupreduce.SoftmaxData;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.CompressionWorkspace;
-import java.lang.foreign.Arena;
 
 /**
  * The exponent of the weights that loses least on the hidden states a compression is fitted to: the mean KL to the dense
@@ -78,11 +77,10 @@ final class AlphaSearch {
         progress.at("weights, exponent " + alpha, 0.04 * index);
         double[] raw = Weights.raw(counts, alpha);
         try (CompressionWorkspace workspace = backend.open(Compression.problem(matrix, raw, metric));
-                RateDistortion method = new RateDistortion(workspace, matrix, metric, settings);
-                Arena arena = Arena.ofShared()) {
+                RateDistortion method = new RateDistortion(workspace, matrix, metric, settings)) {
             Compression.requireRange(matrix, workspace.energy());
             CompressedMatrix small =
-                    method.store(method.run(start, Progress.NONE).best(), arena);
+                    method.stored(method.run(start, Progress.NONE).best());
             return Evaluation.of(backend, matrix, sample.bias(), small, sample.hidden(), null)
                     .meanKl();
         }

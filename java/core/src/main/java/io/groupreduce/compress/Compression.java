@@ -65,7 +65,7 @@ public final class Compression {
         if (options.calibrationEpochs() == 0) {
             return result;
         }
-        boolean trainBias = biasPays(matrix, options);
+        boolean trainBias = biasPays(matrix, result.options());
         Calibration.Outcome outcome = Calibration.run(
                 backend,
                 matrix,
@@ -91,8 +91,12 @@ public final class Compression {
                 && biasBytes(matrix) <= BIAS_SHARE * options.target().budget(matrix);
     }
 
-    /** Bytes of a stored bias. */
-    static long biasBytes(Matrix matrix) {
+    /** The size target less the bias that calibration will add. */
+    static long factorBudget(Matrix matrix, CompressionOptions options) {
+        return options.target().budget(matrix) - (biasPays(matrix, options) ? biasBytes(matrix) : 0);
+    }
+
+    private static long biasBytes(Matrix matrix) {
         return 2L * matrix.rows();
     }
 
@@ -142,7 +146,8 @@ public final class Compression {
                     loss,
                     used(outcome.best(), spectra),
                     outcome.losses(),
-                    List.of());
+                    List.of(),
+                    null);
         }
     }
 
@@ -213,7 +218,7 @@ public final class Compression {
     /** How the method of settled options chooses ranks. */
     static Grouping.RankRule rule(Matrix matrix, CompressionOptions settled) {
         SizeModel model = model(matrix, settled);
-        long budget = settled.target().budget(matrix);
+        long budget = factorBudget(matrix, settled);
         return (sizes, means) -> {
             RankAllocation allocation = new RankAllocation(model, sizes, means);
             try {

@@ -19,6 +19,7 @@ import java.util.List;
  * @param refinement the loss of every state of the refinement, the first one before any: for rate-distortion of what would be
  *     stored and only those better than all before, for the others before quantization
  * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
+ * @param heldOut where a loss was aimed at, what it came to; else {@code null}
  */
 public record CompressionResult(
         Matrix source,
@@ -29,7 +30,22 @@ public record CompressionResult(
         double loss,
         List<Spectrum> spectra,
         List<Double> refinement,
-        List<Double> calibration) {
+        List<Double> calibration,
+        HeldOut heldOut) {
+    /**
+     * What was measured on hidden states that nothing was fitted to, before any calibration.
+     *
+     * @param states how many
+     * @param denseLoss mean cross-entropy of the dense softmax, in nats
+     * @param compressedLoss that of the compressed one
+     */
+    public record HeldOut(int states, double denseLoss, double compressedLoss) {
+        /** How much the loss rose: 0.01 is one percent. */
+        public double increase() {
+            return compressedLoss / denseLoss - 1;
+        }
+    }
+
     /**
      * sqrt(loss / energy): the relative error of what is stored, under the weights and the metric that the method minimised;
      * 0 for a matrix of zeros.
@@ -39,9 +55,9 @@ public record CompressionResult(
     }
 
     /** The same with trained factors. */
-    CompressionResult calibrated(CompressedMatrix trained, double itsLoss, List<Double> heldOut) {
+    CompressionResult calibrated(CompressedMatrix trained, double itsLoss, List<Double> losses) {
         return new CompressionResult(
-                source, trained, options, metric, energy, itsLoss, spectra, refinement, List.copyOf(heldOut));
+                source, trained, options, metric, energy, itsLoss, spectra, refinement, List.copyOf(losses), heldOut);
     }
 
     /** Bytes of the source / bytes of all that replaces it. */

@@ -19,6 +19,7 @@ final class PriceSearch {
     private static final int STEPS = 60;
     private static final double WIDEN = 16;
     private static final double LEAST_PRICE = 1e-200;
+    private static final double MOST_PRICE = 1e200;
 
     private final CompressionWorkspace workspace;
     private final StoragePlans plans;
@@ -165,7 +166,7 @@ final class PriceSearch {
             do {
                 low = high;
                 high *= WIDEN;
-            } while (totals(high, bytes, scratch).bytes > room);
+            } while (high < MOST_PRICE && totals(high, bytes, scratch).bytes > room);
         }
         return new double[] {low, high};
     }

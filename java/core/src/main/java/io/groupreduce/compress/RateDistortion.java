@@ -37,6 +37,9 @@ final class RateDistortion implements AutoCloseable {
     /** For larger ones: what the first fit must lower the loss by. A renewal brings less than the fit before it. */
     private static final double PROMISING = 0.04;
 
+    /** Larger results are encoded a second time rather than held twice. */
+    private static final long MOST_COPIED = 200L << 20;
+
     private final CompressionWorkspace workspace;
     private final Matrix matrix;
     private final Metric metric;
@@ -74,10 +77,6 @@ final class RateDistortion implements AutoCloseable {
             int rounds,
             double rightShare,
             int mostPlans) {
-        Settings withBudget(double value) {
-            return new Settings(value, unit, lowRank, dense, right, rounds, rightShare, mostPlans);
-        }
-
         /** For a sample of the rows: the same bytes a row, and that share of what bases cost. */
         Settings sample(double share) {
             return new Settings(budget * share, unit, lowRank, dense, right, rounds, share, mostPlans);
@@ -199,12 +198,27 @@ final class RateDistortion implements AutoCloseable {
         return renewed;
     }
 
+    /** The stored form of a state, valid until the next run or the end. */
+    CompressedMatrix stored(State state) {
+        if (state != kept) {
+            close();
+            keptMemory = Arena.ofShared();
+            keptForm = encode(state, keptMemory);
+            kept = state;
+        }
+        return keptForm;
+    }
+
     /** The stored form of a state in memory of {@code arena}. */
     CompressedMatrix store(State state, Arena arena) {
-        if (state == kept) {
+        if (state == kept && keptForm.bytes() <= MOST_COPIED) {
             return StoredCopy.of(keptForm, arena);
         }
         close();
+        return encode(state, arena);
+    }
+
+    private CompressedMatrix encode(State state, Arena arena) {
         StoredLayout layout = new StoredLayout(
                 state.selection().groupOf(), state.plans(), state.bases().size());
         List<EncodedMatrix> left = layout.encode(workspace, state.bases(), arena);
@@ -230,7 +244,12 @@ final class RateDistortion implements AutoCloseable {
                 continue;
             }
             EncodedMatrix right = EncodedMatrix.allocate(
-                    arena, settings.right(), layout.ranks[b], columns, StoragePlans.RIGHT_BLOCK, StoragePlans.SCALES);
+                    arena,
+                    settings.right(),
+                    layout.ranks[b],
+                    columns,
+                    StoragePlans.RIGHT_BLOCK,
+                    StoragePlans.WIDE_SCALES);
             float[] values = RightFactor.floats(state.right().get(b));
             for (int k = 0; k < layout.ranks[b]; k++) {
                 right.encodeRow(k, values, k * columns, null);

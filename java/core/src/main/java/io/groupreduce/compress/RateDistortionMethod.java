@@ -11,8 +11,11 @@ import io.groupreduce.SoftmaxData;
 import io.groupreduce.UnreachableTargetException;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Spectrum;
 import io.groupreduce.format.DType;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -29,6 +32,9 @@ final class RateDistortionMethod {
      * basis is taken; on the models measured no second one paid.
      */
     private static final int MOST_COUNTED = 320;
+
+    /** Numbers of the largest matrix whose exponent is measured: each one tried costs a compression of its own. */
+    private static final long MOST_TRIED = 30_000_000;
 
     /** Bytes for the table of distortions: 4 a row and plan. */
     private static final long TABLE_BYTES = 160L << 20;
@@ -101,7 +107,7 @@ final class RateDistortionMethod {
         StartingBases one = StartingBases.of(backend, matrix, counts, metric, 1);
         RateDistortion.Settings unlimited = settings(matrix, options);
         double alpha = options.alpha()
-                .orElseGet(() -> fitted == null
+                .orElseGet(() -> fitted == null || isLarge() || allEqual(counts)
                         ? DEFAULT_ALPHA
                         : new AlphaSearch(backend, matrix, counts, metric, fitted, unlimited, one).best(progress));
         double[] raw = Weights.raw(counts, alpha);
@@ -114,16 +120,16 @@ final class RateDistortionMethod {
                             ? 1
                             : new BasisCount(backend, matrix, counts, raw, metric, unlimited).best());
             StartingBases start = bases == 1 ? one : StartingBases.of(backend, matrix, counts, metric, bases);
-            RateDistortion.Settings settings = unlimited;
+            CompressionOptions aimed = options;
+            CompressionResult.HeldOut heldOut = null;
             if (options.maxLossIncrease().isPresent()) {
-                double budget = new LossSearch(
-                                backend,
-                                matrix,
-                                softmax,
-                                options.maxLossIncrease().getAsDouble())
-                        .budget(workspace, start, metric, settings, progress);
-                settings = settings.withBudget(budget);
+                double increase = options.maxLossIncrease().getAsDouble();
+                LossSearch.Outcome found = new LossSearch(backend, workspace, matrix, metric, softmax, increase)
+                        .run(start, bytes -> settings(matrix, options.withTarget(SizeTarget.bytes(bytes))), progress);
+                aimed = options.withTarget(SizeTarget.bytes(found.bytes()));
+                heldOut = found.heldOut();
             }
+            RateDistortion.Settings settings = settings(matrix, aimed);
             try (RateDistortion method = new RateDistortion(workspace, matrix, metric, settings)) {
                 RateDistortion.Outcome outcome =
                         method.run(start, (step, done) -> progress.at(step, 0.35 + 0.6 * done));
@@ -133,15 +139,37 @@ final class RateDistortionMethod {
                 return new CompressionResult(
                         matrix,
                         compressed,
-                        settled(alpha, compressed, settings),
+                        settled(aimed, alpha, compressed, settings),
                         metric != null,
                         energy,
                         outcome.best().loss(),
-                        start.spectra(),
+                        spectra(start, outcome.best()),
                         outcome.losses(),
-                        List.of());
+                        List.of(),
+                        heldOut);
             }
         }
+    }
+
+    /** The spectra of the bases that rows use, in the file's numbering. */
+    private static List<Spectrum> spectra(StartingBases start, RateDistortion.State state) {
+        List<Spectrum> used = new ArrayList<>();
+        for (int b = 0; b < state.right().size(); b++) {
+            if (state.right().get(b) != null) {
+                used.add(start.spectra().get(b));
+            }
+        }
+        return used;
+    }
+
+    /** Whether every exponent would take a long time to try. */
+    private boolean isLarge() {
+        return (long) matrix.rows() * matrix.columns() > MOST_TRIED;
+    }
+
+    /** Whether every exponent gives the same weights. */
+    private static boolean allEqual(long[] counts) {
+        return Arrays.stream(counts).allMatch(c -> c == counts[0]);
     }
 
     /** Whether some hidden states must stay unseen. */
@@ -149,9 +177,10 @@ final class RateDistortionMethod {
         return options.maxLossIncrease().isPresent() || options.calibrationEpochs() > 0;
     }
 
-    private CompressionOptions settled(double alpha, CompressedMatrix compressed, RateDistortion.Settings settings) {
+    private static CompressionOptions settled(
+            CompressionOptions aimed, double alpha, CompressedMatrix compressed, RateDistortion.Settings settings) {
         CompressionOptions settled =
-                options.withAlpha(alpha).withRefineRounds(settings.rounds()).withRightCodec(settings.right());
+                aimed.withAlpha(alpha).withRefineRounds(settings.rounds()).withRightCodec(settings.right());
         return compressed.bases() == 0 ? settled : settled.withGroups(compressed.bases());
     }
 
@@ -167,8 +196,7 @@ final class RateDistortionMethod {
         List<Codec> lowRank = codec.map(List::of).orElse(List.of(Codec.INT3, Codec.INT4, Codec.INT8));
         List<Codec> dense = codec.map(List::of)
                 .orElse(wide ? List.of(Codec.INT8, Codec.BF16, Codec.F32) : List.of(Codec.INT8, Codec.BF16));
-        double budget = options.target().budget(matrix)
-                - (Compression.biasPays(matrix, options) ? Compression.biasBytes(matrix) : 0);
+        double budget = Compression.factorBudget(matrix, options);
         double bits = 8 * budget / ((double) matrix.rows() * matrix.columns());
         Codec right = options.rightCodec()
                 .orElse(codec.filter(c -> !c.scaled())

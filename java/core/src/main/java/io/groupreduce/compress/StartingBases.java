@@ -2,6 +2,7 @@ package io.groupreduce.compress;
 
 import io.groupreduce.Matrix;
 import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.Spectrum;
@@ -33,11 +34,15 @@ record StartingBases(List<Directions> directions, List<Spectrum> spectra) {
     /** Directions weaker than this, relative to the first, are scaled as if they were this strong. */
     private static final double LEAST_ENERGY = 1e-9;
 
+    /** INT3, the coarsest codec, at the largest scale of one byte, but for an octave to spare for turned directions. */
+    private static final double LARGEST_COORDINATE = 3 * 128;
+
     /** Finds {@code bases} bases; they depend on the counts and the metric, not on the weights of the loss. */
     static StartingBases of(Backend backend, Matrix matrix, long[] counts, Metric metric, int bases) {
         byte[] basisOf = bases == 1 ? new byte[matrix.rows()] : EqualMassGroups.of(counts, bases);
-        double[] raw = Weights.raw(counts, EXPONENT);
-        try (CompressionWorkspace workspace = backend.open(Compression.problem(matrix, raw, metric))) {
+        CompressionProblem problem = Compression.problem(matrix, Weights.raw(counts, EXPONENT), metric);
+        double leastWeight = leastWeight(problem.weights());
+        try (CompressionWorkspace workspace = backend.open(problem)) {
             Compression.requireRange(matrix, workspace.energy());
             workspace.accumulate(basisOf, bases);
             int[] ranks = new int[bases];
@@ -46,17 +51,37 @@ record StartingBases(List<Directions> directions, List<Spectrum> spectra) {
             List<Directions> directions = new ArrayList<>();
             for (int b = 0; b < bases; b++) {
                 Directions plain = workspace.directions(b, matrix.columns());
-                directions.add(plain.withScales(scales(spectra.get(b).values())));
+                directions.add(plain.withScales(scales(spectra.get(b).values(), leastWeight)));
             }
             return new StartingBases(directions, spectra);
         }
     }
 
-    private static float[] scales(double[] energies) {
-        float[] scales = new float[energies.length];
+    private static double leastWeight(float[] weights) {
+        float least = Float.POSITIVE_INFINITY;
+        for (float weight : weights) {
+            least = Math.min(least, weight);
+        }
+        return least;
+    }
+
+    /**
+     * Powers of the energies, times a factor that makes the scale of the largest conceivable row a scale that one byte can
+     * store: w_i c_ij^2 <= energy j, so |c_ij| <= sqrt(energy j / least weight). Rows down to 2^-30 of that are stored as
+     * finely; the magnitude of matrix and metric goes to the right factor.
+     */
+    private static float[] scales(double[] energies, double leastWeight) {
+        double[] powers = new double[energies.length];
         double strongest = energies[0] > 0 ? energies[0] : 1;
+        double largest = 0;
+        for (int k = 0; k < powers.length; k++) {
+            powers[k] = Math.pow(Math.max(LEAST_ENERGY, energies[k] / strongest), BALANCE);
+            largest = Math.max(largest, powers[k] * Math.sqrt(energies[k] / leastWeight));
+        }
+        double factor = largest > 0 ? LARGEST_COORDINATE / largest : 1;
+        float[] scales = new float[energies.length];
         for (int k = 0; k < scales.length; k++) {
-            scales[k] = (float) Math.pow(Math.max(LEAST_ENERGY, energies[k] / strongest), BALANCE);
+            scales[k] = (float) (powers[k] * factor);
         }
         return scales;
     }

@@ -20,8 +20,14 @@ import java.util.List;
  * @param right codec of right factors
  */
 record StoragePlans(List<GroupPlan> plans, double[] bytes, SizeUnit unit, int columns, Codec right) {
-    /** A scale takes one byte: measured, a second one buys less than another coordinate does. */
-    static final ScaleFormat SCALES = ScaleFormat.LOG8;
+    /**
+     * Right factors and dense rows keep the magnitude that matrix and metric have, whatever it is, and the bytes of their scales
+     * are few.
+     */
+    static final ScaleFormat WIDE_SCALES = ScaleFormat.BF16;
+
+    /** Ranks of a basis and codec that are kept however many rows there are. */
+    private static final int FEWEST_LEVELS = 8;
 
     /**
      * Numbers of a right factor that share a scale. Its error reaches every row, and a direction may lie near one axis: then
@@ -47,8 +53,10 @@ record StoragePlans(List<GroupPlan> plans, double[] bytes, SizeUnit unit, int co
         for (Codec codec : dense) {
             plans.add(new GroupPlan(GroupPlan.DENSE, columns, codec));
         }
-        int places = Math.min(most, MOST) - plans.size();
-        int[] levels = RankLevels.of(columns, Math.max(1, places / (bases * lowRank.size())));
+        int series = bases * lowRank.size();
+        int wanted = (Math.min(most, MOST) - plans.size()) / series;
+        int possible = (MOST - plans.size()) / series;
+        int[] levels = RankLevels.of(columns, Math.max(wanted, Math.min(FEWEST_LEVELS, possible)));
         for (int b = 0; b < bases; b++) {
             for (int rank : levels) {
                 for (Codec codec : lowRank) {
@@ -67,7 +75,7 @@ record StoragePlans(List<GroupPlan> plans, double[] bytes, SizeUnit unit, int co
         }
         return plan.isZero()
                 ? 0
-                : EncodedMatrix.storedBytes(plan.codec(), 1, plan.rank(), block(plan, columns), SCALES);
+                : EncodedMatrix.storedBytes(plan.codec(), 1, plan.rank(), block(plan, columns), scales(plan));
     }
 
     /** Numbers of a row that share a scale. */
@@ -75,11 +83,19 @@ record StoragePlans(List<GroupPlan> plans, double[] bytes, SizeUnit unit, int co
         return plan.isDense() ? SizeModel.denseBlock(plan.codec(), columns) : plan.rank();
     }
 
+    /**
+     * A scale of coordinates takes one byte: measured, a second one buys less than another coordinate does. {@link
+     * StartingBases} sees to it that they are of a size that the one byte reaches.
+     */
+    static ScaleFormat scales(GroupPlan plan) {
+        return plan.isDense() ? WIDE_SCALES : ScaleFormat.LOG8;
+    }
+
     /** What a right factor of k directions costs. */
     double rightBytes(int rank) {
         return unit == SizeUnit.PARAMETERS
                 ? (double) rank * columns
-                : EncodedMatrix.storedBytes(right, rank, columns, RIGHT_BLOCK, SCALES);
+                : EncodedMatrix.storedBytes(right, rank, columns, RIGHT_BLOCK, WIDE_SCALES);
     }
 
     /** What does not depend on the choice: a group number a row, and a basis number a group, if all of them are used. */

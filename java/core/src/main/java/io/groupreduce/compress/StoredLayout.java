@@ -54,7 +54,7 @@ final class StoredLayout {
                     plan.isZero()
                             ? null
                             : EncodedMatrix.allocate(
-                                    arena, plan.codec(), sizes.get(g), plan.rank(), block, StoragePlans.SCALES));
+                                    arena, plan.codec(), sizes.get(g), plan.rank(), block, StoragePlans.scales(plan)));
         }
         workspace.encodeLeft(groupOf, plans, bases, left);
         return left;

@@ -31,6 +31,13 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         document.put("loss", result.loss());
         document.put("relativeError", result.relativeError());
         document.put("refinement", result.refinement());
+        if (result.heldOut() != null) {
+            Map<String, Object> heldOut = new LinkedHashMap<>();
+            heldOut.put("states", result.heldOut().states());
+            heldOut.put("denseLoss", result.heldOut().denseLoss());
+            heldOut.put("compressedLoss", result.heldOut().compressedLoss());
+            document.put("heldOut", heldOut);
+        }
         if (!result.calibration().isEmpty()) {
             document.put("calibration", result.calibration());
         }

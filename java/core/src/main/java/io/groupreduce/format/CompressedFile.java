@@ -16,7 +16,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /**
  * A compressed model: a safetensors file whose {@code groupreduce} metadata says which tensors stand for a matrix in grouped
@@ -79,7 +81,7 @@ public final class CompressedFile implements AutoCloseable {
                 CompressedLayout layout = new CompressedLayout(path, version, entry.getKey(), entry.getValue(), rest);
                 matrices.put(entry.getKey(), layout.read());
             }
-            requireSeparate(path, version, matrices, rest);
+            requireSeparate(path, matrices, rest);
             return new CompressedFile(file, document, matrices, rest, tied(path, document, matrices, rest));
         } catch (Throwable e) {
             file.close();
@@ -122,10 +124,9 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     /** A part that its matrix did not take, or a dense twin of a matrix, must not pass as a copied tensor. */
-    private static void requireSeparate(
-            Path path, int version, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
+    private static void requireSeparate(Path path, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
         for (String tensor : rest.keySet()) {
-            String owner = CompressedLayout.owner(tensor, version).orElse(tensor);
+            String owner = CompressedLayout.owner(tensor).orElse(tensor);
             if (matrices.containsKey(owner)) {
                 throw new MalformedFileException(Wording.file(path) + " is damaged: it holds the tensor "
                         + Wording.quoted(tensor) + ", which is no part of the compressed matrix "
@@ -180,7 +181,14 @@ public final class CompressedFile implements AutoCloseable {
             Map<String, String> tied) {
         ObjectMapper mapper = new ObjectMapper();
         Map<String, Object> tensors = new LinkedHashMap<>();
-        List<Tensor> all = new ArrayList<>(copied);
+        // A bias of the matrix's own replaces one of the same name.
+        Set<String> replaced = entries.stream()
+                .filter(entry -> entry.matrix().bias() != null)
+                .map(entry -> CompressedLayout.biasOf(entry.matrix().name()))
+                .collect(Collectors.toSet());
+        List<Tensor> all = copied.stream()
+                .filter(tensor -> !replaced.contains(tensor.name()))
+                .collect(Collectors.toCollection(ArrayList::new));
         for (CompressedEntry entry : entries) {
             Map<String, Object> described = new LinkedHashMap<>(entry.document());
             described.putAll(CompressedLayout.description(entry.matrix()));
@@ -188,7 +196,7 @@ public final class CompressedFile implements AutoCloseable {
             all.addAll(CompressedLayout.tensors(entry.matrix()));
         }
         for (Tensor tensor : copied) {
-            String owner = CompressedLayout.owner(tensor.name(), FORMAT_VERSION).orElse(tensor.name());
+            String owner = CompressedLayout.owner(tensor.name()).orElse(tensor.name());
             if (tensors.containsKey(owner)) {
                 throw new InvalidDataException(Wording.file(target) + " cannot hold the tensor "
                         + Wording.quoted(tensor.name()) + " beside the compressed " + Wording.quoted(owner)

@@ -38,7 +38,7 @@ final class CompressedLayout {
     private static final int MAX_ROWS = Integer.MAX_VALUE - 8;
 
     private static final Pattern PART =
-            Pattern.compile("(.*)\\.(?:group|basis|bias|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
+            Pattern.compile("(.*)\\.(?:group|basis|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
 
     private static final String BIAS = "bias";
 
@@ -146,14 +146,22 @@ final class CompressedLayout {
         description.put("ranks", ranks);
         description.put("codecs", codecs);
         description.put("rightCodecs", rightCodecs);
+        description.put(BIAS, matrix.bias() != null);
         return description;
     }
 
-    /** The matrix that a tensor of this name is a part of, if it is named like one; version 1 of the format had no bias. */
-    static Optional<String> owner(String tensor, int version) {
+    /**
+     * The matrix that a tensor of this name is a part of, if it is named like one. A tensor {@code NAME.bias} is no part by its
+     * name alone: a model may have one of its own beside {@code NAME}.
+     */
+    static Optional<String> owner(String tensor) {
         Matcher part = PART.matcher(tensor);
-        boolean known = version >= FIRST_VERSION_WITH_CODECS_AND_BIAS || !tensor.endsWith("." + BIAS);
-        return known && part.matches() ? Optional.of(part.group(1)) : Optional.empty();
+        return part.matches() ? Optional.of(part.group(1)) : Optional.empty();
+    }
+
+    /** The name of the bias of a matrix that has one of its own. */
+    static String biasOf(String matrix) {
+        return matrix + "." + BIAS;
     }
 
     /**
@@ -208,7 +216,7 @@ final class CompressedLayout {
             int directions = (int) matrix.right(b).rows();
             requireFinite(name + ".right." + b, Matrix.of(name, matrix.decodedRight(b), directions, columns));
         }
-        boolean biased = version >= FIRST_VERSION_WITH_CODECS_AND_BIAS && rest.containsKey(name + "." + BIAS);
+        boolean biased = provenance.path(BIAS).asBoolean(false);
         return biased ? matrix.withBias(bias(rows)) : matrix;
     }
 

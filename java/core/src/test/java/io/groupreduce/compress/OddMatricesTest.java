@@ -9,9 +9,11 @@ import io.groupreduce.Codec;
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.Matrix;
+import io.groupreduce.Method;
 import io.groupreduce.Progress;
 import io.groupreduce.SizeTarget;
 import io.groupreduce.SizeUnit;
+import io.groupreduce.SoftmaxData;
 import io.groupreduce.UnreachableTargetException;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.format.DType;
@@ -190,6 +192,65 @@ class OddMatricesTest {
     }
 
     @Test
+    void theMagnitudeOfTheMatrixDoesNotMatter() {
+        float[] values = new float[600 * 20];
+        SoftmaxFixture.powerLaw(8, 600, 20).readRows(0, 600, values, 0);
+        double expected = tried(Matrix.of("as it is", values, 600, 20), to(8)).relativeError();
+        for (float factor : new float[] {1e-8f, 1e-5f, 1e5f, 1e8f}) {
+            float[] scaled = new float[values.length];
+            for (int j = 0; j < values.length; j++) {
+                scaled[j] = values[j] * factor;
+            }
+            CompressionResult result = tried(Matrix.of("times " + factor, scaled, 600, 20), to(8));
+            assertEquals(expected, result.relativeError(), 0.03 * expected, "times " + factor);
+        }
+    }
+
+    @Test
+    void theUnitOfTheMetricDoesNotMatter() {
+        Matrix matrix = SoftmaxFixture.powerLaw(9, 600, 20);
+        double[] errors = new double[3];
+        double[] factors = {1, 1e-8, 1e8};
+        for (int f = 0; f < factors.length; f++) {
+            double[] moment = new double[20 * 20];
+            for (int j = 0; j < 20; j++) {
+                moment[j * 20 + j] = factors[f] / (1 + j);
+            }
+            Metric metric = Metric.of(moment, 20, "moment");
+            errors[f] = GroupReduce.compress(backend, matrix, null, metric, to(8), arena, Progress.NONE)
+                    .relativeError();
+            assertEquals(errors[0], errors[f], 0.03 * errors[0], "times " + factors[f]);
+        }
+    }
+
+    @Test
+    void calibrationWithABiasStaysWithinTheSizeWhateverTheMethod() {
+        Matrix matrix = SoftmaxFixture.powerLaw(10, 300, 160);
+        SoftmaxData softmax = SoftmaxFixture.softmax(10, matrix);
+        int biased = 0;
+        for (Method method : Method.values()) {
+            CompressionOptions options = CompressionOptions.defaults()
+                    .withMethod(method)
+                    .withCalibrationEpochs(1)
+                    .withCodec(Codec.INT8);
+            CompressionResult result = GroupReduce.compress(
+                    backend,
+                    matrix,
+                    null,
+                    null,
+                    softmax,
+                    options.withTarget(SizeTarget.ratio(5)),
+                    arena,
+                    Progress.NONE);
+            biased += result.matrix().bias() == null ? 0 : 1;
+            assertTrue(
+                    result.matrix().bytes() <= matrix.bytes() / 5,
+                    method + ": " + result.matrix().bytes());
+        }
+        assertTrue(biased > 0, "a bias is trained somewhere");
+    }
+
+    @Test
     void aFewHugeRowsAndMissingOnes() {
         float[] values = new float[300 * 12];
         SoftmaxFixture.powerLaw(7, 300, 12).readRows(0, 300, values, 0);
@@ -202,5 +263,11 @@ class OddMatricesTest {
         assertNotNull(result);
         assertTrue(result.relativeError() < 0.01, "error " + result.relativeError());
         assertTrue(result.matrix().groups().stream().anyMatch(GroupPlan::isZero));
+        // The huge row has nearly all the energy, so the error above says nothing of the others.
+        float[] decoded = new float[12];
+        result.matrix().decodeRows(5, 1, decoded, 0);
+        for (int j = 0; j < 12; j++) {
+            assertEquals(values[5 * 12 + j], decoded[j], 1e4, "column " + j + " of the huge row");
+        }
     }
 }

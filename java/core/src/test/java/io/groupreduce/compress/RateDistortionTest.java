@@ -20,6 +20,7 @@ import io.groupreduce.Progress;
 import io.groupreduce.SizeTarget;
 import io.groupreduce.SizeUnit;
 import io.groupreduce.SoftmaxData;
+import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.backend.Directions;
@@ -362,5 +363,43 @@ class RateDistortionTest {
         double frequent = ranks[1] / rows[1];
         double rare = ranks[0] / rows[0];
         assertTrue(frequent > rare + 2, "mean ranks " + frequent + " and " + rare);
+    }
+
+    @Test
+    void aLossThatNoSizeMeetsIsRefused() {
+        Matrix matrix = SoftmaxFixture.powerLaw(30, 200, 16);
+        // States so long that the dense softmax is certain of its targets: its loss is 0, and one flip is too much.
+        int states = 400;
+        float[] hidden = new float[states * 16];
+        SoftmaxFixture.powerLaw(31, states, 16).readRows(0, states, hidden, 0);
+        float[] row = new float[16];
+        int[] targets = new int[states];
+        for (int t = 0; t < states; t++) {
+            double best = Double.NEGATIVE_INFINITY;
+            for (int i = 0; i < 200; i++) {
+                matrix.readRow(i, row, 0);
+                double logit = 0;
+                for (int j = 0; j < 16; j++) {
+                    logit += (double) row[j] * hidden[t * 16 + j];
+                }
+                if (logit > best) {
+                    best = logit;
+                    targets[t] = i;
+                }
+            }
+        }
+        for (int j = 0; j < hidden.length; j++) {
+            hidden[j] *= 1e5f;
+        }
+        SoftmaxData softmax = new SoftmaxData(Matrix.of("certain", hidden, states, 16), targets, null);
+        CompressionOptions options =
+                CompressionOptions.defaults().withCodec(Codec.INT3).withAlpha(0).withMaxLossIncrease(0.01);
+        try (Backend backend = new ReferenceBackend();
+                Arena arena = Arena.ofShared()) {
+            InvalidDataException e = assertThrows(
+                    InvalidDataException.class,
+                    () -> GroupReduce.compress(backend, matrix, null, null, softmax, options, arena, Progress.NONE));
+            assertTrue(e.getMessage().contains("allow more"), e.getMessage());
+        }
     }
 }

@@ -248,6 +248,8 @@ class CompressedCodecsTest {
         fixture.put(name, DType.F16, new byte[2 * ROWS], ROWS);
         assertDamaged(name, "F16");
         fixture.tensors.remove(name);
+        assertDamaged(name, "missing");
+        fixture.replaceMetadata("\"bias\":true", "\"bias\":false");
         try (CompressedFile file = open()) {
             assertNull(file.require(NAME).bias());
         }

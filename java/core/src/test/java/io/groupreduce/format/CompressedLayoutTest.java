@@ -184,10 +184,24 @@ class CompressedLayoutTest {
     }
 
     @Test
+    void aBiasOfTheModelStaysUnlessTheMatrixHasItsOwn() {
+        Path target = directory.resolve("biased.safetensors");
+        List<Tensor> copied = List.of(FormatFixtures.f32(NAME + ".bias", new long[] {3}, 7, 8, 9));
+        CompressedMatrix own = CompressedFixture.matrix();
+        for (CompressedMatrix matrix : List.of(own, own.withBias(null))) {
+            CompressedFile.write(target, List.of(new CompressedEntry(matrix, Map.of())), copied, Map.of(), Map.of());
+            try (CompressedFile file = CompressedFile.open(target)) {
+                assertArrayEquals(matrix.bias(), file.require(NAME).bias());
+                assertEquals(matrix.bias() == null, file.copied(NAME + ".bias").isPresent());
+            }
+        }
+    }
+
+    @Test
     void noFileIsWrittenThatCouldNotBeRead() {
         CompressedEntry entry = new CompressedEntry(CompressedFixture.matrix(), Map.of());
         Path target = directory.resolve("out.safetensors");
-        for (String name : List.of(NAME, NAME + ".right.9", NAME + ".group", NAME + ".bias")) {
+        for (String name : List.of(NAME, NAME + ".right.9", NAME + ".group")) {
             List<Tensor> copied = List.of(FormatFixtures.i32(name, 1));
             assertFails(
                     InvalidDataException.class,

@@ -140,6 +140,8 @@ final class VectorWorkspace implements CompressionWorkspace {
     @Override
     public void encodeLeft(
             byte[] groupOf, List<GroupPlan> groups, List<Directions> directions, List<EncodedMatrix> left) {
+        // Both are large: what was rated makes room for what is stored.
+        distortions = null;
         LeftEncoder.run(workers, problem.matrix(), groupOf, groups, directions, left);
     }
 

@@ -189,7 +189,8 @@ class HtmlReportTest {
                         0.5,
                         result.spectra(),
                         result.refinement(),
-                        List.of()),
+                        List.of(),
+                        null),
                 null));
         assertTrue(aimed.contains("asked for a loss increase of at most 1.00 %"));
         assertFalse(aimed.contains("alibration"));

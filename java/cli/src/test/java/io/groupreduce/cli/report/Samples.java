@@ -131,7 +131,8 @@ final class Samples {
                 1,
                 List.of(new Spectrum(10, new double[] {6, 3})),
                 List.of(1.0),
-                List.of());
+                List.of(),
+                null);
     }
 
     static ReportData report(List<NamedResult> results, Map<String, Evaluation> evaluations) {
