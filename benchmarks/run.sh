@@ -4,6 +4,10 @@
 #   benchmarks/run.sh --smoke                every benchmark once and briefly: do they still run?
 #   benchmarks/run.sh jmh ARGUMENTS          JMH with its own arguments, for instance: jmh -p threads=1 gram
 #   benchmarks/run.sh java CLASS ARGUMENTS   any class here, for instance: java io.groupreduce.benchmarks.SyntheticModel
+# Quality, for a FOLDER with model.safetensors, counts.tsv and hidden.safetensors (with targets), such as the demo model in java/cli:
+#   benchmarks/run.sh java io.groupreduce.benchmarks.QualityCurves FOLDER   what each method costs at the same bytes
+#   benchmarks/run.sh java io.groupreduce.benchmarks.Ablation FOLDER        what each ingredient is worth at the same bytes
+# both with [--title TEXT] [--name NAME] [--epochs E] [--out DIR] [--quick]; Ablation with [--ratio R]
 # benchmarks/whole_run.py compares whole compressions as processes.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -26,13 +30,21 @@ if ! [ -e "$stamp" ] || ! ls "$here"/target/lib/groupreduce-benchmarks-*.jar >/d
   mv "$stamp.new" "$stamp"
 fi
 
+commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+if [ -n "$(git --no-optional-locks -C "$root" status --porcelain -- java pom.xml benchmarks/src 2>/dev/null)" ]; then
+  commit="$commit with uncommitted changes"
+fi
+
 run() {
-  "$jdk/bin/java" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$here/target/lib/*" "$@"
+  "$jdk/bin/java" "-Dgroupreduce.commit=$commit" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$here/target/lib/*" "$@"
 }
 
 case ${1:-} in
   --smoke)
     run io.groupreduce.benchmarks.StepComparison 1
+    demo=$root/java/cli/src/main/resources/io/groupreduce/cli/demo
+    run io.groupreduce.benchmarks.QualityCurves "$demo" --quick
+    run io.groupreduce.benchmarks.Ablation "$demo" --quick
     run org.openjdk.jmh.Main -f 0 -wi 0 -i 1 -r 100ms -p threads=2 -v SILENT
     echo "every benchmark ran"
     ;;

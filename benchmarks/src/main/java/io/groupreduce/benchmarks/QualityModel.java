@@ -1,0 +1,97 @@
+package io.groupreduce.benchmarks;
+
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.Matrix;
+import io.groupreduce.SoftmaxData;
+import io.groupreduce.format.CountsFile;
+import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.Model;
+import io.groupreduce.format.SoftmaxBias;
+import io.groupreduce.format.Tensor;
+import java.nio.file.Path;
+
+/**
+ * The softmax of a model in a folder: {@code model.safetensors}, {@code counts.tsv}, and {@code hidden.safetensors} with
+ * targets. What learns from hidden states may see the first half of them; everything is judged on the second.
+ */
+final class QualityModel implements AutoCloseable {
+    /** Hidden states of each half that a quick run takes. */
+    private static final int QUICK_STATES = 300;
+
+    private final Model model;
+    private final HiddenStates hidden;
+    private final Matrix dense;
+    private final long[] counts;
+    private final SoftmaxData known;
+    private final SoftmaxData judged;
+
+    private QualityModel(Model model, HiddenStates hidden, boolean quick) {
+        this.model = model;
+        this.hidden = hidden;
+        Tensor output = model.compressible().stream()
+                .filter(tensor -> model.servesAsOutput(tensor.name()))
+                .findFirst()
+                .orElseThrow(() -> new InvalidDataException(
+                        model.path() + " has no output matrix under a known name, such as softmax.weight; rename it."));
+        dense = output.matrix(model.fileOf(output.name()).toString());
+        hidden.require(dense.columns(), dense.rows());
+        int states = hidden.hidden().rows();
+        if (hidden.targets() == null || states < 2) {
+            throw new InvalidDataException(hidden.hidden().name()
+                    + " comes without targets or has a single state; give at least 2 states with targets.");
+        }
+        counts = CountsFile.read(model.path().resolve("counts.tsv"), dense.rows());
+        float[] bias = SoftmaxBias.of(model, output.name());
+        int middle = states / 2;
+        int most = quick ? QUICK_STATES : states;
+        known = half(hidden.slice(0, middle), bias).first(most);
+        judged = half(hidden.slice(middle, states), bias).first(most);
+    }
+
+    private static SoftmaxData half(HiddenStates states, float[] bias) {
+        return new SoftmaxData(states.hidden(), states.targets(), bias);
+    }
+
+    /** Opens what lies in a folder; a quick run takes few of its hidden states. */
+    static QualityModel open(Path folder, boolean quick) {
+        Model model = Model.open(folder);
+        try {
+            HiddenStates hidden = HiddenStates.open(folder.resolve("hidden.safetensors"));
+            try {
+                return new QualityModel(model, hidden, quick);
+            } catch (RuntimeException e) {
+                hidden.close();
+                throw e;
+            }
+        } catch (RuntimeException e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    /** A, N x D. */
+    Matrix dense() {
+        return dense;
+    }
+
+    /** Length N. */
+    long[] counts() {
+        return counts;
+    }
+
+    /** What a method may be fitted to. */
+    SoftmaxData known() {
+        return known;
+    }
+
+    /** What every method is judged on. */
+    SoftmaxData judged() {
+        return judged;
+    }
+
+    @Override
+    public void close() {
+        hidden.close();
+        model.close();
+    }
+}

@@ -1,0 +1,132 @@
+package io.groupreduce.benchmarks;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.CompressionOptions;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.Evaluation;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.Matrix;
+import io.groupreduce.Progress;
+import io.groupreduce.ScaleFormat;
+import io.groupreduce.SoftmaxData;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.TokenScores;
+import io.groupreduce.compress.Calibration;
+import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.compress.Metric;
+import java.lang.foreign.Arena;
+import java.util.List;
+
+/** Compresses the softmax of a model in many ways and judges each on the hidden states that no method saw. */
+final class Trials {
+    /** The weights of the error that trials report, whatever weights they minimised. */
+    private static final double ALPHA = 0.5;
+
+    private final Backend backend;
+    private final Matrix dense;
+    private final long[] counts;
+    private final SoftmaxData known;
+    private final SoftmaxData judged;
+
+    Trials(Backend backend, QualityModel model) {
+        this.backend = backend;
+        dense = model.dense();
+        counts = model.counts();
+        known = model.known();
+        judged = model.judged();
+    }
+
+    /** A method as users run it, knowing the hidden states. */
+    Trial run(CompressionOptions options) {
+        return run(options, null);
+    }
+
+    /**
+     * A method that knows the hidden states.
+     *
+     * @param metric what the paper's methods measure errors with; {@code null} for the identity
+     */
+    Trial run(CompressionOptions options, Metric metric) {
+        try (Arena arena = Arena.ofShared()) {
+            long begun = System.nanoTime();
+            CompressionResult result =
+                    GroupReduce.compress(backend, dense, counts, metric, known, options, arena, Progress.NONE);
+            return judge(result.matrix(), result.matrix().bytes(), secondsSince(begun), result.options());
+        }
+    }
+
+    /** A method that never sees hidden states, but whose result may be calibrated on them; no bias is trained. */
+    Trial runWithoutHidden(CompressionOptions options) {
+        try (Arena arena = Arena.ofShared()) {
+            long begun = System.nanoTime();
+            CompressionResult result = GroupReduce.compress(
+                    backend, dense, counts, null, options.withCalibrationEpochs(0), arena, Progress.NONE);
+            CompressedMatrix matrix = result.matrix();
+            int epochs = options.calibrationEpochs();
+            if (epochs > 0) {
+                matrix = Calibration.run(backend, dense, known, matrix, epochs, false, arena, Progress.NONE)
+                        .matrix();
+            }
+            return judge(matrix, matrix.bytes(), secondsSince(begun), result.options());
+        }
+    }
+
+    /** E[h h^T] of the hidden states that a method may be fitted to. */
+    Metric metric() {
+        return Metric.ofHidden(known.hidden());
+    }
+
+    /** Rows rounded to integers, with the scales of least error. Nothing but integers and scales is counted. */
+    Trial rounded(Codec codec, int block, ScaleFormat scales) {
+        try (Arena arena = Arena.ofShared()) {
+            long begun = System.nanoTime();
+            EncodedMatrix encoded = EncodedMatrix.allocate(arena, codec, dense.rows(), dense.columns(), block, scales);
+            float[] row = new float[dense.columns()];
+            for (int i = 0; i < dense.rows(); i++) {
+                dense.readRow(i, row, 0);
+                encoded.encodeRow(i, row, 0, null);
+            }
+            CompressedMatrix matrix = new CompressedMatrix(
+                    dense.name(),
+                    dense.columns(),
+                    new byte[dense.rows()],
+                    List.of(new GroupPlan(GroupPlan.DENSE, dense.columns(), codec)),
+                    List.of(encoded),
+                    List.of());
+            return judge(matrix, encoded.bytes(), secondsSince(begun), null);
+        }
+    }
+
+    private Trial judge(CompressedMatrix matrix, long bytes, double seconds, CompressionOptions options) {
+        Evaluation evaluation = Evaluation.of(backend, dense, judged.bias(), matrix, judged.hidden(), judged.targets());
+        double error = GroupReduce.relativeError(backend, dense, counts, ALPHA, matrix);
+        return new Trial((double) dense.bytes() / bytes, bytes, error, evaluation, lossError(matrix), seconds, options);
+    }
+
+    /** The standard error of the mean over tokens of how much the cross-entropy rose. */
+    private double lossError(CompressedMatrix matrix) {
+        float[] bias = matrix.bias() == null ? judged.bias() : matrix.bias();
+        TokenScores scores = backend.compare(
+                new SoftmaxComparison(dense, judged.bias(), matrix, bias, judged.hidden(), judged.targets(), 1));
+        int tokens = judged.hidden().rows();
+        double sum = 0;
+        double squares = 0;
+        for (int t = 0; t < tokens; t++) {
+            double rise = scores.compressedLogSumExp()[t]
+                    - scores.compressedTargetLogit()[t]
+                    - scores.denseLogSumExp()[t]
+                    + scores.denseTargetLogit()[t];
+            sum += rise;
+            squares += rise * rise;
+        }
+        double mean = sum / tokens;
+        return Math.sqrt(Math.max(0, squares / tokens - mean * mean) / tokens);
+    }
+
+    private static double secondsSince(long begun) {
+        return (System.nanoTime() - begun) / 1e9;
+    }
+}
