@@ -12,9 +12,9 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.FiniteCheck;
 import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.MetricFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
-import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
 import java.lang.foreign.Arena;
@@ -384,23 +384,7 @@ public final class GroupReduce {
         if (file == null) {
             return null;
         }
-        try (Safetensors safetensors = Safetensors.open(file)) {
-            Matrix moment = safetensors.require("metric").matrix(file.toString());
-            int columns = matrix.columns();
-            requireSquareable(matrix);
-            if (moment.rows() != columns || moment.columns() != columns) {
-                throw new InvalidDataException(file + ": 'metric' has shape [" + moment.rows() + ", " + moment.columns()
-                        + "] but " + matrix.name() + " has " + columns + " columns; it must be [" + columns + ", "
-                        + columns
-                        + "].");
-            }
-            float[] values = new float[columns * columns];
-            moment.readRows(0, columns, values, 0);
-            double[] wide = new double[values.length];
-            for (int i = 0; i < wide.length; i++) {
-                wide[i] = values[i];
-            }
-            return Metric.of(wide, columns, file + ": 'metric'");
-        }
+        requireSquareable(matrix);
+        return MetricFile.read(file, matrix);
     }
 }

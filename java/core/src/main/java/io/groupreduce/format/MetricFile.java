@@ -1,0 +1,36 @@
+package io.groupreduce.format;
+
+import io.groupreduce.InvalidDataException;
+import io.groupreduce.Matrix;
+import io.groupreduce.compress.Metric;
+import java.nio.file.Path;
+
+/** Reads the second moment of what meets a matrix: a safetensors file with {@code metric} [D, D] of F32, F16 or BF16. */
+public final class MetricFile {
+    private MetricFile() {}
+
+    /**
+     * The metric for a matrix of D columns.
+     *
+     * @throws io.groupreduce.FileAccessException if the file is missing or unreadable
+     * @throws InvalidDataException if it has another shape, or is not the second moment of anything
+     */
+    public static Metric read(Path file, Matrix matrix) {
+        try (Safetensors safetensors = Safetensors.open(file)) {
+            Matrix moment = safetensors.require("metric").matrix(file.toString());
+            int columns = matrix.columns();
+            if (moment.rows() != columns || moment.columns() != columns) {
+                throw new InvalidDataException(file + ": 'metric' has shape [" + moment.rows() + ", " + moment.columns()
+                        + "] but " + matrix.name() + " has " + columns + " columns; it must be [" + columns + ", "
+                        + columns + "].");
+            }
+            float[] values = new float[columns * columns];
+            moment.readRows(0, columns, values, 0);
+            double[] wide = new double[values.length];
+            for (int i = 0; i < wide.length; i++) {
+                wide[i] = values[i];
+            }
+            return Metric.of(wide, columns, file + ": 'metric'");
+        }
+    }
+}
