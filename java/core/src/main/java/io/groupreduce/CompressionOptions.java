@@ -3,6 +3,7 @@ package io.groupreduce;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.function.Consumer;
 
 /**
  * What to do to one matrix. Immutable; start from {@link #defaults()} and replace what differs. What is empty is chosen by the
@@ -68,9 +69,9 @@ public record CompressionOptions(
                     "The number of calibration epochs is " + calibrationEpochs + "; it must lie between 0 and 1000.");
         }
         if (maxLossIncrease.isPresent()) {
-            double most1 = maxLossIncrease.getAsDouble();
-            if (!(most1 > 0 && most1 <= 10)) {
-                throw new InvalidOptionException("The largest loss increase is " + 100 * most1
+            double increase = maxLossIncrease.getAsDouble();
+            if (!(increase > 0 && increase <= 10)) {
+                throw new InvalidOptionException("The largest loss increase is " + 100 * increase
                         + " %; it must lie above 0 and at most at 1000 %.");
             }
             if (method != Method.RATE_DISTORTION) {
@@ -101,151 +102,105 @@ public record CompressionOptions(
         return defaults().withMethod(Method.GROUPREDUCE);
     }
 
+    /** Whether some hidden states must stay unseen, because the result is judged on them. */
+    public boolean holdsStatesOut() {
+        return maxLossIncrease.isPresent() || calibrationEpochs > 0;
+    }
+
     public CompressionOptions withMethod(Method value) {
-        return new CompressionOptions(
-                value,
-                target,
-                maxLossIncrease,
-                codec,
-                rightCodec,
-                groups,
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.method = value);
     }
 
     public CompressionOptions withTarget(SizeTarget value) {
-        return new CompressionOptions(
-                method,
-                value,
-                maxLossIncrease,
-                codec,
-                rightCodec,
-                groups,
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.target = value);
     }
 
     /** Aims at a loss instead of a size. */
     public CompressionOptions withMaxLossIncrease(double value) {
-        return new CompressionOptions(
-                method,
-                target,
-                OptionalDouble.of(value),
-                codec,
-                rightCodec,
-                groups,
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.maxLossIncrease = OptionalDouble.of(value));
     }
 
     /** Aims at the size target. */
     public CompressionOptions withoutMaxLossIncrease() {
-        return new CompressionOptions(
-                method,
-                target,
-                OptionalDouble.empty(),
-                codec,
-                rightCodec,
-                groups,
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.maxLossIncrease = OptionalDouble.empty());
     }
 
     /** One codec for left factors and dense rows; right factors follow as {@link #rightCodec} says. */
     public CompressionOptions withCodec(Codec value) {
-        return new CompressionOptions(
-                method,
-                target,
-                maxLossIncrease,
-                Optional.of(value),
-                Optional.empty(),
-                groups,
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> {
+            draft.codec = Optional.of(value);
+            draft.rightCodec = Optional.empty();
+        });
     }
 
     public CompressionOptions withRightCodec(Codec value) {
-        return new CompressionOptions(
-                method,
-                target,
-                maxLossIncrease,
-                codec,
-                Optional.of(value),
-                groups,
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.rightCodec = Optional.of(value));
     }
 
     public CompressionOptions withGroups(int value) {
-        return new CompressionOptions(
-                method,
-                target,
-                maxLossIncrease,
-                codec,
-                rightCodec,
-                OptionalInt.of(value),
-                alpha,
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.groups = OptionalInt.of(value));
     }
 
     public CompressionOptions withAlpha(double value) {
-        return new CompressionOptions(
-                method,
-                target,
-                maxLossIncrease,
-                codec,
-                rightCodec,
-                groups,
-                OptionalDouble.of(value),
-                minRank,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.alpha = OptionalDouble.of(value));
     }
 
     public CompressionOptions withMinRank(int value) {
-        return new CompressionOptions(
-                method,
-                target,
-                maxLossIncrease,
-                codec,
-                rightCodec,
-                groups,
-                alpha,
-                value,
-                refineRounds,
-                calibrationEpochs);
+        return with(draft -> draft.minRank = value);
     }
 
     public CompressionOptions withRefineRounds(int value) {
-        return new CompressionOptions(
-                method,
-                target,
-                maxLossIncrease,
-                codec,
-                rightCodec,
-                groups,
-                alpha,
-                minRank,
-                OptionalInt.of(value),
-                calibrationEpochs);
+        return with(draft -> draft.refineRounds = OptionalInt.of(value));
     }
 
     public CompressionOptions withCalibrationEpochs(int value) {
-        return new CompressionOptions(
-                method, target, maxLossIncrease, codec, rightCodec, groups, alpha, minRank, refineRounds, value);
+        return with(draft -> draft.calibrationEpochs = value);
+    }
+
+    private CompressionOptions with(Consumer<Draft> change) {
+        Draft draft = new Draft(this);
+        change.accept(draft);
+        return draft.options();
+    }
+
+    /** The components as variables, so that a change names only what it changes. */
+    private static final class Draft {
+        private Method method;
+        private SizeTarget target;
+        private OptionalDouble maxLossIncrease;
+        private Optional<Codec> codec;
+        private Optional<Codec> rightCodec;
+        private OptionalInt groups;
+        private OptionalDouble alpha;
+        private int minRank;
+        private OptionalInt refineRounds;
+        private int calibrationEpochs;
+
+        Draft(CompressionOptions options) {
+            method = options.method;
+            target = options.target;
+            maxLossIncrease = options.maxLossIncrease;
+            codec = options.codec;
+            rightCodec = options.rightCodec;
+            groups = options.groups;
+            alpha = options.alpha;
+            minRank = options.minRank;
+            refineRounds = options.refineRounds;
+            calibrationEpochs = options.calibrationEpochs;
+        }
+
+        CompressionOptions options() {
+            return new CompressionOptions(
+                    method,
+                    target,
+                    maxLossIncrease,
+                    codec,
+                    rightCodec,
+                    groups,
+                    alpha,
+                    minRank,
+                    refineRounds,
+                    calibrationEpochs);
+        }
     }
 }

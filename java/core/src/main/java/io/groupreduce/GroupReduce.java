@@ -109,8 +109,7 @@ public final class GroupReduce {
         if (softmax == null || options.method() != Method.RATE_DISTORTION) {
             return given;
         }
-        boolean judges = options.maxLossIncrease().isPresent() || options.calibrationEpochs() > 0;
-        Metric met = Metric.ofHidden((judges ? softmax.fitted() : softmax).hidden());
+        Metric met = Metric.ofHidden((options.holdsStatesOut() ? softmax.fitted() : softmax).hidden());
         return given == null ? met : Metric.combined(given, met, matrix.columns(), "The metric of " + matrix.name());
     }
 

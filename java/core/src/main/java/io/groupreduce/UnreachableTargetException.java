@@ -20,4 +20,18 @@ public final class UnreachableTargetException extends GroupReduceException {
     public long smallest() {
         return smallest;
     }
+
+    /**
+     * A size with no room for a single direction.
+     *
+     * @param where what the message begins with: the matrix, or nothing
+     */
+    public static UnreachableTargetException noRoom(String where, long budget, SizeUnit unit, long smallest) {
+        String word = unit == SizeUnit.BYTES ? " bytes" : " parameters";
+        return new UnreachableTargetException(
+                where + "The size target of " + budget + word
+                        + " leaves no room for a single direction; the smallest possible is " + smallest + word
+                        + ", so ask for a larger size or a smaller ratio.",
+                smallest);
+    }
 }

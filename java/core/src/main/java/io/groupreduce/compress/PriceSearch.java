@@ -1,6 +1,5 @@
 package io.groupreduce.compress;
 
-import io.groupreduce.SizeUnit;
 import io.groupreduce.UnreachableTargetException;
 import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.CompressionWorkspace;
@@ -119,7 +118,8 @@ final class PriceSearch {
         double[] bytes = plans.capped(caps);
         double fixed = plans.fixedBytes(rows) + rightBytes(caps);
         if (fixed > budget) {
-            throw unreachable(budget, (long) Math.ceil(plans.fixedBytes(rows)));
+            throw UnreachableTargetException.noRoom(
+                    "", (long) budget, plans.unit(), (long) Math.ceil(plans.fixedBytes(rows)));
         }
         byte[] groupOf = new byte[rows];
         Totals free = totals(0, bytes, groupOf);
@@ -206,15 +206,6 @@ final class PriceSearch {
             sum += cap == 0 ? 0 : plans.rightBytes(cap);
         }
         return sum * rightShare;
-    }
-
-    private UnreachableTargetException unreachable(double budget, long smallest) {
-        String unit = plans.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
-        return new UnreachableTargetException(
-                "The size target of " + (long) budget + " " + unit
-                        + " leaves no room for a single direction; the smallest" + " possible is " + smallest + " "
-                        + unit + ", so ask for a larger size or a smaller ratio.",
-                smallest);
     }
 
     private record Totals(double distortion, double truncation, double bytes) {}

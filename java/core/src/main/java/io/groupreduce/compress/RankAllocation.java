@@ -1,6 +1,5 @@
 package io.groupreduce.compress;
 
-import io.groupreduce.SizeUnit;
 import io.groupreduce.UnreachableTargetException;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -138,11 +137,6 @@ public final class RankAllocation {
             }
         }
         smallest += model.fixed(Arrays.stream(sizes).sum(), sizes.length);
-        String unit = model.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
-        throw new UnreachableTargetException(
-                "The size target of " + budget + " " + unit
-                        + " leaves no room for a single direction; the smallest possible is " + smallest + " " + unit
-                        + ", so ask for a larger size or a smaller ratio.",
-                smallest);
+        throw UnreachableTargetException.noRoom("", budget, model.unit(), smallest);
     }
 }

@@ -178,8 +178,7 @@ final class RateDistortion implements AutoCloseable {
                                     ? RightFactor.fit(equations.get(b), matrix.columns())
                                     : RightFactor.of(bases.get(b), rank, matrix.columns()));
         }
-        State state = new State(selection, plans, bases, right, fitted, 0);
-        keptForm = layout.join(matrix, left, encodeRight(state, layout, arena));
+        keptForm = layout.join(matrix, left, encodeRight(right, layout, arena));
         kept = new State(selection, plans, bases, right, fitted, workspace.loss(keptForm));
         return kept;
     }
@@ -222,7 +221,7 @@ final class RateDistortion implements AutoCloseable {
         StoredLayout layout = new StoredLayout(
                 state.selection().groupOf(), state.plans(), state.bases().size());
         List<EncodedMatrix> left = layout.encode(workspace, state.bases(), arena);
-        return layout.join(matrix, left, encodeRight(state, layout, arena));
+        return layout.join(matrix, left, encodeRight(state.right(), layout, arena));
     }
 
     /** Frees the stored form of the last state. */
@@ -236,7 +235,7 @@ final class RateDistortion implements AutoCloseable {
         }
     }
 
-    private List<EncodedMatrix> encodeRight(State state, StoredLayout layout, Arena arena) {
+    private List<EncodedMatrix> encodeRight(List<double[]> factors, StoredLayout layout, Arena arena) {
         List<EncodedMatrix> stored = new ArrayList<>();
         int columns = matrix.columns();
         for (int b = 0; b < layout.ranks.length; b++) {
@@ -250,7 +249,7 @@ final class RateDistortion implements AutoCloseable {
                     columns,
                     StoragePlans.RIGHT_BLOCK,
                     StoragePlans.WIDE_SCALES);
-            float[] values = RightFactor.floats(state.right().get(b));
+            float[] values = RightFactor.floats(factors.get(b));
             for (int k = 0; k < layout.ranks[b]; k++) {
                 right.encodeRow(k, values, k * columns, null);
             }

@@ -90,20 +90,15 @@ final class RateDistortionMethod {
                 + plans.rightBytes(first)
                 + (options.target().unit() == SizeUnit.PARAMETERS ? first : 1 + codec.rowBytes(first)));
         if (settings.budget() < smallest) {
-            String unit = settings.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
-            throw new UnreachableTargetException(
-                    matrix.name() + ": The size target of " + (long) settings.budget() + " " + unit
-                            + " leaves no room for a single direction; the smallest possible is " + smallest + " "
-                            + unit
-                            + ", so ask for a larger size or a smaller ratio.",
-                    smallest);
+            throw UnreachableTargetException.noRoom(
+                    matrix.name() + ": ", (long) settings.budget(), settings.unit(), smallest);
         }
     }
 
     CompressionResult run(Arena arena, Progress progress) {
         requireReachable(matrix, options);
         progress.at("reading " + matrix.name(), 0);
-        SoftmaxData fitted = softmax == null || !judges() ? softmax : softmax.fitted();
+        SoftmaxData fitted = softmax == null || !options.holdsStatesOut() ? softmax : softmax.fitted();
         StartingBases one = StartingBases.of(backend, matrix, counts, metric, 1);
         RateDistortion.Settings unlimited = settings(matrix, options);
         double alpha = options.alpha()
@@ -170,11 +165,6 @@ final class RateDistortionMethod {
     /** Whether every exponent gives the same weights. */
     private static boolean allEqual(long[] counts) {
         return Arrays.stream(counts).allMatch(c -> c == counts[0]);
-    }
-
-    /** Whether some hidden states must stay unseen. */
-    private boolean judges() {
-        return options.maxLossIncrease().isPresent() || options.calibrationEpochs() > 0;
     }
 
     private static CompressionOptions settled(
