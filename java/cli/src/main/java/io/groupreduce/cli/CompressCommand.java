@@ -10,6 +10,7 @@ import io.groupreduce.backend.Backend;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
@@ -176,11 +177,7 @@ final class CompressCommand implements Callable<Integer> {
             }
             Map<String, Object> document = Summary.document(result.matrix().named(named.tensor()), source);
             if (result.heldOut() != null) {
-                Map<String, Object> heldOut = new LinkedHashMap<>();
-                heldOut.put("states", result.heldOut().states());
-                heldOut.put("denseLoss", result.heldOut().denseLoss());
-                heldOut.put("compressedLoss", result.heldOut().compressedLoss());
-                document.put("heldOut", heldOut);
+                document.put("heldOut", CompressedEntry.document(result.heldOut()));
             }
             if (judgement != null && judgement.tensor().equals(named.tensor())) {
                 Summary.lines(judgement.evaluation()).forEach(common::print);

@@ -32,16 +32,21 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         document.put("relativeError", result.relativeError());
         document.put("refinement", result.refinement());
         if (result.heldOut() != null) {
-            Map<String, Object> heldOut = new LinkedHashMap<>();
-            heldOut.put("states", result.heldOut().states());
-            heldOut.put("denseLoss", result.heldOut().denseLoss());
-            heldOut.put("compressedLoss", result.heldOut().compressedLoss());
-            document.put("heldOut", heldOut);
+            document.put("heldOut", document(result.heldOut()));
         }
         if (!result.calibration().isEmpty()) {
             document.put("calibration", result.calibration());
         }
         return new CompressedEntry(matrix, document);
+    }
+
+    /** What was measured on held-out states, as it stands in the metadata. */
+    public static Map<String, Object> document(CompressionResult.HeldOut heldOut) {
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("states", heldOut.states());
+        document.put("denseLoss", heldOut.denseLoss());
+        document.put("compressedLoss", heldOut.compressedLoss());
+        return document;
     }
 
     private static Map<String, Object> options(CompressionOptions options) {
