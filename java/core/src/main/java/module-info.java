@@ -8,6 +8,7 @@ module io.groupreduce {
     exports io.groupreduce.compress;
     exports io.groupreduce.format;
     exports io.groupreduce.reference;
+    exports io.groupreduce.softmax;
 
     uses io.groupreduce.backend.BackendProvider;
 

@@ -2,6 +2,7 @@
 module io.groupreduce.testkit {
     requires transitive io.groupreduce;
     requires transitive org.junit.jupiter.api;
+    requires jdk.management;
 
     exports io.groupreduce.testkit;
 }

@@ -10,7 +10,8 @@ public abstract sealed class GroupReduceException extends RuntimeException
                 InvalidOptionException,
                 UnreachableTargetException,
                 FileAccessException,
-                DeviceException {
+                DeviceException,
+                ClosedHeadException {
     private static final long serialVersionUID = 1L;
 
     GroupReduceException(String message, Throwable cause) {

@@ -1,7 +1,7 @@
 package io.groupreduce.backend;
 
 /**
- * One device that can compress and compare. A backend validates nothing: the public API did, once. Every method is a whole
+ * One device that can compress, compare and answer queries. A backend validates nothing: the public API did, once. Every method is a whole
  * step over all groups, so that a device with memory of its own keeps the data there between steps.
  *
  * <p>Results depend on the input alone: the same input gives the same bits whatever the number of threads.
@@ -21,6 +21,12 @@ public interface Backend extends AutoCloseable {
 
     /** Takes up a compressed softmax to train. The caller closes the session before the memory of its input goes away. */
     CalibrationSession calibrate(CalibrationProblem problem);
+
+    /**
+     * Loads a compressed matrix for queries. The caller closes the session before the backend and before the memory of its
+     * matrix goes away.
+     */
+    InferenceSession load(InferenceProblem problem);
 
     /** Frees what the backend holds; calling it again does nothing. */
     @Override

@@ -13,12 +13,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * A compressed model: a safetensors file whose {@code groupreduce} metadata says which tensors stand for a matrix in grouped
@@ -242,6 +244,72 @@ public final class CompressedFile implements AutoCloseable {
                     + "; it has " + Wording.candidates(name, matrices.keySet()) + ".");
         }
         return found;
+    }
+
+    /**
+     * The matrix of the softmax: the only one there is, or the one whose name, or a name tied to it, is that of an output; where no
+     * output is stored, compressed or not, the embedding.
+     *
+     * @throws InvalidDataException if that does not leave exactly one; the message lists what there is
+     */
+    public CompressedMatrix outputMatrix() {
+        return matrix(Model.Role.OUTPUT, "output");
+    }
+
+    /**
+     * The matrix of the embedding: the only one there is, or the one whose name, or a name tied to it, is that of an embedding; where
+     * no embedding is stored, compressed or not, the output.
+     *
+     * @throws InvalidDataException if that does not leave exactly one; the message lists what there is
+     */
+    public CompressedMatrix embeddingMatrix() {
+        return matrix(Model.Role.EMBEDDING, "embedding");
+    }
+
+    private CompressedMatrix matrix(Model.Role role, String word) {
+        Set<String> candidates = withRole(role);
+        Optional<String> dense = copied.values().stream()
+                .filter(t -> t.shape().length == 2 && hasRole(t.name(), role))
+                .map(Tensor::name)
+                .findFirst();
+        if (candidates.isEmpty() && dense.isEmpty()) {
+            Model.Role other = role == Model.Role.OUTPUT ? Model.Role.EMBEDDING : Model.Role.OUTPUT;
+            candidates = matrices.size() == 1 ? matrices.keySet() : withRole(other);
+        }
+        if (candidates.size() == 1) {
+            return matrices.get(candidates.iterator().next());
+        }
+        String found = (candidates.isEmpty() ? dense : Optional.<String>empty())
+                .map(name -> "its " + word + " matrix " + Wording.quoted(name) + " is not compressed")
+                .orElse("the names do not tell which compressed matrix is the " + word);
+        throw new InvalidDataException(Wording.file(path()) + " needs the name of a tensor: " + found + "; it has "
+                + Wording.candidates("", matrices.keySet()) + ", so choose one with HeadOptions.withTensor.");
+    }
+
+    /** The stored matrices that have a name of this role, their own or one tied to them. */
+    private Set<String> withRole(Model.Role role) {
+        return Stream.concat(
+                        matrices.keySet().stream().filter(name -> hasRole(name, role)),
+                        tied.keySet().stream()
+                                .filter(name -> hasRole(name, role))
+                                .map(tied::get))
+                .collect(Collectors.toCollection(LinkedHashSet::new));
+    }
+
+    private static boolean hasRole(String name, Model.Role role) {
+        return VocabularyNames.role(name).filter(role::equals).isPresent();
+    }
+
+    /**
+     * What is added to the logits of a compressed matrix, length N: a bias of its own, else the model's among the copied tensors.
+     *
+     * @throws InvalidDataException if there is no such matrix
+     */
+    public Optional<float[]> softmaxBias(String name) {
+        CompressedMatrix matrix = require(name);
+        return matrix.bias() != null
+                ? Optional.of(matrix.bias())
+                : SoftmaxBias.find(copied, name, matrix.rows()).map(Tensor::floats);
     }
 
     /** Tensors stored as they were. */

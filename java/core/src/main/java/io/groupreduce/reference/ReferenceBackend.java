@@ -5,6 +5,8 @@ import io.groupreduce.backend.CalibrationProblem;
 import io.groupreduce.backend.CalibrationSession;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.backend.InferenceSession;
 import io.groupreduce.backend.SoftmaxComparison;
 import io.groupreduce.backend.TokenScores;
 
@@ -33,6 +35,11 @@ public final class ReferenceBackend implements Backend {
     @Override
     public CalibrationSession calibrate(CalibrationProblem problem) {
         return new ReferenceCalibration(problem);
+    }
+
+    @Override
+    public InferenceSession load(InferenceProblem problem) {
+        return new ReferenceInference(problem);
     }
 
     @Override

@@ -13,7 +13,7 @@ import jdk.incubator.vector.VectorOperators;
  * <p>{@code lanewise(EXP)} is not used: interpreted and compiled code answer it differently, so the last bits of a result
  * would depend on when the compiler came by. Here every step is exact or rounded once, in both.
  */
-final class Exponential {
+public final class Exponential {
     private static final float LOWEST = -87f;
     private static final float LOG2_E = 1.44269504f;
 
@@ -28,7 +28,7 @@ final class Exponential {
     private Exponential() {}
 
     /** exp of every lane. */
-    static FloatVector of(FloatVector x) {
+    public static FloatVector of(FloatVector x) {
         FloatVector bounded = x.max(LOWEST);
         FloatVector rounder = FloatVector.broadcast(FLOATS, ROUNDER);
         FloatVector shifted = bounded.fma(FloatVector.broadcast(FLOATS, LOG2_E), rounder);

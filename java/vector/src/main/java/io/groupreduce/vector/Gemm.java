@@ -16,7 +16,7 @@ import static io.groupreduce.vector.Lanes.NR;
  * <p>Arrays of A and C have room for whole blocks: {@code padRows(rows)} rows, and C at least {@code padColumns(columns)}
  * columns. What lies beyond is computed and never read.
  */
-final class Gemm {
+public final class Gemm {
     /** Rows of the blocks that threads share out: enough to keep a panel of B busy. */
     private static final int SHARED_ROWS = 16 * MR;
 
@@ -42,11 +42,18 @@ final class Gemm {
     }
 
     /** One panel of columns: rows of A from {@code a0} on times {@code panel} into C from {@code c0} on. */
-    static void panel(float[] a, int a0, int lda, int rows, int depth, float[] panel, float[] c, int c0, int ldc) {
+    public static void panel(
+            float[] a, int a0, int lda, int rows, int depth, float[] panel, float[] c, int c0, int ldc) {
+        panel(a, a0, lda, rows, depth, panel, 0, c, c0, ldc);
+    }
+
+    /** Likewise with a panel that begins at {@code panel0}. */
+    public static void panel(
+            float[] a, int a0, int lda, int rows, int depth, float[] panel, int panel0, float[] c, int c0, int ldc) {
         for (int k = 0; k < depth; k += KC) {
             int steps = Math.min(KC, depth - k);
             for (int i = 0; i < rows; i += MR) {
-                MicroKernel.rows(steps, a, a0 + i * lda + k, lda, panel, k * NR, c, c0 + i * ldc, ldc, k > 0);
+                MicroKernel.rows(steps, a, a0 + i * lda + k, lda, panel, panel0 + k * NR, c, c0 + i * ldc, ldc, k > 0);
             }
         }
     }

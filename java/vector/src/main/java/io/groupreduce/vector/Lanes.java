@@ -6,34 +6,34 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * The vector shape of this machine and the block sizes that follow from it; all are constants to the compiler.
  */
-final class Lanes {
-    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+public final class Lanes {
+    public static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
 
     /** Floats in a vector. */
-    static final int LANES = FLOATS.length();
+    public static final int LANES = FLOATS.length();
 
     /** Whether there are 32 vector registers (AVX-512, AArch64) and not 16. */
-    static final boolean WIDE =
+    public static final boolean WIDE =
             FLOATS.vectorBitSize() >= 512 || System.getProperty("os.arch").equals("aarch64");
 
     /** Rows of the block a micro-kernel computes. */
-    static final int MR = 6;
+    public static final int MR = 6;
 
     /** Columns of that block: 4 vectors or 2. */
-    static final int NR = LANES * (WIDE ? 4 : 2);
+    public static final int NR = LANES * (WIDE ? 4 : 2);
 
     /** Steps of the inner dimension between two visits to C: NR columns of B fit the second-level cache. */
-    static final int KC = 512;
+    public static final int KC = 512;
 
     private Lanes() {}
 
     /** {@code rows} rounded up to whole micro-kernel blocks. */
-    static int padRows(int rows) {
+    public static int padRows(int rows) {
         return Math.ceilDiv(rows, MR) * MR;
     }
 
     /** {@code columns} rounded up to whole panels. */
-    static int padColumns(int columns) {
+    public static int padColumns(int columns) {
         return Math.ceilDiv(columns, NR) * NR;
     }
 

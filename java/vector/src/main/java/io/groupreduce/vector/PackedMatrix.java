@@ -6,7 +6,7 @@ import static io.groupreduce.vector.Lanes.NR;
  * The right operand of a product, packed: panels of NR columns, each {@code depth} rows of NR numbers without gaps, so that
  * the kernel reads it in one stream. Columns that do not exist are zero. Bytes: 4 * depth * columns rounded up to NR.
  */
-final class PackedMatrix {
+public final class PackedMatrix {
     /** Rows moved together when transposing: one cache line of the source. */
     private static final int LINE = 16;
 
@@ -15,14 +15,14 @@ final class PackedMatrix {
     private final float[][] panels;
 
     /** Zeros. */
-    PackedMatrix(int depth, int columns) {
+    public PackedMatrix(int depth, int columns) {
         this.depth = depth;
         this.columns = columns;
         this.panels = new float[Math.ceilDiv(columns, NR)][depth * NR];
     }
 
     /** Packs a row-major matrix, depth x columns, whose rows begin {@code stride} numbers apart. */
-    static PackedMatrix of(float[] matrix, int depth, int columns, int stride) {
+    public static PackedMatrix of(float[] matrix, int depth, int columns, int stride) {
         PackedMatrix packed = new PackedMatrix(depth, columns);
         for (int p = 0; p < packed.panels.length; p++) {
             int width = Math.min(NR, columns - p * NR);
@@ -34,7 +34,7 @@ final class PackedMatrix {
     }
 
     /** Packs the transpose of a row-major matrix, columns x depth, whose rows begin {@code stride} numbers apart. */
-    static PackedMatrix ofTransposed(float[] matrix, int depth, int columns, int stride) {
+    public static PackedMatrix ofTransposed(float[] matrix, int depth, int columns, int stride) {
         PackedMatrix packed = new PackedMatrix(depth, columns);
         packed.setColumns(0, matrix, stride, columns);
         return packed;
@@ -44,16 +44,16 @@ final class PackedMatrix {
         return depth;
     }
 
-    int columns() {
+    public int columns() {
         return columns;
     }
 
-    int panels() {
+    public int panels() {
         return panels.length;
     }
 
     /** Columns {@code p * NR .. p * NR + NR - 1}. */
-    float[] panel(int p) {
+    public float[] panel(int p) {
         return panels[p];
     }
 

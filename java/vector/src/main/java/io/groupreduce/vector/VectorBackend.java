@@ -5,8 +5,11 @@ import io.groupreduce.backend.CalibrationProblem;
 import io.groupreduce.backend.CalibrationSession;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.backend.InferenceSession;
 import io.groupreduce.backend.SoftmaxComparison;
 import io.groupreduce.backend.TokenScores;
+import io.groupreduce.vector.inference.VectorInference;
 
 /** The CPU backend: single-precision kernels on the Java Vector API, shared out over a fixed number of threads. */
 final class VectorBackend implements Backend {
@@ -45,6 +48,11 @@ final class VectorBackend implements Backend {
     @Override
     public CalibrationSession calibrate(CalibrationProblem problem) {
         return new VectorCalibration(workers, problem);
+    }
+
+    @Override
+    public InferenceSession load(InferenceProblem problem) {
+        return new VectorInference(workers, problem);
     }
 
     @Override

@@ -9,16 +9,16 @@ import java.util.concurrent.locks.ReentrantLock;
  * A fixed pool of threads that share out numbered tasks; the calling thread takes part. Who runs a task is open, so a task
  * may depend on its number only: that is how results come out the same whatever the number of threads.
  */
-final class Workers implements AutoCloseable {
+public final class Workers implements AutoCloseable {
     /** Runs everything on the calling thread; for use inside a task. */
-    static final Workers NONE = new Workers(1);
+    public static final Workers NONE = new Workers(1);
 
     /** Steps of waiting awake for the next job, some tens of microseconds, before a thread lies down. */
     private static final int SPINS = 500;
 
     /** A numbered task; {@code worker} (0 .. count) tells whose scratch memory it may use. */
     @FunctionalInterface
-    interface Task {
+    public interface Task {
         void run(int task, int worker);
     }
 
@@ -29,7 +29,7 @@ final class Workers implements AutoCloseable {
     private volatile boolean closed;
 
     /** Starts {@code count - 1} threads; the caller of {@link #run} is the last one. */
-    Workers(int count) {
+    public Workers(int count) {
         threads = new Thread[count - 1];
         for (int i = 0; i < threads.length; i++) {
             int worker = i + 1;
@@ -44,7 +44,7 @@ final class Workers implements AutoCloseable {
     }
 
     /** How many threads take part, and one more than the highest worker number. */
-    int count() {
+    public int count() {
         return threads.length + 1;
     }
 
@@ -52,7 +52,7 @@ final class Workers implements AutoCloseable {
      * Runs tasks {@code 0 .. tasks - 1} and returns when all are done. The first exception of a task stops those not yet
      * started and is thrown here.
      */
-    void run(int tasks, Task task) {
+    public void run(int tasks, Task task) {
         if (tasks == 0) {
             return;
         }
@@ -63,6 +63,25 @@ final class Workers implements AutoCloseable {
             return;
         }
         oneJobAtATime.lock();
+        share(tasks, task);
+    }
+
+    /**
+     * Like {@link #run}, but if the threads are busy with another caller's job the calling thread does all tasks itself, as worker 0,
+     * instead of waiting for them: many callers get more done side by side.
+     */
+    public void runOrAlone(int tasks, Task task) {
+        if (threads.length > 0 && tasks > 1 && oneJobAtATime.tryLock()) {
+            share(tasks, task);
+            return;
+        }
+        for (int t = 0; t < tasks; t++) {
+            task.run(t, 0);
+        }
+    }
+
+    /** Runs a job on all threads; the caller holds the lock, which is given up here. */
+    private void share(int tasks, Task task) {
         try {
             if (closed) {
                 throw new IllegalStateException("the vector backend is closed");

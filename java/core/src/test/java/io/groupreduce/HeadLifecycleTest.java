@@ -1,0 +1,278 @@
+package io.groupreduce;
+
+import static io.groupreduce.SoftmaxHeadTest.assertFails;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.management.ThreadMXBean;
+import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.Safetensors;
+import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.softmax.HeadOptions;
+import io.groupreduce.softmax.Pruning;
+import io.groupreduce.softmax.RankedTokens;
+import io.groupreduce.softmax.Sampling;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.BufferPoolMXBean;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Who opens and closes what, when, and what a query costs. */
+class HeadLifecycleTest {
+    @TempDir
+    Path directory;
+
+    private final CompressedMatrix matrix = HeadFixture.matrix(HeadFixture.NAME, 1);
+    private final float[] hidden = HeadFixture.hidden(2);
+
+    @Test
+    void everyQueryOfAClosedHeadIsRefused() {
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
+        SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
+        head.close();
+        head.close();
+        assertEquals(1, stub.sessionsClosed);
+        assertEquals(0, stub.closed, "the backend is the caller's");
+        MemorySegment segment = MemorySegment.ofArray(hidden);
+        for (Executable query : List.<Executable>of(
+                () -> head.greedy(hidden),
+                () -> head.greedy(segment),
+                () -> head.topK(hidden, 1),
+                () -> head.topLogits(segment, 1),
+                () -> head.top(hidden, RankedTokens.of(2, 1)),
+                () -> head.logProbabilities(hidden, new int[2]),
+                () -> head.sample(hidden, Sampling.temperature(1), 1),
+                () -> head.logSumExp(hidden),
+                () -> head.logits(hidden, new float[2 * HeadFixture.ROWS]))) {
+            assertFails(ClosedHeadException.class, query, "softmax head", HeadFixture.NAME, "closed");
+        }
+        assertEquals(HeadFixture.ROWS, head.vocabularySize());
+    }
+
+    @Test
+    void theProblemHoldsWhatTheOptionsSay() {
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
+        HeadOptions options = HeadOptions.defaults()
+                .withPruning(Pruning.ALWAYS)
+                .withLogSumExpTolerance(0.25)
+                .withBias(HeadFixture.bias());
+        SoftmaxHead.of(stub, matrix, null, options).close();
+        InferenceProblem problem = stub.problem;
+        assertSame(matrix, problem.matrix());
+        assertEquals(Pruning.ALWAYS, problem.pruning());
+        assertEquals(0.25, problem.logSumExpTolerance());
+        assertEquals(1000, problem.bias()[7]);
+    }
+
+    @Test
+    void closingWaitsForRunningQueries() throws Exception {
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend() {
+            @Override
+            public void sample(float[] states, int count, Sampling sampling, long seed, int[] tokens) {
+                begun.countDown();
+                try {
+                    goOn.await();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+                tokens[0] = sessionsClosed;
+            }
+        };
+        SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
+        float[] one = HeadFixture.hidden(1);
+        try (ExecutorService pool = Executors.newFixedThreadPool(2)) {
+            Future<int[]> query = pool.submit(() -> head.sample(one, Sampling.temperature(1), 1));
+            begun.await();
+            Thread closer = new Thread(head::close);
+            closer.start();
+            while (closer.getState() != Thread.State.WAITING) {
+                Thread.onSpinWait();
+            }
+            assertEquals(0, stub.sessionsClosed);
+            goOn.countDown();
+            closer.join();
+            assertEquals(0, query.get()[0], "closed while a query ran");
+            assertEquals(1, stub.sessionsClosed);
+        }
+    }
+
+    @Test
+    void anOpenedFileIsMappedAndUnmapped() {
+        Path file = HeadFixture.write(directory.resolve("a.safetensors"));
+        long before = mapped();
+        HeadOptions options = HeadOptions.defaults().withDevice("reference").withThreads(1);
+        SoftmaxHead head = SoftmaxHead.open(file, options);
+        EmbeddingTable table = EmbeddingTable.open(file, options);
+        assertEquals(before + 2, mapped());
+        head.close();
+        table.close();
+        table.close();
+        assertEquals(before, mapped());
+
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
+        try (SoftmaxHead shared = SoftmaxHead.open(file, stub, HeadOptions.defaults());
+                EmbeddingTable other = EmbeddingTable.open(file, stub, HeadOptions.defaults())) {
+            assertEquals(shared.name(), other.name());
+            assertEquals(2, stub.loaded);
+        }
+        assertEquals(2, stub.sessionsClosed);
+        assertEquals(0, stub.closed, "the backend is the caller's");
+        assertEquals(before, mapped());
+    }
+
+    @Test
+    void aFailedOpeningLeavesNothingBehind() throws Exception {
+        Path file = HeadFixture.write(directory.resolve("a.safetensors"));
+        Path newer = directory.resolve("newer.safetensors");
+        SafetensorsWriter.write(newer, List.of(), Map.of(CompressedFile.METADATA_KEY, "{\"format\":3,\"tensors\":{}}"));
+        Path text = Files.writeString(directory.resolve("text.safetensors"), "not a model");
+        HeadOptions options = HeadOptions.defaults().withDevice("reference");
+        long before = mapped();
+        assertFails(InvalidDataException.class, () -> SoftmaxHead.open(newer, options), "format version 3", "newer");
+        assertFails(InvalidDataException.class, () -> EmbeddingTable.open(newer, options), "format version 3");
+        assertFails(MalformedFileException.class, () -> SoftmaxHead.open(text, options), "text.safetensors");
+        assertFails(FileAccessException.class, () -> SoftmaxHead.open(directory.resolve("b"), options), "not exist");
+        assertFails(
+                InvalidDataException.class,
+                () -> SoftmaxHead.open(file, options.withTensor("x")),
+                "\"x\"",
+                HeadFixture.NAME);
+        assertFails(
+                InvalidDataException.class, () -> SoftmaxHead.open(file, options.withBias(new float[3])), "3 entries");
+        assertFails(InvalidOptionException.class, () -> SoftmaxHead.open(file, options.withDevice("gpu")), "'gpu'");
+        assertFails(DeviceException.class, () -> SoftmaxHead.open(file, options.withDevice("cuda:9999")), "cuda:9999");
+        HeadFixture.StubBackend failing = new HeadFixture.StubBackend() {
+            @Override
+            public InferenceSession load(InferenceProblem task) {
+                throw new DeviceException("The card is full.");
+            }
+        };
+        assertFails(DeviceException.class, () -> SoftmaxHead.open(file, failing, options), "full");
+        assertEquals(0, failing.closed);
+        assertEquals(before, mapped());
+    }
+
+    @Test
+    void damagedFactorsAreToldWhenTheHeadIsOpened() throws Exception {
+        Path file = HeadFixture.write(directory.resolve("a.safetensors"));
+        byte[] bytes = Files.readAllBytes(file);
+        long at;
+        try (Safetensors raw = Safetensors.open(file)) {
+            MemorySegment data = raw.require(HeadFixture.NAME + ".left.1").data();
+            at = MemorySegment.ofArray(bytes).byteSize() - tail(raw, data) + 4 * (HeadFixture.COLUMNS * 2 + 3);
+        }
+        MemorySegment.ofArray(bytes).set(ValueLayout.JAVA_INT_UNALIGNED, at, 0x7fc00000);
+        Path damaged = Files.write(directory.resolve("b.safetensors"), bytes);
+        ReferenceBackend backend = new ReferenceBackend();
+        assertFails(
+                InvalidDataException.class,
+                () -> SoftmaxHead.open(damaged, backend, HeadOptions.defaults()),
+                "group 1",
+                HeadFixture.NAME,
+                "NaN in row 2, column 3");
+        float[] bias = HeadFixture.bias();
+        bias[50] = Float.NEGATIVE_INFINITY;
+        HeadOptions options = HeadOptions.defaults().withBias(bias);
+        assertFails(
+                InvalidDataException.class,
+                () -> SoftmaxHead.of(backend, matrix, null, options),
+                "-Infinity",
+                "index 50");
+        // The table looks at the rows it is asked for only.
+        int token = 0;
+        for (int slot = -1; slot < 2; token++) {
+            slot += matrix.group(token) == 1 ? 1 : 0;
+        }
+        int bad = token - 1;
+        try (EmbeddingTable table = EmbeddingTable.open(damaged, backend, HeadOptions.defaults())) {
+            assertFails(InvalidDataException.class, () -> table.rows(new int[] {bad}), "token " + bad);
+            assertEquals(HeadFixture.COLUMNS, table.rows(new int[] {bad + 1}).length);
+        }
+    }
+
+    /** Bytes from the beginning of a tensor to the end of the file: of it and of all that follow. */
+    private static long tail(Safetensors file, MemorySegment data) {
+        return file.tensors().values().stream()
+                .map(tensor -> tensor.data())
+                .filter(other -> other.address() >= data.address())
+                .mapToLong(MemorySegment::byteSize)
+                .sum();
+    }
+
+    @Test
+    void queriesInGivenArraysAllocateNothingOfTheirOwn() {
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        float[] many = HeadFixture.hidden(500);
+        MemorySegment segment = MemorySegment.ofArray(many);
+        int[] tokens = new int[500];
+        float[] floats = new float[500 * HeadFixture.ROWS];
+        double[] doubles = new double[500];
+        RankedTokens ranked = RankedTokens.of(500, 7);
+        Sampling sampling = Sampling.temperature(1);
+        int calls = 100;
+        try (SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
+                EmbeddingTable table = EmbeddingTable.of(stub, matrix)) {
+            long least = Long.MAX_VALUE;
+            for (int round = 0; round < 20; round++) {
+                long before = threads.getCurrentThreadAllocatedBytes();
+                for (int i = 0; i < calls; i++) {
+                    head.greedy(many, tokens);
+                    head.greedy(segment, tokens);
+                    head.top(segment, ranked);
+                    head.logProbabilities(segment, tokens, floats);
+                    head.sample(segment, sampling, i, tokens);
+                    head.logSumExp(segment, doubles);
+                    head.logits(segment, floats);
+                    table.rows(tokens, segment);
+                    table.row(tokens[0], floats, 0);
+                }
+                least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+            }
+            // Views of segments are small objects while the code is interpreted; the smallest scratch array is 2,000
+            // bytes.
+            assertTrue(least < 1000L * calls, least / calls + " bytes for nine queries");
+        }
+    }
+
+    @Test
+    void aFailedQueryGivesTheLockBack() {
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend() {
+            @Override
+            public void top(float[] h, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
+                throw new DeviceException("The card is gone.");
+            }
+        };
+        SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
+        assertFails(DeviceException.class, () -> head.greedy(hidden), "gone");
+        assertFails(InvalidDataException.class, () -> head.greedy(new float[1]), "1 numbers");
+        assertFalse(head.sample(hidden, Sampling.temperature(1), 1)[0] < 0);
+        head.close();
+        assertEquals(1, stub.sessionsClosed);
+    }
+
+    private static long mapped() {
+        return ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class).stream()
+                .filter(pool -> pool.getName().equals("mapped"))
+                .mapToLong(BufferPoolMXBean::getCount)
+                .sum();
+    }
+}

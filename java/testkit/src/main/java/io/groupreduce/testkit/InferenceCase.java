@@ -1,0 +1,282 @@
+package io.groupreduce.testkit;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.ScaleFormat;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.softmax.Pruning;
+import io.groupreduce.testkit.MatrixBuilder.Layout;
+import io.groupreduce.testkit.MatrixBuilder.Numbers;
+import java.lang.foreign.Arena;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** A compressed softmax with hidden states, and what the reference says about it. */
+final class InferenceCase implements AutoCloseable {
+    /** The most hidden states of a case; an odd number beyond every block size in use. */
+    static final int STATES = 65;
+
+    private static final int[] RANKS = {1, 2, 3, 7, 16, 17, 31, 33, 64, 100, 129, 200, 300};
+    private static final int[] SIZES = {1, 3, 17, 40, 5};
+
+    final String label;
+    final CompressedMatrix matrix;
+    final float[] bias;
+    final float[] hidden;
+    private final Arena arena;
+    private InferenceOracle oracle;
+
+    private InferenceCase(String label, Arena arena, CompressedMatrix matrix, float[] bias, float[] hidden) {
+        this.label = label;
+        this.arena = arena;
+        this.matrix = matrix;
+        this.bias = bias;
+        this.hidden = hidden;
+    }
+
+    /** Cases of every kind, one after the other; a list is small, the caller closes each. */
+    static List<InferenceCase> all() {
+        return List.of(
+                everyLayout(1, false, Numbers.SMOOTH),
+                everyLayout(2, true, Numbers.SMOOTH),
+                everyLayout(3, false, Numbers.EXACT),
+                random(4, Numbers.SMOOTH),
+                random(5, Numbers.STEEP),
+                random(6, Numbers.RISING),
+                random(7, Numbers.EXACT),
+                steep(8, 0),
+                steep(9, 3),
+                single());
+    }
+
+    /** Cases that pruning is good at, and that wrong bounds trip over. */
+    static List<InferenceCase> forPruning() {
+        return List.of(
+                steep(11, 0),
+                steep(12, 3),
+                random(13, Numbers.STEEP),
+                random(14, Numbers.RISING),
+                random(15, Numbers.EXACT),
+                everyLayout(16, false, Numbers.STEEP),
+                everyLayout(17, true, Numbers.RISING));
+    }
+
+    /** Every rank with every codec and format of scales; dense groups of each; zero and empty groups. No bias. */
+    static InferenceCase everyLayout(long seed, boolean blocks, Numbers numbers) {
+        int columns = 301;
+        Arena arena = Arena.ofShared();
+        MatrixBuilder builder = new MatrixBuilder(arena, seed, columns);
+        builder.basis(columns, numbers).basis(129, numbers).basis(17, numbers);
+        int added = 0;
+        for (Layout layout : Layout.all(blocks)) {
+            for (int rank : RANKS) {
+                int basis = rank <= 17 ? added % 3 : rank <= 129 ? added % 2 : 0;
+                builder.group(basis, rank, layout, numbers, SIZES[added++ % SIZES.length]);
+            }
+            builder.dense(layout, numbers, 2 + added % 9);
+        }
+        builder.group(1, 33, Layout.F32, numbers, 0)
+                .dense(Layout.F32, numbers, 0)
+                .zero(0)
+                .zero(7);
+        CompressedMatrix matrix = builder.build("every layout");
+        return new InferenceCase(
+                "every layout, blocks " + blocks + ", " + numbers + ", seed " + seed,
+                arena,
+                matrix,
+                null,
+                hidden(seed, matrix, numbers));
+    }
+
+    /** Groups of random kind and size, with a bias. */
+    static InferenceCase random(long seed, Numbers numbers) {
+        SplittableRandom random = new SplittableRandom(~seed);
+        int columns = 33 + random.nextInt(170);
+        Arena arena = Arena.ofShared();
+        MatrixBuilder builder = new MatrixBuilder(arena, seed, columns);
+        int[] ranks = {columns, 1 + random.nextInt(columns), 1 + random.nextInt(20), 2};
+        for (int rank : ranks) {
+            builder.basis(rank, numbers);
+        }
+        for (int g = 0; g < 30; g++) {
+            List<Layout> layouts = Layout.all(random.nextBoolean());
+            Layout layout = layouts.get(random.nextInt(layouts.size()));
+            int rows = random.nextInt(4) == 0 ? random.nextInt(3) : random.nextInt(160);
+            int kind = random.nextInt(10);
+            if (kind == 0) {
+                builder.zero(rows);
+            } else if (kind < 3) {
+                builder.dense(layout, numbers, rows);
+            } else {
+                int basis = random.nextInt(ranks.length);
+                builder.group(basis, 1 + random.nextInt(ranks[basis]), layout, numbers, rows);
+            }
+        }
+        CompressedMatrix matrix = builder.dense(Layout.F32, numbers, 1).build("random");
+        return new InferenceCase(
+                "random, " + numbers + ", seed " + seed,
+                arena,
+                matrix,
+                bias(random, matrix.rows(), numbers, 0.5),
+                hidden(seed, matrix, numbers));
+    }
+
+    /** A large vocabulary whose likeliest tokens stand far out; {@code spread} of the bias, 0 for none. */
+    static InferenceCase steep(long seed, double spread) {
+        int columns = 96;
+        Arena arena = Arena.ofShared();
+        MatrixBuilder builder = new MatrixBuilder(arena, seed, columns);
+        builder.basis(64, Numbers.STEEP).basis(80, Numbers.STEEP);
+        Layout int4 = new Layout(Codec.INT4, ScaleFormat.LOG8, false);
+        Layout int8 = new Layout(Codec.INT8, ScaleFormat.BF16, false);
+        Layout bf16 = new Layout(Codec.BF16, ScaleFormat.F32, false);
+        builder.group(0, 64, bf16, Numbers.STEEP, 700)
+                .group(0, 31, int8, Numbers.STEEP, 1100)
+                .group(1, 80, Layout.F32, Numbers.STEEP, 650)
+                .group(1, 48, int4, Numbers.STEEP, 1301)
+                .dense(int8, Numbers.STEEP, 133);
+        CompressedMatrix matrix = builder.build("steep");
+        float[] bias = spread == 0 ? null : bias(builder.random(), matrix.rows(), Numbers.STEEP, spread);
+        return new InferenceCase(
+                "steep, bias " + spread + ", seed " + seed, arena, matrix, bias, hidden(seed, matrix, Numbers.STEEP));
+    }
+
+    /** One token, one number. */
+    static InferenceCase single() {
+        Arena arena = Arena.ofShared();
+        CompressedMatrix matrix = new MatrixBuilder(arena, 1, 1)
+                .basis(1, Numbers.SMOOTH)
+                .group(0, 1, new Layout(Codec.INT3, ScaleFormat.LOG8, false), Numbers.SMOOTH, 1)
+                .build("single");
+        return new InferenceCase("single", arena, matrix, new float[] {0.25f}, hidden(1, matrix, Numbers.SMOOTH));
+    }
+
+    /** The same matrix where logits are large, all equal, nearly all ruled out, or all far below zero. */
+    List<InferenceCase> extremes() {
+        int rows = matrix.rows();
+        float[] large = hidden.clone();
+        for (int i = 0; i < large.length; i++) {
+            large[i] *= 2000;
+        }
+        float[] ruledOut = new float[rows];
+        Arrays.fill(ruledOut, -1e30f);
+        for (int i = 5; i < rows; i += 97) {
+            ruledOut[i] = i % 2;
+        }
+        float[] constant = new float[rows];
+        Arrays.fill(constant, -3.5f);
+        float[] low = new float[rows];
+        Arrays.fill(low, -1e30f);
+        float[] split = new float[rows];
+        for (int i = 0; i < rows; i++) {
+            split[i] = i % 3 == 0 ? 1e4f : -1e4f;
+        }
+        return List.of(
+                with("large logits", bias, large),
+                with("all equal", constant, new float[hidden.length]),
+                with("all zero", null, new float[hidden.length]),
+                with("nearly all ruled out", ruledOut, hidden),
+                with("all far below zero", low, hidden),
+                with("far apart", split, hidden));
+    }
+
+    /** The same matrix with another bias and other hidden states. */
+    private InferenceCase with(String change, float[] otherBias, float[] otherHidden) {
+        return new InferenceCase(label + ", " + change, arena, matrix, otherBias, otherHidden);
+    }
+
+    private static float[] bias(SplittableRandom random, int rows, Numbers numbers, double spread) {
+        float[] bias = new float[rows];
+        for (int i = 0; i < rows; i++) {
+            bias[i] = numbers == Numbers.EXACT ? random.nextInt(-2, 3) : (float) (spread * random.nextGaussian());
+        }
+        return bias;
+    }
+
+    /** Each second state points where some row does, as states of a trained model do; the others anywhere. State 3 is zero. */
+    private static float[] hidden(long seed, CompressedMatrix matrix, Numbers numbers) {
+        SplittableRandom random = new SplittableRandom(seed ^ 0x5bd1e995);
+        int columns = matrix.columns();
+        float[] hidden = new float[STATES * columns];
+        float[] row = new float[columns];
+        for (int s = 0; s < STATES; s++) {
+            matrix.decodeRows(random.nextInt(matrix.rows()), 1, row, 0);
+            double norm = 0;
+            for (float value : row) {
+                norm += value * value;
+            }
+            double towards = s % 2 == 0 && norm > 0 ? 12 / norm : 0;
+            for (int j = 0; j < columns && s != 3; j++) {
+                hidden[s * columns + j] = numbers == Numbers.EXACT
+                        ? random.nextInt(-1, 2)
+                        : (float) (towards * row[j] + (0.5 + s % 3) * random.nextGaussian());
+            }
+        }
+        return hidden;
+    }
+
+    /** {@code sum_k |L_ik| |R_kj|} of row i into {@code target}. */
+    void magnitudes(int row, float[] target) {
+        GroupPlan plan = matrix.groups().get(matrix.group(row));
+        Arrays.fill(target, 0);
+        if (plan.isZero()) {
+            return;
+        }
+        float[] left = new float[plan.rank()];
+        matrix.left(matrix.group(row)).decodeRow(matrix.slot(row), left, 0);
+        for (int k = 0; k < plan.rank(); k++) {
+            for (int j = 0; j < target.length && plan.isLowRank(); j++) {
+                target[j] += Math.abs(left[k] * matrix.decodedRight(plan.basis())[k * target.length + j]);
+            }
+        }
+    }
+
+    /** What the reference says; computed once. */
+    InferenceOracle oracle() {
+        if (oracle == null) {
+            oracle = new InferenceOracle(this);
+        }
+        return oracle;
+    }
+
+    InferenceProblem problem(Pruning pruning, double tolerance) {
+        return new InferenceProblem(matrix, bias, pruning, tolerance);
+    }
+
+    /** The matrix loaded without pruning. */
+    InferenceSession load(Backend backend) {
+        return backend.load(problem(Pruning.OFF, 0));
+    }
+
+    /** The matrix loaded into the reference. */
+    InferenceSession reference() {
+        return load(new ReferenceBackend());
+    }
+
+    /** The first {@code states} hidden states, and after them numbers that must not be looked at. */
+    float[] hidden(int states) {
+        float[] longer = Arrays.copyOf(hidden, (states + 1) * matrix.columns());
+        Arrays.fill(longer, states * matrix.columns(), longer.length, Float.NaN);
+        return longer;
+    }
+
+    int states() {
+        return hidden.length / matrix.columns();
+    }
+
+    String at(String what) {
+        return what + "; " + label + ", " + matrix.rows() + " x " + matrix.columns();
+    }
+
+    @Override
+    public void close() {
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
+    }
+}

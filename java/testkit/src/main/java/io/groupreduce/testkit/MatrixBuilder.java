@@ -1,0 +1,171 @@
+package io.groupreduce.testkit;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.ScaleFormat;
+import io.groupreduce.backend.GroupPlan;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * Puts a compressed matrix together group by group, from seeded numbers. Stored parts lie as a mapped file may hold them: read-only, at odd
+ * addresses, in segments that end with the last byte, so that reading past the end throws.
+ */
+final class MatrixBuilder {
+    /** What the numbers of a group are like. */
+    enum Numbers {
+        /** Normal, energy falling slowly with the direction. */
+        SMOOTH,
+        /** Energy falling fast, and norms of rows that differ much: what bounds of pruning are good at. */
+        STEEP,
+        /** Energy rising with the direction: what wrong bounds of pruning trip over. */
+        RISING,
+        /** Small integers at scale 1, so that every order of summation is exact and many logits tie. */
+        EXACT
+    }
+
+    /** How a part is stored; {@code scales} has no meaning without a scaled codec. */
+    record Layout(Codec codec, ScaleFormat scales, boolean blocks) {
+        static final Layout F32 = new Layout(Codec.F32, ScaleFormat.F32, false);
+
+        /** Every codec with every format of its scales: one a row, or one for each 32 numbers. */
+        static List<Layout> all(boolean blocks) {
+            List<Layout> layouts = new ArrayList<>();
+            for (Codec codec : Codec.values()) {
+                for (ScaleFormat format : codec.scaled() ? ScaleFormat.values() : new ScaleFormat[] {ScaleFormat.F32}) {
+                    layouts.add(new Layout(codec, format, blocks));
+                }
+            }
+            return layouts;
+        }
+    }
+
+    private static final Layout[] RIGHT = {
+        Layout.F32, new Layout(Codec.BF16, ScaleFormat.F32, false), new Layout(Codec.INT8, ScaleFormat.BF16, false)
+    };
+
+    private final Arena arena;
+    private final SplittableRandom random;
+    private final int columns;
+    private final List<GroupPlan> plans = new ArrayList<>();
+    private final List<EncodedMatrix> left = new ArrayList<>();
+    private final List<EncodedMatrix> right = new ArrayList<>();
+    private final List<Integer> members = new ArrayList<>();
+
+    MatrixBuilder(Arena arena, long seed, int columns) {
+        this.arena = arena;
+        this.random = new SplittableRandom(seed);
+        this.columns = columns;
+    }
+
+    SplittableRandom random() {
+        return random;
+    }
+
+    /** Adds a basis, k_b x D; its rows have norms of about 1, or small integers. */
+    MatrixBuilder basis(int rank, Numbers numbers) {
+        Layout layout = numbers == Numbers.EXACT ? Layout.F32 : RIGHT[right.size() % RIGHT.length];
+        float scale = numbers == Numbers.EXACT ? 1 : (float) (1 / Math.sqrt(columns));
+        right.add(encoded(layout, rank, columns, false, (row, j) -> scale * number(numbers, 1)));
+        return this;
+    }
+
+    /** Adds a group of {@code rows} rows on a basis. */
+    MatrixBuilder group(int basis, int rank, Layout layout, Numbers numbers, int rows) {
+        return add(new GroupPlan(basis, rank, layout.codec()), rows, encodedLeft(layout, rows, rank, numbers, 1));
+    }
+
+    /** Adds a dense group of {@code rows} rows. */
+    MatrixBuilder dense(Layout layout, Numbers numbers, int rows) {
+        float scale = numbers == Numbers.EXACT ? 1 : (float) (1 / Math.sqrt(columns));
+        return add(
+                new GroupPlan(GroupPlan.DENSE, columns, layout.codec()),
+                rows,
+                encodedLeft(layout, rows, columns, numbers, scale));
+    }
+
+    /** Adds a group of {@code rows} rows that are all zero. */
+    MatrixBuilder zero(int rows) {
+        return add(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32), rows, null);
+    }
+
+    private MatrixBuilder add(GroupPlan plan, int rows, EncodedMatrix stored) {
+        for (int i = 0; i < rows; i++) {
+            members.add(plans.size());
+        }
+        plans.add(plan);
+        left.add(stored);
+        return this;
+    }
+
+    /** The matrix, its rows in a random order of groups. */
+    CompressedMatrix build(String name) {
+        byte[] groupOf = new byte[members.size()];
+        for (int i = 0; i < groupOf.length; i++) {
+            int swap = random.nextInt(i + 1);
+            groupOf[i] = groupOf[swap];
+            groupOf[swap] = members.get(i).byteValue();
+        }
+        return new CompressedMatrix(name, columns, groupOf, plans, left, right);
+    }
+
+    /** A number at scale 1, or an integer -3 .. 3. */
+    private float number(Numbers numbers, double scale) {
+        return numbers == Numbers.EXACT ? random.nextInt(-3, 4) : (float) (scale * random.nextGaussian());
+    }
+
+    private EncodedMatrix encodedLeft(Layout layout, int rows, int width, Numbers numbers, double scale) {
+        double[] rowScale = new double[rows];
+        for (int i = 0; i < rows; i++) {
+            rowScale[i] = scale * (numbers == Numbers.STEEP ? Math.exp(1.2 * random.nextGaussian()) : 1);
+        }
+        return encoded(layout, rows, width, numbers == Numbers.EXACT, (row, k) -> {
+            double energy =
+                    switch (numbers) {
+                        case SMOOTH -> Math.pow(k + 1, -0.3);
+                        case STEEP -> Math.pow(k + 1, -1.2);
+                        case RISING -> Math.pow((k + 1.0) / width, 2);
+                        case EXACT -> 1;
+                    };
+            return number(numbers, rowScale[row] * energy);
+        });
+    }
+
+    private interface Source {
+        float number(int row, int column);
+    }
+
+    private EncodedMatrix encoded(Layout layout, int rows, int width, boolean atScaleOne, Source source) {
+        int block = layout.blocks() ? CompressedMatrix.SCALE_BLOCK : width;
+        int scalesPerRow = (width + block - 1) / block;
+        MemorySegment data = oddSegment(rows * layout.codec().rowBytes(width));
+        MemorySegment scales = layout.codec().scaled()
+                ? oddSegment((long) rows * scalesPerRow * layout.scales().bytes())
+                : null;
+        EncodedMatrix room = new EncodedMatrix(layout.codec(), rows, width, block, data, scales, layout.scales());
+        float[] values = new float[width];
+        for (int row = 0; row < rows; row++) {
+            for (int j = 0; j < width; j++) {
+                values[j] = source.number(row, j);
+            }
+            room.encodeRow(row, values, 0);
+            if (atScaleOne) {
+                for (int s = 0; s < room.scalesPerRow(); s++) {
+                    room.storeScale(row, s, 1);
+                }
+                room.requantizeRow(row, values, 0);
+            }
+        }
+        MemorySegment readOnlyScales = scales == null ? null : scales.asReadOnly();
+        return new EncodedMatrix(
+                layout.codec(), rows, width, block, data.asReadOnly(), readOnlyScales, layout.scales());
+    }
+
+    private MemorySegment oddSegment(long bytes) {
+        return arena.allocate(bytes + 1, 2).asSlice(1, bytes);
+    }
+}

@@ -1,0 +1,431 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.Lanes.FLOATS;
+import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.Lanes.NR;
+import static io.groupreduce.vector.inference.Codes.TILE;
+
+import io.groupreduce.Codec;
+import io.groupreduce.vector.Gemm;
+import io.groupreduce.vector.Lanes;
+import io.groupreduce.vector.Workers;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * One pass of some hidden states over all tiles of a head: the scratch memory of a query and its work.
+ *
+ * <pre>x = (L_p[i] . z_b[0 : k_p]) scale_i + bias_i</pre>
+ *
+ * <p>First the coordinates z, a panel of directions a task; then the tiles, some of them a task, the number and order of which depend on
+ * the head alone. A single state goes straight over the codes and may leave tiles out; several share the decoding of a tile and one matrix
+ * product. Logits of a tile go into the running softmax of the task, the worker's top tokens or noise, and are forgotten. Sums of tasks are
+ * merged in order, tokens have a total order: nothing depends on who computed what.
+ */
+final class HeadPass implements Workers.Task {
+    /** States taken together: whole rows of the matrix product. */
+    static final int MOST_STATES = 44 * Lanes.MR;
+
+    /** Below this many bytes of work a second thread costs more than it saves. */
+    private static final long SHARED_BYTES = 1 << 19;
+
+    private static final int TASKS = 256;
+    private static final int MOST_TILES = 32;
+
+    /** One of so many tasks goes first, to find what the rest is compared with. */
+    private static final int LEAD = 16;
+
+    private final PackedHead head;
+    private final StateProjection projection;
+    private final TailBounds bounds;
+    private final Projected projected;
+    private final Scratch[] scratch;
+    private final int tilesOfTask;
+    private final int tasks;
+    private float[] maxima = new float[0];
+    private double[] sums = new double[0];
+
+    private int states;
+    private boolean projecting;
+    private int firstTask;
+    private HeadQuestion question;
+    private boolean pruning;
+    private float limit;
+
+    /** {@code bounds} is {@code null} where nothing is left out. */
+    HeadPass(PackedHead head, StateProjection projection, TailBounds bounds, int columns, int workers) {
+        this.head = head;
+        this.projection = projection;
+        this.bounds = bounds;
+        projected = new Projected(projection, columns);
+        tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), 2, MOST_TILES);
+        tasks = Math.ceilDiv(head.tiles(), tilesOfTask);
+        int rank = 0;
+        for (PackedGroup group : head.groups) {
+            rank = Math.max(rank, group.rank());
+        }
+        scratch = new Scratch[workers];
+        for (int w = 0; w < workers; w++) {
+            scratch[w] = new Scratch(rank);
+        }
+    }
+
+    /** Room for so many hidden states, at most {@link #MOST_STATES}; {@link #hidden} is where they go. */
+    void reserve(int count) {
+        projected.reserve(count);
+        for (Scratch s : scratch) {
+            s.reserve(count);
+        }
+    }
+
+    float[] hidden() {
+        return projected.hidden();
+    }
+
+    Projected projected() {
+        return projected;
+    }
+
+    /** Computes the coordinates of the states in {@link #hidden}. */
+    void project(Workers workers, int count) {
+        states = count;
+        projecting = true;
+        run(workers, projection.tasks(), projection.bytes() * count);
+        if (states == 1) {
+            projected.prepareSingle();
+        }
+    }
+
+    private void run(Workers workers, int count, long bytes) {
+        if (bytes < SHARED_BYTES) {
+            for (int task = 0; task < count; task++) {
+                run(task, 0);
+            }
+        } else {
+            workers.runOrAlone(count, this);
+        }
+    }
+
+    /**
+     * Asks about the projected states.
+     *
+     * @param prune whether to leave out what cannot matter; only for a single state
+     * @return the share of the multiplications that was made
+     */
+    double ask(Workers workers, HeadQuestion asked, boolean prune) {
+        question = asked;
+        projecting = false;
+        boolean bounded = bounds != null && prune;
+        if (asked.summed && maxima.length < tasks * states) {
+            maxima = new float[tasks * states];
+            sums = new double[tasks * states];
+        }
+        for (Scratch s : scratch) {
+            s.start(asked, states);
+        }
+        long bytes = head.bytes() * states;
+        int lead = bounded ? Math.max(1, tasks / LEAD) : tasks;
+        pruning = false;
+        firstTask = 0;
+        run(workers, lead, bytes * lead / tasks);
+        if (bounded) {
+            limit = limit(lead);
+            pruning = true;
+            firstTask = lead;
+            run(workers, tasks - lead, bytes);
+        }
+        for (int w = 1; w < scratch.length; w++) {
+            if (asked.k > 0) {
+                scratch[0].ranking.merge(scratch[w].ranking, states);
+            }
+            if (asked.noise) {
+                scratch[0].noise.merge(scratch[w].noise, states);
+            }
+        }
+        double made = 0;
+        double all = 0;
+        for (Scratch s : scratch) {
+            made += s.made;
+            all += s.all;
+        }
+        return all == 0 ? 1 : made / all;
+    }
+
+    /**
+     * After the first tasks: the logit below which a token matters to nobody. With a sum, tokens are left out that together add no
+     * more than the tolerance to it, which must not depend on the threads; without, every worker compares with its own list too.
+     */
+    private float limit(int lead) {
+        float found = Float.POSITIVE_INFINITY;
+        if (question.k > 0) {
+            Ranking merged = scratch[0].ranking;
+            for (int w = 1; w < scratch.length; w++) {
+                merged.merge(scratch[w].ranking, 1);
+                scratch[w].ranking.start(1, question.k);
+            }
+            found = merged.threshold(0);
+        }
+        for (int w = 1; question.noise && w < scratch.length; w++) {
+            scratch[0].noise.merge(scratch[w].noise, 1);
+            scratch[w].noise.merge(scratch[0].noise, 1);
+        }
+        if (question.summed) {
+            float maximum = maximum(0, lead);
+            double sum = sum(0, lead, maximum);
+            double negligible = Math.log(question.tolerance * sum / head.tokenCount());
+            found = Math.min(found, (float) (maximum + negligible / question.inverse));
+        }
+        return found;
+    }
+
+    @Override
+    public void run(int task, int worker) {
+        if (projecting) {
+            projection.project(task, hidden(), states, projected.z);
+            return;
+        }
+        Scratch s = scratch[worker];
+        int number = firstTask + task;
+        if (question.summed) {
+            s.softmax.start(states);
+        }
+        int end = Math.min(head.tiles(), (number + 1) * tilesOfTask);
+        for (int tile = number * tilesOfTask; tile < end; tile++) {
+            if (states == 1) {
+                single(tile, s);
+            } else {
+                several(tile, s);
+            }
+        }
+        for (int state = 0; question.summed && state < states; state++) {
+            float maximum = s.softmax.maximum(state);
+            maxima[number * states + state] = maximum;
+            sums[number * states + state] = s.softmax.sum(state, maximum, question.inverse);
+        }
+    }
+
+    private void single(int tile, Scratch s) {
+        PackedGroup group = head.group(tile);
+        int rank = group.rank();
+        int place = tile * TILE;
+        s.all += rank + 1;
+        double noise = question.noise ? s.noise.largestNoise(0, head.tokens, place) : 0;
+        Arrays.fill(s.logits, 0, TILE, 0f);
+        float least = pruning ? least(s, noise) : Float.NEGATIVE_INFINITY;
+        if (rank > 0 && !sums(tile, group, s, least)) {
+            return;
+        }
+        s.made += 1;
+        finish(tile, s.logits, 0);
+        consume(0, 0, group.rows(tile), place, noise, s);
+    }
+
+    private float least(Scratch s, double noise) {
+        if (question.summed) {
+            return limit;
+        }
+        return question.noise ? (float) s.noise.limit(0, noise) : Math.max(limit, s.ranking.threshold(0));
+    }
+
+    /**
+     * The sums of a tile; of rows with one scale, before it.
+     *
+     * @param least what a logit must reach
+     * @return whether one may
+     */
+    private boolean sums(int tile, PackedGroup group, Scratch s, float least) {
+        int rank = group.rank();
+        int index = projected.index(group.basis());
+        float[] z = group.kept() == Codec.INT4 ? projected.paired[index] : projected.z[index];
+        boolean bounded = least > Float.NEGATIVE_INFINITY;
+        float needed = least;
+        if (bounded) {
+            float norm = projected.norm(index, 0, rank);
+            needed -= bounds.rounding(tile, rank, norm, projected.magnitude(index, rank));
+            if (bounds.largestBias(tile) + bounds.rest(tile, 0, norm) < needed) {
+                return false;
+            }
+        }
+        if (group.segmentScales() != null) {
+            segments(tile, group, z, s);
+            s.made += rank;
+            return true;
+        }
+        int step = bounded ? TailBounds.STEP : rank;
+        for (int m = 0; m < rank; m += step) {
+            int directions = Math.min(step, rank - m);
+            if (m > 0) {
+                float rest = bounds.rest(tile, m, projected.norm(index, m, rank));
+                if (!reaches(tile, s.logits, needed - rest)) {
+                    return false;
+                }
+            }
+            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, m), directions, z, m, s.logits);
+            s.made += directions;
+        }
+        return true;
+    }
+
+    private boolean reaches(int tile, float[] partial, float needed) {
+        FloatVector largest = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
+        int place = tile * TILE;
+        for (int i = 0; i < TILE; i += LANES) {
+            FloatVector scale = FloatVector.fromArray(FLOATS, head.scales, place + i);
+            FloatVector bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
+            largest = largest.max(FloatVector.fromArray(FLOATS, partial, i).fma(scale, bias));
+        }
+        return largest.lt(needed).not().anyTrue();
+    }
+
+    private void segments(int tile, PackedGroup group, float[] z, Scratch s) {
+        for (int segment = 0; segment < group.segments(); segment++) {
+            int first = segment * group.segment();
+            int directions = Math.min(group.segment(), group.rank() - first);
+            Arrays.fill(s.part, 0, TILE, 0f);
+            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first), directions, z, first, s.part);
+            int scales = group.scalesAt(tile, segment);
+            for (int i = 0; i < TILE; i += LANES) {
+                FloatVector.fromArray(FLOATS, s.part, i)
+                        .fma(
+                                FloatVector.fromArray(FLOATS, group.segmentScales(), scales + i),
+                                FloatVector.fromArray(FLOATS, s.logits, i))
+                        .intoArray(s.logits, i);
+            }
+        }
+    }
+
+    private void several(int tile, Scratch s) {
+        PackedGroup group = head.group(tile);
+        int rank = group.rank();
+        if (rank == 0) {
+            Arrays.fill(s.logits, 0, states * TILE, 0f);
+        } else {
+            int index = projected.index(group.basis());
+            int stride = s.panelStride;
+            DecodedTile.decode(head, tile, s.panels, stride);
+            for (int p = 0; p < TILE / NR; p++) {
+                Gemm.panel(
+                        projected.z[index],
+                        0,
+                        projected.stride(index),
+                        states,
+                        rank,
+                        s.panels,
+                        p * stride,
+                        s.logits,
+                        p * NR,
+                        TILE);
+            }
+        }
+        int rows = group.rows(tile);
+        for (int state = 0; state < states; state++) {
+            finish(tile, s.logits, state * TILE);
+            double noise = question.noise ? s.noise.largestNoise(state, head.tokens, tile * TILE) : 0;
+            consume(state, state * TILE, rows, tile * TILE, noise, s);
+        }
+    }
+
+    /** From sums to logits. */
+    private void finish(int tile, float[] values, int at) {
+        int place = tile * TILE;
+        for (int i = 0; i < TILE; i += LANES) {
+            FloatVector scale = FloatVector.fromArray(FLOATS, head.scales, place + i);
+            FloatVector bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
+            FloatVector.fromArray(FLOATS, values, at + i).fma(scale, bias).intoArray(values, at + i);
+        }
+    }
+
+    private void consume(int state, int at, int rows, int place, double noise, Scratch s) {
+        if (question.summed) {
+            s.softmax.add(state, s.logits, at, TILE, question.inverse);
+        }
+        if (question.k > 0) {
+            s.ranking.add(state, s.logits, at, TILE, rows, head.tokens, place);
+        }
+        if (question.noise) {
+            s.noise.add(state, s.logits, at, rows, head.tokens, place, noise);
+        }
+        if (question.target != null) {
+            long row = (question.targetRow + state) * head.tokenCount();
+            for (int i = 0; i < rows; i++) {
+                question.target.setAtIndex(
+                        ValueLayout.JAVA_FLOAT_UNALIGNED, row + head.tokens[place + i], s.logits[at + i]);
+            }
+        }
+    }
+
+    /** The top tokens found. */
+    Ranking ranking() {
+        return scratch[0].ranking;
+    }
+
+    /** The tokens drawn. */
+    NoiseSearch noise() {
+        return scratch[0].noise;
+    }
+
+    /** sum exp((x - m) / T) with m the largest logit. */
+    double sum(int state) {
+        return sum(state, tasks, maximum(state, tasks));
+    }
+
+    /** log sum exp(x / T). */
+    double logSumExp(int state) {
+        float maximum = maximum(state, tasks);
+        return (double) maximum * question.inverse + Math.log(sum(state, tasks, maximum));
+    }
+
+    private float maximum(int state, int count) {
+        float largest = maxima[state];
+        for (int task = 1; task < count; task++) {
+            largest = Math.max(largest, maxima[task * states + state]);
+        }
+        return largest;
+    }
+
+    private double sum(int state, int count, float maximum) {
+        double total = 0;
+        for (int task = 0; task < count; task++) {
+            int at = task * states + state;
+            total += sums[at] * Math.exp(((double) maxima[at] - maximum) * question.inverse);
+        }
+        return total;
+    }
+
+    /** Memory of one worker. */
+    private static final class Scratch {
+        final RunningSoftmax softmax = new RunningSoftmax();
+        final Ranking ranking = new Ranking();
+        final NoiseSearch noise = new NoiseSearch();
+        final float[] part = new float[TILE];
+        final float[] panels;
+        final int panelStride;
+        float[] logits = new float[0];
+        double made;
+        double all;
+
+        Scratch(int rank) {
+            panelStride = (rank + 2) * NR;
+            panels = new float[TILE / NR * panelStride];
+        }
+
+        void reserve(int states) {
+            int needed = Lanes.padRows(states) * TILE;
+            if (logits.length < needed) {
+                logits = new float[needed];
+            }
+        }
+
+        void start(HeadQuestion question, int states) {
+            if (question.k > 0) {
+                ranking.start(states, question.k);
+            }
+            if (question.noise) {
+                noise.start(states, question.seed, question.firstState, question.temperature);
+            }
+            made = 0;
+            all = 0;
+        }
+    }
+}

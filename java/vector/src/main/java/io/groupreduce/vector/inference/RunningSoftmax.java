@@ -1,0 +1,73 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.Lanes.FLOATS;
+import static io.groupreduce.vector.Lanes.LANES;
+
+import io.groupreduce.vector.Exponential;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The running softmax of some hidden states over one part of the vocabulary; the tokens of a tile lie across the lanes.
+ *
+ * <pre>m[l] = max x_i,   s[l] = sum exp((x_i - m[l]) / T)   over the tokens i of lane l</pre>
+ *
+ * <p>Lanes stay apart until the part ends, so that no tile costs a sum across them. A part is short enough for its sums to stand in
+ * single precision; parts are merged in double, in order. Bytes: a tile of logits from the first-level cache. Never materialised:
+ * a probability.
+ */
+final class RunningSoftmax {
+    private float[] maxima = new float[0];
+    private float[] sums = new float[0];
+
+    /** Forgets everything; there is room for {@code states} from now on. */
+    void start(int states) {
+        if (maxima.length < states * LANES) {
+            maxima = new float[states * LANES];
+            sums = new float[states * LANES];
+        }
+        Arrays.fill(maxima, 0, states * LANES, -Float.MAX_VALUE);
+        Arrays.fill(sums, 0, states * LANES, 0f);
+    }
+
+    /**
+     * Adds {@code count} logits, a multiple of LANES; minus infinity where there is no token.
+     *
+     * @param inverse 1 / T
+     */
+    void add(int state, float[] logits, int from, int count, float inverse) {
+        int at = state * LANES;
+        FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
+        FloatVector maximum = before;
+        for (int i = from; i < from + count; i += LANES) {
+            maximum = maximum.max(FloatVector.fromArray(FLOATS, logits, i));
+        }
+        FloatVector sum = FloatVector.fromArray(FLOATS, sums, at);
+        sum = sum.mul(Exponential.of(before.sub(maximum).mul(inverse)));
+        for (int i = from; i < from + count; i += LANES) {
+            sum = sum.add(Exponential.of(
+                    FloatVector.fromArray(FLOATS, logits, i).sub(maximum).mul(inverse)));
+        }
+        maximum.intoArray(maxima, at);
+        sum.intoArray(sums, at);
+    }
+
+    /** The largest logit of a state so far. */
+    float maximum(int state) {
+        float largest = maxima[state * LANES];
+        for (int lane = 1; lane < LANES; lane++) {
+            largest = Math.max(largest, maxima[state * LANES + lane]);
+        }
+        return largest;
+    }
+
+    /** sum exp((x - maximum) / T) of a state. */
+    double sum(int state, float maximum, float inverse) {
+        double total = 0;
+        for (int lane = 0; lane < LANES; lane++) {
+            int at = state * LANES + lane;
+            total += sums[at] * Math.exp((maxima[at] - (double) maximum) * inverse);
+        }
+        return total;
+    }
+}

@@ -1,0 +1,163 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.Lanes.FLOATS;
+import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.inference.Codes.BYTES;
+import static io.groupreduce.vector.inference.Codes.INTS;
+import static io.groupreduce.vector.inference.Codes.ORDER;
+import static io.groupreduce.vector.inference.Codes.SHORTS;
+import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.inference.Codes.TOP;
+import static jdk.incubator.vector.VectorOperators.B2F;
+import static jdk.incubator.vector.VectorOperators.B2I;
+import static jdk.incubator.vector.VectorOperators.I2F;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
+
+import io.groupreduce.Codec;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+
+/**
+ * One hidden state against some directions of a tile, straight from the codes.
+ *
+ * <pre>sums[i] += sum over d of code[d, i] * z[d],   i &lt; TILE</pre>
+ *
+ * <p>Bytes: the codes once, z and the sums from the first-level cache. Never materialised: a decoded number. The sums are locals and
+ * their lines repeated because vectors in an array leave the registers; each codec is a method of its own, and small, because the
+ * compiler gives up on larger ones; no helper returns a vector, since one that is not inlined makes an object of it, 20 times slower. Loops end where a position is {@code !=} the last: a counted loop the compiler would unroll and
+ * read its 2 kB in an order that the processor does not foresee, which halved the speed of reading from memory.
+ */
+final class TileKernel {
+    private TileKernel() {}
+
+    /**
+     * Adds {@code directions} directions that begin at byte {@code at}.
+     *
+     * @param z for INT4 the pairs of {@link Projected#paired}; one more if there is an odd number
+     */
+    static void add(Codec kept, MemorySegment codes, long at, int directions, float[] z, int z0, float[] sums) {
+        switch (kept) {
+            case F32 -> f32(codes, at, directions, z, z0, sums);
+            case BF16 -> bf16(codes, at, directions, z, z0, sums);
+            case INT8 -> int8(codes, at, directions, z, z0, sums);
+            case INT4 -> int4(codes, at, directions + 1 & -2, z, z0, sums);
+            case INT3 -> throw new IllegalArgumentException("INT3 is kept as INT4");
+        }
+    }
+
+    private static void f32(MemorySegment codes, long from, int directions, float[] z, int z0, float[] sums) {
+        FloatVector a = FloatVector.fromArray(FLOATS, sums, 0);
+        FloatVector b = FloatVector.fromArray(FLOATS, sums, LANES);
+        FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
+        FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
+        long at = from;
+        long end = from + 4L * TILE * directions;
+        for (int i = z0; at != end; i++, at += 4 * TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            a = FloatVector.fromMemorySegment(FLOATS, codes, at, ORDER).fma(u, a);
+            b = FloatVector.fromMemorySegment(FLOATS, codes, at + 4 * LANES, ORDER)
+                    .fma(u, b);
+            c = FloatVector.fromMemorySegment(FLOATS, codes, at + 8 * LANES, ORDER)
+                    .fma(u, c);
+            d = FloatVector.fromMemorySegment(FLOATS, codes, at + 12 * LANES, ORDER)
+                    .fma(u, d);
+        }
+        a.intoArray(sums, 0);
+        b.intoArray(sums, LANES);
+        c.intoArray(sums, 2 * LANES);
+        d.intoArray(sums, 3 * LANES);
+    }
+
+    private static void bf16(MemorySegment codes, long from, int directions, float[] z, int z0, float[] sums) {
+        FloatVector a = FloatVector.fromArray(FLOATS, sums, 0);
+        FloatVector b = FloatVector.fromArray(FLOATS, sums, LANES);
+        FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
+        FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
+        long at = from;
+        long end = from + 2L * TILE * directions;
+        for (int i = z0; at != end; i++, at += 2 * TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            IntVector x = (IntVector)
+                    ShortVector.fromMemorySegment(SHORTS, codes, at, ORDER).convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            a = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, a);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 2 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            b = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, b);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 4 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            c = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, c);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 6 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            d = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, d);
+        }
+        a.intoArray(sums, 0);
+        b.intoArray(sums, LANES);
+        c.intoArray(sums, 2 * LANES);
+        d.intoArray(sums, 3 * LANES);
+    }
+
+    private static void int8(MemorySegment codes, long from, int directions, float[] z, int z0, float[] sums) {
+        FloatVector a = FloatVector.fromArray(FLOATS, sums, 0);
+        FloatVector b = FloatVector.fromArray(FLOATS, sums, LANES);
+        FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
+        FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
+        long at = from;
+        long end = from + (long) TILE * directions;
+        for (int i = z0; at != end; i++, at += TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            FloatVector x = (FloatVector)
+                    ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2F, FLOATS, 0);
+            a = x.fma(u, a);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            b = x.fma(u, b);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 2 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            c = x.fma(u, c);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 3 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            d = x.fma(u, d);
+        }
+        a.intoArray(sums, 0);
+        b.intoArray(sums, LANES);
+        c.intoArray(sums, 2 * LANES);
+        d.intoArray(sums, 3 * LANES);
+    }
+
+    private static void int4(MemorySegment codes, long from, int directions, float[] z, int z0, float[] sums) {
+        FloatVector a = FloatVector.fromArray(FLOATS, sums, 0);
+        FloatVector b = FloatVector.fromArray(FLOATS, sums, LANES);
+        FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
+        FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
+        long at = from;
+        long end = from + TILE / 2L * directions;
+        for (int i = z0; at != end; i += 2, at += TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            FloatVector v = FloatVector.broadcast(FLOATS, z[i + 1]);
+            IntVector x = (IntVector)
+                    ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2I, INTS, 0);
+            a = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).fma(u, a);
+            a = ((FloatVector) x.convert(I2F, 0)).fma(v, a);
+            x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + LANES, ORDER)
+                    .convertShape(B2I, INTS, 0);
+            b = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).fma(u, b);
+            b = ((FloatVector) x.convert(I2F, 0)).fma(v, b);
+            x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + 2 * LANES, ORDER)
+                    .convertShape(B2I, INTS, 0);
+            c = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).fma(u, c);
+            c = ((FloatVector) x.convert(I2F, 0)).fma(v, c);
+            x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + 3 * LANES, ORDER)
+                    .convertShape(B2I, INTS, 0);
+            d = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).fma(u, d);
+            d = ((FloatVector) x.convert(I2F, 0)).fma(v, d);
+        }
+        a.intoArray(sums, 0);
+        b.intoArray(sums, LANES);
+        c.intoArray(sums, 2 * LANES);
+        d.intoArray(sums, 3 * LANES);
+    }
+}

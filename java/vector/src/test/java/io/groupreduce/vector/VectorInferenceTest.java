@@ -1,0 +1,12 @@
+package io.groupreduce.vector;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.testkit.InferenceContract;
+
+/** The Vector API backend keeps the contract of every backend that answers queries. */
+class VectorInferenceTest extends InferenceContract {
+    @Override
+    protected Backend backend(int threads) {
+        return new VectorBackend(threads);
+    }
+}
