@@ -8,6 +8,12 @@
 #   benchmarks/run.sh java io.groupreduce.benchmarks.QualityCurves FOLDER   what each method costs at the same bytes
 #   benchmarks/run.sh java io.groupreduce.benchmarks.Ablation FOLDER        what each ingredient is worth at the same bytes
 # both with [--title TEXT] [--name NAME] [--epochs E] [--out DIR] [--quick]; Ablation with [--ratio R]
+# The fused softmax against OpenBLAS, ONNX Runtime and dense heads; CACHE is a folder where matrices and heads are kept (15 GB):
+#   benchmarks/run.sh head SECTION... --cache CACHE      SECTION: prepare kernels heads factors perplexity scaling
+# [--sizes 151936x1024,...] [--model FOLDER] [--heads rate-distortion@26,...] [--peers LIST|none] [--batches 1,4,...] [--threads 1,2]
+# [--ranks 64,...] [--codecs f32,...] [--rounds R] [--seconds PER-CELL] [--pruning auto|off|always] [--flush MEGABYTES]
+# [--read MEGABYTES] [--warm-up SECONDS]; --flush reads so much between two timed calls, so that each begins with cold caches
+#   benchmarks/run.sh java io.groupreduce.benchmarks.head.PeerCheck   do the peers compute what they are compared for?
 # benchmarks/whole_run.py compares whole compressions as processes.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -41,14 +47,20 @@ run() {
 
 case ${1:-} in
   --smoke)
+    folder=$(mktemp -d "${TMPDIR:-/tmp}/groupreduce-benchmarks.XXXXXX")
+    trap 'rm -rf "$folder"' EXIT
     run io.groupreduce.benchmarks.StepComparison 1
     demo=$root/java/cli/src/main/resources/io/groupreduce/cli/demo
     run io.groupreduce.benchmarks.QualityCurves "$demo" --quick
     run io.groupreduce.benchmarks.Ablation "$demo" --quick
-    run org.openjdk.jmh.Main -f 0 -wi 0 -i 1 -r 100ms -p threads=2 -v SILENT
+    run io.groupreduce.benchmarks.head.PeerCheck
+    run io.groupreduce.benchmarks.head.HeadComparison prepare kernels heads factors perplexity scaling --cache "$folder" --sizes 2000x64 \
+      --ranks 16 --codecs int8,int4 --heads rate-distortion@6.6 --batches 4 --threads 2 --rounds 1 --seconds 0 --warm-up 0 --read 64
+    run org.openjdk.jmh.Main -f 0 -wi 0 -i 1 -r 100ms -p threads=2 -p size=2000x64 -p batch=4 -p codec=INT8 -v SILENT
     echo "every benchmark ran"
     ;;
   jmh) shift; run org.openjdk.jmh.Main "$@" ;;
   java) shift; run "$@" ;;
+  head) shift; run io.groupreduce.benchmarks.head.HeadComparison "$@" ;;
   *) run io.groupreduce.benchmarks.StepComparison "$@" ;;
 esac

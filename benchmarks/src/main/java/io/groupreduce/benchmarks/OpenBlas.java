@@ -22,7 +22,7 @@ import java.nio.file.StandardCopyOption;
  * OpenBLAS as a peer, through the Foreign Function and Memory API. The library comes out of bytedeco's jar (Linux, x86-64);
  * JavaCPP is not used. Matrices are row-major in off-heap memory.
  */
-final class OpenBlas {
+public final class OpenBlas {
     private static final String FOLDER = "/org/bytedeco/openblas/linux-x86_64/";
     private static final String[] LIBRARIES = {"libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0"};
 
@@ -36,15 +36,24 @@ final class OpenBlas {
 
     private final MethodHandle setThreads;
     private final MethodHandle sgemm;
+    private final MethodHandle sgemv;
+    private final MethodHandle sasum;
     private final MethodHandle ssyrk;
     private final MethodHandle dsyevd;
     private final MethodHandle ssyevr;
 
+    /**
+     * Unpacks and loads the library.
+     *
+     * @throws IllegalStateException if the jar has none for this platform
+     */
     @SuppressWarnings("restricted")
-    OpenBlas() {
+    public OpenBlas() {
         SymbolLookup lookup = SymbolLookup.libraryLookup(unpack(), Arena.global());
         setThreads = handle(lookup, "openblas_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT));
         sgemm = handle(lookup, "cblas_sgemm", FunctionDescriptor.ofVoid(layouts("iiiiiifpipifpi")));
+        sgemv = handle(lookup, "cblas_sgemv", FunctionDescriptor.ofVoid(layouts("iiiifpipifpi")));
+        sasum = handle(lookup, "cblas_sasum", FunctionDescriptor.of(JAVA_FLOAT, layouts("ipi")));
         ssyrk = handle(lookup, "cblas_ssyrk", FunctionDescriptor.ofVoid(layouts("iiiiifpifpi")));
         dsyevd = handle(lookup, "LAPACKE_dsyevd", FunctionDescriptor.of(JAVA_INT, layouts("ibbipip")));
         ssyevr = handle(lookup, "LAPACKE_ssyevr", FunctionDescriptor.of(JAVA_INT, layouts("ibbbipiffiifpppip")));
@@ -91,7 +100,8 @@ final class OpenBlas {
         }
     }
 
-    void threads(int count) {
+    /** How many threads later calls use; the setting is the process's. */
+    public void threads(int count) {
         call(() -> {
             setThreads.invokeExact(count);
         });
@@ -102,6 +112,35 @@ final class OpenBlas {
         call(() -> {
             sgemm.invokeExact(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, m, n, k, 1f, a, k, b, n, 0f, c, n);
         });
+    }
+
+    /**
+     * C = A B^T + beta C; A: m x k, B: n x k, C: m x n.
+     *
+     * @param lda numbers from one row of A to the next
+     * @param ldc numbers from one row of C to the next
+     */
+    public void multiplyTransposed(
+            int m, int n, int k, MemorySegment a, int lda, MemorySegment b, float beta, MemorySegment c, int ldc) {
+        call(() -> {
+            sgemm.invokeExact(ROW_MAJOR, NO_TRANSPOSE, TRANSPOSE, m, n, k, 1f, a, lda, b, k, beta, c, ldc);
+        });
+    }
+
+    /** y = A x + beta y; A: m x n. */
+    public void multiplyVector(int m, int n, MemorySegment a, MemorySegment x, float beta, MemorySegment y) {
+        call(() -> {
+            sgemv.invokeExact(ROW_MAJOR, NO_TRANSPOSE, m, n, 1f, a, n, x, 1, beta, y, 1);
+        });
+    }
+
+    /** sum_i |x_i|, which reads x once and does nothing else. */
+    public float sumOfMagnitudes(int n, MemorySegment x) {
+        float[] sum = new float[1];
+        call(() -> {
+            sum[0] = (float) sasum.invokeExact(n, x, 1);
+        });
+        return sum[0];
     }
 
     /** The upper triangle of C = A^T A; A: rows x n, C: n x n. */

@@ -14,7 +14,7 @@ import java.nio.file.Path;
  * The softmax of a model in a folder: {@code model.safetensors}, {@code counts.tsv}, and {@code hidden.safetensors} with
  * targets. What learns from hidden states may see the first half of them; everything is judged on the second.
  */
-final class QualityModel implements AutoCloseable {
+public final class QualityModel implements AutoCloseable {
     /** Hidden states of each half that a quick run takes. */
     private static final int QUICK_STATES = 300;
 
@@ -53,7 +53,7 @@ final class QualityModel implements AutoCloseable {
     }
 
     /** Opens what lies in a folder; a quick run takes few of its hidden states. */
-    static QualityModel open(Path folder, boolean quick) {
+    public static QualityModel open(Path folder, boolean quick) {
         Model model = Model.open(folder);
         try {
             HiddenStates hidden = HiddenStates.open(folder.resolve("hidden.safetensors"));
@@ -70,22 +70,22 @@ final class QualityModel implements AutoCloseable {
     }
 
     /** A, N x D. */
-    Matrix dense() {
+    public Matrix dense() {
         return dense;
     }
 
     /** Length N. */
-    long[] counts() {
+    public long[] counts() {
         return counts;
     }
 
     /** What a method may be fitted to. */
-    SoftmaxData known() {
+    public SoftmaxData known() {
         return known;
     }
 
     /** What every method is judged on. */
-    SoftmaxData judged() {
+    public SoftmaxData judged() {
         return judged;
     }
 

@@ -1,0 +1,30 @@
+package io.groupreduce.benchmarks.head;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.Evaluation;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.BackendSelection;
+import java.util.Locale;
+
+/** What a head's speed is bought with: its softmax against the dense one. */
+final class Quality {
+    /** Hidden states that are judged: a dense softmax of the largest size takes seconds for them. */
+    private static final int STATES = 128;
+
+    private final HeadModel model;
+
+    Quality(HeadModel model) {
+        this.model = model;
+    }
+
+    /** The mean KL divergence in nats, as a table says it. */
+    String kl(CompressedMatrix matrix) {
+        Queries queries = model.queries().first(STATES);
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (Backend backend = BackendSelection.select("cpu", threads).backend()) {
+            Evaluation evaluation =
+                    Evaluation.of(backend, model.dense(), model.bias(), matrix, queries.hidden(), queries.targets());
+            return String.format(Locale.ROOT, "%.4f", evaluation.meanKl());
+        }
+    }
+}
