@@ -1,8 +1,10 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.CompressedMatrix;
 import io.groupreduce.CompressionOptions;
 import io.groupreduce.Evaluation;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.InvalidDataException;
 import io.groupreduce.InvalidOptionException;
 import io.groupreduce.Matrix;
 import io.groupreduce.Progress;
@@ -13,8 +15,10 @@ import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.compress.EqualMassGroups;
 import io.groupreduce.compress.Weights;
+import io.groupreduce.format.CompressedFile;
 import io.groupreduce.reference.SyntheticMatrix;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -25,14 +29,32 @@ import java.util.function.Supplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
-/** Times the steps of a compression, a whole compression and an evaluation on a synthetic matrix. */
-@Command(name = "bench", description = "Throughput of compression and evaluation on this machine.")
+/**
+ * Times softmax queries of a compressed file; without one the steps of a compression, a whole compression, an evaluation and softmax
+ * queries on a synthetic matrix.
+ */
+@Command(
+        name = "bench",
+        description = {
+            "Latency of softmax queries of a compressed file, or throughput of compression and latency of queries of a"
+                    + " synthetic matrix, on this machine."
+        })
 final class BenchCommand implements Callable<Integer> {
     private static final long SEED = 42;
     private static final int GROUPS = 5;
     private static final int RANK = 64;
     private static final int TOKENS = 256;
+    private static final int ROWS = 50_000;
+    private static final int COLUMNS = 512;
+    private static final int REPEATS = 3;
+    private static final String REFERENCE = "reference";
+
+    /** A large file takes some seconds more, to open and to finish a round, and must take less than a minute. */
+    private static final long FILE_NANOS = 45_000_000_000L;
+
+    private static final long SYNTHETIC_NANOS = 20_000_000_000L;
 
     @Mixin
     CommonOptions common;
@@ -40,49 +62,159 @@ final class BenchCommand implements Callable<Integer> {
     @Mixin
     DeviceOptions device;
 
-    @Option(
-            names = "--rows",
-            paramLabel = "N",
-            defaultValue = "50000",
-            description = "Rows (default: ${DEFAULT-VALUE}).")
-    int rows;
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "FILE",
+            description = "A file that 'groupreduce compress' wrote (default: a synthetic matrix is compressed).")
+    Path file;
 
-    @Option(
-            names = "--columns",
-            paramLabel = "D",
-            defaultValue = "512",
-            description = "Columns (default: ${DEFAULT-VALUE}).")
-    int columns;
+    @Option(names = "--tensor", paramLabel = "NAME", description = "Which matrix of FILE (default: the output matrix).")
+    String tensor;
+
+    @Option(names = "--rows", paramLabel = "N", description = "Rows of the synthetic matrix (default: 50000).")
+    Integer givenRows;
+
+    @Option(names = "--columns", paramLabel = "D", description = "Columns of the synthetic matrix (default: 512).")
+    Integer givenColumns;
 
     @Option(
             names = "--repeats",
             paramLabel = "R",
-            defaultValue = "3",
-            description = "Runs of each step after one that warms up; the median counts (default: ${DEFAULT-VALUE}).")
-    int repeats;
+            description = "Runs of each step of compression after one that warms up; the median counts (default: 3).")
+    Integer givenRepeats;
+
+    private int rows;
+    private int columns;
+    private int repeats;
 
     /** One line of the result: work done per second, in {@code unit}. */
     private record Line(String step, double seconds, double spread, double rate, String unit) {}
 
     @Override
     public Integer call() {
+        boolean synthetic = givenRows != null || givenColumns != null || givenRepeats != null;
+        if (file != null && synthetic) {
+            throw new InvalidOptionException(
+                    "--rows, --columns and --repeats are for the synthetic matrix; leave them out, or leave out " + file
+                            + ".");
+        }
+        if (file == null && tensor != null) {
+            throw new InvalidOptionException("--tensor chooses a matrix of a compressed file; name the file too.");
+        }
+        rows = givenRows == null ? ROWS : givenRows;
+        columns = givenColumns == null ? COLUMNS : givenColumns;
+        repeats = givenRepeats == null ? REPEATS : givenRepeats;
         if (rows < 100 || columns < 2 || repeats < 1 || (long) rows * columns > 1L << 33) {
             throw new InvalidOptionException(
                     "--rows must be at least 100, --columns and --repeats at least 2 and 1, and"
                             + " rows x columns at most 2^33.");
         }
-        try (Backend backend = device.start(common::tell);
-                Arena arena = Arena.ofShared()) {
+        try (Backend backend = device.start(common::tell)) {
+            if (file == null) {
+                synthetic(backend);
+            } else {
+                stored(backend);
+            }
+        }
+        return 0;
+    }
+
+    private void stored(Backend backend) {
+        try (CompressedFile compressed = CompressedFile.open(file)) {
+            CompressedMatrix matrix = tensor == null ? output(compressed) : compressed.require(tensor);
+            float[] bias = compressed
+                    .softmaxBias(tensor == null ? matrix.name() : tensor)
+                    .orElse(null);
+            SoftmaxFigures figures;
+            try (Bar bar = Bar.start("bench", !common.json)) {
+                figures = softmax(backend, matrix, bias, FILE_NANOS, bar);
+            }
+            common.print(Texts.format(
+                    "%s: %s, %d x %d, %s (%s)",
+                    file,
+                    matrix.name(),
+                    matrix.rows(),
+                    matrix.columns(),
+                    Texts.bytes(matrix.bytes()),
+                    SoftmaxBench.codecs(matrix)));
+            print(backend, figures, matrix.rows());
+            Map<String, Object> document = head(backend);
+            document.put("file", file.toString());
+            document.put("tensor", matrix.name());
+            document.put("rows", matrix.rows());
+            document.put("columns", matrix.columns());
+            put(document, figures);
+            common.printJson(document);
+        }
+    }
+
+    private CompressedMatrix output(CompressedFile compressed) {
+        try {
+            return compressed.outputMatrix();
+        } catch (InvalidDataException e) {
+            throw new InvalidDataException(
+                    file + " has no compressed matrix that is known as the output by its name; choose one of "
+                            + String.join(", ", compressed.matrices().keySet()) + " with --tensor.",
+                    e);
+        }
+    }
+
+    private SoftmaxFigures softmax(
+            Backend backend, CompressedMatrix matrix, float[] bias, long nanos, Progress progress) {
+        try (SoftmaxBench bench =
+                new SoftmaxBench(backend, matrix, bias, threads(backend), matrix.bytes(), nanos, progress)) {
+            return bench.run();
+        }
+    }
+
+    /** How many threads answer queries. */
+    private int threads(Backend backend) {
+        if (backend.name().equals(REFERENCE)) {
+            return 1;
+        }
+        return device.threads == null ? Runtime.getRuntime().availableProcessors() : device.threads;
+    }
+
+    private void print(Backend backend, SoftmaxFigures figures, int matrixRows) {
+        int threads = threads(backend);
+        common.print(Texts.format(
+                "%s: memory is read at %.1f GB/s with %d %s; hidden states are random, logits have standard deviation %.0f",
+                backend.description(),
+                figures.readBandwidthGBs(),
+                threads,
+                threads == 1 ? "thread" : "threads",
+                SoftmaxBench.LOGIT_DEVIATION));
+        common.print("");
+        figures.lines(matrixRows).forEach(common::print);
+    }
+
+    /** What every document begins with. */
+    private Map<String, Object> head(Backend backend) {
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("device", backend.name());
+        document.put("description", backend.description());
+        document.put("threads", threads(backend));
+        return document;
+    }
+
+    private static void put(Map<String, Object> document, SoftmaxFigures figures) {
+        document.put("readBandwidthGBs", figures.readBandwidthGBs());
+        document.put("denseRowsMeasured", figures.denseRowsMeasured());
+        document.put("softmax", figures.documents());
+    }
+
+    private void synthetic(Backend backend) {
+        try (Arena arena = Arena.ofShared()) {
             Matrix matrix = new SyntheticMatrix(SEED, columns, 0.5).offHeap(arena, rows);
             long[] counts = SyntheticMatrix.zipfCounts(SEED, rows, 100.0 * rows);
             List<Line> lines = new ArrayList<>();
+            SoftmaxFigures figures;
             try (Bar bar = Bar.start("bench", !common.json)) {
                 steps(backend, matrix, counts, lines, bar);
-                whole(backend, matrix, counts, lines, bar);
+                figures = whole(backend, matrix, counts, lines, bar);
             }
-            show(backend, lines);
+            show(backend, lines, figures);
         }
-        return 0;
     }
 
     private void steps(Backend backend, Matrix matrix, long[] counts, List<Line> lines, Progress progress) {
@@ -120,7 +252,7 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    private void whole(Backend backend, Matrix matrix, long[] counts, List<Line> lines, Progress progress) {
+    private SoftmaxFigures whole(Backend backend, Matrix matrix, long[] counts, List<Line> lines, Progress progress) {
         CompressionOptions paper = CompressionOptions.paper();
         progress.at("groupreduce", 0.5);
         lines.add(compression(backend, matrix, counts, "groupreduce, no refinement", paper.withRefineRounds(0)));
@@ -128,7 +260,7 @@ final class BenchCommand implements Callable<Integer> {
         lines.add(compression(backend, matrix, counts, "groupreduce, 10 rounds", paper));
         progress.at("rate-distortion", 0.65);
         lines.add(compression(backend, matrix, counts, "rate-distortion", CompressionOptions.defaults()));
-        progress.at("evaluation", 0.9);
+        progress.at("evaluation", 0.75);
         float[] states = new float[TOKENS * columns];
         new SyntheticMatrix(SEED + 1, columns, 0.5).next(states, TOKENS);
         Matrix hidden = Matrix.of("hidden", states, TOKENS, columns);
@@ -140,6 +272,12 @@ final class BenchCommand implements Callable<Integer> {
                     TOKENS,
                     "tokens/s",
                     timed(() -> Evaluation.of(backend, matrix, null, result.matrix(), hidden, null))));
+            return softmax(
+                    backend,
+                    result.matrix(),
+                    null,
+                    SYNTHETIC_NANOS,
+                    (step, fraction) -> progress.at(step, 0.8 + 0.2 * fraction));
         }
     }
 
@@ -169,7 +307,7 @@ final class BenchCommand implements Callable<Integer> {
         return new Line(step, median, seconds[repeats - 1] - seconds[0], work / median, unit);
     }
 
-    private void show(Backend backend, List<Line> lines) {
+    private void show(Backend backend, List<Line> lines, SoftmaxFigures figures) {
         common.print(Texts.format("%d x %d F32, %s, median of %d", rows, columns, backend.description(), repeats));
         List<List<String>> table = new ArrayList<>();
         List<Map<String, Object>> documents = new ArrayList<>();
@@ -190,13 +328,15 @@ final class BenchCommand implements Callable<Integer> {
             documents.add(document);
         }
         Texts.table(table).forEach(common::print);
-        Map<String, Object> document = new LinkedHashMap<>();
-        document.put("device", backend.name());
-        document.put("description", backend.description());
+        common.print("");
+        common.print("softmax of the matrix as 'groupreduce, no refinement' has compressed it");
+        print(backend, figures, rows);
+        Map<String, Object> document = head(backend);
         document.put("rows", rows);
         document.put("columns", columns);
         document.put("repeats", repeats);
         document.put("compression", documents);
+        put(document, figures);
         common.printJson(document);
     }
 }

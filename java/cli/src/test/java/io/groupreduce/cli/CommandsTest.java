@@ -262,6 +262,7 @@ class CommandsTest {
         for (JsonNode step : steps) {
             assertTrue(step.path("rate").asDouble() > 0, step.toString());
         }
+        BenchCommandTest.requireSoftmax(outcome.json(), 2000);
     }
 
     @Test
