@@ -252,10 +252,10 @@ final class HeadPass implements Workers.Task {
             s.made += rank;
             return true;
         }
-        int step = bounded ? TailBounds.STEP : rank;
+        int step = bounded ? TailBounds.STEP : TileKernel.DIRECTIONS;
         for (int m = 0; m < rank; m += step) {
             int directions = Math.min(step, rank - m);
-            if (m > 0) {
+            if (bounded && m > 0) {
                 float rest = bounds.rest(tile, m, projected.norm(index, m, rank));
                 if (!reaches(tile, s.logits, needed - rest)) {
                     return false;
