@@ -58,7 +58,7 @@ public final class PackedMatrix {
     }
 
     /** Writes {@code count} vectors of length depth, rows that begin {@code stride} numbers apart, as columns. */
-    void setColumns(int first, float[] vectors, int stride, int count) {
+    public void setColumns(int first, float[] vectors, int stride, int count) {
         for (int j = 0; j < count; ) {
             int column = first + j;
             int inPanel = Math.min(count - j, NR - column % NR);

@@ -3,11 +3,11 @@ package io.groupreduce.vector;
 import io.groupreduce.Matrix;
 
 /** Reads scattered rows of a matrix; rows that follow each other are read together. */
-final class RowGather {
+public final class RowGather {
     private RowGather() {}
 
     /** Reads rows {@code order[from .. from + count)} one after the other into {@code target}. */
-    static void read(Matrix matrix, int[] order, int from, int count, float[] target) {
+    public static void read(Matrix matrix, int[] order, int from, int count, float[] target) {
         int columns = matrix.columns();
         for (int i = 0; i < count; ) {
             int first = order[from + i];

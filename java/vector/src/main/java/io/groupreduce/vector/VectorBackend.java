@@ -9,6 +9,7 @@ import io.groupreduce.backend.InferenceProblem;
 import io.groupreduce.backend.InferenceSession;
 import io.groupreduce.backend.SoftmaxComparison;
 import io.groupreduce.backend.TokenScores;
+import io.groupreduce.vector.inference.SoftmaxPair;
 import io.groupreduce.vector.inference.VectorInference;
 
 /** The CPU backend: single-precision kernels on the Java Vector API, shared out over a fixed number of threads. */
@@ -42,7 +43,7 @@ final class VectorBackend implements Backend {
 
     @Override
     public TokenScores compare(SoftmaxComparison task) {
-        return new VectorComparison(workers, task).run();
+        return SoftmaxPair.compare(workers, task);
     }
 
     @Override

@@ -13,8 +13,6 @@ import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Test;
 
 class SoftmaxTest {
-    private static final int TOP = 5;
-
     @Test
     void exponentialIsAccurateOverItsWholeRange() {
         float[] x = new float[LANES];
@@ -31,45 +29,6 @@ class SoftmaxTest {
         }
         Exponential.of(FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY)).intoArray(x, 0);
         assertTrue(x[0] >= 0 && x[0] < 1e-37f, "exp of minus infinity is next to nothing");
-    }
-
-    @Test
-    void topTokensAreExactWithTiesToTheLowerToken() {
-        SplittableRandom random = new SplittableRandom(1);
-        for (int round = 0; round < 200; round++) {
-            int tokens = TOP + random.nextInt(40);
-            Integer[] sorted = new Integer[tokens];
-            float[] logits = new float[tokens];
-            int[] shuffled = Numbers.ascending(tokens);
-            for (int i = 0; i < tokens; i++) {
-                logits[i] = random.nextInt(6);
-                sorted[i] = i;
-                int j = random.nextInt(i + 1);
-                int swap = shuffled[i];
-                shuffled[i] = shuffled[j];
-                shuffled[j] = swap;
-            }
-            Arrays.sort(sorted, (a, b) -> logits[a] == logits[b] ? a - b : Float.compare(logits[b], logits[a]));
-            TopTokens first = new TopTokens(1, TOP);
-            TopTokens second = new TopTokens(1, TOP);
-            for (int i = 0; i < tokens; i += 3) {
-                int rows = Math.min(3, tokens - i);
-                float[] z = new float[rows * NR];
-                float[] maxima = new float[NR];
-                maxima[0] = Float.NEGATIVE_INFINITY;
-                for (int r = 0; r < rows; r++) {
-                    z[r * NR] = logits[shuffled[i + r]];
-                    maxima[0] = Math.max(maxima[0], z[r * NR]);
-                }
-                (i < tokens / 2 ? first : second).add(0, 1, z, rows, maxima, shuffled, i);
-            }
-            first.merge(second);
-            int[] found = new int[TOP];
-            first.copyTo(found, 0, 1);
-            for (int k = 0; k < TOP; k++) {
-                assertEquals(sorted[k], found[k], "place " + k + " of round " + round);
-            }
-        }
     }
 
     @Test

@@ -17,13 +17,18 @@ import java.util.List;
 /**
  * A compressed matrix laid out for the kernels: its rows in tiles of one group, groups by falling rank, since the rows that matter
  * most come first then and a bound on the others has something to be compared with. Places are counted through all tiles; a place
- * that no row fills has the bias minus infinity.
+ * that no row fills has a bias of {@link #NO_TOKEN}.
  *
  * <p>Bytes: those of the stored left factors, INT3 as four bits, and for a row its scale, bias and token, 12 bytes.
  */
 final class PackedHead implements AutoCloseable {
     /** The projection that leaves a hidden state as it is, for dense rows. */
     static final int HIDDEN = -1;
+
+    /**
+     * The logit where there is no token: below all others, and finite, so that the difference of two is 0.
+     */
+    static final float NO_TOKEN = -Float.MAX_VALUE / 2;
 
     final PackedGroup[] groups;
     /** The group, in the order of {@link #groups}, of each tile. */
@@ -63,7 +68,7 @@ final class PackedHead implements AutoCloseable {
         scales = new float[tiles * TILE];
         bias = new float[tiles * TILE];
         Arrays.fill(tokens, Integer.MAX_VALUE);
-        Arrays.fill(bias, Float.NEGATIVE_INFINITY);
+        Arrays.fill(bias, NO_TOKEN);
         placeTokens(matrix, order, biasOfToken);
         codes = CodeMemory.allocate(arena, bytes + Codes.OVERREAD);
         for (int i = 0; i < groups.length; i++) {

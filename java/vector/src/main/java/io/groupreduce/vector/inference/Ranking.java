@@ -92,8 +92,8 @@ final class Ranking {
     }
 
     /** Copies the lists of the first {@code states} states. */
-    void copyTo(int states, int[] targetTokens, float[] targetLogits, int offset) {
-        System.arraycopy(tokens, 0, targetTokens, offset, states * k);
-        System.arraycopy(logits, 0, targetLogits, offset, states * k);
+    void copyTo(int states, int[] targetTokens, int tokenOffset, float[] targetLogits, int logitOffset) {
+        System.arraycopy(tokens, 0, targetTokens, tokenOffset, states * k);
+        System.arraycopy(logits, 0, targetLogits, logitOffset, states * k);
     }
 }

@@ -19,19 +19,22 @@ import jdk.incubator.vector.FloatVector;
 final class RunningSoftmax {
     private float[] maxima = new float[0];
     private float[] sums = new float[0];
+    private float[] gaps = new float[0];
 
     /** Forgets everything; there is room for {@code states} from now on. */
     void start(int states) {
         if (maxima.length < states * LANES) {
             maxima = new float[states * LANES];
             sums = new float[states * LANES];
+            gaps = new float[states * LANES];
         }
         Arrays.fill(maxima, 0, states * LANES, -Float.MAX_VALUE);
         Arrays.fill(sums, 0, states * LANES, 0f);
+        Arrays.fill(gaps, 0, states * LANES, 0f);
     }
 
     /**
-     * Adds {@code count} logits, a multiple of LANES; minus infinity where there is no token.
+     * Adds {@code count} logits, a multiple of LANES; {@link PackedHead#NO_TOKEN} where there is no token.
      *
      * @param inverse 1 / T
      */
@@ -50,6 +53,44 @@ final class RunningSoftmax {
         }
         maximum.intoArray(maxima, at);
         sum.intoArray(sums, at);
+    }
+
+    /**
+     * Likewise at temperature 1, and sums how far another softmax's logits are below.
+     *
+     * <pre>g[l] = sum exp(x_i - m[l]) (x_i - y_i)</pre>
+     *
+     * @param others y, from {@code from} on
+     */
+    void addWithGap(int state, float[] logits, float[] others, int from, int count) {
+        int at = state * LANES;
+        FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
+        FloatVector maximum = before;
+        for (int i = from; i < from + count; i += LANES) {
+            maximum = maximum.max(FloatVector.fromArray(FLOATS, logits, i));
+        }
+        FloatVector fade = Exponential.of(before.sub(maximum));
+        FloatVector sum = FloatVector.fromArray(FLOATS, sums, at).mul(fade);
+        FloatVector gap = FloatVector.fromArray(FLOATS, gaps, at).mul(fade);
+        for (int i = from; i < from + count; i += LANES) {
+            FloatVector x = FloatVector.fromArray(FLOATS, logits, i);
+            FloatVector e = Exponential.of(x.sub(maximum));
+            sum = sum.add(e);
+            gap = x.sub(FloatVector.fromArray(FLOATS, others, i)).fma(e, gap);
+        }
+        maximum.intoArray(maxima, at);
+        sum.intoArray(sums, at);
+        gap.intoArray(gaps, at);
+    }
+
+    /** sum exp(x - maximum) (x - y) of a state. */
+    double gap(int state, float maximum) {
+        double total = 0;
+        for (int lane = 0; lane < LANES; lane++) {
+            int at = state * LANES + lane;
+            total += gaps[at] * Math.exp(maxima[at] - (double) maximum);
+        }
+        return total;
     }
 
     /** The largest logit of a state so far. */

@@ -77,7 +77,7 @@ public final class VectorInference implements InferenceSession {
                 ask(query, query.question.top(listed, logSumExp != null, 1, problem.logSumExpTolerance()), count);
             }
             if (listed > 0) {
-                query.pass.ranking().copyTo(count, tokens, logits, first * k);
+                query.pass.ranking().copyTo(count, tokens, first * k, logits, first * k);
             }
             for (int state = 0; logSumExp != null && state < count; state++) {
                 logSumExp[first + state] = query.pass.logSumExp(state);

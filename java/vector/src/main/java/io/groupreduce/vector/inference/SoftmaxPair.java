@@ -1,0 +1,298 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.Lanes.FLOATS;
+import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.Lanes.NR;
+import static io.groupreduce.vector.inference.Codes.TILE;
+
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.TokenScores;
+import io.groupreduce.vector.Gemm;
+import io.groupreduce.vector.Lanes;
+import io.groupreduce.vector.PackedMatrix;
+import io.groupreduce.vector.RowGather;
+import io.groupreduce.vector.Workers;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The dense and the compressed softmax over the same hidden states, side by side.
+ *
+ * <pre>x = A h + a,   y = L_p R_b h + b,   A: N x D, h: D, for each of T hidden states</pre>
+ *
+ * <p>The compressed side is the one that answers queries: the same tiles, the same decoding, the same coordinates. A tile's dense rows are
+ * read and turned into the same panels; then {@link #STEP} states at a time meet both, and the logits go into two running softmaxes and the
+ * worker's top tokens and are forgotten. Tasks are merged in order and top tokens have a total order, so that no result depends on who
+ * computed it. Bytes, per block of states: A and the codes once. Never materialised: the T x N logits, a row of A^.
+ */
+public final class SoftmaxPair {
+    /** States taken together: A is read once for each block. */
+    private static final int MOST_STATES = 4096 / Lanes.MR * Lanes.MR;
+
+    /** States whose logits of a tile stay in the first-level cache. */
+    private static final int STEP = 8 * Lanes.MR;
+
+    private static final int TASKS = 64;
+
+    private final Workers workers;
+    private final SoftmaxComparison task;
+    private final PackedHead head;
+    private final StateProjection projection;
+    private final Projected projected;
+    private final float[] denseBias;
+    /** Per hidden state, the place of its target; {@code null} without targets. */
+    private final int[] placeOfTarget;
+
+    private final int columns;
+    private final int block;
+    private final int tasks;
+    private final int panelStride;
+    private final TokenScores scores;
+
+    private SoftmaxPair(Workers workers, SoftmaxComparison task, PackedHead head) {
+        this.workers = workers;
+        this.task = task;
+        this.head = head;
+        columns = task.dense().columns();
+        projection = new StateProjection(task.compressed());
+        projected = new Projected(projection, columns);
+        int states = task.hidden().rows();
+        block = Math.min(states, MOST_STATES);
+        projected.reserve(block);
+        tasks = Math.min(TASKS, head.tiles());
+        int rank = columns;
+        for (PackedGroup group : head.groups) {
+            rank = Math.max(rank, group.rank());
+        }
+        panelStride = (rank + 2) * NR;
+        denseBias = new float[head.bias.length];
+        Arrays.fill(denseBias, PackedHead.NO_TOKEN);
+        int[] placeOf = new int[head.tokenCount()];
+        for (int place = 0; place < head.tokens.length; place++) {
+            int token = head.tokens[place];
+            if (token != Integer.MAX_VALUE) {
+                placeOf[token] = place;
+                denseBias[place] = task.denseBias() == null ? 0 : task.denseBias()[token];
+            }
+        }
+        boolean targeted = task.targets() != null;
+        placeOfTarget = targeted
+                ? Arrays.stream(task.targets()).map(token -> placeOf[token]).toArray()
+                : null;
+        scores = new TokenScores(
+                new double[states],
+                new double[states],
+                new double[states],
+                targeted ? new float[states] : null,
+                targeted ? new float[states] : null,
+                new int[states * task.topK()],
+                new int[states * task.topK()]);
+    }
+
+    /** Runs both over all hidden states. */
+    public static TokenScores compare(Workers workers, SoftmaxComparison task) {
+        try (PackedHead head = new PackedHead(workers, task.compressed(), task.compressedBias())) {
+            return new SoftmaxPair(workers, task, head).run();
+        }
+    }
+
+    private TokenScores run() {
+        Merged dense = new Merged(tasks * block);
+        Merged compressed = new Merged(tasks * block);
+        Scratch[] scratch = new Scratch[workers.count()];
+        for (int start = 0; start < task.hidden().rows(); start += block) {
+            int first = start;
+            int count = Math.min(block, task.hidden().rows() - first);
+            task.hidden().readRows(first, count, projected.hidden(), 0);
+            workers.run(
+                    projection.tasks(),
+                    (part, worker) -> projection.project(part, projected.hidden(), count, projected.z));
+            for (Scratch used : scratch) {
+                if (used != null) {
+                    used.start(count, task.topK());
+                }
+            }
+            workers.run(tasks, (part, worker) -> {
+                if (scratch[worker] == null) {
+                    scratch[worker] = new Scratch();
+                    scratch[worker].start(count, task.topK());
+                }
+                part(part, first, count, scratch[worker]);
+                dense.take(part * block, scratch[worker].dense, count);
+                compressed.take(part * block, scratch[worker].compressed, count);
+            });
+            for (int state = 0; state < count; state++) {
+                scores.denseLogSumExp()[first + state] = dense.logSumExp(state);
+                scores.expectedGap()[first + state] = dense.expectedGap(state);
+                scores.compressedLogSumExp()[first + state] = compressed.logSumExp(state);
+            }
+            storeTop(first, count, scratch);
+        }
+        return scores;
+    }
+
+    private void part(int part, int first, int count, Scratch s) {
+        s.dense.start(count);
+        s.compressed.start(count);
+        int end = (int) ((part + 1L) * head.tiles() / tasks);
+        for (int tile = (int) ((long) part * head.tiles() / tasks); tile < end; tile++) {
+            PackedGroup group = head.group(tile);
+            int rows = group.rows(tile);
+            RowGather.read(task.dense(), head.tokens, tile * TILE, rows, s.rows);
+            s.transpose(rows);
+            if (group.rank() > 0) {
+                DecodedTile.decode(head, tile, s.factor, panelStride);
+            }
+            int index = projected.index(group.basis());
+            for (int state = 0; state < count; state += STEP) {
+                int states = Math.min(STEP, count - state);
+                for (int p = 0; p < TILE / NR; p++) {
+                    Gemm.panel(
+                            projected.hidden(),
+                            state * columns,
+                            columns,
+                            states,
+                            columns,
+                            s.original.panel(p),
+                            s.x,
+                            p * NR,
+                            TILE);
+                    if (group.rank() > 0) {
+                        int stride = projected.stride(index);
+                        Gemm.panel(
+                                projected.z[index],
+                                state * stride,
+                                stride,
+                                states,
+                                group.rank(),
+                                s.factor,
+                                p * panelStride,
+                                s.y,
+                                p * NR,
+                                TILE);
+                    }
+                }
+                if (group.rank() == 0) {
+                    Arrays.fill(s.y, 0, states * TILE, 0f);
+                }
+                consume(tile, rows, first, state, states, s);
+            }
+        }
+    }
+
+    private void consume(int tile, int rows, int first, int state, int states, Scratch s) {
+        int place = tile * TILE;
+        for (int j = 0; j < states; j++) {
+            int at = j * TILE;
+            for (int i = 0; i < TILE; i += LANES) {
+                FloatVector bias = FloatVector.fromArray(FLOATS, denseBias, place + i);
+                FloatVector.fromArray(FLOATS, s.x, at + i).add(bias).intoArray(s.x, at + i);
+                FloatVector scale = FloatVector.fromArray(FLOATS, head.scales, place + i);
+                bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
+                FloatVector.fromArray(FLOATS, s.y, at + i).fma(scale, bias).intoArray(s.y, at + i);
+            }
+            s.dense.addWithGap(state + j, s.x, s.y, at, TILE);
+            s.compressed.add(state + j, s.y, at, TILE, 1);
+            if (task.topK() > 0) {
+                s.denseTop.add(state + j, s.x, at, TILE, rows, head.tokens, place);
+                s.compressedTop.add(state + j, s.y, at, TILE, rows, head.tokens, place);
+            }
+            int target = placeOfTarget == null ? -1 : placeOfTarget[first + state + j] - place;
+            if (target >= 0 && target < TILE) {
+                scores.denseTargetLogit()[first + state + j] = s.x[at + target];
+                scores.compressedTargetLogit()[first + state + j] = s.y[at + target];
+            }
+        }
+    }
+
+    private void storeTop(int first, int count, Scratch[] scratch) {
+        if (task.topK() == 0) {
+            return;
+        }
+        Ranking dense = new Ranking();
+        Ranking compressed = new Ranking();
+        dense.start(count, task.topK());
+        compressed.start(count, task.topK());
+        for (Scratch worker : scratch) {
+            if (worker != null) {
+                dense.merge(worker.denseTop, count);
+                compressed.merge(worker.compressedTop, count);
+            }
+        }
+        float[] logits = new float[count * task.topK()];
+        dense.copyTo(count, scores.denseTop(), first * task.topK(), logits, 0);
+        compressed.copyTo(count, scores.compressedTop(), first * task.topK(), logits, 0);
+    }
+
+    /** What the tasks found, to be merged in order. */
+    private final class Merged {
+        private final float[] maxima;
+        private final double[] sums;
+        private final double[] gaps;
+
+        Merged(int size) {
+            maxima = new float[size];
+            sums = new double[size];
+            gaps = new double[size];
+        }
+
+        void take(int from, RunningSoftmax part, int count) {
+            for (int state = 0; state < count; state++) {
+                maxima[from + state] = part.maximum(state);
+                sums[from + state] = part.sum(state, maxima[from + state], 1);
+                gaps[from + state] = part.gap(state, maxima[from + state]);
+            }
+        }
+
+        private float maximum(int state) {
+            float largest = maxima[state];
+            for (int part = 1; part < tasks; part++) {
+                largest = Math.max(largest, maxima[part * block + state]);
+            }
+            return largest;
+        }
+
+        private double total(double[] of, int state, float maximum) {
+            double total = 0;
+            for (int part = 0; part < tasks; part++) {
+                int at = part * block + state;
+                total += of[at] * Math.exp((double) maxima[at] - maximum);
+            }
+            return total;
+        }
+
+        double logSumExp(int state) {
+            float maximum = maximum(state);
+            return maximum + Math.log(total(sums, state, maximum));
+        }
+
+        double expectedGap(int state) {
+            float maximum = maximum(state);
+            return total(gaps, state, maximum) / total(sums, state, maximum);
+        }
+    }
+
+    /** Memory of one worker. */
+    private final class Scratch {
+        final RunningSoftmax dense = new RunningSoftmax();
+        final RunningSoftmax compressed = new RunningSoftmax();
+        final Ranking denseTop = new Ranking();
+        final Ranking compressedTop = new Ranking();
+        final float[] rows = new float[TILE * columns];
+        final PackedMatrix original = new PackedMatrix(columns, TILE);
+        final float[] factor = new float[TILE / NR * panelStride];
+        final float[] x = new float[Lanes.padRows(STEP) * TILE];
+        final float[] y = new float[Lanes.padRows(STEP) * TILE];
+
+        void start(int states, int topK) {
+            denseTop.start(states, topK);
+            compressedTop.start(states, topK);
+        }
+
+        /** Rows of a shorter tile are followed by zeros, not by those of an earlier one. */
+        void transpose(int count) {
+            Arrays.fill(rows, count * columns, rows.length, 0f);
+            original.setColumns(0, rows, columns, TILE);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.inference.Codes.TILE;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.softmax.GumbelNoise;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class NoiseSearchTest {
+    @Test
+    void theTokenIsTheOneThatPlainArithmeticFinds() {
+        SplittableRandom random = new SplittableRandom(5);
+        for (int seed = 0; seed < 500; seed++) {
+            int[] names = new int[4 * TILE];
+            float[] logits = new float[names.length];
+            for (int i = 0; i < names.length; i++) {
+                names[i] = random.nextInt(1 << 20);
+                logits[i] = random.nextFloat() * 10;
+            }
+            double temperature = 0.2 + random.nextDouble() * 2;
+            NoiseSearch search = new NoiseSearch();
+            NoiseSearch other = new NoiseSearch();
+            search.start(1, seed, 3, temperature);
+            other.start(1, seed, 3, temperature);
+            long key = GumbelNoise.key(seed, 3);
+            int best = 0;
+            double most = Double.NEGATIVE_INFINITY;
+            for (int i = 0; i < names.length; i++) {
+                double value = logits[i] / temperature + GumbelNoise.of(GumbelNoise.hash(key, names[i]));
+                if (value > most) {
+                    most = value;
+                    best = names[i];
+                }
+            }
+            for (int tile = 0; tile < names.length; tile += TILE) {
+                NoiseSearch used = tile < 2 * TILE ? search : other;
+                used.add(0, logits, tile, TILE, names, tile, used.largestNoise(0, names, tile));
+            }
+            search.merge(other, 1);
+            assertEquals(best, search.token(0), "seed " + seed);
+        }
+    }
+
+    @Test
+    void theBoundHoldsAndIsNotFarOff() {
+        int[] names = new int[TILE];
+        NoiseSearch search = new NoiseSearch();
+        for (int seed = 0; seed < 300; seed++) {
+            search.start(1, seed, 0, 1);
+            double largest = Double.NEGATIVE_INFINITY;
+            for (int i = 0; i < TILE; i++) {
+                names[i] = seed * 1000 + i;
+                largest = Math.max(largest, GumbelNoise.of(GumbelNoise.hash(GumbelNoise.key(seed, 0), names[i])));
+            }
+            double bound = search.largestNoise(0, names, 0);
+            assertTrue(bound >= largest, "seed " + seed + ": " + bound + " bounds " + largest);
+            assertTrue(bound <= largest + 1.2, "seed " + seed + ": " + bound + " is near " + largest);
+        }
+    }
+}

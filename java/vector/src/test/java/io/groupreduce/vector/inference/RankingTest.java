@@ -1,0 +1,66 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.Lanes.LANES;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class RankingTest {
+    private static final int TOP = 5;
+
+    @Test
+    void topTokensAreExactWithTiesToTheLowerToken() {
+        SplittableRandom random = new SplittableRandom(1);
+        for (int round = 0; round < 200; round++) {
+            int tokens = TOP + random.nextInt(5 * LANES);
+            Integer[] sorted = new Integer[tokens];
+            float[] logits = new float[tokens];
+            int[] shuffled = new int[tokens];
+            for (int i = 0; i < tokens; i++) {
+                logits[i] = random.nextInt(6);
+                sorted[i] = i;
+                int j = random.nextInt(i + 1);
+                shuffled[i] = shuffled[j];
+                shuffled[j] = i;
+            }
+            Arrays.sort(sorted, (a, b) -> logits[a] == logits[b] ? a - b : Float.compare(logits[b], logits[a]));
+            Ranking first = new Ranking();
+            Ranking second = new Ranking();
+            // The second of two states: the first must not be touched.
+            first.start(2, TOP);
+            second.start(2, TOP);
+            for (int i = 0; i < tokens; i += LANES) {
+                int used = Math.min(LANES, tokens - i);
+                float[] tile = new float[LANES + 3];
+                Arrays.fill(tile, 99);
+                for (int r = 0; r < LANES; r++) {
+                    tile[3 + r] = r < used ? logits[shuffled[i + r]] : PackedHead.NO_TOKEN;
+                }
+                (i < tokens / 2 ? first : second).add(1, tile, 3, LANES, used, shuffled, i);
+            }
+            first.merge(second, 2);
+            for (int k = 0; k < TOP; k++) {
+                assertEquals(sorted[k], first.token(1, k), "place " + k + " of round " + round);
+                assertEquals(logits[sorted[k]], first.logit(1, k), "logit at place " + k + " of round " + round);
+                assertEquals(Integer.MAX_VALUE, first.token(0, k), "the other state");
+            }
+        }
+    }
+
+    @Test
+    void sortingAllLogitsGivesTheSameOrder() {
+        float[] values = {1f, -0f, 0f, -3f, Float.MAX_VALUE, 1f, -Float.MAX_VALUE, 1e-30f, -1e-30f, 7f};
+        FullRanking full = new FullRanking(values.length);
+        full.reserve();
+        for (int i = 0; i < values.length; i++) {
+            full.target().setAtIndex(java.lang.foreign.ValueLayout.JAVA_FLOAT, i, values[i]);
+        }
+        full.sort();
+        int[] expected = {4, 9, 0, 5, 7, 1, 2, 8, 3, 6};
+        for (int rank = 0; rank < values.length; rank++) {
+            assertEquals(expected[rank], full.token(rank), "place " + rank);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package io.groupreduce.vector.inference;
+
+import static io.groupreduce.vector.Lanes.LANES;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class RunningSoftmaxTest {
+    @Test
+    void sumsAgreeWithPlainOnesWhenTheMaximumMoves() {
+        SplittableRandom random = new SplittableRandom(3);
+        for (float temperature : new float[] {1f, 0.5f, 2f}) {
+            int tiles = 9;
+            int count = 3 * LANES;
+            RunningSoftmax plain = new RunningSoftmax();
+            RunningSoftmax withGap = new RunningSoftmax();
+            plain.start(2);
+            withGap.start(2);
+            double sum = 0;
+            double sumAtOne = 0;
+            double gap = 0;
+            float largest = Float.NEGATIVE_INFINITY;
+            for (int tile = 0; tile < tiles; tile++) {
+                float[] x = new float[count + 1];
+                float[] y = new float[count + 1];
+                Arrays.fill(x, PackedHead.NO_TOKEN);
+                Arrays.fill(y, PackedHead.NO_TOKEN);
+                // The last tile is not full.
+                for (int i = 1; i <= (tile == tiles - 1 ? LANES + 2 : count); i++) {
+                    x[i] = (float) (random.nextDouble() * 5 + 20 * Math.sin(tile));
+                    y[i] = x[i] + random.nextFloat() - 0.5f;
+                    sum += Math.exp(x[i] / temperature);
+                    sumAtOne += Math.exp(x[i]);
+                    gap += Math.exp(x[i]) * (x[i] - y[i]);
+                    largest = Math.max(largest, x[i]);
+                }
+                plain.add(1, x, 1, count, 1 / temperature);
+                withGap.addWithGap(1, x, y, 1, count);
+            }
+            assertEquals(largest, plain.maximum(1));
+            double expected = Math.log(sum);
+            double found = largest / temperature + Math.log(plain.sum(1, largest, 1 / temperature));
+            assertEquals(expected, found, 1e-6 * Math.max(1, Math.abs(expected)), "temperature " + temperature);
+            double expectedGap = gap / sumAtOne;
+            assertEquals(
+                    expectedGap,
+                    withGap.gap(1, largest) / withGap.sum(1, largest, 1),
+                    2e-6 * Math.max(1, Math.abs(expectedGap)));
+        }
+    }
+}
