@@ -44,16 +44,31 @@ public final class Gemm {
     /** One panel of columns: rows of A from {@code a0} on times {@code panel} into C from {@code c0} on. */
     public static void panel(
             float[] a, int a0, int lda, int rows, int depth, float[] panel, float[] c, int c0, int ldc) {
-        panel(a, a0, lda, rows, depth, panel, 0, c, c0, ldc);
+        panel(a, a0, lda, rows, depth, panel, 0, c, c0, ldc, false);
     }
 
-    /** Likewise with a panel that begins at {@code panel0}. */
+    /**
+     * Likewise with a panel that begins at {@code panel0}.
+     *
+     * @param add whether to add to what C holds
+     */
     public static void panel(
-            float[] a, int a0, int lda, int rows, int depth, float[] panel, int panel0, float[] c, int c0, int ldc) {
+            float[] a,
+            int a0,
+            int lda,
+            int rows,
+            int depth,
+            float[] panel,
+            int panel0,
+            float[] c,
+            int c0,
+            int ldc,
+            boolean add) {
         for (int k = 0; k < depth; k += KC) {
             int steps = Math.min(KC, depth - k);
             for (int i = 0; i < rows; i += MR) {
-                MicroKernel.rows(steps, a, a0 + i * lda + k, lda, panel, panel0 + k * NR, c, c0 + i * ldc, ldc, k > 0);
+                MicroKernel.rows(
+                        steps, a, a0 + i * lda + k, lda, panel, panel0 + k * NR, c, c0 + i * ldc, ldc, add || k > 0);
             }
         }
     }

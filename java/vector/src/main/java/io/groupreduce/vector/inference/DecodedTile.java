@@ -7,24 +7,27 @@ import static io.groupreduce.vector.inference.Codes.TILE;
 
 import jdk.incubator.vector.FloatVector;
 
-/** All directions of a tile as numbers, with the scales of segments but not that of a row. */
+/** Directions of a tile as numbers, with the scales of segments but not that of a row. */
 final class DecodedTile {
     private DecodedTile() {}
 
     /**
-     * Decodes a tile of rank above 0.
+     * Decodes directions {@code from .. from + directions - 1} of a tile.
      *
-     * @param panels TILE / NR panels, {@code stride} floats apart, each with room for one direction more than the rank
+     * @param from even
+     * @param panels TILE / NR panels, {@code stride} floats apart, each with room for one direction more
      */
-    static void decode(PackedHead head, int tile, float[] panels, int stride) {
+    static void decode(PackedHead head, int tile, int from, int directions, float[] panels, int stride) {
         PackedGroup group = head.group(tile);
-        int rank = group.rank();
-        for (int s = 0; s < group.segments(); s++) {
-            int first = s * group.segment();
-            int directions = Math.min(group.segment(), rank - first);
-            TileDecoder.decode(group.kept(), head.codes, group.codesAt(tile, first), directions, panels, stride, first);
-            if (group.segmentScales() != null) {
-                scale(group.segmentScales(), group.scalesAt(tile, s), panels, stride, first, directions);
+        TileDecoder.decode(group.kept(), head.codes, group.codesAt(tile, from), directions, panels, stride);
+        if (group.segmentScales() != null) {
+            int end = from + directions;
+            for (int first = from; first < end; ) {
+                int segment = first / group.segment();
+                int next = Math.min(end, (segment + 1) * group.segment());
+                int scales = group.scalesAt(tile, segment);
+                scale(group.segmentScales(), scales, panels, stride, first - from, next - first);
+                first = next;
             }
         }
     }

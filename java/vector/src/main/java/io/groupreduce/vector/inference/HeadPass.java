@@ -30,6 +30,9 @@ final class HeadPass implements Workers.Task {
     /** Below this many bytes of work a second thread costs more than it saves. */
     private static final long SHARED_BYTES = 1 << 19;
 
+    /** Floats of a panel, with one direction more for INT4. */
+    private static final int PANEL = (TileKernel.DIRECTIONS + 1) * NR;
+
     private static final int TASKS = 256;
     private static final int MOST_TILES = 32;
 
@@ -61,13 +64,9 @@ final class HeadPass implements Workers.Task {
         projected = new Projected(projection, columns);
         tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), 2, MOST_TILES);
         tasks = Math.ceilDiv(head.tiles(), tilesOfTask);
-        int rank = 0;
-        for (PackedGroup group : head.groups) {
-            rank = Math.max(rank, group.rank());
-        }
         scratch = new Scratch[workers];
         for (int w = 0; w < workers; w++) {
-            scratch[w] = new Scratch(rank);
+            scratch[w] = new Scratch();
         }
     }
 
@@ -302,20 +301,8 @@ final class HeadPass implements Workers.Task {
             Arrays.fill(s.logits, 0, states * TILE, 0f);
         } else {
             int index = projected.index(group.basis());
-            int stride = s.panelStride;
-            DecodedTile.decode(head, tile, s.panels, stride);
-            for (int p = 0; p < TILE / NR; p++) {
-                Gemm.panel(
-                        projected.z[index],
-                        0,
-                        projected.stride(index),
-                        states,
-                        rank,
-                        s.panels,
-                        p * stride,
-                        s.logits,
-                        p * NR,
-                        TILE);
+            for (int m = 0; m < rank; m += TileKernel.DIRECTIONS) {
+                product(tile, index, m, Math.min(TileKernel.DIRECTIONS, rank - m), s);
             }
         }
         int rows = group.rows(tile);
@@ -323,6 +310,16 @@ final class HeadPass implements Workers.Task {
             finish(tile, s.logits, state * TILE);
             double noise = question.noise ? s.noise.largestNoise(state, head.tokens, tile * TILE) : 0;
             consume(state, state * TILE, rows, tile * TILE, noise, s);
+        }
+    }
+
+    /** Adds some directions of all states. */
+    private void product(int tile, int index, int first, int directions, Scratch s) {
+        int stride = projected.stride(index);
+        DecodedTile.decode(head, tile, first, directions, s.panels, PANEL);
+        for (int p = 0; p < TILE / NR; p++) {
+            float[] z = projected.z[index];
+            Gemm.panel(z, first, stride, states, directions, s.panels, p * PANEL, s.logits, p * NR, TILE, first > 0);
         }
     }
 
@@ -399,16 +396,10 @@ final class HeadPass implements Workers.Task {
         final Ranking ranking = new Ranking();
         final NoiseSearch noise = new NoiseSearch();
         final float[] part = new float[TILE];
-        final float[] panels;
-        final int panelStride;
+        final float[] panels = new float[TILE / NR * PANEL];
         float[] logits = new float[0];
         double made;
         double all;
-
-        Scratch(int rank) {
-            panelStride = (rank + 2) * NR;
-            panels = new float[TILE / NR * panelStride];
-        }
 
         void reserve(int states) {
             int needed = Lanes.padRows(states) * TILE;

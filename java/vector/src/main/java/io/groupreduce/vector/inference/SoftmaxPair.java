@@ -141,7 +141,7 @@ public final class SoftmaxPair {
             RowGather.read(task.dense(), head.tokens, tile * TILE, rows, s.rows);
             s.transpose(rows);
             if (group.rank() > 0) {
-                DecodedTile.decode(head, tile, s.factor, panelStride);
+                DecodedTile.decode(head, tile, 0, group.rank(), s.factor, panelStride);
             }
             int index = projected.index(group.basis());
             for (int state = 0; state < count; state += STEP) {
@@ -169,7 +169,8 @@ public final class SoftmaxPair {
                                 p * panelStride,
                                 s.y,
                                 p * NR,
-                                TILE);
+                                TILE,
+                                false);
                     }
                 }
                 if (group.rank() == 0) {

@@ -63,7 +63,7 @@ final class TailBounds {
         int rank = group.rank();
         int stride = (rank + 2) * NR;
         if (rank > 0) {
-            DecodedTile.decode(head, tile, panels, stride);
+            DecodedTile.decode(head, tile, 0, rank, panels, stride);
         }
         largestBias[tile] = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < TILE; i++) {
