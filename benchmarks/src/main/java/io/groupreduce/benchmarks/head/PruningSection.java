@@ -1,0 +1,97 @@
+package io.groupreduce.benchmarks.head;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.SoftmaxHead;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.format.CompressedFile;
+import io.groupreduce.softmax.HeadOptions;
+import io.groupreduce.softmax.Pruning;
+import io.groupreduce.softmax.RankedTokens;
+import io.groupreduce.softmax.Sampling;
+import java.lang.foreign.Arena;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * What leaving out work that cannot change the answer saves: one hidden state at a time with the bounds off, always used, and used
+ * where they pay. It depends on the hidden states, so it says something only of a real model.
+ */
+final class PruningSection {
+    private static final double TOLERANCE = 1e-2;
+
+    private final HeadArguments options;
+    private final HeadModel model;
+
+    PruningSection(HeadArguments options, HeadModel model) {
+        this.options = options;
+        this.model = model;
+    }
+
+    /** A question to a head. */
+    private interface Question {
+        void ask(SoftmaxHead head, float[] hidden, int turn);
+    }
+
+    void run() {
+        int threads = options.threads().get(0);
+        System.out.printf(
+                "%n## Bounds off, always and where they pay, batch 1, %s, %d thread(s)%n%n", model.name(), threads);
+        System.out.println(
+                "| head | query | off us | always us | auto us | times as fast, always | times as fast, auto |");
+        System.out.println("|---".repeat(7) + "|");
+        try (Backend backend = BackendSelection.select("cpu", threads).backend();
+                ReadBandwidth readers = new ReadBandwidth(options.readBytes(), threads);
+                Arena arena = Arena.ofShared()) {
+            Batch states = model.queries().batches(arena, 1);
+            for (HeadSpec spec : options.heads()) {
+                try (CompressedFile file = HeadFiles.open(options.cache(), model, spec)) {
+                    compare(backend, readers, spec, file.require(spec.toString()), states);
+                }
+            }
+        }
+    }
+
+    private void compare(Backend backend, ReadBandwidth readers, HeadSpec spec, CompressedMatrix matrix, Batch states) {
+        int[] token = new int[1];
+        double[] sum = new double[1];
+        RankedTokens top = RankedTokens.ofLogits(1, Head.TOP);
+        Sampling all = Sampling.temperature(1);
+        Map<String, Question> questions = new LinkedHashMap<>();
+        questions.put("greedy", (head, hidden, turn) -> head.greedy(hidden, token));
+        questions.put("top-10", (head, hidden, turn) -> head.top(hidden, top));
+        questions.put("sample, temperature 1", (head, hidden, turn) -> head.sample(hidden, all, turn, token));
+        questions.put("log-sum-exp", (head, hidden, turn) -> head.logSumExp(hidden, sum));
+        HeadOptions plain = HeadOptions.defaults();
+        for (Map.Entry<String, Question> question : questions.entrySet()) {
+            boolean summed = question.getKey().equals("log-sum-exp");
+            HeadOptions bounded = summed ? plain.withLogSumExpTolerance(TOLERANCE) : plain;
+            try (SoftmaxHead off = SoftmaxHead.of(backend, matrix, model.bias(), plain.withPruning(Pruning.OFF));
+                    SoftmaxHead always =
+                            SoftmaxHead.of(backend, matrix, model.bias(), bounded.withPruning(Pruning.ALWAYS));
+                    SoftmaxHead auto =
+                            SoftmaxHead.of(backend, matrix, model.bias(), bounded.withPruning(Pruning.AUTO))) {
+                Question asked = question.getValue();
+                List<Timing> timings = options.contest(1, readers)
+                        .run(
+                                List.of(
+                                        turn -> asked.ask(off, states.hidden(turn), turn),
+                                        turn -> asked.ask(always, states.hidden(turn), turn),
+                                        turn -> asked.ask(auto, states.hidden(turn), turn)),
+                                options.warmUp());
+                System.out.printf(
+                        Locale.ROOT,
+                        "| %s | %s | %s | %s | %s | %s | %s |%n",
+                        spec,
+                        question.getKey() + (summed ? ", tolerance " + TOLERANCE : ""),
+                        timings.get(0).micros(),
+                        timings.get(1).micros(),
+                        timings.get(2).micros(),
+                        timings.get(1).timesWithSpread(timings.get(0)),
+                        timings.get(2).timesWithSpread(timings.get(0)));
+            }
+        }
+    }
+}
