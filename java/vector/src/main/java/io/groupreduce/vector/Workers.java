@@ -13,10 +13,10 @@ public final class Workers implements AutoCloseable {
     /** Runs everything on the calling thread; for use inside a task. */
     public static final Workers NONE = new Workers(1);
 
-    /** Steps of waiting awake for the next job, some tens of microseconds, before a thread lies down. */
+    /** Steps of waiting awake, some tens of microseconds, for the next job or the end of one, before a thread lies down. */
     private static final int SPINS = 500;
 
-    /** A numbered task; {@code worker} (0 .. count) tells whose scratch memory it may use. */
+    /** A numbered task; {@code worker} (0 .. count - 1) tells whose scratch memory it may use. */
     @FunctionalInterface
     public interface Task {
         void run(int task, int worker);
@@ -164,6 +164,10 @@ public final class Workers implements AutoCloseable {
         }
 
         void awaitOthers() {
+            // The others' last tasks are short: waking up from a wait would take longer than they do.
+            for (int i = 0; i < SPINS && left.getCount() > 0; i++) {
+                Thread.onSpinWait();
+            }
             boolean interrupted = false;
             while (true) {
                 try {

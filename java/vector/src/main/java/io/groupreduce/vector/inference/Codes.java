@@ -3,6 +3,8 @@ package io.groupreduce.vector.inference;
 import static io.groupreduce.vector.Lanes.LANES;
 
 import io.groupreduce.Codec;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorShape;
@@ -65,6 +67,31 @@ final class Codes {
     /** Directions that share a byte. */
     static int together(Codec kept) {
         return kept == Codec.INT4 ? 2 : 1;
+    }
+
+    /**
+     * Whether INT4 data holds the number -8, which {@link io.groupreduce.EncodedMatrix} never writes but reads, or an odd row a half byte
+     * that looks like it. A pair of such numbers does not fit a byte here.
+     */
+    static boolean holdsLowest(MemorySegment data) {
+        long at = 0;
+        for (; at + Long.BYTES <= data.byteSize(); at += Long.BYTES) {
+            if (holdsZeroHalf(data.get(ValueLayout.JAVA_LONG_UNALIGNED, at))) {
+                return true;
+            }
+        }
+        for (; at < data.byteSize(); at++) {
+            if (holdsZeroHalf(data.get(ValueLayout.JAVA_BYTE, at) | 0x8888_8888_8888_8800L)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Whether one of 16 half bytes is 0: or-ing its bits together leaves a gap in a row of ones. */
+    private static boolean holdsZeroHalf(long halves) {
+        long any = halves | halves >>> 1 | halves >>> 2 | halves >>> 3;
+        return (any & 0x1111_1111_1111_1111L) != 0x1111_1111_1111_1111L;
     }
 
     /** Bytes of a tile of this many directions. */

@@ -4,6 +4,7 @@ import static io.groupreduce.vector.Lanes.FLOATS;
 import static io.groupreduce.vector.Lanes.LANES;
 import static io.groupreduce.vector.Lanes.NR;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.inference.PassScratch.PANEL;
 
 import io.groupreduce.Codec;
 import io.groupreduce.vector.Gemm;
@@ -30,9 +31,6 @@ final class HeadPass implements Workers.Task {
     /** Below this many bytes of work a second thread costs more than it saves. */
     private static final long SHARED_BYTES = 1 << 19;
 
-    /** Floats of a panel, with one direction more for INT4. */
-    private static final int PANEL = (TileKernel.DIRECTIONS + 1) * NR;
-
     private static final int TASKS = 256;
     private static final int MOST_TILES = 32;
 
@@ -43,7 +41,7 @@ final class HeadPass implements Workers.Task {
     private final StateProjection projection;
     private final TailBounds bounds;
     private final Projected projected;
-    private final Scratch[] scratch;
+    private final PassScratch[] scratch;
     private final int tilesOfTask;
     private final int tasks;
     private float[] maxima = new float[0];
@@ -64,16 +62,16 @@ final class HeadPass implements Workers.Task {
         projected = new Projected(projection, columns);
         tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), 2, MOST_TILES);
         tasks = Math.ceilDiv(head.tiles(), tilesOfTask);
-        scratch = new Scratch[workers];
+        scratch = new PassScratch[workers];
         for (int w = 0; w < workers; w++) {
-            scratch[w] = new Scratch();
+            scratch[w] = new PassScratch();
         }
     }
 
     /** Room for so many hidden states, at most {@link #MOST_STATES}; {@link #hidden} is where they go. */
     void reserve(int count) {
         projected.reserve(count);
-        for (Scratch s : scratch) {
+        for (PassScratch s : scratch) {
             s.reserve(count);
         }
     }
@@ -120,7 +118,7 @@ final class HeadPass implements Workers.Task {
             maxima = new float[tasks * states];
             sums = new double[tasks * states];
         }
-        for (Scratch s : scratch) {
+        for (PassScratch s : scratch) {
             s.start(asked, states);
         }
         long bytes = head.bytes() * states;
@@ -144,7 +142,7 @@ final class HeadPass implements Workers.Task {
         }
         double made = 0;
         double all = 0;
-        for (Scratch s : scratch) {
+        for (PassScratch s : scratch) {
             made += s.made;
             all += s.all;
         }
@@ -184,7 +182,7 @@ final class HeadPass implements Workers.Task {
             projection.project(task, hidden(), states, projected.z);
             return;
         }
-        Scratch s = scratch[worker];
+        PassScratch s = scratch[worker];
         int number = firstTask + task;
         if (question.summed) {
             s.softmax.start(states);
@@ -204,7 +202,7 @@ final class HeadPass implements Workers.Task {
         }
     }
 
-    private void single(int tile, Scratch s) {
+    private void single(int tile, PassScratch s) {
         PackedGroup group = head.group(tile);
         int rank = group.rank();
         int place = tile * TILE;
@@ -220,7 +218,7 @@ final class HeadPass implements Workers.Task {
         consume(0, 0, group.rows(tile), place, noise, s);
     }
 
-    private float least(Scratch s, double noise) {
+    private float least(PassScratch s, double noise) {
         if (question.summed) {
             return limit;
         }
@@ -233,10 +231,9 @@ final class HeadPass implements Workers.Task {
      * @param least what a logit must reach
      * @return whether one may
      */
-    private boolean sums(int tile, PackedGroup group, Scratch s, float least) {
+    private boolean sums(int tile, PackedGroup group, PassScratch s, float least) {
         int rank = group.rank();
         int index = projected.index(group.basis());
-        float[] z = group.kept() == Codec.INT4 ? projected.paired[index] : projected.z[index];
         boolean bounded = least > Float.NEGATIVE_INFINITY;
         float needed = least;
         if (bounded) {
@@ -247,7 +244,7 @@ final class HeadPass implements Workers.Task {
             }
         }
         if (group.segmentScales() != null) {
-            segments(tile, group, z, s);
+            segments(tile, group, index, s);
             s.made += rank;
             return true;
         }
@@ -260,10 +257,26 @@ final class HeadPass implements Workers.Task {
                     return false;
                 }
             }
-            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, m), directions, z, m, s.logits);
+            add(group, tile, m, directions, index, s, s.logits);
             s.made += directions;
         }
         return true;
+    }
+
+    /** Adds some directions of the single state to the sums of a tile. */
+    private void add(PackedGroup group, int tile, int first, int directions, int index, PassScratch s, float[] into) {
+        boolean pairs = group.kept() == Codec.INT4;
+        float[] z = pairs ? projected.paired[index] : projected.z[index];
+        int even = pairs ? directions & -2 : directions;
+        if (even > 0) {
+            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first), even, z, first, into);
+        }
+        if (even < directions) {
+            // The pair's second direction is not the row's: whatever the state has there must not come in, not even by
+            // rounding.
+            s.last[0] = projected.z[index][first + even] * Codes.FROM_TOP;
+            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first + even), 1, s.last, 0, into);
+        }
     }
 
     private boolean reaches(int tile, float[] partial, float needed) {
@@ -277,12 +290,12 @@ final class HeadPass implements Workers.Task {
         return largest.lt(needed).not().anyTrue();
     }
 
-    private void segments(int tile, PackedGroup group, float[] z, Scratch s) {
+    private void segments(int tile, PackedGroup group, int index, PassScratch s) {
         for (int segment = 0; segment < group.segments(); segment++) {
             int first = segment * group.segment();
             int directions = Math.min(group.segment(), group.rank() - first);
             Arrays.fill(s.part, 0, TILE, 0f);
-            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first), directions, z, first, s.part);
+            add(group, tile, first, directions, index, s, s.part);
             int scales = group.scalesAt(tile, segment);
             for (int i = 0; i < TILE; i += LANES) {
                 FloatVector.fromArray(FLOATS, s.part, i)
@@ -294,7 +307,7 @@ final class HeadPass implements Workers.Task {
         }
     }
 
-    private void several(int tile, Scratch s) {
+    private void several(int tile, PassScratch s) {
         PackedGroup group = head.group(tile);
         int rank = group.rank();
         if (rank == 0) {
@@ -314,12 +327,13 @@ final class HeadPass implements Workers.Task {
     }
 
     /** Adds some directions of all states. */
-    private void product(int tile, int index, int first, int directions, Scratch s) {
+    private void product(int tile, int index, int first, int directions, PassScratch s) {
         int stride = projected.stride(index);
-        DecodedTile.decode(head, tile, first, directions, s.panels, PANEL);
+        float[] panels = s.panels();
+        DecodedTile.decode(head, tile, first, directions, panels, PANEL);
         for (int p = 0; p < TILE / NR; p++) {
             float[] z = projected.z[index];
-            Gemm.panel(z, first, stride, states, directions, s.panels, p * PANEL, s.logits, p * NR, TILE, first > 0);
+            Gemm.panel(z, first, stride, states, directions, panels, p * PANEL, s.logits, p * NR, TILE, first > 0);
         }
     }
 
@@ -333,7 +347,7 @@ final class HeadPass implements Workers.Task {
         }
     }
 
-    private void consume(int state, int at, int rows, int place, double noise, Scratch s) {
+    private void consume(int state, int at, int rows, int place, double noise, PassScratch s) {
         if (question.summed) {
             s.softmax.add(state, s.logits, at, TILE, question.inverse);
         }
@@ -388,35 +402,5 @@ final class HeadPass implements Workers.Task {
             total += sums[at] * Math.exp(((double) maxima[at] - maximum) * question.inverse);
         }
         return total;
-    }
-
-    /** Memory of one worker. */
-    private static final class Scratch {
-        final RunningSoftmax softmax = new RunningSoftmax();
-        final Ranking ranking = new Ranking();
-        final NoiseSearch noise = new NoiseSearch();
-        final float[] part = new float[TILE];
-        final float[] panels = new float[TILE / NR * PANEL];
-        float[] logits = new float[0];
-        double made;
-        double all;
-
-        void reserve(int states) {
-            int needed = Lanes.padRows(states) * TILE;
-            if (logits.length < needed) {
-                logits = new float[needed];
-            }
-        }
-
-        void start(HeadQuestion question, int states) {
-            if (question.k > 0) {
-                ranking.start(states, question.k);
-            }
-            if (question.noise) {
-                noise.start(states, question.seed, question.firstState, question.temperature);
-            }
-            made = 0;
-            all = 0;
-        }
     }
 }

@@ -43,8 +43,10 @@ final class HeadQuestion {
         reset();
         k = count;
         summed = withSum;
-        // At a temperature near 0 all but the largest logit vanish; the inverse itself must stay a number.
-        inverse = (float) Math.min(1 / temperatureOfSum, 1e30);
+        // At extreme temperatures only the largest logit counts, or all count alike; the inverse itself must stay a
+        // number that
+        // empty places do not survive.
+        inverse = (float) Math.clamp(1 / temperatureOfSum, 1e-30, 1e30);
         tolerance = toleranceOfSum;
         return this;
     }
@@ -63,6 +65,11 @@ final class HeadQuestion {
         target = into;
         targetRow = firstRow;
         return this;
+    }
+
+    /** Keeps no caller's memory from being freed. */
+    void forgetTarget() {
+        target = null;
     }
 
     /** Whether the answer can do without some tokens. */

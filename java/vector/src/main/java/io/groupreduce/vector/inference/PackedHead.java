@@ -70,7 +70,16 @@ final class PackedHead implements AutoCloseable {
         Arrays.fill(tokens, Integer.MAX_VALUE);
         Arrays.fill(bias, NO_TOKEN);
         placeTokens(matrix, order, biasOfToken);
-        codes = CodeMemory.allocate(arena, bytes + Codes.OVERREAD);
+        try {
+            codes = CodeMemory.allocate(arena, bytes + Codes.OVERREAD);
+            pack(workers, matrix, order);
+        } catch (Throwable e) {
+            arena.close();
+            throw e;
+        }
+    }
+
+    private void pack(Workers workers, CompressedMatrix matrix, List<Integer> order) {
         for (int i = 0; i < groups.length; i++) {
             Arrays.fill(groupOfTile, groups[i].firstTile(), groups[i].firstTile() + groups[i].tiles(), i);
             EncodedMatrix left = matrix.left(order.get(i));
@@ -85,14 +94,16 @@ final class PackedHead implements AutoCloseable {
         int rank = left == null ? 0 : left.width();
         Codec kept = Codes.kept(plan.codec());
         boolean segmented = left != null && left.scalesPerRow() > 1;
-        if (segmented && left.block() % Codes.together(kept) != 0) {
-            // Two numbers of a byte would have two scales.
+        boolean straddled = segmented && left.block() % Codes.together(kept) != 0;
+        if (straddled || left != null && left.codec() == Codec.INT4 && Codes.holdsLowest(left.data())) {
+            // Two numbers of a byte would have two scales, or there is a number that a pair has no room for.
             kept = Codec.F32;
             segmented = false;
         }
         int tiles = Math.ceilDiv(rows, TILE);
         int segment = segmented ? left.block() : rank;
-        float[] segmentScales = segmented ? new float[tiles * Math.ceilDiv(rank, segment) * TILE] : null;
+        float[] segmentScales =
+                segmented ? new float[Math.toIntExact((long) tiles * Math.ceilDiv(rank, segment) * TILE)] : null;
         return new PackedGroup(
                 kept, plan.isDense() ? HIDDEN : plan.basis(), rank, segment, rows, firstTile, at, segmentScales);
     }

@@ -10,7 +10,7 @@ final class Projected {
     final float[][] z;
     /**
      * One state, for INT4: of each pair of coordinates u, v of directions that share a byte, {@code (u - v / 16) / 2^TOP} and {@code v /
-     * 16}, since the byte is used twice, see {@link Codes#first} and {@link Codes#both}.
+     * 16}, since the byte is used twice, once as a whole and once its lower half, see {@link TileKernel}.
      */
     final float[][] paired;
 
@@ -80,6 +80,22 @@ final class Projected {
     float norm(int index, int from, int to) {
         double rest = Math.max(0, squares[index][to] - squares[index][from]);
         return Math.nextUp((float) Math.sqrt(rest + 1e-14 * squares[index][to]));
+    }
+
+    /** Whether the coordinates of a state are numbers in every basis; they are not where they left single precision. */
+    boolean finite(int state) {
+        for (int b = 0; b < z.length - 1; b++) {
+            float sum = 0;
+            int from = state * stride(b);
+            for (int d = from; d < from + stride(b); d++) {
+                // 0 times a number is 0, and times anything else is not a number.
+                sum += z[b][d] * 0;
+            }
+            if (sum != 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** sum of |z| of the first {@code to} directions. */

@@ -40,19 +40,21 @@ final class RunningSoftmax {
      */
     void add(int state, float[] logits, int from, int count, float inverse) {
         int at = state * LANES;
-        FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
-        FloatVector maximum = before;
-        for (int i = from; i < from + count; i += LANES) {
-            maximum = maximum.max(FloatVector.fromArray(FLOATS, logits, i));
+        FloatVector largest = FloatVector.fromArray(FLOATS, logits, from);
+        for (int i = from + LANES; i < from + count; i += LANES) {
+            largest = largest.max(FloatVector.fromArray(FLOATS, logits, i));
         }
-        FloatVector sum = FloatVector.fromArray(FLOATS, sums, at);
-        sum = sum.mul(Exponential.of(before.sub(maximum).mul(inverse)));
+        FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
+        FloatVector maximum = before.max(largest);
+        // The tile's own sum first: only one multiply-add has to wait for the tile before.
+        FloatVector sum = FloatVector.zero(FLOATS);
         for (int i = from; i < from + count; i += LANES) {
             sum = sum.add(Exponential.of(
                     FloatVector.fromArray(FLOATS, logits, i).sub(maximum).mul(inverse)));
         }
+        FloatVector fade = Exponential.of(before.sub(maximum).mul(inverse));
         maximum.intoArray(maxima, at);
-        sum.intoArray(sums, at);
+        FloatVector.fromArray(FLOATS, sums, at).fma(fade, sum).intoArray(sums, at);
     }
 
     /**

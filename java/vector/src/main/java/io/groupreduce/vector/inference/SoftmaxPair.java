@@ -32,7 +32,11 @@ public final class SoftmaxPair {
     /** States whose logits of a tile stay in the first-level cache. */
     private static final int STEP = 8 * Lanes.MR;
 
-    private static final int TASKS = 64;
+    /** Tiles of a task while there are not too many: sums of a task are in single precision. */
+    private static final int TILES = 32;
+
+    private static final int FEWEST_TASKS = 64;
+    private static final int MOST_TASKS = 256;
 
     private final Workers workers;
     private final SoftmaxComparison task;
@@ -59,7 +63,7 @@ public final class SoftmaxPair {
         int states = task.hidden().rows();
         block = Math.min(states, MOST_STATES);
         projected.reserve(block);
-        tasks = Math.min(TASKS, head.tiles());
+        tasks = Math.min(head.tiles(), Math.clamp(head.tiles() / TILES, FEWEST_TASKS, MOST_TASKS));
         int rank = columns;
         for (PackedGroup group : head.groups) {
             rank = Math.max(rank, group.rank());

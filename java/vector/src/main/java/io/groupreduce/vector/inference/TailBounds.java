@@ -113,8 +113,4 @@ final class TailBounds {
         float size = tails[start[tile]] * norm + pairScale[tile] * sumOfMagnitudes + largestMagnitude[tile];
         return (rank + 8) * ROUNDING * size;
     }
-
-    long bytes() {
-        return 4L * (tails.length + 4L * largestBias.length);
-    }
 }

@@ -22,7 +22,7 @@ public final class VectorInference implements InferenceSession {
     private final CompressedMatrix matrix;
     private final RowReader rows;
     private final PruningRecord record;
-    private Loaded loaded;
+    private volatile Loaded loaded;
     private boolean closed;
 
     /** The head as laid out, and the scratch memory of its queries. */
@@ -50,18 +50,29 @@ public final class VectorInference implements InferenceSession {
         record = new PruningRecord(problem.pruning());
     }
 
-    private synchronized Loaded loaded() {
+    private Loaded loaded() {
+        Loaded ready = loaded;
+        return ready == null ? load() : ready;
+    }
+
+    private synchronized Loaded load() {
         if (closed) {
             throw new IllegalStateException("the session is closed");
         }
         if (loaded == null) {
             PackedHead head = new PackedHead(workers, matrix, problem.bias());
-            StateProjection projection = new StateProjection(matrix);
-            TailBounds bounds = problem.pruning() == Pruning.OFF ? null : new TailBounds(workers, head);
-            loaded = new Loaded(
-                    head,
-                    new Pool<>(() -> new Query(
-                            new HeadPass(head, projection, bounds, matrix.columns(), workers.count()), matrix.rows())));
+            try {
+                StateProjection projection = new StateProjection(matrix);
+                TailBounds bounds = problem.pruning() == Pruning.OFF ? null : new TailBounds(workers, head);
+                loaded = new Loaded(
+                        head,
+                        new Pool<>(() -> new Query(
+                                new HeadPass(head, projection, bounds, matrix.columns(), workers.count()),
+                                matrix.rows())));
+            } catch (Throwable e) {
+                head.close();
+                throw e;
+            }
         }
         return loaded;
     }
@@ -80,14 +91,24 @@ public final class VectorInference implements InferenceSession {
                 query.pass.ranking().copyTo(count, tokens, first * k, logits, first * k);
             }
             for (int state = 0; logSumExp != null && state < count; state++) {
-                logSumExp[first + state] = query.pass.logSumExp(state);
+                logSumExp[first + state] = logSumExp(query, state);
+            }
+            for (int state = 0; listed == k && state < count; state++) {
+                if (!query.pass.projected().finite(state)) {
+                    Arrays.fill(logits, (first + state) * k, (first + state + 1) * k, Float.NaN);
+                }
             }
             for (int state = 0; listed < k && state < count; state++) {
                 rank(query, hidden, first + state);
                 query.full.copyTo(k, tokens, logits, (first + state) * k);
             }
         }
-        pool.release(query);
+        release(pool, query);
+    }
+
+    /** Not a number where coordinates of the state are none: some logits would pass comparisons in silence. */
+    private static double logSumExp(Query query, int state) {
+        return query.pass.projected().finite(state) ? query.pass.logSumExp(state) : Double.NaN;
     }
 
     /** Sorts all logits of one state. */
@@ -106,6 +127,11 @@ public final class VectorInference implements InferenceSession {
         System.arraycopy(hidden, first * columns, query.pass.hidden(), 0, count * columns);
         query.pass.project(workers, count);
         return count;
+    }
+
+    private static void release(Pool<Query> pool, Query query) {
+        query.question.forgetTarget();
+        pool.release(query);
     }
 
     private void ask(Query query, HeadQuestion question, int states) {
@@ -130,11 +156,11 @@ public final class VectorInference implements InferenceSession {
             if (logSumExp != null) {
                 ask(query, query.question.top(0, true, 1, problem.logSumExpTolerance()), count);
                 for (int state = 0; state < count; state++) {
-                    logSumExp[first + state] = query.pass.logSumExp(state);
+                    logSumExp[first + state] = logSumExp(query, state);
                 }
             }
         }
-        pool.release(query);
+        release(pool, query);
     }
 
     @Override
@@ -146,13 +172,14 @@ public final class VectorInference implements InferenceSession {
             if (sampling.keepsAll()) {
                 ask(query, query.question.draw(sampling.temperature(), seed, first), count);
                 for (int state = 0; state < count; state++) {
-                    tokens[first + state] = query.pass.noise().token(state);
+                    boolean finite = query.pass.projected().finite(state);
+                    tokens[first + state] = finite ? query.pass.noise().token(state) : NoiseSearch.NONE;
                 }
             } else {
                 filtered(query, hidden, first, count, sampling, seed, tokens);
             }
         }
-        pool.release(query);
+        release(pool, query);
     }
 
     /**
@@ -171,7 +198,8 @@ public final class VectorInference implements InferenceSession {
             open = false;
             for (int state = 0; state < count; state++) {
                 double sum = summed ? query.pass.sum(state) : 0;
-                if (tokens[first + state] == NoiseSearch.NONE) {
+                boolean finite = query.pass.projected().finite(state);
+                if (finite && tokens[first + state] == NoiseSearch.NONE) {
                     boolean whole = k == all || k == sampling.topK();
                     tokens[first + state] = query.candidates
                             .of(query.pass.ranking(), state, k)
@@ -184,9 +212,11 @@ public final class VectorInference implements InferenceSession {
         for (int state = 0; open && state < count; state++) {
             if (tokens[first + state] == NoiseSearch.NONE) {
                 rank(query, hidden, first + state);
-                int kept = sampling.topK() > 0 ? sampling.topK() : all;
-                tokens[first + state] =
-                        query.candidates.of(query.full, kept).draw(sampling, 0, true, seed, first + state);
+                int kept = sampling.topK() > 0 ? Math.min(all, sampling.topK()) : all;
+                boolean finite = query.pass.projected().finite(0);
+                tokens[first + state] = finite
+                        ? query.candidates.of(query.full, kept).draw(sampling, 0, true, seed, first + state)
+                        : NoiseSearch.NONE;
             }
         }
     }
@@ -199,7 +229,7 @@ public final class VectorInference implements InferenceSession {
             int count = project(query, hidden, states, first);
             ask(query, query.question.logits(target, first), count);
         }
-        pool.release(query);
+        release(pool, query);
     }
 
     @Override
