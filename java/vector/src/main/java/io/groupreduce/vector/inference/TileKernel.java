@@ -27,9 +27,10 @@ import jdk.incubator.vector.ShortVector;
  * <pre>sums[i] += sum over d of code[d, i] * z[d],   i &lt; TILE</pre>
  *
  * <p>Bytes: the codes once, z and the sums from the first-level cache. Never materialised: a decoded number. The sums are locals and
- * their lines repeated because vectors in an array leave the registers; each codec is a method of its own, and small, because the
- * compiler gives up on larger ones; no helper returns a vector, since one that is not inlined makes an object of it, 20 times slower. Loops end where a position is {@code !=} the last: a counted loop the compiler would unroll and
- * read its 2 kB in an order that the processor does not foresee, which halved the speed of reading from memory.
+ * their lines repeated because vectors in an array leave the registers; no helper returns a vector, since one that is not inlined makes an
+ * object of it, 20 times slower. Each codec is a method of its own, too large to be inlined and small enough to be compiled well by itself:
+ * inlined where much else is, some of it would be left uncompiled. Loops end where a position is {@code !=} the last: a counted loop the
+ * compiler would unroll and read its 2 kB in an order that the processor does not foresee, which halved the speed of reading from memory.
  */
 final class TileKernel {
     /**
@@ -61,8 +62,27 @@ final class TileKernel {
         FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
         FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
         long at = from;
-        long end = from + 4L * TILE * directions;
-        for (int i = z0; at != end; i++, at += 4 * TILE) {
+        int i = z0;
+        for (long end = from + 8L * TILE * (directions >> 1); at != end; i += 2, at += 8 * TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            a = FloatVector.fromMemorySegment(FLOATS, codes, at, ORDER).fma(u, a);
+            b = FloatVector.fromMemorySegment(FLOATS, codes, at + 4 * LANES, ORDER)
+                    .fma(u, b);
+            c = FloatVector.fromMemorySegment(FLOATS, codes, at + 8 * LANES, ORDER)
+                    .fma(u, c);
+            d = FloatVector.fromMemorySegment(FLOATS, codes, at + 12 * LANES, ORDER)
+                    .fma(u, d);
+            u = FloatVector.broadcast(FLOATS, z[i + 1]);
+            a = FloatVector.fromMemorySegment(FLOATS, codes, at + 16 * LANES, ORDER)
+                    .fma(u, a);
+            b = FloatVector.fromMemorySegment(FLOATS, codes, at + 20 * LANES, ORDER)
+                    .fma(u, b);
+            c = FloatVector.fromMemorySegment(FLOATS, codes, at + 24 * LANES, ORDER)
+                    .fma(u, c);
+            d = FloatVector.fromMemorySegment(FLOATS, codes, at + 28 * LANES, ORDER)
+                    .fma(u, d);
+        }
+        if ((directions & 1) != 0) {
             FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
             a = FloatVector.fromMemorySegment(FLOATS, codes, at, ORDER).fma(u, a);
             b = FloatVector.fromMemorySegment(FLOATS, codes, at + 4 * LANES, ORDER)
@@ -84,8 +104,36 @@ final class TileKernel {
         FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
         FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
         long at = from;
-        long end = from + 2L * TILE * directions;
-        for (int i = z0; at != end; i++, at += 2 * TILE) {
+        int i = z0;
+        for (long end = from + 4L * TILE * (directions >> 1); at != end; i += 2, at += 4 * TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            IntVector x = (IntVector)
+                    ShortVector.fromMemorySegment(SHORTS, codes, at, ORDER).convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            a = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, a);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 2 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            b = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, b);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 4 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            c = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, c);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 6 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            d = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, d);
+            u = FloatVector.broadcast(FLOATS, z[i + 1]);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 8 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            a = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, a);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 10 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            b = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, b);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 12 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            c = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, c);
+            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 14 * LANES, ORDER)
+                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+            d = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, d);
+        }
+        if ((directions & 1) != 0) {
             FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
             IntVector x = (IntVector)
                     ShortVector.fromMemorySegment(SHORTS, codes, at, ORDER).convertShape(ZERO_EXTEND_S2I, INTS, 0);
@@ -112,8 +160,36 @@ final class TileKernel {
         FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
         FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
         long at = from;
-        long end = from + (long) TILE * directions;
-        for (int i = z0; at != end; i++, at += TILE) {
+        int i = z0;
+        for (long end = from + 2L * TILE * (directions >> 1); at != end; i += 2, at += 2 * TILE) {
+            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
+            FloatVector x = (FloatVector)
+                    ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2F, FLOATS, 0);
+            a = x.fma(u, a);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            b = x.fma(u, b);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 2 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            c = x.fma(u, c);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 3 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            d = x.fma(u, d);
+            u = FloatVector.broadcast(FLOATS, z[i + 1]);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 4 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            a = x.fma(u, a);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 5 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            b = x.fma(u, b);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 6 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            c = x.fma(u, c);
+            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 7 * LANES, ORDER)
+                    .convertShape(B2F, FLOATS, 0);
+            d = x.fma(u, d);
+        }
+        if ((directions & 1) != 0) {
             FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
             FloatVector x = (FloatVector)
                     ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2F, FLOATS, 0);
