@@ -65,7 +65,7 @@ public final class EmbeddingTable implements AutoCloseable {
     }
 
     private static InferenceProblem problem(CompressedFile file, HeadOptions options) {
-        return problem(options.tensor().map(file::require).orElseGet(file::embeddingMatrix));
+        return problem(LoadedMatrix.choose(file, options, file::embeddingMatrix));
     }
 
     private static InferenceProblem problem(CompressedMatrix matrix) {

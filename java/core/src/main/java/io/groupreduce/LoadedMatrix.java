@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.StampedLock;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * What a softmax head and an embedding table have in common: a compressed matrix loaded into a backend, what must be closed with
@@ -72,6 +73,22 @@ final class LoadedMatrix implements AutoCloseable {
                 }
             }
             throw e;
+        }
+    }
+
+    /**
+     * The matrix that the options name, else the one of the role.
+     *
+     * @throws InvalidDataException if there is none
+     */
+    static CompressedMatrix choose(CompressedFile file, HeadOptions options, Supplier<CompressedMatrix> ofRole) {
+        if (options.tensor().isPresent()) {
+            return file.require(options.tensor().get());
+        }
+        try {
+            return ofRole.get();
+        } catch (InvalidDataException e) {
+            throw new InvalidDataException(e.getMessage() + " HeadOptions.withTensor takes the name.", e);
         }
     }
 

@@ -16,8 +16,9 @@ import java.nio.file.Path;
  * <p>Hidden states are B x D, row-major: a {@code float[]}, whose length gives B and which is not copied, or a {@link MemorySegment}
  * of floats in the machine's byte order at any address, in or outside the heap, which is. Given arrays may be longer than needed.
  *
- * <p>Any number of threads may ask at once. Beyond its result a query allocates nothing in steady state, as long as at most 16 run at
- * once and each copies or scores less than a million numbers. Every query throws {@link InvalidDataException} for a width other
+ * <p>Any number of threads may ask at once. Beyond its result a query allocates nothing in steady state that grows with B, N or D, as
+ * long as at most 16 run at once and each copies or scores less than a million numbers; with several worker threads it makes a few
+ * small objects. Every query throws {@link InvalidDataException} for a width other
  * than D, for a hidden state that is not finite, or for a result that is not; and {@link ClosedHeadException} after {@link #close}.
  * The head stays usable after all of these but the last.
  *
@@ -42,7 +43,9 @@ public final class SoftmaxHead implements AutoCloseable {
     }
 
     /**
-     * Maps a compressed file, chooses a backend and loads the matrix. Its numbers are read once, to find NaN and infinity.
+     * Maps and checks a compressed file, chooses a backend and loads the matrix. Nothing is copied, but numbers are read once, to
+     * find NaN and infinity. The first query lays the codes out for the kernels, in memory of about the file's size; queries after
+     * it find them there.
      *
      * @throws FileAccessException if the file is missing or unreadable
      * @throws MalformedFileException if it is not a well-formed compressed file
@@ -72,7 +75,7 @@ public final class SoftmaxHead implements AutoCloseable {
     }
 
     private static InferenceProblem problem(CompressedFile file, HeadOptions options) {
-        CompressedMatrix matrix = options.tensor().map(file::require).orElseGet(file::outputMatrix);
+        CompressedMatrix matrix = LoadedMatrix.choose(file, options, file::outputMatrix);
         return problem(
                 matrix, file.softmaxBias(options.tensor().orElse(matrix.name())).orElse(null), options);
     }

@@ -30,7 +30,7 @@ final class SoftmaxQueries {
         requireRoom("tokens", tokens.length, states);
         float[] logits = query.floats(states);
         query.session().top(query.hidden(), states, 1, tokens, logits, null);
-        requireFinite(logits, states, 1);
+        requireAnswer(tokens, logits, states, 1);
         return tokens;
     }
 
@@ -45,12 +45,13 @@ final class SoftmaxQueries {
         double[] logSumExp = logProbabilities == null ? null : query.doubles(states);
         float[] logits = target.logits();
         query.session().top(query.hidden(), states, k, target.tokens(), logits, logSumExp);
-        requireFinite(logits, states, k);
+        requireAnswer(target.tokens(), logits, states, k);
         if (logSumExp != null) {
             requireFinite(logSumExp, states);
             for (int i = 0; i < states * k; i++) {
-                logProbabilities[i] = (float) (logits[i] - logSumExp[i / k]);
+                logProbabilities[i] = logProbability(logits[i], logSumExp[i / k]);
             }
+            requireFinite(logProbabilities, states, k);
         }
         return target;
     }
@@ -65,9 +66,15 @@ final class SoftmaxQueries {
         requireFinite(target, states, 1);
         requireFinite(logSumExp, states);
         for (int s = 0; s < states; s++) {
-            target[s] = (float) (target[s] - logSumExp[s]);
+            target[s] = logProbability(target[s], logSumExp[s]);
         }
+        requireFinite(target, states, 1);
         return target;
+    }
+
+    /** A sum rounded to less than its largest term must not make a probability of more than 1. */
+    private static float logProbability(float logit, double logSumExp) {
+        return (float) Math.min(0, logit - logSumExp);
     }
 
     int[] sample(Query query, Sampling sampling, long seed, int[] tokens) {
@@ -76,11 +83,7 @@ final class SoftmaxQueries {
         // The k likeliest of no more than k tokens are all of them.
         Sampling kept = sampling.topK() < rows ? sampling : sampling.withTopK(0);
         query.session().sample(query.hidden(), states, kept, seed, tokens);
-        for (int s = 0; s < states; s++) {
-            if (tokens[s] < 0 || tokens[s] >= rows) {
-                throw notFinite(s);
-            }
-        }
+        requireTokens(tokens, states, 1);
         return tokens;
     }
 
@@ -120,8 +123,22 @@ final class SoftmaxQueries {
         }
     }
 
-    private void requireFinite(float[] logits, int states, int each) {
-        int bad = Finite.firstNot(logits, 0, states * each);
+    private void requireAnswer(int[] tokens, float[] logits, int states, int each) {
+        requireFinite(logits, states, each);
+        requireTokens(tokens, states, each);
+    }
+
+    /** A session that cannot tell a token says -1, and NaN of its logit. */
+    private void requireTokens(int[] tokens, int states, int each) {
+        for (int i = 0; i < states * each; i++) {
+            if (tokens[i] < 0 || tokens[i] >= rows) {
+                throw notFinite(i / each);
+            }
+        }
+    }
+
+    private void requireFinite(float[] numbers, int states, int each) {
+        int bad = Finite.firstNot(numbers, 0, states * each);
         if (bad >= 0) {
             throw notFinite(bad / each);
         }

@@ -159,6 +159,14 @@ class HeadLifecycleTest {
                 InvalidDataException.class, () -> SoftmaxHead.open(file, options.withBias(new float[3])), "3 entries");
         assertFails(InvalidOptionException.class, () -> SoftmaxHead.open(file, options.withDevice("gpu")), "'gpu'");
         assertFails(DeviceException.class, () -> SoftmaxHead.open(file, options.withDevice("cuda:9999")), "cuda:9999");
+        Path unclear = HeadFixture.write(
+                directory.resolve("unclear.safetensors"),
+                List.of(HeadFixture.matrix("a", 1), HeadFixture.matrix("b", 2)),
+                List.of(),
+                Map.of());
+        String how = "; name one. HeadOptions.withTensor takes the name.";
+        assertFails(InvalidDataException.class, () -> SoftmaxHead.open(unclear, options), "\"a\", \"b\"" + how);
+        assertFails(InvalidDataException.class, () -> EmbeddingTable.open(unclear, options), "\"a\", \"b\"" + how);
         HeadFixture.StubBackend failing = new HeadFixture.StubBackend() {
             @Override
             public InferenceSession load(InferenceProblem task) {

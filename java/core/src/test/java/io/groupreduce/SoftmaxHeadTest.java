@@ -259,10 +259,28 @@ class SoftmaxHeadTest {
                 assertTold(() -> head.logSumExp(hidden));
                 assertTold(() -> head.logProbabilities(hidden, new int[STATES]));
             }
+            stub.sum = 3;
             for (int token : new int[] {-1, HeadFixture.ROWS}) {
                 stub.token = token;
                 assertTold(() -> head.sample(hidden, SAMPLING, 1));
+                assertTold(() -> head.greedy(hidden));
+                assertTold(() -> head.topLogits(hidden, 2));
             }
+            stub.token = 1;
+            stub.sum = 1e300;
+            assertTold(() -> head.topK(hidden, 2));
+            assertTold(() -> head.logProbabilities(hidden, new int[STATES]));
+        }
+    }
+
+    @Test
+    void noProbabilityIsAboveOne() {
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
+        try (SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults())) {
+            stub.logit = 100;
+            stub.sum = 100 - 1e-5;
+            assertEquals(0, head.topK(hidden, 1).logProbability(0, 0));
+            assertEquals(0, head.logProbabilities(hidden, new int[STATES])[0]);
         }
     }
 

@@ -126,7 +126,7 @@ public class HeadBenchmark {
         }
     }
 
-    /** Greedy and top-10. */
+    /** Top-10, without log-probabilities. */
     @Benchmark
     public void top(Asked asked, Factors heads) {
         heads.ours.top(asked.batches, asked.turn++);

@@ -11,9 +11,9 @@ import java.util.function.Consumer;
 /**
  * The fused softmax and its peers in turn in one process, as Markdown tables of medians (least-most). See {@link HeadArguments}
  * for the command line. Sections: {@code prepare} makes the files that the others need; {@code kernels} reads plain left factors
- * against the read bandwidth; {@code heads} answers greedy and top-10 queries against every dense peer; {@code factors} and {@code
- * perplexity} run against OpenBLAS on the same factors; {@code pruning} shows what bounds
- * save; {@code scaling} sets many threads against few.
+ * against the read bandwidth; {@code heads} answers top-10 queries against every dense peer; {@code factors} and {@code
+ * perplexity} run against OpenBLAS on the same factors; {@code pruning} shows what bounds save; {@code scaling} sets many threads
+ * against few.
  */
 public final class HeadComparison {
     private HeadComparison() {}

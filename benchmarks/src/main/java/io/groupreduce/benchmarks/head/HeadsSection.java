@@ -15,8 +15,8 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Greedy and top-10 without a log-sum-exp: compressed heads against dense ones in OpenBLAS, in ONNX Runtime and in our own
- * kernels. Beside each head, in the same rounds, plain reading of as many bytes.
+ * Top-10 without a log-sum-exp: compressed heads against dense ones in OpenBLAS, in ONNX Runtime and in our own kernels. Beside
+ * each head, in the same rounds, plain reading of as many bytes.
  */
 final class HeadsSection {
     private static final String OPENBLAS = "openblas";
@@ -82,13 +82,18 @@ final class HeadsSection {
 
     private void measure(int threads) {
         blas.threads(threads);
-        List<Head> heads = new ArrayList<>();
-        peers.clear();
         try (Backend backend = BackendSelection.select("cpu", threads).backend();
                 ReadBandwidth bandwidth = new ReadBandwidth(options.readBytes(), threads);
                 Arena arena = Arena.ofShared()) {
-            openPeers(threads);
-            heads.addAll(peers.values());
+            measure(threads, backend, bandwidth, arena);
+        }
+    }
+
+    private void measure(int threads, Backend backend, ReadBandwidth bandwidth, Arena arena) {
+        List<Head> heads = new ArrayList<>();
+        peers.clear();
+        try {
+            openPeers(threads, heads);
             for (CompressedMatrix matrix : matrices.values()) {
                 OurHead head = new OurHead(backend, matrix, model.bias(), options.pruning());
                 heads.add(head);
@@ -96,7 +101,7 @@ final class HeadsSection {
                     peers.put(matrix.name(), head);
                 }
             }
-            System.out.printf("%n## Greedy and top-10, %s, %d thread(s)%n%n", model.name(), threads);
+            System.out.printf("%n## Top-10, %s, %d thread(s)%n%n", model.name(), threads);
             StringBuilder columns = new StringBuilder();
             peers.values()
                     .forEach(peer -> columns.append(" | times as fast as ").append(peer.name()));
@@ -111,24 +116,25 @@ final class HeadsSection {
         }
     }
 
-    private void openPeers(int threads) {
+    /** Opens the peers into the map of them and the list of all heads. */
+    private void openPeers(int threads, List<Head> heads) {
         if (options.has(OPENBLAS)) {
-            peers.put(OPENBLAS, new BlasDenseHead(blas, model.dense(), model.bias(), threads));
+            add(OPENBLAS, new BlasDenseHead(blas, model.dense(), model.bias(), threads), heads);
         }
         if (options.has(ONNX_F32)) {
-            peers.put(
-                    ONNX_F32,
-                    new OnnxHead(
-                            "dense F32, ONNX Runtime",
-                            onnxModel(ONNX_F32),
-                            model.dense().bytes(),
-                            threads));
+            long bytes = model.dense().bytes();
+            add(ONNX_F32, new OnnxHead("dense F32, ONNX Runtime", onnxModel(ONNX_F32), bytes, threads), heads);
         }
         if (options.has(ONNX_INT8)) {
             long rows = model.dense().rows();
             long bytes = rows * model.dense().columns() + rows * Float.BYTES;
-            peers.put(ONNX_INT8, new OnnxHead("dense INT8, ONNX Runtime", onnxModel(ONNX_INT8), bytes, threads));
+            add(ONNX_INT8, new OnnxHead("dense INT8, ONNX Runtime", onnxModel(ONNX_INT8), bytes, threads), heads);
         }
+    }
+
+    private void add(String option, Head peer, List<Head> heads) {
+        peers.put(option, peer);
+        heads.add(peer);
     }
 
     private Path onnxModel(String peer) {

@@ -8,7 +8,10 @@ import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Locale;
 
-/** Many threads against few in the same rounds: the fused softmax, and plain reading of as many bytes, which is its roof. */
+/**
+ * Many threads against few in the same rounds: top-10 of the fused softmax without a log-sum-exp, and plain reading of as many bytes,
+ * which is its roof.
+ */
 final class ScalingSection {
     private final HeadArguments options;
     private final HeadModel model;
@@ -21,7 +24,7 @@ final class ScalingSection {
     void run() {
         int few = options.threads().get(0);
         int many = options.threads().get(options.threads().size() - 1);
-        System.out.printf("%n## %d threads against %d, greedy and top-10, %s%n%n", many, few, model.name());
+        System.out.printf("%n## %d threads against %d, top-10, %s%n%n", many, few, model.name());
         System.out.printf(
                 "| batch | head | us, threads: %d | us, threads: %d | times as fast (least-most)"
                         + " | reading the same bytes, times as fast |%n",

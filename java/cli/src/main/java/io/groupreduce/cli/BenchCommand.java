@@ -148,14 +148,11 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    private CompressedMatrix output(CompressedFile compressed) {
+    private static CompressedMatrix output(CompressedFile compressed) {
         try {
             return compressed.outputMatrix();
         } catch (InvalidDataException e) {
-            throw new InvalidDataException(
-                    file + " has no compressed matrix that is known as the output by its name; choose one of "
-                            + String.join(", ", compressed.matrices().keySet()) + " with --tensor.",
-                    e);
+            throw new InvalidDataException(e.getMessage() + " --tensor takes the name.", e);
         }
     }
 
@@ -169,10 +166,7 @@ final class BenchCommand implements Callable<Integer> {
 
     /** How many threads answer queries. */
     private int threads(Backend backend) {
-        if (backend.name().equals(REFERENCE)) {
-            return 1;
-        }
-        return device.threads == null ? Runtime.getRuntime().availableProcessors() : device.threads;
+        return backend.name().equals(REFERENCE) ? 1 : device.threadCount();
     }
 
     private void print(Backend backend, SoftmaxFigures figures, int matrixRows) {
@@ -200,7 +194,8 @@ final class BenchCommand implements Callable<Integer> {
     private static void put(Map<String, Object> document, SoftmaxFigures figures) {
         document.put("readBandwidthGBs", figures.readBandwidthGBs());
         document.put("denseRowsMeasured", figures.denseRowsMeasured());
-        document.put("softmax", figures.documents());
+        document.put("softmax", figures.documents(SoftmaxCase.TOP));
+        document.put("greedy", figures.documents(SoftmaxCase.GREEDY));
     }
 
     private void synthetic(Backend backend) {

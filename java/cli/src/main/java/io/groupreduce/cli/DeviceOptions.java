@@ -30,8 +30,7 @@ final class DeviceOptions {
         if (threads != null && (threads < 1 || threads > 4096)) {
             throw new InvalidOptionException("--threads is " + threads + "; it must lie between 1 and 4096.");
         }
-        int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
-        BackendSelection selection = BackendSelection.select(device, count);
+        BackendSelection selection = BackendSelection.select(device, threadCount());
         if (selection.backend().name().equals(REFERENCE) && !device.equals(REFERENCE)) {
             String reasons = selection.others().stream()
                     .filter(status -> !status.available())
@@ -40,5 +39,10 @@ final class DeviceOptions {
             tell.accept("Running on the slow reference backend" + (reasons.isEmpty() ? "." : " (" + reasons + ")."));
         }
         return selection.backend();
+    }
+
+    /** Worker threads of a backend on the processor. */
+    int threadCount() {
+        return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     }
 }

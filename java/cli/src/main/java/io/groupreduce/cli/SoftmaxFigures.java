@@ -101,10 +101,11 @@ final class SoftmaxFigures {
         return lines;
     }
 
-    /** An entry per codec, batch and query. */
-    List<Map<String, Object>> documents() {
+    /** Of one query an entry per codec and batch. */
+    List<Map<String, Object>> documents(String query) {
         List<Map<String, Object>> documents = new ArrayList<>();
-        for (SoftmaxCase each : cases) {
+        for (SoftmaxCase each :
+                cases.stream().filter(each -> each.query.equals(query)).toList()) {
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("codec", each.contestant.codec());
             document.put("batch", each.batch);

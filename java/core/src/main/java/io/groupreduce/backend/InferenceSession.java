@@ -10,6 +10,10 @@ import java.lang.foreign.MemorySegment;
  * <p>Hidden states are {@code states} rows of D numbers in a row-major array, which may be longer; results for state s lie at s, or at
  * {@code s * k} onward. Methods may be called by several threads at once, but not during or after {@link #close}. All input is valid:
  * finite hidden states, k from 0 to N, tokens of the vocabulary.
+ *
+ * <p>Finite numbers may still be too large: of a state with a coordinate R h or a logit beyond binary32 that an answer depends on, the
+ * logits and log-sum-exp asked for come out NaN or infinite and tokens -1, whatever tokens of other groups would have said. The other
+ * states of the batch are answered.
  */
 public interface InferenceSession extends AutoCloseable {
     /**
@@ -31,7 +35,12 @@ public interface InferenceSession extends AutoCloseable {
      */
     void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp);
 
-    /** Draws one token a state, with the noise of {@link io.groupreduce.softmax.GumbelNoise}. */
+    /**
+     * Draws one token a state, with the noise of {@link io.groupreduce.softmax.GumbelNoise}.
+     *
+     * @param sampling its topK is 0 or below N
+     * @param tokens receives one token a state
+     */
     void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens);
 
     /**

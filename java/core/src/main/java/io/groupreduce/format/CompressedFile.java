@@ -283,7 +283,7 @@ public final class CompressedFile implements AutoCloseable {
                 .map(name -> "its " + word + " matrix " + Wording.quoted(name) + " is not compressed")
                 .orElse("the names do not tell which compressed matrix is the " + word);
         throw new InvalidDataException(Wording.file(path()) + " needs the name of a tensor: " + found + "; it has "
-                + Wording.candidates("", matrices.keySet()) + ", so choose one with HeadOptions.withTensor.");
+                + Wording.candidates("", matrices.keySet()) + "; name one.");
     }
 
     /** The stored matrices that have a name of this role, their own or one tied to them. */

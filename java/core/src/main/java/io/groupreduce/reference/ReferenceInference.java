@@ -15,6 +15,9 @@ import java.util.Comparator;
 /**
  * One hidden state at a time, with all N logits in doubles: {@code y_i = sum_k L_i[k] (R[k] . h) + bias_i}. Nothing is left out, so
  * pruning and tolerance have no meaning here. Keeps nothing between queries, so any number of threads may ask.
+ *
+ * <p>Doubles reach further than the binary32 of answers: a state with a coordinate or a logit beyond it has only logits NaN, and -1 is
+ * drawn.
  */
 final class ReferenceInference implements InferenceSession {
     private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -33,7 +36,7 @@ final class ReferenceInference implements InferenceSession {
             double[] y = logits(hidden, s);
             int[] ranked = k == 0 ? new int[0] : ranked(y);
             for (int place = 0; place < k; place++) {
-                tokens[s * k + place] = ranked[place];
+                tokens[s * k + place] = Double.isNaN(y[0]) ? -1 : ranked[place];
                 logits[s * k + place] = (float) y[ranked[place]];
             }
             if (logSumExp != null) {
@@ -96,6 +99,7 @@ final class ReferenceInference implements InferenceSession {
             z[b] = projection(b, h);
         }
         double[] y = new double[matrix.rows()];
+        boolean beyond = Arrays.stream(z).flatMapToDouble(Arrays::stream).anyMatch(x -> Double.isInfinite((float) x));
         float[] left = new float[columns];
         for (int i = 0; i < y.length; i++) {
             int g = matrix.group(i);
@@ -107,6 +111,10 @@ final class ReferenceInference implements InferenceSession {
                 }
             }
             y[i] += bias == null ? 0 : bias[i];
+            beyond |= (float) y[i] == Float.POSITIVE_INFINITY;
+        }
+        if (beyond) {
+            Arrays.fill(y, Double.NaN);
         }
         return y;
     }
@@ -162,6 +170,9 @@ final class ReferenceInference implements InferenceSession {
     }
 
     private static int draw(double[] y, Sampling sampling, long key) {
+        if (Double.isNaN(y[0])) {
+            return -1;
+        }
         int[] ranked = ranked(y);
         double max = y[ranked[0]];
         int kept = sampling.topK() == 0 ? y.length : Math.min(y.length, sampling.topK());

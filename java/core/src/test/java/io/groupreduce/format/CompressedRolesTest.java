@@ -78,7 +78,7 @@ class CompressedRolesTest {
                     file::outputMatrix,
                     "\"lm_head.weight\" is not compressed",
                     "\"wte.weight\"",
-                    "HeadOptions.withTensor");
+                    "; name one.");
             assertEquals("wte.weight", file.embeddingMatrix().name());
         }
     }
@@ -86,7 +86,7 @@ class CompressedRolesTest {
     @Test
     void noneOrSeveralAreListed() {
         try (CompressedFile file = file(List.of("a", "b"), List.of(), Map.of())) {
-            assertFails(InvalidDataException.class, file::outputMatrix, "\"a\"", "\"b\"", "HeadOptions.withTensor");
+            assertFails(InvalidDataException.class, file::outputMatrix, "\"a\"", "\"b\"", "; name one.");
             assertFails(InvalidDataException.class, file::embeddingMatrix, "\"a\"", "\"b\"", "embedding");
         }
         try (CompressedFile file = file(List.of("lm_head.weight", "softmax.weight"), List.of(), Map.of())) {

@@ -1,5 +1,6 @@
 package io.groupreduce.testkit;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -25,6 +26,7 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -135,20 +137,87 @@ abstract class HeadContract {
                     for (int j = 0; j < columns; j++) {
                         hidden[j] = Math.copySign(3e38f, row[j]);
                     }
-                    assertTold(() -> head.greedy(hidden));
-                    assertTold(() -> head.topK(hidden, 3));
-                    assertTold(() -> head.topLogits(hidden, 3));
-                    assertTold(() -> head.logProbabilities(hidden, new int[] {17}));
-                    assertTold(() -> head.logits(hidden, new float[300]));
+                    assertTold(0, () -> head.greedy(hidden));
+                    assertTold(0, () -> head.topK(hidden, 3));
+                    assertTold(0, () -> head.topLogits(hidden, 3));
+                    assertTold(0, () -> head.logProbabilities(hidden, new int[] {17}));
+                    assertTold(0, () -> head.logits(hidden, new float[300]));
                     assertEquals(1, head.greedy(row).length);
                 }
             }
         }
     }
 
-    private static void assertTold(Runnable query) {
+    private static void assertTold(int state, Runnable query) {
         String message = assertThrows(InvalidDataException.class, query::run).getMessage();
-        assertTrue(message.contains("hidden state 0") && message.contains("'too large'"), message);
+        assertTrue(message.contains("hidden state " + state + " over 'too large'"), message);
+    }
+
+    /** Coordinates are beyond binary32; the logits of the dense group, which they do not enter, are small. */
+    @Test
+    void overflowInPartOfTheVocabularyIsTold() {
+        int columns = 37;
+        for (Codec codec : Codec.values()) {
+            Layout layout = new Layout(codec, ScaleFormat.F32, false);
+            try (Arena arena = Arena.ofShared();
+                    Backend tested = backend(2)) {
+                CompressedMatrix matrix = new MatrixBuilder(arena, 3, columns)
+                        .basis(9, Numbers.SMOOTH)
+                        .group(0, 1, layout, Numbers.SMOOTH, 70)
+                        .group(0, 9, layout, Numbers.SMOOTH, 900)
+                        .dense(Layout.F32, Numbers.SMOOTH, 300, 1e-6f)
+                        .build("too large");
+                float[] large = new float[columns];
+                for (int j = 0; j < columns; j++) {
+                    large[j] = Math.copySign(3e38f, matrix.decodedRight(0)[j]);
+                }
+                for (Pruning pruning : new Pruning[] {Pruning.OFF, Pruning.ALWAYS}) {
+                    try (SoftmaxHead head = SoftmaxHead.of(
+                            tested, matrix, null, HeadOptions.defaults().withPruning(pruning))) {
+                        assertOverflowTold(head, matrix, large, 1, 0);
+                        assertOverflowTold(head, matrix, large, 3, 1);
+                        assertOverflowTold(head, matrix, large, 9, 8);
+                    }
+                }
+            }
+        }
+    }
+
+    /** {@code states} states, of which {@code bad} is too large, in either direction. */
+    private static void assertOverflowTold(
+            SoftmaxHead head, CompressedMatrix matrix, float[] large, int states, int bad) {
+        int columns = large.length;
+        float[] good = new float[states * columns];
+        matrix.decodeRows(11, states, good, 0);
+        int[] before = head.greedy(good);
+        int dense = 0;
+        while (matrix.group(dense) != 2) {
+            dense++;
+        }
+        int[] targets = new int[states];
+        Arrays.fill(targets, dense);
+        for (float sign : new float[] {1, -1}) {
+            float[] hidden = good.clone();
+            for (int j = 0; j < columns; j++) {
+                hidden[bad * columns + j] = sign * large[j];
+            }
+            assertTold(bad, () -> head.greedy(hidden));
+            assertTold(bad, () -> head.topLogits(hidden, 3));
+            assertTold(bad, () -> head.topLogits(hidden, 1100));
+            assertTold(bad, () -> head.topK(hidden, 3));
+            assertTold(bad, () -> head.topK(hidden, 1100));
+            assertTold(bad, () -> head.logProbabilities(hidden, targets));
+            assertTold(bad, () -> head.logSumExp(hidden));
+            assertTold(bad, () -> head.logits(hidden, new float[states * matrix.rows()]));
+            for (Sampling sampling : List.of(
+                    Sampling.temperature(1),
+                    Sampling.temperature(1).withTopK(5),
+                    Sampling.temperature(0.8).withTopP(0.9),
+                    Sampling.temperature(1).withMinP(0.1))) {
+                assertTold(bad, () -> head.sample(hidden, sampling, 1));
+            }
+        }
+        assertArrayEquals(before, head.greedy(good), "after queries that threw");
     }
 
     /** Chi-square with 11 degrees of freedom: above 31.3 in one of 1,000 cases; seeds are fixed. */

@@ -18,8 +18,13 @@ import java.util.SplittableRandom;
 
 /** A compressed softmax with hidden states, and what the reference says about it. */
 final class InferenceCase implements AutoCloseable {
-    /** The most hidden states of a case; an odd number beyond every block size in use. */
+    /** The hidden states of a case, an odd number; {@link #chunks} and {@link #shortRank} have their own. */
     static final int STATES = 65;
+
+    /** The hidden states of {@link #chunks}: one more than twice what the processor takes at a time. */
+    static final int MANY_STATES = 529;
+
+    private static final float HUGE = 1e7f;
 
     private static final int[] RANKS = {1, 2, 3, 7, 16, 17, 31, 33, 64, 100, 129, 200, 300};
     private static final int[] SIZES = {1, 3, 17, 40, 5};
@@ -156,6 +161,82 @@ final class InferenceCase implements AutoCloseable {
         return new InferenceCase("single", arena, matrix, new float[] {0.25f}, hidden(1, matrix, Numbers.SMOOTH));
     }
 
+    /** A small vocabulary and more hidden states than a backend takes at a time. */
+    static InferenceCase chunks(long seed) {
+        Arena arena = Arena.ofShared();
+        MatrixBuilder builder = new MatrixBuilder(arena, seed, 19)
+                .basis(12, Numbers.SMOOTH)
+                .basis(19, Numbers.SMOOTH)
+                .group(0, 12, new Layout(Codec.INT8, ScaleFormat.BF16, false), Numbers.SMOOTH, 45)
+                .group(0, 5, new Layout(Codec.INT4, ScaleFormat.LOG8, false), Numbers.SMOOTH, 33)
+                .group(1, 19, new Layout(Codec.BF16, ScaleFormat.F32, false), Numbers.SMOOTH, 28)
+                .dense(Layout.F32, Numbers.SMOOTH, 9)
+                .zero(2);
+        CompressedMatrix matrix = builder.build("chunks");
+        float[] bias = bias(builder.random(), matrix.rows(), Numbers.SMOOTH, 0.5);
+        return new InferenceCase(
+                "chunks, seed " + seed, arena, matrix, bias, hidden(seed, matrix, Numbers.SMOOTH, MANY_STATES));
+    }
+
+    /** More tokens than any list of likeliest ones that is kept sorted token by token. */
+    static InferenceCase longLists(long seed, Numbers numbers) {
+        Arena arena = Arena.ofShared();
+        CompressedMatrix matrix = new MatrixBuilder(arena, seed, 23)
+                .basis(17, numbers)
+                .group(0, 17, new Layout(Codec.INT8, ScaleFormat.F32, false), numbers, 500)
+                .group(0, 6, new Layout(Codec.INT4, ScaleFormat.BF16, false), numbers, 640)
+                .dense(Layout.F32, numbers, 63)
+                .build("long lists");
+        return new InferenceCase(
+                "long lists, " + numbers + ", seed " + seed, arena, matrix, null, hidden(seed, matrix, numbers));
+    }
+
+    /** Integers and padding that only other writers store, in every scaled codec, at odd and even widths. */
+    static InferenceCase foreign(long seed) {
+        int columns = 35;
+        Arena arena = Arena.ofShared();
+        MatrixBuilder builder =
+                new MatrixBuilder(arena, seed, columns).foreign().basis(columns, Numbers.SMOOTH);
+        int added = 0;
+        for (boolean blocks : new boolean[] {false, true}) {
+            for (Layout layout : Layout.all(blocks)) {
+                for (int rank : new int[] {1, 2, 7, 33, columns}) {
+                    builder.group(0, rank, layout, Numbers.SMOOTH, SIZES[added++ % SIZES.length]);
+                }
+                builder.dense(layout, Numbers.SMOOTH, 2 + added % 9);
+            }
+        }
+        CompressedMatrix matrix = builder.build("foreign");
+        return new InferenceCase("foreign, seed " + seed, arena, matrix, null, hidden(seed, matrix, Numbers.SMOOTH));
+    }
+
+    /**
+     * INT4 groups of one rank on a longer basis, and hidden states that are huge along the directions beyond it: no logit may feel
+     * them. The basis are axes, so that the tolerance of a logit is that of what its own row sums up.
+     */
+    static InferenceCase shortRank(long seed, boolean blocks, int rank) {
+        int columns = 67;
+        Arena arena = Arena.ofShared();
+        MatrixBuilder builder = new MatrixBuilder(arena, seed, columns).axes(columns);
+        for (ScaleFormat format : ScaleFormat.values()) {
+            builder.group(0, rank, new Layout(Codec.INT4, format, blocks), Numbers.RISING, 150);
+        }
+        CompressedMatrix matrix = builder.build("short rank");
+        float[] hidden = new float[5 * columns];
+        for (int i = 0; i < hidden.length; i++) {
+            int direction = i % columns;
+            float size = direction < rank ? 1 : HUGE * (direction + 1) / columns;
+            hidden[i] = (float) (size * builder.random().nextGaussian());
+        }
+        return new InferenceCase("rank " + rank + " of " + columns + ", blocks " + blocks, arena, matrix, null, hidden);
+    }
+
+    /** One of the hidden states alone. */
+    InferenceCase only(int state) {
+        int columns = matrix.columns();
+        return with("state " + state, bias, Arrays.copyOfRange(hidden, state * columns, (state + 1) * columns));
+    }
+
     /** The same matrix where logits are large, all equal, nearly all ruled out, or all far below zero. */
     List<InferenceCase> extremes() {
         int rows = matrix.rows();
@@ -200,11 +281,15 @@ final class InferenceCase implements AutoCloseable {
 
     /** Each second state points where some row does, as states of a trained model do; the others anywhere. State 3 is zero. */
     private static float[] hidden(long seed, CompressedMatrix matrix, Numbers numbers) {
+        return hidden(seed, matrix, numbers, STATES);
+    }
+
+    private static float[] hidden(long seed, CompressedMatrix matrix, Numbers numbers, int states) {
         SplittableRandom random = new SplittableRandom(seed ^ 0x5bd1e995);
         int columns = matrix.columns();
-        float[] hidden = new float[STATES * columns];
+        float[] hidden = new float[states * columns];
         float[] row = new float[columns];
-        for (int s = 0; s < STATES; s++) {
+        for (int s = 0; s < states; s++) {
             matrix.decodeRows(random.nextInt(matrix.rows()), 1, row, 0);
             double norm = 0;
             for (float value : row) {

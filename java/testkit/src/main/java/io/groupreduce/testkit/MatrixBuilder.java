@@ -7,6 +7,7 @@ import io.groupreduce.ScaleFormat;
 import io.groupreduce.backend.GroupPlan;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -55,6 +56,7 @@ final class MatrixBuilder {
     private final List<EncodedMatrix> left = new ArrayList<>();
     private final List<EncodedMatrix> right = new ArrayList<>();
     private final List<Integer> members = new ArrayList<>();
+    private boolean foreign;
 
     MatrixBuilder(Arena arena, long seed, int columns) {
         this.arena = arena;
@@ -64,6 +66,21 @@ final class MatrixBuilder {
 
     SplittableRandom random() {
         return random;
+    }
+
+    /**
+     * From now on left factors and dense rows hold what our encoder never writes but a file may: the lowest integer of their codec, and
+     * padding of 0.
+     */
+    MatrixBuilder foreign() {
+        foreign = true;
+        return this;
+    }
+
+    /** Adds a basis of the first axes, so that coordinates are numbers of the hidden state and nothing is rounded on the way. */
+    MatrixBuilder axes(int rank) {
+        right.add(encoded(Layout.F32, rank, columns, false, (row, j) -> row == j ? 1 : 0));
+        return this;
     }
 
     /** Adds a basis, k_b x D; its rows have norms of about 1, or small integers. */
@@ -81,7 +98,11 @@ final class MatrixBuilder {
 
     /** Adds a dense group of {@code rows} rows. */
     MatrixBuilder dense(Layout layout, Numbers numbers, int rows) {
-        float scale = numbers == Numbers.EXACT ? 1 : (float) (1 / Math.sqrt(columns));
+        return dense(layout, numbers, rows, numbers == Numbers.EXACT ? 1 : (float) (1 / Math.sqrt(columns)));
+    }
+
+    /** Adds a dense group of {@code rows} rows of numbers of about this size. */
+    MatrixBuilder dense(Layout layout, Numbers numbers, int rows, float scale) {
         return add(
                 new GroupPlan(GroupPlan.DENSE, columns, layout.codec()),
                 rows,
@@ -123,7 +144,7 @@ final class MatrixBuilder {
         for (int i = 0; i < rows; i++) {
             rowScale[i] = scale * (numbers == Numbers.STEEP ? Math.exp(1.2 * random.nextGaussian()) : 1);
         }
-        return encoded(layout, rows, width, numbers == Numbers.EXACT, (row, k) -> {
+        EncodedMatrix made = encoded(layout, rows, width, numbers == Numbers.EXACT, (row, k) -> {
             double energy =
                     switch (numbers) {
                         case SMOOTH -> Math.pow(k + 1, -0.3);
@@ -133,6 +154,33 @@ final class MatrixBuilder {
                     };
             return number(numbers, rowScale[row] * energy);
         });
+        return foreign && layout.codec().scaled() ? foreign(made) : made;
+    }
+
+    /** A copy in which about every third byte is of lowest integers, and the padding is 0. */
+    private EncodedMatrix foreign(EncodedMatrix stored) {
+        MemorySegment data = oddSegment(stored.data().byteSize()).copyFrom(stored.data());
+        long rowBytes = stored.codec().rowBytes(stored.width());
+        for (long at = 0; at < data.byteSize(); at++) {
+            int value = data.get(ValueLayout.JAVA_BYTE, at);
+            int lowest =
+                    switch (stored.codec()) {
+                        case INT4 -> value & new int[] {0, 0xf0, 0x0f}[random.nextInt(3)];
+                        case INT8 -> Byte.MIN_VALUE;
+                        default -> 0;
+                    };
+            boolean padded = stored.codec() == Codec.INT4 && stored.width() % 2 == 1 && (at + 1) % rowBytes == 0;
+            value = random.nextInt(3) == 0 ? lowest : value;
+            data.set(ValueLayout.JAVA_BYTE, at, (byte) (padded ? value & 0x0f : value));
+        }
+        return new EncodedMatrix(
+                stored.codec(),
+                stored.rows(),
+                stored.width(),
+                stored.block(),
+                data.asReadOnly(),
+                stored.scales(),
+                stored.scaleFormat());
     }
 
     private interface Source {
