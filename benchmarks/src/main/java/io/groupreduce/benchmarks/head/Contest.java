@@ -16,7 +16,7 @@ import java.util.List;
  */
 record Contest(int rounds, double seconds, long pauseMillis, Runnable flush) {
     private static final int FEWEST_ROUNDS = 3;
-    private static final int MOST_WARM_UPS = 300;
+    private static final int MOST_WARM_UPS = 5000;
     private static final double BLOCK_SECONDS = 0.04;
     private static final int MOST_REPEATS = 40;
 

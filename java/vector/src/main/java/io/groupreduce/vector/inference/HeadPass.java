@@ -216,6 +216,9 @@ final class HeadPass implements Workers.Task {
         s.made += 1;
         finish(tile, s.logits, 0);
         consume(0, 0, group.rows(tile), place, noise, s);
+        if (question.summed) {
+            s.softmax.add(0, 1, s.logits, question.inverse);
+        }
     }
 
     private float least(PassScratch s, double noise) {
@@ -324,6 +327,9 @@ final class HeadPass implements Workers.Task {
             double noise = question.noise ? s.noise.largestNoise(state, head.tokens, tile * TILE) : 0;
             consume(state, state * TILE, rows, tile * TILE, noise, s);
         }
+        if (question.summed) {
+            s.softmax.add(0, states, s.logits, question.inverse);
+        }
     }
 
     /** Adds some directions of all states. */
@@ -348,9 +354,6 @@ final class HeadPass implements Workers.Task {
     }
 
     private void consume(int state, int at, int rows, int place, double noise, PassScratch s) {
-        if (question.summed) {
-            s.softmax.add(state, s.logits, at, TILE, question.inverse);
-        }
         if (question.k > 0) {
             s.ranking.add(state, s.logits, at, TILE, rows, head.tokens, place);
         }

@@ -2,6 +2,7 @@ package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.Lanes.FLOATS;
 import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.inference.Codes.TILE;
 
 import io.groupreduce.vector.Exponential;
 import java.util.Arrays;
@@ -34,27 +35,35 @@ final class RunningSoftmax {
     }
 
     /**
-     * Adds {@code count} logits, a multiple of LANES; {@link PackedHead#NO_TOKEN} where there is no token.
+     * Adds a tile of logits of some states; {@link PackedHead#NO_TOKEN} where there is no token.
      *
+     * @param first the state of the first row of logits
+     * @param logits states x TILE
      * @param inverse 1 / T
      */
-    void add(int state, float[] logits, int from, int count, float inverse) {
-        int at = state * LANES;
-        FloatVector largest = FloatVector.fromArray(FLOATS, logits, from);
-        for (int i = from + LANES; i < from + count; i += LANES) {
-            largest = largest.max(FloatVector.fromArray(FLOATS, logits, i));
+    void add(int first, int states, float[] logits, float inverse) {
+        for (int state = 0; state < states; state++) {
+            int at = (first + state) * LANES;
+            int from = state * TILE;
+            FloatVector largest = FloatVector.fromArray(FLOATS, logits, from)
+                    .max(FloatVector.fromArray(FLOATS, logits, from + LANES))
+                    .max(FloatVector.fromArray(FLOATS, logits, from + 2 * LANES)
+                            .max(FloatVector.fromArray(FLOATS, logits, from + 3 * LANES)));
+            FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
+            FloatVector maximum = before.max(largest);
+            // The tile's own sum first: only one multiply-add has to wait for the tile before.
+            FloatVector sum = FloatVector.zero(FLOATS);
+            for (int i = from; i != from + TILE; i += LANES) {
+                FloatVector x = FloatVector.fromArray(FLOATS, logits, i);
+                sum = sum.add(Exponential.of(x.sub(maximum).mul(inverse)));
+            }
+            FloatVector old = FloatVector.fromArray(FLOATS, sums, at);
+            if (before.lt(maximum).anyTrue()) {
+                old = old.mul(Exponential.of(before.sub(maximum).mul(inverse)));
+                maximum.intoArray(maxima, at);
+            }
+            old.add(sum).intoArray(sums, at);
         }
-        FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
-        FloatVector maximum = before.max(largest);
-        // The tile's own sum first: only one multiply-add has to wait for the tile before.
-        FloatVector sum = FloatVector.zero(FLOATS);
-        for (int i = from; i < from + count; i += LANES) {
-            sum = sum.add(Exponential.of(
-                    FloatVector.fromArray(FLOATS, logits, i).sub(maximum).mul(inverse)));
-        }
-        FloatVector fade = Exponential.of(before.sub(maximum).mul(inverse));
-        maximum.intoArray(maxima, at);
-        FloatVector.fromArray(FLOATS, sums, at).fma(fade, sum).intoArray(sums, at);
     }
 
     /**
@@ -62,27 +71,31 @@ final class RunningSoftmax {
      *
      * <pre>g[l] = sum exp(x_i - m[l]) (x_i - y_i)</pre>
      *
-     * @param others y, from {@code from} on
+     * @param first the state of the first row of logits
+     * @param others y, states x TILE
      */
-    void addWithGap(int state, float[] logits, float[] others, int from, int count) {
-        int at = state * LANES;
-        FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
-        FloatVector maximum = before;
-        for (int i = from; i < from + count; i += LANES) {
-            maximum = maximum.max(FloatVector.fromArray(FLOATS, logits, i));
+    void addWithGap(int first, int states, float[] logits, float[] others) {
+        for (int state = 0; state < states; state++) {
+            int at = (first + state) * LANES;
+            int from = state * TILE;
+            FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
+            FloatVector maximum = before;
+            for (int i = from; i != from + TILE; i += LANES) {
+                maximum = maximum.max(FloatVector.fromArray(FLOATS, logits, i));
+            }
+            FloatVector fade = Exponential.of(before.sub(maximum));
+            FloatVector sum = FloatVector.fromArray(FLOATS, sums, at).mul(fade);
+            FloatVector gap = FloatVector.fromArray(FLOATS, gaps, at).mul(fade);
+            for (int i = from; i != from + TILE; i += LANES) {
+                FloatVector x = FloatVector.fromArray(FLOATS, logits, i);
+                FloatVector e = Exponential.of(x.sub(maximum));
+                sum = sum.add(e);
+                gap = x.sub(FloatVector.fromArray(FLOATS, others, i)).fma(e, gap);
+            }
+            maximum.intoArray(maxima, at);
+            sum.intoArray(sums, at);
+            gap.intoArray(gaps, at);
         }
-        FloatVector fade = Exponential.of(before.sub(maximum));
-        FloatVector sum = FloatVector.fromArray(FLOATS, sums, at).mul(fade);
-        FloatVector gap = FloatVector.fromArray(FLOATS, gaps, at).mul(fade);
-        for (int i = from; i < from + count; i += LANES) {
-            FloatVector x = FloatVector.fromArray(FLOATS, logits, i);
-            FloatVector e = Exponential.of(x.sub(maximum));
-            sum = sum.add(e);
-            gap = x.sub(FloatVector.fromArray(FLOATS, others, i)).fma(e, gap);
-        }
-        maximum.intoArray(maxima, at);
-        sum.intoArray(sums, at);
-        gap.intoArray(gaps, at);
     }
 
     /** sum exp(x - maximum) (x - y) of a state. */

@@ -196,8 +196,6 @@ public final class SoftmaxPair {
                 bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
                 FloatVector.fromArray(FLOATS, s.y, at + i).fma(scale, bias).intoArray(s.y, at + i);
             }
-            s.dense.addWithGap(state + j, s.x, s.y, at, TILE);
-            s.compressed.add(state + j, s.y, at, TILE, 1);
             if (task.topK() > 0) {
                 s.denseTop.add(state + j, s.x, at, TILE, rows, head.tokens, place);
                 s.compressedTop.add(state + j, s.y, at, TILE, rows, head.tokens, place);
@@ -208,6 +206,8 @@ public final class SoftmaxPair {
                 scores.compressedTargetLogit()[first + state + j] = s.y[at + target];
             }
         }
+        s.dense.addWithGap(state, states, s.x, s.y);
+        s.compressed.add(state, states, s.y, 1);
     }
 
     private void storeTop(int first, int count, Scratch[] scratch) {

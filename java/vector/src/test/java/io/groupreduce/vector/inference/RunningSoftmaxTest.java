@@ -13,7 +13,7 @@ class RunningSoftmaxTest {
         SplittableRandom random = new SplittableRandom(3);
         for (float temperature : new float[] {1f, 0.5f, 2f}) {
             int tiles = 9;
-            int count = 3 * LANES;
+            int count = Codes.TILE;
             RunningSoftmax plain = new RunningSoftmax();
             RunningSoftmax withGap = new RunningSoftmax();
             plain.start(2);
@@ -23,12 +23,12 @@ class RunningSoftmaxTest {
             double gap = 0;
             float largest = Float.NEGATIVE_INFINITY;
             for (int tile = 0; tile < tiles; tile++) {
-                float[] x = new float[count + 1];
-                float[] y = new float[count + 1];
+                float[] x = new float[2 * count];
+                float[] y = new float[2 * count];
                 Arrays.fill(x, PackedHead.NO_TOKEN);
                 Arrays.fill(y, PackedHead.NO_TOKEN);
                 // The last tile is not full.
-                for (int i = 1; i <= (tile == tiles - 1 ? LANES + 2 : count); i++) {
+                for (int i = count; i < count + (tile == tiles - 1 ? LANES + 2 : count); i++) {
                     x[i] = (float) (random.nextDouble() * 5 + 20 * Math.sin(tile));
                     y[i] = x[i] + random.nextFloat() - 0.5f;
                     sum += Math.exp(x[i] / temperature);
@@ -36,8 +36,8 @@ class RunningSoftmaxTest {
                     gap += Math.exp(x[i]) * (x[i] - y[i]);
                     largest = Math.max(largest, x[i]);
                 }
-                plain.add(1, x, 1, count, 1 / temperature);
-                withGap.addWithGap(1, x, y, 1, count);
+                plain.add(0, 2, x, 1 / temperature);
+                withGap.addWithGap(0, 2, x, y);
             }
             assertEquals(largest, plain.maximum(1));
             double expected = Math.log(sum);
