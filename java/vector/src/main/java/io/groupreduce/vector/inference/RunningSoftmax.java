@@ -18,6 +18,13 @@ import jdk.incubator.vector.FloatVector;
  * a probability.
  */
 final class RunningSoftmax {
+    /** A tile and what fades the sum before it. */
+    private static final int ROW = TILE + LANES;
+
+    /** States whose powers stay in the first-level cache. */
+    private static final int STEP = 16;
+
+    private final float[] powers = new float[STEP * ROW];
     private float[] maxima = new float[0];
     private float[] sums = new float[0];
     private float[] gaps = new float[0];
@@ -42,28 +49,7 @@ final class RunningSoftmax {
      * @param inverse 1 / T
      */
     void add(int first, int states, float[] logits, float inverse) {
-        for (int state = 0; state < states; state++) {
-            int at = (first + state) * LANES;
-            int from = state * TILE;
-            FloatVector largest = FloatVector.fromArray(FLOATS, logits, from)
-                    .max(FloatVector.fromArray(FLOATS, logits, from + LANES))
-                    .max(FloatVector.fromArray(FLOATS, logits, from + 2 * LANES)
-                            .max(FloatVector.fromArray(FLOATS, logits, from + 3 * LANES)));
-            FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
-            FloatVector maximum = before.max(largest);
-            // The tile's own sum first: only one multiply-add has to wait for the tile before.
-            FloatVector sum = FloatVector.zero(FLOATS);
-            for (int i = from; i != from + TILE; i += LANES) {
-                FloatVector x = FloatVector.fromArray(FLOATS, logits, i);
-                sum = sum.add(Exponential.of(x.sub(maximum).mul(inverse)));
-            }
-            FloatVector old = FloatVector.fromArray(FLOATS, sums, at);
-            if (before.lt(maximum).anyTrue()) {
-                old = old.mul(Exponential.of(before.sub(maximum).mul(inverse)));
-                maximum.intoArray(maxima, at);
-            }
-            old.add(sum).intoArray(sums, at);
-        }
+        add(first, states, logits, null, inverse);
     }
 
     /**
@@ -71,29 +57,70 @@ final class RunningSoftmax {
      *
      * <pre>g[l] = sum exp(x_i - m[l]) (x_i - y_i)</pre>
      *
-     * @param first the state of the first row of logits
      * @param others y, states x TILE
      */
     void addWithGap(int first, int states, float[] logits, float[] others) {
-        for (int state = 0; state < states; state++) {
+        add(first, states, logits, others, 1);
+    }
+
+    private void add(int first, int states, float[] logits, float[] others, float inverse) {
+        for (int from = 0; from < states; from += STEP) {
+            int count = Math.min(STEP, states - from);
+            differences(first + from, count, logits, from * TILE, inverse);
+            Exponential.inPlace(powers, count * ROW);
+            accumulate(first + from, count);
+            if (others != null) {
+                accumulateGaps(first + from, count, logits, others, from * TILE);
+            }
+        }
+    }
+
+    /** For each state (x - m) / T of the tile and (old m - m) / T, five vectors; m is the maximum with the tile. */
+    private void differences(int first, int count, float[] logits, int logits0, float inverse) {
+        for (int state = 0; state < count; state++) {
             int at = (first + state) * LANES;
-            int from = state * TILE;
+            int from = logits0 + state * TILE;
+            int to = state * ROW;
+            FloatVector a = FloatVector.fromArray(FLOATS, logits, from);
+            FloatVector b = FloatVector.fromArray(FLOATS, logits, from + LANES);
+            FloatVector c = FloatVector.fromArray(FLOATS, logits, from + 2 * LANES);
+            FloatVector d = FloatVector.fromArray(FLOATS, logits, from + 3 * LANES);
             FloatVector before = FloatVector.fromArray(FLOATS, maxima, at);
-            FloatVector maximum = before;
-            for (int i = from; i != from + TILE; i += LANES) {
-                maximum = maximum.max(FloatVector.fromArray(FLOATS, logits, i));
-            }
-            FloatVector fade = Exponential.of(before.sub(maximum));
-            FloatVector sum = FloatVector.fromArray(FLOATS, sums, at).mul(fade);
-            FloatVector gap = FloatVector.fromArray(FLOATS, gaps, at).mul(fade);
-            for (int i = from; i != from + TILE; i += LANES) {
-                FloatVector x = FloatVector.fromArray(FLOATS, logits, i);
-                FloatVector e = Exponential.of(x.sub(maximum));
-                sum = sum.add(e);
-                gap = x.sub(FloatVector.fromArray(FLOATS, others, i)).fma(e, gap);
-            }
+            FloatVector maximum = before.max(a.max(b).max(c.max(d)));
             maximum.intoArray(maxima, at);
-            sum.intoArray(sums, at);
+            a.sub(maximum).mul(inverse).intoArray(powers, to);
+            b.sub(maximum).mul(inverse).intoArray(powers, to + LANES);
+            c.sub(maximum).mul(inverse).intoArray(powers, to + 2 * LANES);
+            d.sub(maximum).mul(inverse).intoArray(powers, to + 3 * LANES);
+            before.sub(maximum).mul(inverse).intoArray(powers, to + TILE);
+        }
+    }
+
+    private void accumulate(int first, int count) {
+        for (int state = 0; state < count; state++) {
+            int at = (first + state) * LANES;
+            int from = state * ROW;
+            FloatVector tile = FloatVector.fromArray(FLOATS, powers, from)
+                    .add(FloatVector.fromArray(FLOATS, powers, from + LANES))
+                    .add(FloatVector.fromArray(FLOATS, powers, from + 2 * LANES)
+                            .add(FloatVector.fromArray(FLOATS, powers, from + 3 * LANES)));
+            FloatVector fade = FloatVector.fromArray(FLOATS, powers, from + TILE);
+            FloatVector.fromArray(FLOATS, sums, at).fma(fade, tile).intoArray(sums, at);
+        }
+    }
+
+    private void accumulateGaps(int first, int count, float[] logits, float[] others, int logits0) {
+        for (int state = 0; state < count; state++) {
+            int at = (first + state) * LANES;
+            int from = state * ROW;
+            FloatVector gap =
+                    FloatVector.fromArray(FLOATS, gaps, at).mul(FloatVector.fromArray(FLOATS, powers, from + TILE));
+            for (int i = 0; i < TILE; i += LANES) {
+                int logit = logits0 + state * TILE + i;
+                gap = FloatVector.fromArray(FLOATS, logits, logit)
+                        .sub(FloatVector.fromArray(FLOATS, others, logit))
+                        .fma(FloatVector.fromArray(FLOATS, powers, from + i), gap);
+            }
             gap.intoArray(gaps, at);
         }
     }
