@@ -32,6 +32,9 @@ final class HeadPass implements Workers.Task {
     private static final long SHARED_BYTES = 1 << 19;
 
     private static final int TASKS = 256;
+    /** The end of a task costs an exponential for every lane of every state, so it should not come too soon. */
+    private static final int FEWEST_TILES = 16;
+
     private static final int MOST_TILES = 32;
 
     /** One of so many tasks goes first, to find what the rest is compared with. */
@@ -60,7 +63,7 @@ final class HeadPass implements Workers.Task {
         this.projection = projection;
         this.bounds = bounds;
         projected = new Projected(projection, columns);
-        tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), 2, MOST_TILES);
+        tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), FEWEST_TILES, MOST_TILES);
         tasks = Math.ceilDiv(head.tiles(), tilesOfTask);
         scratch = new PassScratch[workers];
         for (int w = 0; w < workers; w++) {
