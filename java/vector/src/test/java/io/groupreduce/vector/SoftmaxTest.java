@@ -22,6 +22,9 @@ class SoftmaxTest {
             }
             float[] found = new float[LANES];
             Exponential.of(FloatVector.fromArray(FLOATS, x, 0)).intoArray(found, 0);
+            float[] inPlace = x.clone();
+            Exponential.inPlace(inPlace, LANES);
+            assertArrayEquals(found, inPlace, "both forms do the same steps");
             for (int lane = 0; lane < LANES; lane++) {
                 double expected = Math.exp(x[lane]);
                 assertEquals(expected, found[lane], 2.5e-7 * expected, "exp " + x[lane]);

@@ -47,8 +47,9 @@ final class HeadPass implements Workers.Task {
     private final PassScratch[] scratch;
     private final int tilesOfTask;
     private final int tasks;
-    private float[] maxima = new float[0];
-    private double[] sums = new double[0];
+    private final long headBytes;
+    private final long projectionBytes;
+    private final MergedSoftmax merged = new MergedSoftmax();
 
     private int states;
     private boolean projecting;
@@ -65,6 +66,8 @@ final class HeadPass implements Workers.Task {
         projected = new Projected(projection, columns);
         tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), FEWEST_TILES, MOST_TILES);
         tasks = Math.ceilDiv(head.tiles(), tilesOfTask);
+        headBytes = head.bytes();
+        projectionBytes = projection.bytes();
         scratch = new PassScratch[workers];
         for (int w = 0; w < workers; w++) {
             scratch[w] = new PassScratch();
@@ -91,7 +94,7 @@ final class HeadPass implements Workers.Task {
     void project(Workers workers, int count) {
         states = count;
         projecting = true;
-        run(workers, projection.tasks(), projection.bytes() * count);
+        run(workers, projection.tasks(), projectionBytes * count);
         if (states == 1) {
             projected.prepareSingle();
         }
@@ -117,14 +120,13 @@ final class HeadPass implements Workers.Task {
         question = asked;
         projecting = false;
         boolean bounded = bounds != null && prune;
-        if (asked.summed && maxima.length < tasks * states) {
-            maxima = new float[tasks * states];
-            sums = new double[tasks * states];
+        if (asked.summed) {
+            merged.start(tasks, states);
         }
         for (PassScratch s : scratch) {
             s.start(asked, states);
         }
-        long bytes = head.bytes() * states;
+        long bytes = headBytes * states;
         int lead = bounded ? Math.max(1, tasks / LEAD) : tasks;
         pruning = false;
         firstTask = 0;
@@ -171,8 +173,8 @@ final class HeadPass implements Workers.Task {
             scratch[w].noise.merge(scratch[0].noise, 1);
         }
         if (question.summed) {
-            float maximum = maximum(0, lead);
-            double sum = sum(0, lead, maximum);
+            float maximum = merged.maximum(0, lead);
+            double sum = merged.sum(0, lead, maximum, question.inverse);
             double negligible = Math.log(question.tolerance * sum / head.tokenCount());
             found = Math.min(found, (float) (maximum + negligible / question.inverse));
         }
@@ -198,10 +200,8 @@ final class HeadPass implements Workers.Task {
                 several(tile, s);
             }
         }
-        for (int state = 0; question.summed && state < states; state++) {
-            float maximum = s.softmax.maximum(state);
-            maxima[number * states + state] = maximum;
-            sums[number * states + state] = s.softmax.sum(state, maximum, question.inverse);
+        if (question.summed) {
+            merged.take(number, s.softmax, question.inverse);
         }
     }
 
@@ -217,7 +217,7 @@ final class HeadPass implements Workers.Task {
             return;
         }
         s.made += 1;
-        finish(tile, s.logits, 0);
+        head.finish(tile, s.logits, 0);
         consume(0, 0, group.rows(tile), place, noise, s);
         if (question.summed) {
             s.softmax.add(0, 1, s.logits, question.inverse);
@@ -326,7 +326,7 @@ final class HeadPass implements Workers.Task {
         }
         int rows = group.rows(tile);
         for (int state = 0; state < states; state++) {
-            finish(tile, s.logits, state * TILE);
+            head.finish(tile, s.logits, state * TILE);
             double noise = question.noise ? s.noise.largestNoise(state, head.tokens, tile * TILE) : 0;
             consume(state, state * TILE, rows, tile * TILE, noise, s);
         }
@@ -343,16 +343,6 @@ final class HeadPass implements Workers.Task {
         for (int p = 0; p < TILE / NR; p++) {
             float[] z = projected.z[index];
             Gemm.panel(z, first, stride, states, directions, panels, p * PANEL, s.logits, p * NR, TILE, first > 0);
-        }
-    }
-
-    /** From sums to logits. */
-    private void finish(int tile, float[] values, int at) {
-        int place = tile * TILE;
-        for (int i = 0; i < TILE; i += LANES) {
-            FloatVector scale = FloatVector.fromArray(FLOATS, head.scales, place + i);
-            FloatVector bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
-            FloatVector.fromArray(FLOATS, values, at + i).fma(scale, bias).intoArray(values, at + i);
         }
     }
 
@@ -384,29 +374,11 @@ final class HeadPass implements Workers.Task {
 
     /** sum exp((x - m) / T) with m the largest logit. */
     double sum(int state) {
-        return sum(state, tasks, maximum(state, tasks));
+        return merged.sum(state, tasks, merged.maximum(state, tasks), question.inverse);
     }
 
     /** log sum exp(x / T). */
     double logSumExp(int state) {
-        float maximum = maximum(state, tasks);
-        return (double) maximum * question.inverse + Math.log(sum(state, tasks, maximum));
-    }
-
-    private float maximum(int state, int count) {
-        float largest = maxima[state];
-        for (int task = 1; task < count; task++) {
-            largest = Math.max(largest, maxima[task * states + state]);
-        }
-        return largest;
-    }
-
-    private double sum(int state, int count, float maximum) {
-        double total = 0;
-        for (int task = 0; task < count; task++) {
-            int at = task * states + state;
-            total += sums[at] * Math.exp(((double) maxima[at] - maximum) * question.inverse);
-        }
-        return total;
+        return merged.logSumExp(state, tasks, question.inverse);
     }
 }

@@ -1,5 +1,7 @@
 package io.groupreduce.vector.inference;
 
+import static io.groupreduce.vector.Lanes.FLOATS;
+import static io.groupreduce.vector.Lanes.LANES;
 import static io.groupreduce.vector.inference.Codes.TILE;
 
 import io.groupreduce.Codec;
@@ -13,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import jdk.incubator.vector.FloatVector;
 
 /**
  * A compressed matrix laid out for the kernels: its rows in tiles of one group, groups by falling rank, since the rows that matter
@@ -133,6 +136,16 @@ final class PackedHead implements AutoCloseable {
 
     PackedGroup group(int tile) {
         return groups[groupOfTile[tile]];
+    }
+
+    /** Turns the sums over directions of a tile, from {@code at} on, into logits. */
+    void finish(int tile, float[] sums, int at) {
+        int place = tile * TILE;
+        for (int i = 0; i < TILE; i += LANES) {
+            FloatVector scale = FloatVector.fromArray(FLOATS, scales, place + i);
+            FloatVector offset = FloatVector.fromArray(FLOATS, bias, place + i);
+            FloatVector.fromArray(FLOATS, sums, at + i).fma(scale, offset).intoArray(sums, at + i);
+        }
     }
 
     /** Bytes that a query of one hidden state reads of the rows: codes, scales and biases. */

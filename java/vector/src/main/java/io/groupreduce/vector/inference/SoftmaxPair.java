@@ -101,9 +101,10 @@ public final class SoftmaxPair {
     }
 
     private TokenScores run() {
-        Merged dense = new Merged(tasks * block);
-        Merged compressed = new Merged(tasks * block);
+        MergedSoftmax dense = new MergedSoftmax();
+        MergedSoftmax compressed = new MergedSoftmax();
         Scratch[] scratch = new Scratch[workers.count()];
+        Arrays.setAll(scratch, worker -> new Scratch());
         for (int start = 0; start < task.hidden().rows(); start += block) {
             int first = start;
             int count = Math.min(block, task.hidden().rows() - first);
@@ -112,23 +113,20 @@ public final class SoftmaxPair {
                     projection.tasks(),
                     (part, worker) -> projection.project(part, projected.hidden(), count, projected.z));
             for (Scratch used : scratch) {
-                if (used != null) {
-                    used.start(count, task.topK());
-                }
+                used.start(count, task.topK());
             }
+            dense.start(tasks, count);
+            compressed.start(tasks, count);
             workers.run(tasks, (part, worker) -> {
-                if (scratch[worker] == null) {
-                    scratch[worker] = new Scratch();
-                    scratch[worker].start(count, task.topK());
-                }
                 part(part, first, count, scratch[worker]);
-                dense.take(part * block, scratch[worker].dense, count);
-                compressed.take(part * block, scratch[worker].compressed, count);
+                dense.take(part, scratch[worker].dense, 1);
+                dense.takeGaps(part, scratch[worker].dense);
+                compressed.take(part, scratch[worker].compressed, 1);
             });
             for (int state = 0; state < count; state++) {
-                scores.denseLogSumExp()[first + state] = dense.logSumExp(state);
-                scores.expectedGap()[first + state] = dense.expectedGap(state);
-                scores.compressedLogSumExp()[first + state] = compressed.logSumExp(state);
+                scores.denseLogSumExp()[first + state] = dense.logSumExp(state, tasks, 1);
+                scores.expectedGap()[first + state] = dense.expectedGap(state, tasks);
+                scores.compressedLogSumExp()[first + state] = compressed.logSumExp(state, tasks, 1);
             }
             storeTop(first, count, scratch);
         }
@@ -192,10 +190,8 @@ public final class SoftmaxPair {
             for (int i = 0; i < TILE; i += LANES) {
                 FloatVector bias = FloatVector.fromArray(FLOATS, denseBias, place + i);
                 FloatVector.fromArray(FLOATS, s.x, at + i).add(bias).intoArray(s.x, at + i);
-                FloatVector scale = FloatVector.fromArray(FLOATS, head.scales, place + i);
-                bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
-                FloatVector.fromArray(FLOATS, s.y, at + i).fma(scale, bias).intoArray(s.y, at + i);
             }
+            head.finish(tile, s.y, at);
             if (task.topK() > 0) {
                 s.denseTop.add(state + j, s.x, at, TILE, rows, head.tokens, place);
                 s.compressedTop.add(state + j, s.y, at, TILE, rows, head.tokens, place);
@@ -219,62 +215,12 @@ public final class SoftmaxPair {
         dense.start(count, task.topK());
         compressed.start(count, task.topK());
         for (Scratch worker : scratch) {
-            if (worker != null) {
-                dense.merge(worker.denseTop, count);
-                compressed.merge(worker.compressedTop, count);
-            }
+            dense.merge(worker.denseTop, count);
+            compressed.merge(worker.compressedTop, count);
         }
         float[] logits = new float[count * task.topK()];
         dense.copyTo(count, scores.denseTop(), first * task.topK(), logits, 0);
         compressed.copyTo(count, scores.compressedTop(), first * task.topK(), logits, 0);
-    }
-
-    /** What the tasks found, to be merged in order. */
-    private final class Merged {
-        private final float[] maxima;
-        private final double[] sums;
-        private final double[] gaps;
-
-        Merged(int size) {
-            maxima = new float[size];
-            sums = new double[size];
-            gaps = new double[size];
-        }
-
-        void take(int from, RunningSoftmax part, int count) {
-            for (int state = 0; state < count; state++) {
-                maxima[from + state] = part.maximum(state);
-                sums[from + state] = part.sum(state, maxima[from + state], 1);
-                gaps[from + state] = part.gap(state, maxima[from + state]);
-            }
-        }
-
-        private float maximum(int state) {
-            float largest = maxima[state];
-            for (int part = 1; part < tasks; part++) {
-                largest = Math.max(largest, maxima[part * block + state]);
-            }
-            return largest;
-        }
-
-        private double total(double[] of, int state, float maximum) {
-            double total = 0;
-            for (int part = 0; part < tasks; part++) {
-                int at = part * block + state;
-                total += of[at] * Math.exp((double) maxima[at] - maximum);
-            }
-            return total;
-        }
-
-        double logSumExp(int state) {
-            float maximum = maximum(state);
-            return maximum + Math.log(total(sums, state, maximum));
-        }
-
-        double expectedGap(int state) {
-            float maximum = maximum(state);
-            return total(gaps, state, maximum) / total(sums, state, maximum);
-        }
     }
 
     /** Memory of one worker. */
