@@ -1,7 +1,7 @@
 package io.groupreduce;
 
 /** The requested device is not there or failed. */
-public final class DeviceException extends GroupReduceException {
+public non-sealed class DeviceException extends GroupReduceException {
     private static final long serialVersionUID = 1L;
 
     public DeviceException(String message) {

@@ -164,19 +164,20 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
-    /** How many threads answer queries. */
+    /** How many threads answer queries; one talks to a GPU. */
     private int threads(Backend backend) {
-        return backend.name().equals(REFERENCE) ? 1 : device.threadCount();
+        return backend.name().equals(REFERENCE) || DeviceOptions.isGpu(backend) ? 1 : device.threadCount();
     }
 
     private void print(Backend backend, SoftmaxFigures figures, int matrixRows) {
         int threads = threads(backend);
+        String how = DeviceOptions.isGpu(backend)
+                ? "copied (bytes read and written) at %.1f GB/s"
+                : "read at %.1f GB/s with " + threads + (threads == 1 ? " thread" : " threads");
         common.print(Texts.format(
-                "%s: memory is read at %.1f GB/s with %d %s; hidden states are random, logits have standard deviation %.0f",
+                "%s: memory is " + how + "; hidden states are random, logits have standard deviation %.0f",
                 backend.description(),
                 figures.readBandwidthGBs(),
-                threads,
-                threads == 1 ? "thread" : "threads",
                 SoftmaxBench.LOGIT_DEVIATION));
         common.print("");
         figures.lines(matrixRows).forEach(common::print);

@@ -10,6 +10,7 @@ import picocli.CommandLine.Option;
 /** Where to run. */
 final class DeviceOptions {
     private static final String REFERENCE = "reference";
+    private static final String GPU = "cuda";
 
     @Option(
             names = "--device",
@@ -21,22 +22,31 @@ final class DeviceOptions {
     @Option(names = "--threads", paramLabel = "T", description = "Worker threads (default: one a processor).")
     Integer threads;
 
+    /** Whether a backend runs on a GPU. */
+    static boolean isGpu(Backend backend) {
+        return backend.name().startsWith(GPU);
+    }
+
     /**
      * Starts the backend; the caller closes it.
      *
-     * @param tell hears why it is the slow one, if it is and nobody asked for it
+     * @param tell hears in one sentence why it is not the best one, if nobody asked for that
      */
     Backend start(Consumer<String> tell) {
         if (threads != null && (threads < 1 || threads > 4096)) {
             throw new InvalidOptionException("--threads is " + threads + "; it must lie between 1 and 4096.");
         }
         BackendSelection selection = BackendSelection.select(device, threadCount());
-        if (selection.backend().name().equals(REFERENCE) && !device.equals(REFERENCE)) {
+        String taken = selection.backend().name();
+        boolean slow = taken.equals(REFERENCE) && !device.equals(REFERENCE);
+        if (slow || device.equals("auto") && !isGpu(selection.backend())) {
             String reasons = selection.others().stream()
                     .filter(status -> !status.available())
+                    .filter(status -> status.device().startsWith(GPU) ? device.equals("auto") : slow)
                     .map(status -> status.device() + ": " + status.reason())
                     .collect(Collectors.joining("; "));
-            tell.accept("Running on the slow reference backend" + (reasons.isEmpty() ? "." : " (" + reasons + ")."));
+            tell.accept((slow ? "Running on the slow reference backend (" : "Running on the CPU (")
+                    + (reasons.isEmpty() ? "this installation has no other backend" : reasons) + ").");
         }
         return selection.backend();
     }

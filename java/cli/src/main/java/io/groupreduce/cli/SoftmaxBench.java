@@ -12,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.DoubleSupplier;
 
 /**
  * Times softmax queries of a compressed matrix: as it is stored, in other codecs, and a dense F32 matrix of its shape, all on the
@@ -57,7 +58,9 @@ final class SoftmaxBench implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final List<Contestant> contestants = new ArrayList<>();
     private final List<SoftmaxCase> cases = new ArrayList<>();
-    private final ReadBandwidth bandwidth;
+    /** GB/s, 10^9 bytes a second, measured once a call: the device's own memory, or the machine's. */
+    private final DoubleSupplier bandwidth;
+
     private final float[] hidden;
     private final int allRows;
     private final int columns;
@@ -89,12 +92,19 @@ final class SoftmaxBench implements AutoCloseable {
             progress.at("loading", 0);
             load(backend, matrix, bias);
             hidden = BenchMatrices.hidden(matrix, LARGEST_BATCH, LOGIT_DEVIATION);
-            long most = Math.min(MOST_BYTES, Runtime.getRuntime().maxMemory() / 4);
-            bandwidth = new ReadBandwidth(arena, threads, Math.min(most, Math.max(LEAST_BUFFER, fileBytes)));
+            bandwidth = bandwidth(backend, threads, fileBytes);
         } catch (Throwable e) {
             close();
             throw e;
         }
+    }
+
+    private DoubleSupplier bandwidth(Backend backend, int threads, long fileBytes) {
+        if (backend.memoryBandwidth().isPresent()) {
+            return () -> backend.memoryBandwidth().getAsDouble() / 1e9;
+        }
+        long most = Math.min(MOST_BYTES, Runtime.getRuntime().maxMemory() / 4);
+        return new ReadBandwidth(arena, threads, Math.min(most, Math.max(LEAST_BUFFER, fileBytes)))::pass;
     }
 
     private void load(Backend backend, CompressedMatrix matrix, float[] model) {
@@ -152,7 +162,7 @@ final class SoftmaxBench implements AutoCloseable {
             int known = passes.length;
             passes = Arrays.copyOf(passes, known + BANDWIDTH_PASSES);
             for (int pass = known; pass < passes.length; pass++) {
-                passes[pass] = bandwidth.pass();
+                passes[pass] = bandwidth.getAsDouble();
             }
             longest = Math.max(longest, System.nanoTime() - begun);
         }
@@ -193,7 +203,7 @@ final class SoftmaxBench implements AutoCloseable {
             for (SoftmaxCase each : cases) {
                 logarithm += Math.log(each.run(SLICE)) / cases.size();
             }
-            bandwidth.pass();
+            bandwidth.getAsDouble();
             long now = System.nanoTime();
             round = now - roundBegun;
             stable = now - begun > LEAST_WARM_UP && Math.abs(logarithm - before) < STABLE;

@@ -129,7 +129,7 @@ class BenchCommandTest {
     }
 
     private void refused(int code, String part, Object... arguments) {
-        List<Object> all = new ArrayList<>(List.of("bench", "--json"));
+        List<Object> all = new ArrayList<>(List.of("bench", "--json", "--device", "cpu"));
         all.addAll(List.of(arguments));
         Outcome outcome = Shell.run(all.toArray());
         assertEquals(code, outcome.code(), outcome.err());

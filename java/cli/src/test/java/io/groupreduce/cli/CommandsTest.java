@@ -242,18 +242,6 @@ class CommandsTest {
     }
 
     @Test
-    void devicesAreListedWithReasons() {
-        JsonNode devices = Shell.run("devices", "--json").json();
-        assertTrue(devices.isArray());
-        boolean found = false;
-        for (JsonNode device : devices) {
-            assertFalse(device.path("reason").asText().isBlank());
-            found |= device.path("available").asBoolean();
-        }
-        assertTrue(found);
-    }
-
-    @Test
     void benchPrintsRates() {
         Outcome outcome = Shell.run("bench", "--rows", "2000", "--columns", "32", "--repeats", "1", "--json");
         assertEquals(0, outcome.code(), outcome.err());

@@ -1,5 +1,7 @@
 package io.groupreduce.backend;
 
+import java.util.OptionalDouble;
+
 /**
  * One device that can compress, compare and answer queries. A backend validates nothing: the public API did, once. Every method is a whole
  * step over all groups, so that a device with memory of its own keeps the data there between steps.
@@ -27,6 +29,14 @@ public interface Backend extends AutoCloseable {
      * matrix goes away.
      */
     InferenceSession load(InferenceProblem problem);
+
+    /**
+     * How fast the device's own memory is, measured now: bytes read and written by a copy inside it, in bytes a second. Empty where queries
+     * are answered from the machine's memory.
+     */
+    default OptionalDouble memoryBandwidth() {
+        return OptionalDouble.empty();
+    }
 
     /** Frees what the backend holds; calling it again does nothing. */
     @Override

@@ -12,7 +12,8 @@ import java.util.stream.Collectors;
  * Which backend runs, and for every other one why not.
  *
  * @param backend the chosen one; the caller closes it
- * @param others devices that were not taken: available ones of lower preference, and unavailable ones with their reason
+ * @param others devices that were not taken: available ones of lower preference, unavailable ones and ones that were not asked for, with the
+ *     reason
  */
 public record BackendSelection(Backend backend, List<DeviceStatus> others) {
     /** Every provider on the module path or class path, the preferred first. */
@@ -50,16 +51,32 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
         List<BackendProvider> providers = providers();
         boolean known = providers.stream().anyMatch(request::matches);
         for (BackendProvider provider : providers) {
+            if (!request.matches(provider)) {
+                // Not even asked: --device cpu leaves a card's driver alone.
+                passed.add(new DeviceStatus(provider.name(), false, "it was not asked for", 0, List.of()));
+                continue;
+            }
             List<DeviceStatus> statuses = provider.probe();
             for (int i = 0; i < statuses.size(); i++) {
-                boolean wanted = request.matches(provider) && (request.index < 0 || request.index == i);
-                if (chosen == null && wanted && statuses.get(i).available()) {
-                    chosen = provider.create(i, threads);
-                } else {
-                    passed.add(statuses.get(i));
-                    if (wanted) {
-                        refused.add(statuses.get(i));
+                DeviceStatus status = statuses.get(i);
+                boolean wanted = request.index < 0 || request.index == i;
+                if (chosen == null && wanted && status.available()) {
+                    try {
+                        chosen = provider.create(i, threads);
+                        continue;
+                    } catch (DeviceException e) {
+                        if (!request.isAuto()) {
+                            throw e;
+                        }
+                        // For instance a card that another process holds exclusively.
+                        status = new DeviceStatus(
+                                status.device(), false, part(e), status.memoryBytes(), status.libraries());
                     }
+                }
+                passed.add(status);
+                // One entry for all devices of a kind says why there is none.
+                if (wanted || !status.available() && status.device().equals(provider.deviceKind())) {
+                    refused.add(status);
                 }
             }
         }
@@ -73,6 +90,11 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
                         ? reasons.isEmpty() ? "there is no device of this number" : reasons
                         : "this installation has no backend for it")
                 + "); 'groupreduce devices' lists what can.");
+    }
+
+    /** A sentence as a part of another. */
+    private static String part(DeviceException e) {
+        return e.getMessage().replaceFirst("\\.$", "");
     }
 
     /** What {@code --device} asked for; {@code index < 0} means any. */
@@ -91,8 +113,12 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
                     "The device '" + device + "' is unknown; use auto, cpu, cuda, cuda:I or reference.");
         }
 
+        boolean isAuto() {
+            return kind.equals("auto");
+        }
+
         boolean matches(BackendProvider provider) {
-            return kind.equals("auto") || kind.equals(provider.deviceKind()) || kind.equals(provider.name());
+            return isAuto() || kind.equals(provider.deviceKind()) || kind.equals(provider.name());
         }
     }
 }

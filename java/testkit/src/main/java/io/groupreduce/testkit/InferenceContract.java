@@ -97,7 +97,7 @@ public abstract class InferenceContract extends InferenceEdges {
                     Sampling sampling = SAMPLINGS.get(n);
                     if (sampling.topK() < c.matrix.rows()) {
                         int states = BATCHES[n % BATCHES.length];
-                        for (long seed = 1; seed <= (states < 9 ? 12 : 2); seed++) {
+                        for (long seed = 1; seed <= (emulated() ? 1 : states < 9 ? 12 : 2); seed++) {
                             int[] expected = sample(reference, c, states, sampling, seed);
                             int[] actual = sample(session, c, states, sampling, seed);
                             assertArrayEquals(expected, actual, c.at(sampling + ", seed " + seed + " in " + states));
@@ -169,11 +169,11 @@ public abstract class InferenceContract extends InferenceEdges {
                     InferenceSession always = tested.load(c.problem(Pruning.ALWAYS, 0));
                     InferenceSession auto = tested.load(c.problem(Pruning.AUTO, 0))) {
                 List<InferenceSession> pruned = List.of(always, auto);
-                for (int states : new int[] {1, 2, 4, 5, 16, InferenceCase.STATES}) {
-                    for (int k : new int[] {1, 2, 10, 300}) {
+                for (int states : prunes() ? new int[] {1, 2, 4, 5, 16, InferenceCase.STATES} : new int[] {2, 16}) {
+                    for (int k : prunes() ? new int[] {1, 2, 10, 300} : new int[] {1, 10}) {
                         assertPrunedAlike(c, plain, pruned, states, Math.min(k, c.matrix.rows()));
                     }
-                    for (int n = 0; n < SAMPLINGS.size(); n += states < 5 ? 1 : 5) {
+                    for (int n = 0; n < SAMPLINGS.size(); n += states < 5 && prunes() ? 1 : 5) {
                         Sampling sampling = SAMPLINGS.get(n);
                         int[] expected = sample(plain, c, states, sampling, states);
                         for (InferenceSession session : pruned) {
@@ -191,10 +191,10 @@ public abstract class InferenceContract extends InferenceEdges {
         forEach(InferenceCase.forPruning(), c -> {
             try (Backend tested = backend(2);
                     InferenceSession plain = c.load(tested)) {
-                for (double tolerance : new double[] {1e-6, 1e-3, 0.1}) {
+                for (double tolerance : prunes() ? new double[] {1e-6, 1e-3, 0.1} : new double[] {1e-6}) {
                     for (Pruning pruning : new Pruning[] {Pruning.ALWAYS, Pruning.AUTO}) {
                         try (InferenceSession pruned = tested.load(c.problem(pruning, tolerance))) {
-                            for (int states : new int[] {1, 4, 17, InferenceCase.STATES}) {
+                            for (int states : prunes() ? new int[] {1, 4, 17, InferenceCase.STATES} : new int[] {17}) {
                                 String what = pruning + " at " + tolerance + ", " + states;
                                 int k = Math.min(10, c.matrix.rows());
                                 Top top = new Top(pruned, c, states, k, true);
@@ -216,7 +216,7 @@ public abstract class InferenceContract extends InferenceEdges {
             try (InferenceCase c =
                     steep ? InferenceCase.steep(41, 1) : InferenceCase.random(42, MatrixBuilder.Numbers.SMOOTH)) {
                 for (InferenceCase extreme : c.extremes()) {
-                    for (Pruning pruning : Pruning.values()) {
+                    for (Pruning pruning : prunes() ? Pruning.values() : new Pruning[] {Pruning.AUTO}) {
                         try (Backend tested = backend(2);
                                 InferenceSession session = tested.load(extreme.problem(pruning, 0))) {
                             for (int states : new int[] {1, 5, 17}) {
