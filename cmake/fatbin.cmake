@@ -1,0 +1,31 @@
+# groupreduce_fatbins(TARGET FOLDER FILE.cu...): compiles each file to FOLDER/groupreduce-<name>.fatbin and lists them,
+# a name a line, in FOLDER/kernels.list. One module a file: local names never clash, and a change compiles one file.
+function(groupreduce_fatbins target folder)
+  set(fatbins "")
+  set(names "")
+  foreach(source IN LISTS ARGN)
+    get_filename_component(name ${source} NAME_WE)
+    set(fatbin ${folder}/groupreduce-${name}.fatbin)
+    set(depfile ${CMAKE_CURRENT_BINARY_DIR}/groupreduce-${name}.d)
+    add_custom_command(
+      OUTPUT ${fatbin}
+      COMMAND ${GROUPREDUCE_NVCC} -std=c++17 -O3 -fatbin ${GROUPREDUCE_COMPRESS} ${GROUPREDUCE_GENCODE}
+        -I ${CMAKE_CURRENT_SOURCE_DIR}/include -MD -MF ${depfile} -MT ${fatbin} -o ${fatbin} ${source}
+      DEPENDS ${source}
+      DEPFILE ${depfile}
+      COMMENT "Compiling ${name}.cu for GPUs"
+      VERBATIM)
+    list(APPEND fatbins ${fatbin})
+    string(APPEND names "groupreduce-${name}.fatbin\n")
+  endforeach()
+  file(GENERATE OUTPUT ${folder}/kernels.list CONTENT "${names}")
+
+  # Those of sources that are gone.
+  file(GLOB present ${folder}/groupreduce-*.fatbin)
+  foreach(fatbin IN LISTS present)
+    if(NOT fatbin IN_LIST fatbins)
+      file(REMOVE ${fatbin})
+    endif()
+  endforeach()
+  add_custom_target(${target} DEPENDS ${fatbins})
+endfunction()

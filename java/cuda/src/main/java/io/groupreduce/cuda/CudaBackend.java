@@ -1,0 +1,97 @@
+package io.groupreduce.cuda;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.CalibrationProblem;
+import io.groupreduce.backend.CalibrationSession;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.backend.SoftmaxComparison;
+import io.groupreduce.backend.TokenScores;
+import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.compress.CudaWorkspace;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceProperties;
+import io.groupreduce.cuda.inference.CudaInference;
+import io.groupreduce.cuda.training.CudaCalibration;
+import io.groupreduce.cuda.training.SoftmaxPair;
+import java.util.OptionalDouble;
+
+/**
+ * One NVIDIA card. Everything on it runs in the order it is asked for, on the one thread of its {@link Device}; callers may be several
+ * threads and wait their turn.
+ */
+final class CudaBackend implements Backend {
+    private final Device device;
+    private final int ordinal;
+    /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
+    private Cublas blas;
+
+    private boolean closed;
+
+    /** Takes over the device: {@link #close} closes it. */
+    CudaBackend(Device device, int ordinal) {
+        this.device = device;
+        this.ordinal = ordinal;
+    }
+
+    @Override
+    public String name() {
+        return "cuda:" + ordinal;
+    }
+
+    @Override
+    public String description() {
+        DeviceProperties card = device.properties();
+        return card.name() + ", compute capability " + card.computeMajor() + "." + card.computeMinor();
+    }
+
+    @Override
+    public CompressionWorkspace open(CompressionProblem problem) {
+        return device.call(() -> new CudaWorkspace(device, blas(), problem));
+    }
+
+    @Override
+    public TokenScores compare(SoftmaxComparison task) {
+        return device.call(() -> SoftmaxPair.compare(device, blas(), task));
+    }
+
+    @Override
+    public CalibrationSession calibrate(CalibrationProblem problem) {
+        return device.call(() -> new CudaCalibration(device, blas(), problem));
+    }
+
+    @Override
+    public InferenceSession load(InferenceProblem problem) {
+        return new CudaInference(device, problem);
+    }
+
+    @Override
+    public OptionalDouble memoryBandwidth() {
+        return OptionalDouble.of(device.call(() -> CopyBandwidth.measure(device)));
+    }
+
+    private Cublas blas() {
+        if (blas == null) {
+            blas = new Cublas(device);
+        }
+        return blas;
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            try {
+                device.run(() -> {
+                    if (blas != null) {
+                        blas.close();
+                    }
+                });
+            } finally {
+                device.close();
+            }
+        }
+    }
+}

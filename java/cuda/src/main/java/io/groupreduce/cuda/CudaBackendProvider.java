@@ -1,0 +1,39 @@
+package io.groupreduce.cuda;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.BackendProvider;
+import io.groupreduce.backend.DeviceStatus;
+import io.groupreduce.cuda.driver.Cards;
+import io.groupreduce.cuda.driver.CudaLibraries;
+import io.groupreduce.cuda.driver.Device;
+import java.util.List;
+
+/** Offers the {@link CudaBackend}, one device a card, where there is an NVIDIA driver. */
+public final class CudaBackendProvider implements BackendProvider {
+    private final CudaLibraries libraries = CudaLibraries.find();
+
+    @Override
+    public String name() {
+        return "cuda";
+    }
+
+    @Override
+    public String deviceKind() {
+        return "cuda";
+    }
+
+    @Override
+    public int preference() {
+        return 20;
+    }
+
+    @Override
+    public List<DeviceStatus> probe() {
+        return Cards.probe(libraries);
+    }
+
+    @Override
+    public Backend create(int index, int threads) {
+        return new CudaBackend(Device.open(libraries, index), index);
+    }
+}

@@ -1,0 +1,210 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.Choice;
+import io.groupreduce.backend.CompressionProblem;
+import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.Directions;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.NormalEquations;
+import io.groupreduce.backend.Spectrum;
+import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.function.Supplier;
+
+/**
+ * One matrix on its way through a compression, on an NVIDIA GPU: hands each step to the class that computes it and
+ * keeps what steps share. Every step runs on the device's thread as a whole. A step that finds too little memory is
+ * done again with smaller chunks of rows, at last with the matrix left on the host, before it fails.
+ */
+public final class CudaWorkspace implements CompressionWorkspace {
+    private final Device device;
+    private final float[] weights;
+    private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+    private DeviceMatrix matrix;
+    private RowEnergies energies;
+    private GatheredRows gathered;
+    private ProductSums sums;
+    private GramMatrices grams;
+    private Bases bases;
+    private Assignment assignment;
+    private CodeRating rating;
+    private LeftEncoding encoding;
+    private RightSums equations;
+    private StoredLoss storedLoss;
+    private boolean closed;
+
+    /**
+     * Copies the matrix to the card, or gets ready to stream it where it does not fit.
+     *
+     * @param blas stays the caller's
+     * @throws OutOfDeviceMemoryException if the card has no room even for the smallest chunks
+     */
+    public CudaWorkspace(Device device, Cublas blas, CompressionProblem problem) {
+        this.device = device;
+        weights = problem.weights();
+        device.run(() -> {
+            try {
+                open(blas, problem);
+            } catch (RuntimeException e) {
+                free();
+                throw e;
+            }
+        });
+    }
+
+    private void open(Cublas blas, CompressionProblem problem) {
+        int columns = problem.matrix().columns();
+        DeviceMetric metric =
+                owned(new DeviceMetric(device, problem.metricRoot(), problem.metricRootInverse(), columns));
+        // Before the matrix, which goes by what is free: NVIDIA's solver takes memory of its own.
+        bases = owned(new Bases(device, blas, metric, columns));
+        matrix = owned(new DeviceMatrix(device, problem.matrix(), weights));
+        energies = owned(new RowEnergies(device, blas, matrix, metric));
+        gathered = owned(new GatheredRows(device, matrix));
+        sums = owned(new ProductSums(device, blas));
+        grams = owned(new GramMatrices(device, matrix, weights, energies, gathered, sums));
+        assignment = owned(new Assignment(device, blas, matrix, energies, gathered));
+        rating = owned(new CodeRating(device, blas, matrix, metric, energies));
+        encoding = owned(new LeftEncoding(device, blas, matrix));
+        equations = owned(new RightSums(device, matrix, sums));
+        storedLoss = owned(new StoredLoss(device, blas, matrix, metric));
+    }
+
+    private <T extends AutoCloseable> T owned(T part) {
+        parts.push(part);
+        return part;
+    }
+
+    /** Runs a step, again with less memory for its chunks while the card has not enough. */
+    private <T> T step(Supplier<T> work) {
+        return device.call(() -> {
+            boolean last = false;
+            while (true) {
+                try {
+                    return work.get();
+                } catch (OutOfDeviceMemoryException e) {
+                    // What steps before kept for themselves may be all that is in the way.
+                    release();
+                    boolean failed = last;
+                    last = !matrix.shrink();
+                    if (failed) {
+                        throw new OutOfDeviceMemoryException(
+                                "The matrix was left on the host and worked on " + matrix.chunkRows()
+                                        + " rows at a time, and still: " + e.getMessage(),
+                                e.asked());
+                    }
+                }
+            }
+        });
+    }
+
+    private void step(Runnable work) {
+        step(() -> {
+            work.run();
+            return null;
+        });
+    }
+
+    /** Frees what is kept only to save time. */
+    private void release() {
+        energies.release();
+        gathered.release();
+        sums.close();
+        bases.release();
+        assignment.release();
+    }
+
+    @Override
+    public double energy() {
+        return step(() -> {
+            float[] found = energies.host();
+            double sum = 0;
+            for (int i = 0; i < found.length; i++) {
+                sum += (double) weights[i] * found[i];
+            }
+            return sum;
+        });
+    }
+
+    @Override
+    public void accumulate(byte[] basisOf, int count) {
+        step(() -> grams.update(basisOf, count));
+    }
+
+    @Override
+    public List<Spectrum> decompose(int[] ranks) {
+        return step(() -> bases.decompose(grams, ranks));
+    }
+
+    @Override
+    public void assign(List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
+        step(() -> assignment.run(bases, candidates, current, best, gain));
+    }
+
+    @Override
+    public Directions directions(int basis, int rank) {
+        return step(() -> bases.directions(basis, rank));
+    }
+
+    @Override
+    public void rate(List<Directions> directions, List<GroupPlan> plans) {
+        step(() -> rating.rate(directions, plans));
+    }
+
+    @Override
+    public Choice choose(double price, double[] bytes, byte[] groupOf) {
+        return step(() -> rating.choose(price, bytes, groupOf));
+    }
+
+    @Override
+    public void encodeLeft(
+            byte[] groupOf, List<GroupPlan> groups, List<Directions> directions, List<EncodedMatrix> left) {
+        step(() -> {
+            rating.forget();
+            encoding.encode(groupOf, groups, directions, left);
+        });
+    }
+
+    @Override
+    public List<NormalEquations> normalEquations(
+            byte[] groupOf, List<GroupPlan> groups, int[] ranks, List<EncodedMatrix> left) {
+        return step(() -> equations.of(groupOf, groups, ranks, left));
+    }
+
+    @Override
+    public double loss(CompressedMatrix approximation) {
+        return step(() -> storedLoss.of(approximation));
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            free();
+        }
+    }
+
+    /** Closes the parts, the last first, and reports the first failure when all are closed. */
+    private void free() {
+        RuntimeException failure = null;
+        while (!parts.isEmpty()) {
+            try {
+                parts.pop().close();
+            } catch (RuntimeException e) {
+                failure = failure == null ? e : failure;
+            } catch (Exception e) {
+                failure = failure == null ? new IllegalStateException("a part cannot be closed", e) : failure;
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The roots of the metric on the card: S and S^-1, D x D, symmetric. Without a metric both are the identity and nothing
+ * is held.
+ */
+final class DeviceMetric implements AutoCloseable {
+    private final double squaredTrace;
+    private DeviceMemory root64;
+    private DeviceMemory root32;
+    private DeviceMemory inverse64;
+
+    /**
+     * Copies the roots to the card.
+     *
+     * @param root S, D x D row-major; {@code null} for the identity
+     * @param inverse S^-1; {@code null} exactly when {@code root} is
+     */
+    DeviceMetric(Device device, double[] root, double[] inverse, int columns) {
+        if (root == null) {
+            squaredTrace = columns;
+            return;
+        }
+        double sum = 0;
+        float[] single = new float[root.length];
+        for (int x = 0; x < root.length; x++) {
+            sum += root[x] * root[x];
+            single[x] = (float) root[x];
+        }
+        squaredTrace = sum;
+        try {
+            root64 = copy(device, MemorySegment.ofArray(root), "the root of the metric");
+            inverse64 = copy(device, MemorySegment.ofArray(inverse), "the inverse root of the metric");
+            root32 = copy(device, MemorySegment.ofArray(single), "the root of the metric in single precision");
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private static DeviceMemory copy(Device device, MemorySegment values, String purpose) {
+        DeviceMemory memory = device.allocate(values.byteSize(), purpose);
+        try {
+            device.upload(values, memory, 0);
+        } catch (RuntimeException e) {
+            memory.close();
+            throw e;
+        }
+        return memory;
+    }
+
+    /** Whether there is a metric other than the identity. */
+    boolean present() {
+        return root64 != null;
+    }
+
+    /** The device address of S in binary64; only with a metric. */
+    long root64() {
+        return root64.address();
+    }
+
+    /** The device address of S in binary32; only with a metric. */
+    long root32() {
+        return root32.address();
+    }
+
+    /** The device address of S^-1 in binary64; only with a metric. */
+    long inverse64() {
+        return inverse64.address();
+    }
+
+    /** {@code trace(S^2)}; D without a metric. */
+    double squaredTrace() {
+        return squaredTrace;
+    }
+
+    @Override
+    public void close() {
+        for (DeviceMemory memory : new DeviceMemory[] {root64, root32, inverse64}) {
+            if (memory != null) {
+                memory.close();
+            }
+        }
+    }
+}

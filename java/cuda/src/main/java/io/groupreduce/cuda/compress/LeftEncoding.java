@@ -1,0 +1,119 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.backend.Directions;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowRuns.Block;
+import io.groupreduce.cuda.driver.Device;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * Left factors, computed and stored.
+ *
+ * <pre>L_p[slot(i), j] = round(A_i P_b[:, j] * scale_b[j]),   j &lt; k_p</pre>
+ *
+ * <p>Rows are gathered run by run, multiplied with the directions that the run's longest group keeps, and encoded; rows
+ * of dense groups are encoded as they are. Numbers are computed and rounded as {@link EncodedMatrix#encodeRow(long,
+ * float[], int, float[])} does: a row of which the coordinates are the same has the same bytes. Bytes: 8 D a row
+ * gathered, 4 D read and 8 k written and read again, the stored bytes written and copied to the host. Never
+ * materialised: coordinates beyond a block.
+ */
+final class LeftEncoding implements AutoCloseable {
+    private final Device device;
+    private final Cublas blas;
+    private final DeviceMatrix matrix;
+    private final GatheredRows gathered;
+    private final StoredKernels kernels;
+    private final Scratch coordinates;
+
+    LeftEncoding(Device device, Cublas blas, DeviceMatrix matrix) {
+        this.device = device;
+        this.blas = blas;
+        this.matrix = matrix;
+        gathered = new GatheredRows(device, matrix);
+        kernels = new StoredKernels(device);
+        coordinates = new Scratch(device, "a block of coordinates");
+    }
+
+    /** What the card has of every basis. */
+    private record Tables(FloatTables projections, FloatTables factors, FloatTables errorWeights, ScaleTables scales) {}
+
+    /** See {@link io.groupreduce.backend.CompressionWorkspace#encodeLeft}. */
+    void encode(byte[] groupOf, List<GroupPlan> groups, List<Directions> bases, List<EncodedMatrix> left) {
+        RowRuns runs = new RowRuns(groupOf, groups, false);
+        int[] longest = runs.longest(bases.size());
+        int[] numbers = longest.clone();
+        int most = 0;
+        for (int b = 0; b < numbers.length; b++) {
+            numbers[b] = Math.multiplyExact(longest[b], matrix.columns());
+            most = Math.max(most, longest[b]);
+        }
+        List<Block> blocks = runs.blocks(gathered.blockRows());
+        List<float[]> projection = bases.stream().map(Directions::projection).toList();
+        List<float[]> scale = bases.stream().map(Directions::scales).collect(Collectors.toList());
+        List<float[]> weight = bases.stream().map(LeftEncoding::errorWeights).collect(Collectors.toList());
+        try (FloatTables projections = new FloatTables(device, "the projections of the bases", projection, numbers);
+                FloatTables factors = new FloatTables(device, "the scales of the coordinates", scale, longest);
+                FloatTables errors = new FloatTables(device, "the weights of the coordinates", weight, longest);
+                ScaleTables scales = new ScaleTables(device);
+                StoredBlock stored = new StoredBlock(device, runs, left, blocks)) {
+            gathered.load(runs.lists(), false);
+            coordinates.atLeast((long) Float.BYTES * gathered.blockRows() * most);
+            Tables tables = new Tables(projections, factors, errors, scales);
+            for (Block block : blocks) {
+                encode(block, stored, tables);
+            }
+        } finally {
+            close();
+        }
+    }
+
+    private void encode(Block block, StoredBlock stored, Tables tables) {
+        int groups = stored.begin(block);
+        gathered.forEach(block.from(), block.count(), Factor.ONE, false, (rows, numbers, count) -> {
+            int basis = block.run().basis();
+            int width = block.run().width();
+            if (block.run().isDense()) {
+                kernels.encode(
+                        new StoredKernels.Rows(rows, count, width, stored.table(), groups), 0, 0, tables.scales());
+                return;
+            }
+            int columns = matrix.columns();
+            long target = coordinates.atLeast(0);
+            long projection = tables.projections().address(basis);
+            // In columns: C^T, k x count, is P, k x D, times A^T, D x count.
+            blas.sgemm(true, false, width, count, columns, 1, projection, columns, rows, columns, 0, target, width);
+            kernels.encode(
+                    new StoredKernels.Rows(target, count, width, stored.table(), groups),
+                    tables.factors().address(basis),
+                    tables.errorWeights().address(basis),
+                    tables.scales());
+        });
+        stored.download();
+    }
+
+    /**
+     * {@code u_j = 1 / scales[j]^2}: what an error of stored coordinate j counts; {@code null} when all count the same.
+     */
+    static float[] errorWeights(Directions directions) {
+        float[] scales = directions.scales();
+        if (scales == null) {
+            return null;
+        }
+        float[] weights = new float[scales.length];
+        for (int j = 0; j < weights.length; j++) {
+            weights[j] = (float) (1 / ((double) scales[j] * scales[j]));
+        }
+        return weights;
+    }
+
+    /** Frees what only a step needs; it comes back with the next one. */
+    @Override
+    public void close() {
+        gathered.release();
+        coordinates.close();
+    }
+}

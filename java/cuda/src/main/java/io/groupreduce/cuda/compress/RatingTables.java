@@ -1,0 +1,228 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.Codec;
+import io.groupreduce.backend.Directions;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.format.DType;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Plans as the rating kernels read them (GrRateBasis, GrRatePlan and GrWholePlan of {@code encode.h}), and the
+ * projections of all bases, one below the other, so that one matrix product makes the coordinates of all.
+ */
+final class RatingTables implements AutoCloseable {
+    private static final int BASIS_BYTES = 64;
+    private static final int PLAN_BYTES = 16;
+    private static final int WHOLE_PLAN_BYTES = 24;
+
+    /** The mean squared relative error of rounding to bfloat16. */
+    private static final double BF16_NOISE = Math.scalb(1.0, -18) / 3;
+
+    private final int coordinates;
+    private final int bases;
+    private final int mostLevels;
+    private final int wholePlans;
+    private final boolean largest;
+    private final long basisTable;
+    private final long wholeTable;
+    private final DeviceImage image;
+    private final FloatTables projections;
+
+    /**
+     * A basis that plans ask for: its number, their ranks in rising order beginning with 0, and where its coordinates
+     * begin in a row of all.
+     */
+    private record Rated(int basis, int[] ranks, int offset) {
+        int longest() {
+            return ranks[ranks.length - 1];
+        }
+    }
+
+    /**
+     * Copies the tables.
+     *
+     * @param type of the matrix: dense rows of bfloat16 lose nothing where it holds nothing else
+     * @param columns D
+     * @param noise {@code trace(S^2)}: what uniform noise of variance 1 in every number of a row loses
+     */
+    RatingTables(
+            Device device, List<Directions> directions, List<GroupPlan> plans, DType type, int columns, double noise) {
+        List<Rated> rated = rated(directions.size(), plans);
+        Rated last = rated.isEmpty() ? null : rated.getLast();
+        coordinates = last == null ? 0 : last.offset() + last.longest();
+        bases = rated.size();
+        mostLevels = rated.stream().mapToInt(r -> r.ranks().length).max().orElse(1);
+        List<Integer> whole = IntStream.range(0, plans.size())
+                .filter(p -> !plans.get(p).isLowRank())
+                .boxed()
+                .toList();
+        wholePlans = whole.size();
+        largest = whole.stream()
+                .map(plans::get)
+                .anyMatch(plan -> plan.isDense() && plan.codec().scaled());
+        int levels = rated.stream().mapToInt(r -> r.ranks().length).sum();
+        int capacity = BASIS_BYTES * bases
+                + PLAN_BYTES * plans.size()
+                + WHOLE_PLAN_BYTES * wholePlans
+                + Float.BYTES * (2 * coordinates + 2 * levels)
+                + Long.BYTES * (2 + bases);
+        image = new DeviceImage(device, capacity, "the plans that rows are rated for");
+        try {
+            wholeTable = writeWhole(plans, whole, type, noise);
+            basisTable = writeBases(directions, plans, rated);
+            image.upload();
+            projections = new FloatTables(
+                    device,
+                    "the projections of the bases",
+                    rated.stream()
+                            .map(r -> directions.get(r.basis()).projection())
+                            .toList(),
+                    rated.stream().mapToInt(r -> r.longest() * columns).toArray());
+        } catch (RuntimeException e) {
+            image.close();
+            throw e;
+        }
+    }
+
+    private static List<Rated> rated(int bases, List<GroupPlan> plans) {
+        List<Rated> rated = new ArrayList<>();
+        int offset = 0;
+        for (int b = 0; b < bases; b++) {
+            int basis = b;
+            int[] ranks = IntStream.concat(
+                            IntStream.of(0),
+                            plans.stream().filter(p -> p.basis() == basis).mapToInt(GroupPlan::rank))
+                    .sorted()
+                    .distinct()
+                    .toArray();
+            if (plans.stream().anyMatch(p -> p.basis() == basis)) {
+                rated.add(new Rated(b, ranks, offset));
+                offset += ranks[ranks.length - 1];
+            }
+        }
+        return rated;
+    }
+
+    private long writeWhole(List<GroupPlan> plans, List<Integer> whole, DType type, double noise) {
+        long address = image.align(Double.BYTES);
+        for (int p : whole) {
+            GroupPlan plan = plans.get(p);
+            Codec codec = plan.codec();
+            double ofEnergy = plan.isZero() ? 1 : codec == Codec.BF16 && type != DType.BF16 ? BF16_NOISE : 0;
+            double ofSquare =
+                    plan.isDense() && codec.scaled() ? noise / (12.0 * codec.maxInteger() * codec.maxInteger()) : 0;
+            image.f64(ofEnergy).f64(ofSquare).i32(p).i32(0);
+        }
+        return address;
+    }
+
+    private long writeBases(List<Directions> directions, List<GroupPlan> plans, List<Rated> rated) {
+        List<long[]> addresses = new ArrayList<>();
+        for (Rated of : rated) {
+            Directions basis = directions.get(of.basis());
+            float[] scales = basis.scales() == null ? ones(of.longest()) : basis.scales();
+            float[] weights = basis.scales() == null ? scales : LeftEncoding.errorWeights(basis);
+            addresses.add(new long[] {
+                image.floats(scales, of.longest()),
+                image.floats(weights, of.longest()),
+                image.floats(uniform(of.ranks(), weights), of.ranks().length),
+                image.ints(of.ranks()),
+                writePlans(plans, of)
+            });
+        }
+        long address = image.align(Long.BYTES);
+        for (int r = 0; r < rated.size(); r++) {
+            Rated of = rated.get(r);
+            for (long part : addresses.get(r)) {
+                image.i64(part);
+            }
+            List<GroupPlan> own =
+                    plans.stream().filter(p -> p.basis() == of.basis()).toList();
+            boolean measured = own.stream().anyMatch(p -> p.codec() == Codec.INT3 || p.codec() == Codec.INT4);
+            image.i32(own.size()).i32(of.ranks().length).i32(of.offset()).i32(measured ? 1 : 0);
+            image.i64(0);
+        }
+        return address;
+    }
+
+    private long writePlans(List<GroupPlan> plans, Rated of) {
+        long address = image.align(Integer.BYTES);
+        for (int p = 0; p < plans.size(); p++) {
+            GroupPlan plan = plans.get(p);
+            if (plan.basis() == of.basis()) {
+                int level = Arrays.binarySearch(of.ranks(), plan.rank());
+                image.i32(p).i32(level).i32(plan.codec().bits()).i32(0);
+            }
+        }
+        return address;
+    }
+
+    private static float[] ones(int count) {
+        float[] ones = new float[count];
+        Arrays.fill(ones, 1);
+        return ones;
+    }
+
+    /** Per level, the sum of the weights below it, a twelfth of it: what uniform noise of scale 1 adds up to. */
+    private static float[] uniform(int[] ranks, float[] weights) {
+        float[] uniform = new float[ranks.length];
+        double sum = 0;
+        for (int level = 1; level < ranks.length; level++) {
+            for (int j = ranks[level - 1]; j < ranks[level]; j++) {
+                sum += weights[j];
+            }
+            uniform[level] = (float) (sum / 12);
+        }
+        return uniform;
+    }
+
+    /** The sum of the bases' longest ranks. */
+    int coordinates() {
+        return coordinates;
+    }
+
+    /** Bases that plans ask for. */
+    int bases() {
+        return bases;
+    }
+
+    /** Ranks of the basis that has most, 0 among them. */
+    int mostLevels() {
+        return mostLevels;
+    }
+
+    /** Plans without coordinates: zero and dense ones. */
+    int wholePlans() {
+        return wholePlans;
+    }
+
+    /** Whether one of those asks for the largest magnitude of a row. */
+    boolean asksForLargest() {
+        return largest;
+    }
+
+    /** The device address of the bases' structures. */
+    long basisTable() {
+        return basisTable;
+    }
+
+    /** The device address of the structures of plans without coordinates. */
+    long wholeTable() {
+        return wholeTable;
+    }
+
+    /** The device address of the projections, {@link #coordinates} x D. */
+    long projections() {
+        return projections.address(0);
+    }
+
+    @Override
+    public void close() {
+        image.close();
+        projections.close();
+    }
+}

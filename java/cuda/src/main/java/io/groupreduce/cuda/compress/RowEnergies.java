@@ -1,0 +1,106 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Parameters;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The energy of every row under the metric, computed when it is first asked for and kept, on the card and on the host.
+ *
+ * <pre>e_i = ||A_i S||^2,   A_i: D numbers, S: D x D or the identity</pre>
+ *
+ * <p>Bytes: one pass over A, and 8 D more a row with a metric; 4 a row kept. Never materialised: A S beyond a chunk.
+ */
+final class RowEnergies implements AutoCloseable {
+    private static final int THREADS = 256;
+    private static final int ROWS_PER_BLOCK = THREADS / 32;
+
+    private final Device device;
+    private final Cublas blas;
+    private final DeviceMatrix matrix;
+    private final DeviceMetric metric;
+    private final Kernel norms;
+    private final Scratch transformed;
+    private final Parameters parameters = new Parameters(32);
+    private DeviceMemory energies;
+    private float[] host;
+
+    RowEnergies(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric) {
+        this.device = device;
+        this.blas = blas;
+        this.matrix = matrix;
+        this.metric = metric;
+        norms = device.kernel("gr_row_norms");
+        transformed = new Scratch(device, "a chunk of rows under the metric");
+    }
+
+    /** The device address of N energies in binary32. */
+    long address() {
+        host();
+        return energies.address();
+    }
+
+    /** The same on the host; not to be changed. */
+    float[] host() {
+        if (host == null) {
+            if (energies == null) {
+                energies = device.allocate(4L * matrix.rows(), "the energies of the rows");
+            }
+            if (metric.present()) {
+                transformed.atLeast(4L * matrix.chunkRows() * matrix.columns());
+            }
+            matrix.forEach(this::chunk);
+            transformed.close();
+            float[] found = new float[matrix.rows()];
+            device.download(energies, 0, MemorySegment.ofArray(found));
+            host = found;
+        }
+        return host;
+    }
+
+    private void chunk(long values, int first, int count) {
+        int columns = matrix.columns();
+        long rows = values;
+        if (metric.present()) {
+            rows = transformed.atLeast(0);
+            // In columns: (A S)^T, D x count, is S, symmetric, times A^T.
+            blas.sgemm(
+                    false,
+                    false,
+                    columns,
+                    count,
+                    columns,
+                    1,
+                    metric.root32(),
+                    columns,
+                    values,
+                    columns,
+                    0,
+                    rows,
+                    columns);
+        }
+        parameters
+                .reset()
+                .address(rows)
+                .address(energies.address() + 4L * first)
+                .i32(count)
+                .i32(columns);
+        norms.launch(device.stream(), Math.ceilDiv(count, ROWS_PER_BLOCK), 1, THREADS, 0, parameters);
+    }
+
+    /** Frees what only a pass needs. */
+    void release() {
+        transformed.close();
+    }
+
+    @Override
+    public void close() {
+        release();
+        if (energies != null) {
+            energies.close();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.Codec;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.ScaleFormat;
+import io.groupreduce.cuda.driver.Device;
+import java.util.Arrays;
+
+/**
+ * The scales that stored rows may have, as the host computes them: powers of two on the card could round to another
+ * neighbour.
+ */
+final class ScaleTables implements AutoCloseable {
+    private static final int LOG8_SCALES = 256;
+
+    private final DeviceImage image;
+    private final long log8;
+    private final long fine;
+
+    /** Copies the tables to the card. */
+    ScaleTables(Device device) {
+        float[] scales = new float[LOG8_SCALES];
+        for (int code = 0; code < scales.length; code++) {
+            scales[code] = ScaleFormat.log8(code);
+        }
+        float[] factors = new float[EncodedMatrix.MOST_SCALE_CANDIDATES];
+        candidates(Codec.INT4, ScaleFormat.F32, factors);
+        image = new DeviceImage(device, Float.BYTES * (scales.length + factors.length), "tables of scales");
+        try {
+            log8 = image.floats(scales, scales.length);
+            fine = image.floats(factors, factors.length);
+            image.upload();
+        } catch (RuntimeException e) {
+            image.close();
+            throw e;
+        }
+    }
+
+    /** The device address of the 256 scales of {@link ScaleFormat#LOG8}. */
+    long log8() {
+        return log8;
+    }
+
+    /**
+     * The device address of what multiplies the scale that clips nothing, step by step, where nearly any scale can be
+     * stored.
+     */
+    long fine() {
+        return fine;
+    }
+
+    /** How many scales are tried after the one that clips nothing. */
+    static int steps(Codec codec, ScaleFormat format) {
+        return candidates(codec, format, new float[EncodedMatrix.MOST_SCALE_CANDIDATES]) - 1;
+    }
+
+    /** Candidates for numbers that the scale 1 stores without clipping, which are all of their kind. */
+    private static int candidates(Codec codec, ScaleFormat format, float[] into) {
+        Arrays.fill(into, 0);
+        return new EncodedMatrix(codec, 0, 1, 1, null, null, format).scaleCandidates(codec.maxInteger(), into);
+    }
+
+    @Override
+    public void close() {
+        image.close();
+    }
+}

@@ -1,0 +1,114 @@
+package io.groupreduce.cuda.inference;
+
+import io.groupreduce.Codec;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.ScaleFormat;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A left factor, the dense rows of a group, or a right factor, packed into strips of 32 rows by slices of 16 columns as {@code softmax.h}
+ * describes. Places are bytes from the start of the head's memory.
+ *
+ * @param stored the rows as a file holds them; {@code null} for a zero group
+ * @param rows rows, or slots; 0 for an empty group
+ * @param operand where the operand begins in a row of z, a multiple of 32; {@link #HIDDEN} for the hidden state itself
+ * @param codes where the packed strips lie, {@link #NONE} when there are none
+ * @param scales where the scales lie, {@link #NONE} when there are none
+ * @param firstSlot where its slots begin among those of all groups, a multiple of 32; without meaning for a right factor
+ */
+record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long scales, int firstSlot) {
+    /** Rows of a strip. */
+    static final int STRIP = 32;
+
+    /** Columns of a slice. */
+    static final int SLICE = 16;
+
+    /** Bytes of the {@code GrPacked} structure. */
+    static final int STRUCTURE_BYTES = 64;
+
+    /** The operand is the hidden state. */
+    static final int HIDDEN = -1;
+
+    /** Nothing lies there. */
+    static final long NONE = -1;
+
+    private static final int INT4_SLICE_BYTES = 256;
+
+    /** k of a group, D of a right factor or of dense rows, 0 of a zero group. */
+    int width() {
+        return stored == null ? 0 : stored.width();
+    }
+
+    /** Slices of a row. */
+    int slices() {
+        return Math.ceilDiv(width(), SLICE);
+    }
+
+    /** Strips of rows. */
+    int strips() {
+        return Math.ceilDiv(rows, STRIP);
+    }
+
+    /** Bytes of a stored row, scales not counted. */
+    long rowBytes() {
+        return stored == null ? 0 : stored.codec().rowBytes(stored.width());
+    }
+
+    /** Bytes of a packed strip. */
+    long stripBytes() {
+        return stored == null ? 0 : stripBytes(stored);
+    }
+
+    private static long stripBytes(EncodedMatrix stored) {
+        return (long) Math.ceilDiv(stored.width(), SLICE)
+                * INT4_SLICE_BYTES
+                * packed(stored.codec()).bits()
+                / 4;
+    }
+
+    /** Bytes of the packed strips of stored rows. */
+    static long packedBytes(EncodedMatrix stored) {
+        return Math.ceilDiv(stored.rows(), STRIP) * stripBytes(stored);
+    }
+
+    /** Bytes of the scales of stored rows, with those of the rows that fill the last strip; 0 for a codec without scales. */
+    static long scaleBytes(EncodedMatrix stored) {
+        return stored.codec().scaled()
+                ? Math.ceilDiv(stored.rows(), STRIP)
+                        * STRIP
+                        * stored.scalesPerRow()
+                        * stored.scaleFormat().bytes()
+                : 0;
+    }
+
+    /** What a codec becomes: nibbles are as fast to read as three bits are slow. */
+    static Codec packed(Codec codec) {
+        return codec == Codec.INT3 ? Codec.INT4 : codec;
+    }
+
+    /**
+     * Writes the {@code GrPacked} structure.
+     *
+     * @param base the address of the head's memory
+     * @param bias the address of the bias of all slots, 0 for none
+     * @param tokens the address of the tokens of all slots, 0 for a right factor
+     */
+    void write(MemorySegment table, long at, long base, long bias, long tokens) {
+        long slotBytes = (long) Float.BYTES * firstSlot;
+        table.set(ValueLayout.JAVA_LONG, at, codes == NONE ? 0 : base + codes);
+        table.set(ValueLayout.JAVA_LONG, at + 8, scales == NONE ? 0 : base + scales);
+        table.set(ValueLayout.JAVA_LONG, at + 16, bias == 0 ? 0 : bias + slotBytes);
+        table.set(ValueLayout.JAVA_LONG, at + 24, tokens == 0 ? 0 : tokens + slotBytes);
+        table.set(ValueLayout.JAVA_LONG, at + 32, stripBytes());
+        table.set(ValueLayout.JAVA_INT, at + 40, rows);
+        table.set(ValueLayout.JAVA_INT, at + 44, slices());
+        Codec codec = stored == null ? Codec.F32 : packed(stored.codec());
+        ScaleFormat format = stored != null && stored.codec().scaled() ? stored.scaleFormat() : ScaleFormat.F32;
+        table.set(ValueLayout.JAVA_SHORT, at + 48, (short) codec.ordinal());
+        table.set(ValueLayout.JAVA_SHORT, at + 50, (short) format.ordinal());
+        table.set(ValueLayout.JAVA_INT, at + 52, stored == null ? 1 : Math.max(1, stored.scalesPerRow()));
+        table.set(ValueLayout.JAVA_INT, at + 56, operand);
+        table.set(ValueLayout.JAVA_INT, at + 60, width());
+    }
+}

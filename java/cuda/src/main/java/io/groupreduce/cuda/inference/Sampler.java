@@ -1,0 +1,168 @@
+package io.groupreduce.cuda.inference;
+
+import io.groupreduce.softmax.GumbelNoise;
+import io.groupreduce.softmax.Sampling;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Draws a token for each of some hidden states. Where all tokens stay, or min-p alone cuts, the card draws while it goes through the logits;
+ * otherwise the likeliest tokens are listed and the draw is made here, as the reference makes it.
+ */
+final class Sampler {
+    /** What a list without a top-k begins with; where it does not do, one of {@link Question#MOST_LISTED} is made, then one of all. */
+    private static final int FIRST_LIST = 64;
+
+    /** A double that a logit over the temperature does not exceed keeps nine digits of the noise that is added. */
+    private static final double LARGE = 0x1p24;
+
+    /** Logits over a temperature below this are {@link #LARGE} as a rule. */
+    private static final double LOW_TEMPERATURE = 1e-4;
+
+    private final HeadQuery query;
+    private final int vocabulary;
+    private final int columns;
+    private final Ranking list = new Ranking();
+    private float[] logits = new float[0];
+    private int[] open = new int[0];
+
+    Sampler(HeadQuery query, HeadLayout layout) {
+        this.query = query;
+        vocabulary = layout.rows();
+        columns = layout.columns();
+    }
+
+    /** Draws; -1 for a state whose numbers are beyond binary32. */
+    void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
+        if (sampling.topK() == 0 && sampling.topP() == 1) {
+            drawOnDevice(hidden, states, sampling, seed, tokens);
+        } else {
+            drawFromLists(hidden, states, sampling, seed, tokens);
+        }
+    }
+
+    private void drawOnDevice(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
+        // At a temperature near 0 only differences from the largest logit may be divided by it.
+        double scale = Math.min(1 / sampling.temperature(), Double.MAX_VALUE);
+        boolean floored = sampling.minP() > 0;
+        boolean shifted = floored || sampling.temperature() < LOW_TEMPERATURE;
+        Question draw = Question.draw(scale, shifted, floored);
+        int count;
+        for (int first = 0; first < states; first += count) {
+            count = query.begin(draw, states - first);
+            for (int s = 0; s < count; s++) {
+                query.put(s, hidden, (first + s) * columns);
+                query.putNoise(s, GumbelNoise.key(seed, first + s));
+            }
+            query.ask(shifted ? Question.top(0, 1) : draw);
+            if (shifted || tooLarge(count, scale)) {
+                for (int s = 0; s < count; s++) {
+                    query.putShift(s, query.bestLogit(s));
+                    query.putFloor(s, floor(query.bestLogit(s), sampling));
+                }
+                query.ask(Question.draw(scale, true, floored));
+            }
+            for (int s = 0; s < count; s++) {
+                tokens[first + s] = query.drawn(s);
+            }
+        }
+    }
+
+    /** Whether the noise was lost in some state's logits, which are large though the temperature is not low. */
+    private boolean tooLarge(int count, double scale) {
+        for (int s = 0; s < count; s++) {
+            if (!query.broken(s) && Math.abs(query.bestLogit(s)) * scale > LARGE) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** The least binary32 logit that min-p leaves. */
+    private static float floor(float largest, Sampling sampling) {
+        double exact = largest + sampling.temperature() * Math.log(sampling.minP());
+        float rounded = (float) exact;
+        return rounded < exact ? Math.nextUp(rounded) : rounded;
+    }
+
+    private void drawFromLists(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
+        if (open.length < states) {
+            open = new int[states];
+        }
+        for (int s = 0; s < states; s++) {
+            open[s] = s;
+        }
+        int left = states;
+        int most = sampling.topK() > 0 ? sampling.topK() : vocabulary;
+        int k = Math.min(most, sampling.topK() > 0 ? sampling.topK() : FIRST_LIST);
+        while (left > 0 && k <= Question.MOST_LISTED) {
+            left = drawListed(hidden, left, k, sampling, seed, tokens);
+            k = k < Question.MOST_LISTED ? Math.min(most, Question.MOST_LISTED) : Integer.MAX_VALUE;
+        }
+        if (left > 0) {
+            drawRanked(hidden, left, most, sampling, seed, tokens);
+        }
+    }
+
+    /** Draws for the open states from their k likeliest tokens; those for which that does not do stay open. */
+    private int drawListed(float[] hidden, int count, int k, Sampling sampling, long seed, int[] tokens) {
+        long missing = sampling.topK() > 0 ? 0 : vocabulary - k;
+        boolean summed = missing > 0 && sampling.temperature() >= LOW_TEMPERATURE;
+        float scale = summed ? (float) (1 / sampling.temperature()) : 1;
+        Question top = Question.top(k, scale);
+        int left = 0;
+        int taken;
+        for (int first = 0; first < count; first += taken) {
+            taken = begin(top, hidden, first, count - first);
+            query.ask(top);
+            for (int i = 0; i < taken; i++) {
+                int state = open[first + i];
+                tokens[state] = Drawing.NONE;
+                if (!query.broken(i)) {
+                    query.list(i, list.reserve(k).tokens(), list.logits(), 0);
+                    double total = summed ? sum(i, scale) : Double.NaN;
+                    tokens[state] = Drawing.draw(list, missing, total, sampling, GumbelNoise.key(seed, state));
+                    if (tokens[state] == Drawing.NONE) {
+                        open[left++] = state;
+                    }
+                }
+            }
+        }
+        return left;
+    }
+
+    /** The sum of exp(scaled logit - largest), from its logarithm; NaN where that has lost it. */
+    private double sum(int state, float scale) {
+        float largest = query.bestLogit(state) * scale;
+        return Math.abs(largest) < LARGE ? Math.exp(query.logSumExp(state) - largest) : Double.NaN;
+    }
+
+    /** Draws for the open states from all that top-k leaves, ranked here. */
+    private void drawRanked(float[] hidden, int count, int most, Sampling sampling, long seed, int[] tokens) {
+        if (logits.length < vocabulary) {
+            logits = new float[vocabulary];
+        }
+        Question all = Question.logits();
+        int taken;
+        for (int first = 0; first < count; first += taken) {
+            taken = begin(all, hidden, first, count - first);
+            query.ask(all);
+            for (int i = 0; i < taken; i++) {
+                int state = open[first + i];
+                tokens[state] = Drawing.NONE;
+                if (!query.broken(i)) {
+                    query.everyLogit(i, MemorySegment.ofArray(logits).asSlice(0, (long) Float.BYTES * vocabulary));
+                    list.select(logits, vocabulary, most);
+                    tokens[state] = Drawing.draw(list, 0, 0, sampling, GumbelNoise.key(seed, state));
+                }
+            }
+        }
+    }
+
+    private int begin(Question question, float[] hidden, int first, int count) {
+        int taken = query.begin(question, count);
+        for (int i = 0; i < taken; i++) {
+            query.put(i, hidden, open[first + i] * columns);
+        }
+        return taken;
+    }
+}

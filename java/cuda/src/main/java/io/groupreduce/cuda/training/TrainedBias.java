@@ -1,0 +1,104 @@
+package io.groupreduce.cuda.training;
+
+import io.groupreduce.Bf16;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Parameters;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A bias in training: its numbers, what Adam remembers of them, and what is stored of them, rounded to bfloat16. 16
+ * bytes a row.
+ */
+final class TrainedBias implements AutoCloseable {
+    /** What steps are relative to, in nats. */
+    private static final double SIZE = 0.3;
+
+    private static final int THREADS = 128;
+
+    private final Device device;
+    private final int rows;
+    private final Owned owned;
+    private final DeviceMemory values;
+    private final DeviceMemory first;
+    private final DeviceMemory second;
+    private final DeviceMemory stored;
+    private final DeviceMemory sums;
+    private final Kernel kernel;
+    private final Parameters parameters = new Parameters(128);
+
+    /**
+     * Starts as {@code bias}, or as zeros when that is {@code null}.
+     *
+     * @param tileRows the most rows that are moved together
+     * @throws OutOfDeviceMemoryException if there is no room
+     */
+    TrainedBias(Device device, float[] bias, int rows, int tileRows) {
+        this.device = device;
+        this.rows = rows;
+        kernel = device.kernel("gr_training_bias");
+        float[] start = bias == null ? new float[rows] : bias;
+        float[] rounded = new float[rows];
+        for (int i = 0; i < rows; i++) {
+            rounded[i] = Bf16.widen(Bf16.round(start[i]));
+        }
+        owned = new Owned(device);
+        try {
+            values = owned.copy(MemorySegment.ofArray(start), "the bias");
+            first = owned.zeros(4L * rows, "the bias's first moments");
+            second = owned.zeros(4L * rows, "the bias's second moments");
+            stored = owned.copy(MemorySegment.ofArray(rounded), "the stored bias");
+            sums = owned.allocate(4L * tileRows, "the gradient of the bias of a tile");
+        } catch (RuntimeException e) {
+            owned.close();
+            throw e;
+        }
+    }
+
+    /** The device address of what is stored, by row. */
+    long address() {
+        return stored.address();
+    }
+
+    /**
+     * Adds the gradients of some states of a batch, and after the last ones moves the bias of a tile.
+     *
+     * @param pair holds the gradient by the logits of a tile, in place of the compressed ones
+     * @param last whether no states of the batch follow
+     */
+    void add(HeadPair pair, int tile, int firstState, int states, boolean last, AdamStep step) {
+        int count = pair.tiles().count(tile);
+        parameters
+                .reset()
+                .address(pair.compressedLogits())
+                .address(sums.address())
+                .address(pair.order())
+                .address(values.address())
+                .address(first.address())
+                .address(second.address())
+                .address(stored.address())
+                .f32((float) (step.length() * SIZE))
+                .f32(step.secondScale())
+                .i32(pair.tiles().first(tile))
+                .i32(count)
+                .i32(pair.stride())
+                .i32(states)
+                .i32(firstState == 0 ? 1 : 0)
+                .i32(last ? 1 : 0);
+        kernel.launch(device.stream(), Math.ceilDiv(count, THREADS), 1, THREADS, 0, parameters);
+    }
+
+    /** Waits until the card is through and reads what is stored. */
+    float[] read() {
+        float[] values = new float[rows];
+        device.download(stored, 0, MemorySegment.ofArray(values));
+        return values;
+    }
+
+    @Override
+    public void close() {
+        owned.close();
+    }
+}

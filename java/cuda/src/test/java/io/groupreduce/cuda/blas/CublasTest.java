@@ -1,0 +1,388 @@
+package io.groupreduce.cuda.blas;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.DeviceException;
+import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+import jcuda.jcublas.cublasStatus;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+@Tag("gpu")
+class CublasTest {
+    private static final int[][] SIZES = {{1, 1, 1}, {3, 5, 7}, {17, 4, 33}, {64, 31, 1}, {5, 70, 16}};
+    private static final boolean[] BOTH = {false, true};
+    private final Device device = TestDevice.open();
+
+    @AfterEach
+    void nothingLeaked() {
+        TestDevice.assertNothingLeaked();
+    }
+
+    private static void forEachProduct(int batch, Consumer<Product> test) {
+        for (int[] sizes : SIZES) {
+            for (boolean transA : BOTH) {
+                for (boolean transB : BOTH) {
+                    for (double beta : new double[] {0, 1, -0.5}) {
+                        test.accept(new Product(transA, transB, sizes, beta, batch));
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void productsInDouble() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                forEachProduct(1, x -> {
+                    try (DeviceMemory a = Columns.upload(device, x.a);
+                            DeviceMemory b = Columns.upload(device, x.b);
+                            DeviceMemory c = Columns.upload(device, x.c)) {
+                        blas.dgemm(
+                                x.transA,
+                                x.transB,
+                                x.m,
+                                x.n,
+                                x.k,
+                                x.alpha,
+                                a.address(),
+                                x.lda,
+                                b.address(),
+                                x.ldb,
+                                x.beta,
+                                c.address(),
+                                x.ldc);
+                        x.check(Columns.download(device, c), 1e-15, 1);
+                    }
+                });
+            }
+        });
+    }
+
+    @Test
+    void productsInSingle() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                forEachProduct(1, x -> {
+                    try (DeviceMemory a = Columns.upload(device, Columns.singles(x.a));
+                            DeviceMemory b = Columns.upload(device, Columns.singles(x.b));
+                            DeviceMemory c = Columns.upload(device, Columns.singles(x.c))) {
+                        blas.sgemm(
+                                x.transA,
+                                x.transB,
+                                x.m,
+                                x.n,
+                                x.k,
+                                (float) x.alpha,
+                                a.address(),
+                                x.lda,
+                                b.address(),
+                                x.ldb,
+                                (float) x.beta,
+                                c.address(),
+                                x.ldc);
+                        x.check(doubles(Columns.downloadSingles(device, c)), 3e-7, 1);
+                    }
+                });
+            }
+        });
+    }
+
+    @Test
+    void productsOfBfloat16AreSummedInSingle() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                forEachProduct(1, x -> {
+                    try (DeviceMemory a = uploadBf16(x.a);
+                            DeviceMemory b = uploadBf16(x.b);
+                            DeviceMemory c = Columns.upload(device, Columns.singles(x.c))) {
+                        blas.gemmBf16(
+                                x.transA,
+                                x.transB,
+                                x.m,
+                                x.n,
+                                x.k,
+                                (float) x.alpha,
+                                a.address(),
+                                x.lda,
+                                b.address(),
+                                x.ldb,
+                                (float) x.beta,
+                                c.address(),
+                                x.ldc);
+                        x.check(doubles(Columns.downloadSingles(device, c)), 3e-7, 1);
+                    }
+                });
+            }
+        });
+    }
+
+    @Test
+    void productsOfBatchesInDouble() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                forEachProduct(3, x -> {
+                    try (DeviceMemory a = Columns.upload(device, x.a);
+                            DeviceMemory b = Columns.upload(device, x.b);
+                            DeviceMemory c = Columns.upload(device, x.c)) {
+                        blas.dgemmStridedBatched(
+                                x.transA,
+                                x.transB,
+                                x.m,
+                                x.n,
+                                x.k,
+                                x.alpha,
+                                new Strided(a.address(), x.lda, x.strideA()),
+                                new Strided(b.address(), x.ldb, x.strideB()),
+                                x.beta,
+                                new Strided(c.address(), x.ldc, x.strideC()),
+                                3);
+                        x.check(Columns.download(device, c), 1e-15, 3);
+                    }
+                });
+            }
+        });
+    }
+
+    @Test
+    void productsOfBatchesInSingle() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                forEachProduct(2, x -> {
+                    try (DeviceMemory a = Columns.upload(device, Columns.singles(x.a));
+                            DeviceMemory b = Columns.upload(device, Columns.singles(x.b));
+                            DeviceMemory c = Columns.upload(device, Columns.singles(x.c))) {
+                        blas.sgemmStridedBatched(
+                                x.transA,
+                                x.transB,
+                                x.m,
+                                x.n,
+                                x.k,
+                                (float) x.alpha,
+                                new Strided(a.address(), x.lda, x.strideA()),
+                                new Strided(b.address(), x.ldb, x.strideB()),
+                                (float) x.beta,
+                                new Strided(c.address(), x.ldc, x.strideC()),
+                                2);
+                        x.check(doubles(Columns.downloadSingles(device, c)), 3e-7, 2);
+                    }
+                });
+            }
+        });
+    }
+
+    @Test
+    void productsOfBatchesByAddress() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                forEachProduct(2, x -> {
+                    try (DeviceMemory a = Columns.upload(device, x.a);
+                            DeviceMemory b = Columns.upload(device, x.b);
+                            DeviceMemory c = Columns.upload(device, x.c);
+                            DeviceMemory tableA = addresses(a, x.strideA());
+                            DeviceMemory tableB = addresses(b, x.strideB());
+                            DeviceMemory tableC = addresses(c, x.strideC())) {
+                        blas.dgemmBatched(
+                                x.transA,
+                                x.transB,
+                                x.m,
+                                x.n,
+                                x.k,
+                                x.alpha,
+                                tableA.address(),
+                                x.lda,
+                                tableB.address(),
+                                x.ldb,
+                                x.beta,
+                                tableC.address(),
+                                x.ldc,
+                                2);
+                        x.check(Columns.download(device, c), 1e-15, 2);
+                    }
+                });
+            }
+        });
+    }
+
+    @Test
+    void symmetricProductsWriteTheLowerTriangle() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                for (boolean single : BOTH) {
+                    for (boolean trans : BOTH) {
+                        symmetricProduct(blas, single, trans, 9, 21);
+                    }
+                }
+            }
+        });
+    }
+
+    private void symmetricProduct(Cublas blas, boolean single, boolean trans, int n, int k) {
+        Product x = new Product(trans, !trans, new int[] {n, n, k}, 0.5, 1);
+        try (DeviceMemory a = single ? Columns.upload(device, Columns.singles(x.a)) : Columns.upload(device, x.a);
+                DeviceMemory c = single ? Columns.upload(device, Columns.singles(x.c)) : Columns.upload(device, x.c)) {
+            double[] result;
+            if (single) {
+                blas.ssyrk(trans, n, k, 1.5f, a.address(), x.lda, 0.5f, c.address(), x.ldc);
+                result = doubles(Columns.downloadSingles(device, c));
+            } else {
+                blas.dsyrk(trans, n, k, 1.5, a.address(), x.lda, 0.5, c.address(), x.ldc);
+                result = Columns.download(device, c);
+            }
+            for (int j = 0; j < n; j++) {
+                for (int i = 0; i < n; i++) {
+                    double sum = 0;
+                    for (int p = 0; p < k; p++) {
+                        sum += x.a[trans ? p + i * x.lda : i + p * x.lda] * x.a[trans ? p + j * x.lda : j + p * x.lda];
+                    }
+                    double before = x.c[i + j * x.ldc];
+                    double expected = i >= j ? 1.5 * sum + 0.5 * before : before;
+                    assertEquals(expected, result[i + j * x.ldc], single ? 3e-6 : 1e-13, i + ", " + j);
+                }
+            }
+        }
+    }
+
+    @Test
+    void triangularSystems() {
+        int m = 6;
+        int n = 11;
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                for (boolean left : BOTH) {
+                    for (boolean trans : BOTH) {
+                        double[] l = triangle(left ? m : n, 3);
+                        double[] x = Columns.random(new SplittableRandom(4), m * n);
+                        try (DeviceMemory a = Columns.upload(device, l);
+                                DeviceMemory b = Columns.upload(device, x)) {
+                            blas.dtrsm(left, trans, m, n, 2, a.address(), left ? m : n, b.address(), m);
+                            assertSolves(l, left, trans, Columns.download(device, b), x, m, n, 2);
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    @Test
+    void triangularSystemsOfBatches() {
+        int m = 13;
+        int n = 5;
+        device.run(() -> {
+            double[] l = triangle(n, 5);
+            double[] x = Columns.random(new SplittableRandom(6), m * n);
+            try (Cublas blas = new Cublas(device);
+                    DeviceMemory a = Columns.upload(device, l);
+                    DeviceMemory first = Columns.upload(device, x);
+                    DeviceMemory second = Columns.upload(device, x);
+                    DeviceMemory triangles = Columns.upload(device, a.address(), a.address());
+                    DeviceMemory blocks = Columns.upload(device, first.address(), second.address())) {
+                blas.solveTransposedBatched(m, n, triangles.address(), n, blocks.address(), m, 2);
+                assertSolves(l, false, true, Columns.download(device, first), x, m, n, 1);
+                assertSolves(l, false, true, Columns.download(device, second), x, m, n, 1);
+            }
+        });
+    }
+
+    @Test
+    void aBadStatusNamesTheCallItsSizesAndWhatToDo() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device);
+                    DeviceMemory a = Columns.upload(device, new double[64])) {
+                DeviceException e = assertThrows(
+                        DeviceException.class,
+                        () -> blas.dgemm(false, false, 8, 4, 2, 1, a.address(), 7, a.address(), 2, 0, a.address(), 8));
+                assertEquals(
+                        "cuBLAS failed in cublasDgemm_v2 with CUBLAS_STATUS_INVALID_VALUE (m = 8, n = 4, k = 2,"
+                                + " lda = 7, ldb = 2, ldc = 8); report it with these sizes, and use --device cpu"
+                                + " meanwhile.",
+                        e.getMessage());
+            }
+        });
+    }
+
+    @Test
+    void aMissingFunctionIsNamed() {
+        NativeLibrary library = new NativeLibrary("cuBLAS", device.libraries().blas(), cublasStatus::stringFor);
+        DeviceException e =
+                assertThrows(DeviceException.class, () -> library.function("cublasNoSuchThing", NativeLibrary.INT));
+        assertTrue(e.getMessage().startsWith("cuBLAS lacks the function cublasNoSuchThing; install "), e.getMessage());
+    }
+
+    @Test
+    void theVersionIsOfCuda12OrNewer() {
+        device.run(() -> {
+            try (Cublas blas = new Cublas(device)) {
+                assertTrue(blas.version() >= 120000, "version " + blas.version());
+            }
+        });
+    }
+
+    @Test
+    void closingTwiceIsHarmless() {
+        Cublas blas = device.call(() -> new Cublas(device));
+        blas.close();
+        blas.close();
+    }
+
+    private static double[] triangle(int n, long seed) {
+        double[] l = Columns.random(new SplittableRandom(seed), n * n);
+        for (int i = 0; i < n; i++) {
+            l[i * n + i] = 2 + i;
+            for (int j = i + 1; j < n; j++) {
+                l[i + j * n] = Double.NaN;
+            }
+        }
+        return l;
+    }
+
+    /** That op(L) X = alpha B, or X op(L) = alpha B. */
+    private static void assertSolves(
+            double[] l, boolean left, boolean trans, double[] x, double[] b, int m, int n, double alpha) {
+        int order = left ? m : n;
+        for (int i = 0; i < m; i++) {
+            for (int j = 0; j < n; j++) {
+                double sum = 0;
+                for (int p = 0; p < order; p++) {
+                    int row = left ? i : p;
+                    int column = left ? p : j;
+                    boolean there = trans ? row <= column : row >= column;
+                    double element = there ? l[trans ? column + row * order : row + column * order] : 0;
+                    sum += element * (left ? x[p + j * m] : x[i + p * m]);
+                }
+                assertEquals(alpha * b[i + j * m], sum, 1e-12, "left " + left + ", transposed " + trans);
+            }
+        }
+    }
+
+    private DeviceMemory addresses(DeviceMemory memory, int stride) {
+        return Columns.upload(device, memory.address(), memory.address() + (long) stride * Double.BYTES);
+    }
+
+    private DeviceMemory uploadBf16(double[] values) {
+        short[] bits = new short[values.length];
+        for (int i = 0; i < bits.length; i++) {
+            bits[i] = (short) (Float.floatToRawIntBits((float) values[i]) >>> 16);
+        }
+        DeviceMemory memory = device.allocate(2L * bits.length, "a test");
+        device.upload(MemorySegment.ofArray(bits), memory, 0);
+        return memory;
+    }
+
+    private static double[] doubles(float[] values) {
+        double[] result = new double[values.length];
+        for (int i = 0; i < result.length; i++) {
+            result[i] = values[i];
+        }
+        return result;
+    }
+}

@@ -1,0 +1,129 @@
+package io.groupreduce.cuda.compress;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.testkit.Generators;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Sums of products in both precisions against plain loops in double. Errors are relative to the norms of the columns
+ * multiplied.
+ */
+@Tag("gpu")
+class ProductSumsTest {
+    private static final int ROWS = ProductSums.SINGLE_ROWS + 77;
+    private static final int M = 5;
+    private static final int N = 12;
+
+    private final Device device = TestDevice.open();
+    private final List<AutoCloseable> open = new ArrayList<>();
+    private final float[] left = Generators.powerLaw(1, ROWS, M, 0.5);
+    private final float[] right = Generators.powerLaw(2, ROWS, N, 0.5);
+    private final float[] weights = new float[ROWS];
+
+    ProductSumsTest() {
+        Generators.plantOutliers(3, left, 5, 100);
+        for (int i = 0; i < ROWS; i++) {
+            weights[i] = i % 3 == 0 ? 0 : 10f / (1 + i % 100);
+        }
+    }
+
+    @AfterEach
+    void nothingLeaks() {
+        Memory.close(device, open);
+        TestDevice.assertNothingLeaked();
+    }
+
+    private long address(MemorySegment values) {
+        DeviceMemory memory = Memory.upload(device, values);
+        open.add(memory);
+        return device.call(memory::address);
+    }
+
+    private ProductSums sums(boolean wide) {
+        Cublas blas = device.call(() -> new Cublas(device));
+        open.add(blas);
+        ProductSums sums = device.call(() -> new ProductSums(device, blas, wide));
+        open.add(sums);
+        return sums;
+    }
+
+    private double[] add(boolean wide, boolean weighted) {
+        double[] start = new double[M * N];
+        start[3] = 7;
+        long sum = address(MemorySegment.ofArray(start));
+        long l = address(MemorySegment.ofArray(left));
+        long r = address(MemorySegment.ofArray(right));
+        long w = weighted ? address(MemorySegment.ofArray(weights)) : 0;
+        ProductSums sums = sums(wide);
+        device.run(() -> sums.add(l, M, r, N, w, ROWS, sum));
+        return Memory.doubles(device, sum, M * N);
+    }
+
+    private void check(boolean wide, boolean weighted, double tolerance) {
+        double[] found = add(wide, weighted);
+        for (int m = 0; m < M; m++) {
+            for (int n = 0; n < N; n++) {
+                double expected = m * N + n == 3 ? 7 : 0;
+                double squares = 0;
+                double others = 0;
+                for (int i = 0; i < ROWS; i++) {
+                    double w = weighted ? weights[i] : 1;
+                    expected += w * left[i * M + m] * right[i * N + n];
+                    squares += w * left[i * M + m] * left[i * M + m];
+                    others += w * right[i * N + n] * right[i * N + n];
+                }
+                assertEquals(expected, found[m * N + n], tolerance * Math.sqrt(squares * others), m + ", " + n);
+            }
+        }
+    }
+
+    @Test
+    void inDoubleNothingShows() {
+        check(true, true, 1e-14);
+        check(true, false, 1e-14);
+    }
+
+    @Test
+    void inSingleTheErrorIsThatOfOneBlock() {
+        check(false, true, 2e-6);
+        check(false, false, 2e-6);
+    }
+
+    @Test
+    void squaresComeAndGo() {
+        for (boolean wide : new boolean[] {true, false}) {
+            double[] rows = new double[ROWS * N];
+            for (int x = 0; x < rows.length; x++) {
+                rows[x] = right[x];
+            }
+            long values = address(wide ? MemorySegment.ofArray(rows) : MemorySegment.ofArray(right));
+            long gram = address(MemorySegment.ofArray(new double[N * N]));
+            ProductSums sums = sums(wide);
+            int gone = ROWS / 3;
+            device.run(() -> {
+                sums.addSquares(values, N, ROWS, 1, gram);
+                sums.addSquares(values, N, gone, -1, gram);
+            });
+            double[] found = Memory.doubles(device, gram, N * N);
+            for (int m = 0; m < N; m++) {
+                for (int n = m; n < N; n++) {
+                    double expected = 0;
+                    for (int i = gone; i < ROWS; i++) {
+                        expected += rows[i * N + m] * rows[i * N + n];
+                    }
+                    assertEquals(expected, found[m * N + n], (wide ? 1e-12 : 1e-6) * ROWS, m + ", " + n);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+package io.groupreduce.cuda.compress;
+
+import io.groupreduce.backend.Backend;
+import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.testkit.RateContract;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+
+/** Rating and choosing keep the contract of every backend. */
+@Tag("gpu")
+class RatingContractTest extends RateContract {
+    @Override
+    protected Backend backend(int threads) {
+        return new CompressionBackend(TestDevice.open());
+    }
+
+    @AfterEach
+    void nothingLeaks() {
+        TestDevice.assertNothingLeaked();
+    }
+}

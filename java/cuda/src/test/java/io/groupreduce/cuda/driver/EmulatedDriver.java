@@ -1,0 +1,75 @@
+package io.groupreduce.cuda.driver;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.ValueLayout;
+
+/** What the stand-in driver lets tests set and ask beyond the real driver's functions. */
+@SuppressWarnings("restricted")
+public final class EmulatedDriver {
+    // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
+    private static final int MAJOR = 75;
+    private static final int MINOR = 76;
+    private static final int AS_BEFORE = -1;
+
+    /** CU_DEVICE_ATTRIBUTE_SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO. */
+    public static final int SINGLE_TO_DOUBLE = 87;
+
+    private EmulatedDriver() {}
+
+    /** Open allocations, streams, events, modules and graphs. */
+    public static long objects(CudaLibraries libraries) {
+        return (long) invoke(libraries, "gr_emulated_objects", FunctionDescriptor.of(ValueLayout.JAVA_LONG));
+    }
+
+    /** Runs the work with a card of so much memory. */
+    public static void withMemory(CudaLibraries libraries, long bytes, Runnable work) {
+        invoke(libraries, "gr_emulated_memory", arguments(ValueLayout.JAVA_LONG), bytes);
+        try {
+            work.run();
+        } finally {
+            invoke(libraries, "gr_emulated_memory", arguments(ValueLayout.JAVA_LONG), 0L);
+        }
+    }
+
+    /** Runs the work with a card of this compute capability. */
+    public static void withComputeCapability(CudaLibraries libraries, int major, int minor, Runnable work) {
+        attribute(libraries, MAJOR, major);
+        attribute(libraries, MINOR, minor);
+        try {
+            work.run();
+        } finally {
+            attribute(libraries, MAJOR, AS_BEFORE);
+            attribute(libraries, MINOR, AS_BEFORE);
+        }
+    }
+
+    /** Runs the work with a card of another attribute; devices opened in it have it. */
+    public static void withAttribute(CudaLibraries libraries, int which, int value, Runnable work) {
+        attribute(libraries, which, value);
+        try {
+            work.run();
+        } finally {
+            attribute(libraries, which, AS_BEFORE);
+        }
+    }
+
+    private static void attribute(CudaLibraries libraries, int which, int value) {
+        invoke(libraries, "gr_emulated_attribute", arguments(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT), which, value);
+    }
+
+    private static FunctionDescriptor arguments(MemoryLayout... types) {
+        return FunctionDescriptor.ofVoid(types);
+    }
+
+    private static Object invoke(CudaLibraries libraries, String name, FunctionDescriptor type, Object... arguments) {
+        try {
+            return Linker.nativeLinker()
+                    .downcallHandle(libraries.driver().find(name).orElseThrow(), type)
+                    .invokeWithArguments(arguments);
+        } catch (Throwable e) {
+            throw new AssertionError(name, e);
+        }
+    }
+}

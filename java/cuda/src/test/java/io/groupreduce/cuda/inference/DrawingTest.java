@@ -1,0 +1,95 @@
+package io.groupreduce.cuda.inference;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.EncodedMatrix;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.softmax.GumbelNoise;
+import io.groupreduce.softmax.Pruning;
+import io.groupreduce.softmax.Sampling;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+/** Draws from lists against the reference, on logits that are the bias of a matrix of zeros. */
+class DrawingTest {
+    private static final int VOCABULARY = 500;
+    private static final List<Sampling> SAMPLINGS = List.of(
+            Sampling.temperature(1).withTopK(1),
+            Sampling.temperature(1.3).withTopK(40),
+            Sampling.temperature(1).withTopP(0.9),
+            Sampling.temperature(1).withTopP(0.3),
+            Sampling.temperature(1).withTopP(1e-9),
+            Sampling.temperature(1e-320).withTopP(0.5),
+            Sampling.temperature(1e300).withTopP(0.5),
+            Sampling.temperature(0.5).withTopP(0.999).withMinP(0.02),
+            Sampling.temperature(0.8).withTopK(50).withTopP(0.95).withMinP(0.01));
+
+    @Test
+    void drawsTheReferencesTokenOrSaysThatTheListIsTooShort() {
+        SplittableRandom random = new SplittableRandom(3);
+        int tooShort = 0;
+        int enough = 0;
+        for (double spread : new double[] {0, 0.1, 2, 1e6}) {
+            float[] logits = new float[VOCABULARY];
+            for (int i = 0; i < VOCABULARY; i++) {
+                // Rounded, so that some tie.
+                logits[i] = (float) (spread * Math.rint(20 * random.nextGaussian()) / 20);
+            }
+            for (Sampling sampling : SAMPLINGS) {
+                for (long seed = 0; seed < 20; seed++) {
+                    int expected = reference(logits, sampling, seed);
+                    long key = GumbelNoise.key(seed, 0);
+                    int most = sampling.topK() > 0 ? sampling.topK() : VOCABULARY;
+                    String what = sampling + ", seed " + seed + ", spread " + spread;
+                    Ranking all = new Ranking().select(logits, VOCABULARY, most);
+                    assertEquals(expected, Drawing.draw(all, 0, Double.NaN, sampling, key), what);
+                    if (sampling.topK() == 0) {
+                        Ranking list = new Ranking().select(logits, VOCABULARY, 60);
+                        int missing = VOCABULARY - 60;
+                        int drawn = Drawing.draw(list, missing, total(logits, all, sampling), sampling, key);
+                        assertTrue(drawn == expected || drawn == Drawing.NONE, what + ": " + drawn);
+                        int blind = Drawing.draw(list, missing, Double.NaN, sampling, key);
+                        assertTrue(blind == drawn || blind == Drawing.NONE, what + ", no sum: " + blind);
+                        tooShort += drawn == Drawing.NONE ? 1 : 0;
+                        enough += blind == expected ? 1 : 0;
+                    }
+                }
+            }
+        }
+        assertTrue(tooShort > 0, "lists that are too short");
+        assertTrue(enough > 0, "lists that do without the sum");
+    }
+
+    private static double total(float[] logits, Ranking all, Sampling sampling) {
+        double total = 0;
+        for (float logit : logits) {
+            total += Math.exp(((double) logit - all.logits()[0]) / sampling.temperature());
+        }
+        return total;
+    }
+
+    private static int reference(float[] logits, Sampling sampling, long seed) {
+        CompressedMatrix zeros = new CompressedMatrix(
+                "zeros",
+                1,
+                new byte[logits.length],
+                List.of(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32)),
+                Arrays.asList((EncodedMatrix) null),
+                List.of());
+        int[] drawn = new int[1];
+        try (Backend reference = new ReferenceBackend();
+                InferenceSession session = reference.load(new InferenceProblem(zeros, logits, Pruning.OFF, 0))) {
+            session.sample(new float[1], 1, sampling, seed, drawn);
+        }
+        return drawn[0];
+    }
+}

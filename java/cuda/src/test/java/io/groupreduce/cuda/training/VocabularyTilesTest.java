@@ -1,0 +1,58 @@
+package io.groupreduce.cuda.training;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.format.DType;
+import java.lang.foreign.Arena;
+import org.junit.jupiter.api.Test;
+
+/** Every row has one place, in the section of its operand. */
+class VocabularyTilesTest {
+    @Test
+    void placesOrderTheRowsOfATileByOperand() {
+        try (Arena arena = Arena.ofShared()) {
+            TrainingCase c = new TrainingCase(arena, 1, 333, DType.F32);
+            VocabularyTiles tiles = new VocabularyTiles(c.compressed, 100);
+            assertEquals(100, tiles.tileRows());
+            assertEquals(3, tiles.sections(), "two bases and dense rows");
+            assertEquals(19, tiles.width(0));
+            assertEquals(8, tiles.width(1));
+            assertTrue(tiles.isDense(2));
+            assertEquals(c.columns, tiles.width(2));
+            assertEquals(c.columns, tiles.widest());
+            boolean[] seen = new boolean[c.rows];
+            for (int first = 0; first < c.rows; first += 100) {
+                int tile = tiles.tileAt(first);
+                assertEquals(first, tiles.first(tile));
+                assertEquals(Math.min(100, c.rows - first), tiles.count(tile));
+                int place = first;
+                for (int section = 0; section < tiles.sections(); section++) {
+                    assertEquals(place, tiles.from(tile, section));
+                    int before = -1;
+                    for (; place < tiles.from(tile, section) + tiles.size(tile, section); place++) {
+                        int row = tiles.order()[place];
+                        assertEquals(section, sectionOf(c, row), "row " + row);
+                        assertTrue(before < row && row >= first && row < first + 100, "rows keep their order");
+                        before = row;
+                    }
+                }
+                assertTrue(tiles.hasEmptyRows(tile));
+                for (; place < first + tiles.count(tile); place++) {
+                    assertEquals(3, sectionOf(c, tiles.order()[place]), "a row that stores nothing");
+                }
+            }
+            for (int place = 0; place < c.rows; place++) {
+                assertTrue(!seen[tiles.order()[place]], "each row once");
+                seen[tiles.order()[place]] = true;
+                assertEquals(place, tiles.placeOf()[tiles.order()[place]]);
+            }
+        }
+    }
+
+    private static int sectionOf(TrainingCase c, int row) {
+        GroupPlan plan = c.compressed.groups().get(c.compressed.group(row));
+        return plan.isDense() ? 2 : plan.rank() == 0 ? 3 : plan.basis();
+    }
+}

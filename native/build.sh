@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# build.sh fatbin|emulation OUTPUT [BUILD]: compiles the kernels for GPUs (needs nvcc), or for the CPU with a stand-in
+# driver, and then runs their C++ tests (needs a C++ compiler; Linux). BUILD is CMake's folder. Without the tools it
+# says in one line what is skipped; a compilation or a test that fails is an error. Nothing is done again that did not
+# change. GROUPREDUCE_KERNELS=skip leaves both out.
+set -euo pipefail
+unset CDPATH
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+[ $# -ge 2 ] || {
+  echo "usage: build.sh fatbin|emulation OUTPUT [BUILD]" >&2
+  exit 2
+}
+target=$1
+mkdir -p "$2"
+output=$(cd "$2" && pwd -P)
+build=${3:-$here/../java/cuda/target/native}
+mkdir -p "$build"
+build=$(cd "$build" && pwd -P)
+log=$build/$target.log
+
+case $target in
+  fatbin) skipped="The GPU kernels are not compiled, and the jar cannot use a GPU" ;;
+  emulation) skipped="The kernels are not tested under emulation" ;;
+  *)
+    echo "build.sh: '$target' is neither fatbin nor emulation" >&2
+    exit 2
+    ;;
+esac
+
+skip() {
+  echo "$skipped: $1."
+  exit 0
+}
+
+# The CUDA compiler: by CUDACXX, on the PATH, in CUDA_HOME or in its usual place.
+find_nvcc() {
+  local candidate
+  for candidate in "${CUDACXX:-}" "$(command -v nvcc || true)" "${CUDA_HOME:-}/bin/nvcc" /usr/local/cuda/bin/nvcc; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ]; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+[ "${GROUPREDUCE_KERNELS:-}" != skip ] || skip "GROUPREDUCE_KERNELS=skip is set"
+
+settings=()
+set_to() {
+  settings+=("-D$1=$2")
+}
+
+if [ "$target" = fatbin ]; then
+  nvcc=$(find_nvcc)
+  [ -n "$nvcc" ] || skip "nvcc (CUDA 12.0 or later) was not found"
+  release=$("$nvcc" --version | sed -n 's/.*release \([0-9]*\).*/\1/p')
+  [ "${release:-0}" -ge 12 ] || skip "$nvcc is of CUDA ${release:-?}, and 12.0 is needed"
+  set_to GROUPREDUCE_NVCC:FILEPATH "$nvcc"
+  set_to GROUPREDUCE_FATBIN_OUTPUT:PATH "$output"
+else
+  [ "$(uname -s)" = Linux ] || skip "the stand-in driver needs Linux"
+  set_to GROUPREDUCE_EMULATION_OUTPUT:PATH "$output"
+fi
+command -v cmake >/dev/null || skip "cmake was not found"
+command -v "${CXX:-c++}" >/dev/null || skip "a C++ compiler was not found"
+command -v ninja >/dev/null || command -v make >/dev/null || skip "neither ninja nor make was found"
+
+failed() {
+  tail -n 40 "$log" >&2
+  echo "build.sh: $1; the whole log is $log" >&2
+  exit 1
+}
+
+configured() {
+  [ -e "$build/build.ninja" ] || [ -e "$build/Makefile" ] || return 1
+  [ -e "$output/kernels.list" ] || return 1 # written by CMake itself
+  local setting
+  for setting in "${settings[@]}"; do
+    grep -qxF "${setting#-D}" "$build/CMakeCache.txt" || return 1
+  done
+}
+
+if ! configured; then
+  generator=()
+  if ! [ -e "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then
+    generator=(-G Ninja)
+  fi
+  cmake -S "$here" -B "$build" ${generator[@]+"${generator[@]}"} -DCMAKE_BUILD_TYPE= "${settings[@]}" >"$log" 2>&1 \
+    || failed "CMake cannot configure the kernels"
+fi
+cmake --build "$build" --target "$target" --parallel "$(getconf _NPROCESSORS_ONLN)" >"$log" 2>&1 \
+  || failed "the kernels do not compile or their tests fail (GROUPREDUCE_KERNELS=skip builds without them)"

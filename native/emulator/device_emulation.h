@@ -1,0 +1,178 @@
+// The emulation's side of groupreduce/device.h: the same names for a C++17 compiler without CUDA. A warp-wide operation
+// is a meeting of the 32 lanes of a warp, a block barrier one of all living threads of a block; whoever misses one ends
+// the launch with a message.
+//
+// mma_bf16 adds the exact products to the accumulator in float, in the order of k. Pointers are the host's: nothing
+// checks what a kernel reads or writes through them, except the guards around its shared memory. Data races do not
+// show.
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <type_traits>
+
+#include "emulator.h"
+
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
+
+using gr::emulator::blockDim;
+using gr::emulator::blockIdx;
+using gr::emulator::gridDim;
+using gr::emulator::threadIdx;
+
+// Two kernels of one name are an error of the linker.
+#define GR_KERNEL(name, Params, ...)                                                                      \
+    extern "C" void name(const Params& p);                                                                \
+    [[maybe_unused]] static const gr::emulator::Kernel name##_registration(                               \
+        #name, sizeof(Params), [](const void* p) { name(*static_cast<const Params*>(p)); }, __VA_ARGS__); \
+    extern "C" void name([[maybe_unused]] const Params& p)
+#define GR_DEVICE inline
+#define GR_UNROLL
+#define GR_SHARED(type, name, count)   \
+    static const char name##_site = 0; \
+    type(&name)[count] =               \
+        *reinterpret_cast<type(*)[count]>(gr::emulator::static_shared(&name##_site, #name, sizeof(type[count])))
+#define GR_DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(gr::emulator::dynamic_shared())
+
+namespace gr {
+
+inline void sync_block() { emulator::block_barrier(); }
+
+inline void sync_warp() { emulator::warp_barrier(); }
+
+namespace emulator {
+
+template <class T>
+inline T exchange(T value, int source) {
+    static_assert(std::is_arithmetic<T>::value && (sizeof(T) == 4 || sizeof(T) == 8), "shuffles take 4 or 8 bytes");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof(T));
+    bits = warp_exchange(bits, source);
+    memcpy(&value, &bits, sizeof(T));
+    return value;
+}
+
+inline int lane() { return static_cast<int>(threadIdx.x % WARP); }
+
+}  // namespace emulator
+
+template <class T>
+inline T shuffle(T value, int lane) {
+    return emulator::exchange(value, lane & 31);
+}
+
+template <class T>
+inline T shuffle_xor(T value, int mask) {
+    return emulator::exchange(value, (emulator::lane() ^ mask) & 31);
+}
+
+template <class T>
+inline T shuffle_down(T value, unsigned delta) {
+    const int source = emulator::lane() + static_cast<int>(delta);
+    return emulator::exchange(value, source < emulator::WARP ? source : emulator::lane());
+}
+
+inline unsigned ballot(bool predicate) { return emulator::warp_ballot(predicate); }
+
+template <class T>
+inline T atomic_add(T* address, T value) {
+    static_assert(
+        std::is_same<T, int>::value || std::is_same<T, unsigned>::value || std::is_same<T, unsigned long long>::value,
+        "no floating-point atomics");
+    const T old = *address;
+    *address = static_cast<T>(old + value);
+    return old;
+}
+
+inline unsigned long long atomic_max(unsigned long long* address, unsigned long long value) {
+    const unsigned long long old = *address;
+    *address = old < value ? value : old;
+    return old;
+}
+
+inline uint4 load16(const void* address) {
+    emulator::check_aligned(address, 16);
+    return *static_cast<const uint4*>(address);
+}
+
+inline uint4 load16_cached(const void* address) { return load16(address); }
+
+inline unsigned float_bits(float value) {
+    unsigned bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+inline float bits_float(unsigned bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline unsigned byte_permute(unsigned a, unsigned b, unsigned selector) {
+    const uint64_t bytes = static_cast<uint64_t>(b) << 32 | a;
+    unsigned result = 0;
+    for (int i = 0; i < 4; i++) {
+        const unsigned choice = selector >> (4 * i);
+        unsigned byte = static_cast<unsigned>(bytes >> (8 * (choice & 7))) & 0xff;
+        if (choice & 8) {  // as prmt does: the byte's sign, eight times
+            byte = byte & 0x80 ? 0xff : 0;
+        }
+        result |= byte << (8 * i);
+    }
+    return result;
+}
+
+inline int popcount(unsigned bits) { return __builtin_popcount(bits); }
+
+inline int leading_zeros(unsigned bits) { return bits == 0 ? 32 : __builtin_clz(bits); }
+
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+inline unsigned short to_bf16(float value) {
+    const unsigned bits = float_bits(value);
+    if (value != value) {
+        return 0x7fff;
+    }
+    return static_cast<unsigned short>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+inline float from_bf16(unsigned short bits) { return bits_float(static_cast<unsigned>(bits) << 16); }
+
+inline unsigned pack_bf16(float low, float high) { return static_cast<unsigned>(to_bf16(high)) << 16 | to_bf16(low); }
+
+// A float holds more than twice the bits of a bf16 and two: rounding the difference to float first does not show.
+inline unsigned sub_bf16x2(unsigned a, unsigned b) {
+    return pack_bf16(bits_float(a << 16) - bits_float(b << 16),
+                     bits_float(a & 0xffff0000u) - bits_float(b & 0xffff0000u));
+}
+
+inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    emulator::warp_mma(d, a, b0, b1);
+}
+
+}  // namespace gr

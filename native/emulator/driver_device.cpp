@@ -1,0 +1,342 @@
+// Initialisation, devices, contexts, errors.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <map>
+
+#include "driver.h"
+
+namespace gr {
+namespace driver {
+
+std::recursive_mutex lock;
+
+namespace {
+
+struct Context {
+    int device;
+    int users;
+};
+
+bool initialized = false;
+Context contexts[MAX_DEVICES];
+thread_local std::vector<Context*> current;  // the top is the current context; null is possible
+std::map<int, int> overrides;
+size_t memory_override = 0;
+
+constexpr int DRIVER_VERSION = 13000;
+constexpr int SINGLE_TO_DOUBLE = 87;
+
+long long environment(const char* name, long long otherwise) {
+    const char* text = getenv(name);
+    return text == nullptr || *text == 0 ? otherwise : atoll(text);
+}
+
+// An H100 in CUdevice_attribute's numbers, but for the few multiprocessors: a grid that fills the device stays small.
+const std::map<int, int> ATTRIBUTES = {
+    {1, 1024},  // threads per block
+    {2, 1024},  // block dimensions
+    {3, 1024},
+    {4, 64},
+    {5, 2147483647},  // grid dimensions
+    {6, 65535},
+    {7, 65535},
+    {8, 49152},        // shared memory per block
+    {9, 65536},        // constant memory
+    {10, 32},          // warp
+    {11, 2147483647},  // pitch
+    {12, 65536},       // registers per block
+    {13, 1980000},     // clock, kHz
+    {14, 512},         // texture alignment
+    {15, 1},           // overlap
+    {16, 2},           // multiprocessors
+    {19, 1},           // maps host memory
+    {31, 1},           // concurrent kernels
+    {32, 1},           // ECC
+    {36, 2619000},     // memory clock, kHz
+    {37, 5120},        // memory bus, bits
+    {38, 52428800},    // second-level cache
+    {39, 2048},        // threads per multiprocessor
+    {40, 3},           // copy engines
+    {41, 1},           // unified addressing
+    {75, 9},           // compute capability
+    {76, 0},
+    {78, 1},       // stream priorities
+    {81, 233472},  // shared memory per multiprocessor
+    {82, 65536},   // registers per multiprocessor
+    {SINGLE_TO_DOUBLE, 2},
+    {95, 1},       // cooperative launch
+    {97, 232448},  // shared memory per block, opt-in
+    {106, 32},     // blocks per multiprocessor
+    {111, 1024},   // shared memory that the system takes per block
+};
+
+Context* context_of(void* handle) {
+    for (int i = 0; i < device_count(); i++) {
+        if (&contexts[i] == handle && contexts[i].users > 0) {
+            return &contexts[i];
+        }
+    }
+    return nullptr;
+}
+
+bool is_device(int device) { return device >= 0 && device < device_count(); }
+
+struct Error {
+    Result result;
+    const char* name;
+    const char* text;
+};
+
+const Error ERRORS[] = {
+    {SUCCESS, "CUDA_SUCCESS", "no error"},
+    {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
+    {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
+    {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {NO_DEVICE, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
+    {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+    {ILLEGAL_STATE, "CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state"},
+    {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
+    {NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
+    {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
+    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+    {CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+     "operation failed due to a previous error during capture"},
+};
+
+int describe(int result, const char** out, const char* Error::* what) {
+    for (const Error& error : ERRORS) {
+        if (error.result == result) {
+            *out = error.*what;
+            return SUCCESS;
+        }
+    }
+    *out = nullptr;
+    return INVALID_VALUE;
+}
+
+}  // namespace
+
+Result refuse(Result result, const char* format, ...) {
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "emulated driver: %s\n", text);
+    return result;
+}
+
+int device_count() {
+    const long long count = environment("GROUPREDUCE_EMULATED_DEVICES", 1);
+    return count < 0 ? 0 : count > MAX_DEVICES ? MAX_DEVICES : static_cast<int>(count);
+}
+
+int current_device() { return current.empty() || current.back() == nullptr ? -1 : current.back()->device; }
+
+Result no_context() { return initialized ? INVALID_CONTEXT : NOT_INITIALIZED; }
+
+size_t memory_limit() {
+    return memory_override != 0 ? memory_override
+                                : static_cast<size_t>(environment("GROUPREDUCE_EMULATED_MEMORY", 2LL << 30));
+}
+
+}  // namespace driver
+}  // namespace gr
+
+using namespace gr::driver;
+
+GR_EXPORT void gr_emulated_memory(size_t bytes) {
+    const Lock held(lock);
+    memory_override = bytes;
+}
+
+GR_EXPORT void gr_emulated_attribute(int which, int value) {
+    const Lock held(lock);
+    if (value < 0) {
+        overrides.erase(which);
+    } else {
+        overrides[which] = value;
+    }
+}
+
+GR_EXPORT size_t gr_emulated_objects() {
+    const Lock held(lock);
+    return open_allocations() + open_streams() + open_modules();
+}
+
+GR_EXPORT int cuInit(unsigned flags) {
+    const Lock held(lock);
+    if (flags != 0) {
+        return INVALID_VALUE;
+    }
+    initialized = true;
+    return device_count() == 0 ? NO_DEVICE : SUCCESS;
+}
+
+GR_EXPORT int cuDriverGetVersion(int* version) {
+    *version = DRIVER_VERSION;
+    return SUCCESS;
+}
+
+GR_EXPORT int cuGetErrorName(int result, const char** out) { return describe(result, out, &Error::name); }
+
+GR_EXPORT int cuGetErrorString(int result, const char** out) { return describe(result, out, &Error::text); }
+
+GR_EXPORT int cuDeviceGetCount(int* count) {
+    *count = device_count();
+    return initialized ? SUCCESS : NOT_INITIALIZED;
+}
+
+GR_EXPORT int cuDeviceGet(int* device, int ordinal) {
+    *device = ordinal;
+    return !initialized ? NOT_INITIALIZED : is_device(ordinal) ? SUCCESS : INVALID_DEVICE;
+}
+
+GR_EXPORT int cuDeviceGetName(char* name, int bytes, int device) {
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    snprintf(name, static_cast<size_t>(bytes), "emulated device, no GPU");
+    return SUCCESS;
+}
+
+GR_EXPORT int cuDeviceTotalMem_v2(size_t* bytes, int device) {
+    const Lock held(lock);
+    *bytes = memory_limit();
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
+}
+
+GR_EXPORT int cuDeviceGetAttribute(int* value, int which, int device) {
+    const Lock held(lock);
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    const auto override_ = overrides.find(which);
+    const auto known = ATTRIBUTES.find(which);
+    *value = override_ != overrides.end() ? override_->second : known != ATTRIBUTES.end() ? known->second : 0;
+    if (which == SINGLE_TO_DOUBLE && override_ == overrides.end()) {
+        *value = static_cast<int>(environment("GROUPREDUCE_EMULATED_DOUBLE_RATIO", *value));
+    }
+    return SUCCESS;
+}
+
+GR_EXPORT int cuDeviceGetUuid_v2(char* uuid, int device) {
+    memset(uuid, 0, 16);
+    uuid[15] = static_cast<char>(device);
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
+}
+
+GR_EXPORT int cuDeviceGetPCIBusId(char* text, int bytes, int device) {
+    snprintf(text, static_cast<size_t>(bytes), "0000:%02x:00.0", device);
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
+}
+
+GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
+    const Lock held(lock);
+    if (!initialized) {
+        return NOT_INITIALIZED;
+    }
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    contexts[device].device = device;
+    contexts[device].users++;
+    *context = &contexts[device];
+    return SUCCESS;
+}
+
+GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
+    const Lock held(lock);
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    if (contexts[device].users == 0) {
+        return refuse(INVALID_CONTEXT, "the primary context of device %d is released once too often", device);
+    }
+    if (--contexts[device].users == 0) {
+        end_context(device);
+    }
+    return SUCCESS;
+}
+
+GR_EXPORT int cuDevicePrimaryCtxReset_v2(int device) {
+    const Lock held(lock);
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    end_context(device);
+    return SUCCESS;
+}
+
+GR_EXPORT int cuDevicePrimaryCtxSetFlags_v2(int device, unsigned) {
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
+}
+
+GR_EXPORT int cuDevicePrimaryCtxGetState(int device, unsigned* flags, int* active) {
+    const Lock held(lock);
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    *flags = 0;
+    *active = contexts[device].users > 0;
+    return SUCCESS;
+}
+
+GR_EXPORT int cuCtxSetCurrent(void* context) {
+    const Lock held(lock);
+    if (context != nullptr && context_of(context) == nullptr) {
+        return INVALID_CONTEXT;
+    }
+    if (current.empty()) {
+        current.push_back(nullptr);
+    }
+    current.back() = context_of(context);
+    return SUCCESS;
+}
+
+GR_EXPORT int cuCtxGetCurrent(void** context) {
+    *context = current.empty() ? nullptr : current.back();
+    return initialized ? SUCCESS : NOT_INITIALIZED;
+}
+
+GR_EXPORT int cuCtxPushCurrent_v2(void* context) {
+    const Lock held(lock);
+    if (context_of(context) == nullptr) {
+        return INVALID_CONTEXT;
+    }
+    current.push_back(context_of(context));
+    return SUCCESS;
+}
+
+GR_EXPORT int cuCtxPopCurrent_v2(void** context) {
+    if (current.empty()) {
+        return INVALID_CONTEXT;
+    }
+    if (context != nullptr) {
+        *context = current.back();
+    }
+    current.pop_back();
+    return SUCCESS;
+}
+
+GR_EXPORT int cuCtxGetDevice(int* device) {
+    *device = current_device();
+    return *device < 0 ? no_context() : SUCCESS;
+}
+
+GR_EXPORT int cuCtxSynchronize() {
+    const Lock held(lock);
+    return current_device() < 0 ? no_context() : capturing() ? CAPTURE_UNSUPPORTED : SUCCESS;
+}
+
+GR_EXPORT int cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+    *least = 0;
+    *greatest = -5;
+    return current_device() < 0 ? no_context() : SUCCESS;
+}

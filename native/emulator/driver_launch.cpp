@@ -1,0 +1,221 @@
+// Modules, functions and launches. Every kernel that is linked into this library is in every module, whatever its
+// image.
+#include <string.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "driver.h"
+#include "emulator.h"
+
+namespace gr {
+namespace driver {
+
+namespace {
+
+struct Function {
+    const emulator::Kernel* kernel;
+    size_t dynamic_limit;
+};
+
+struct Module {
+    std::map<std::string, std::unique_ptr<Function>> functions;
+};
+
+std::set<Module*> modules;
+std::set<Function*> functions;
+
+constexpr size_t DYNAMIC_BY_DEFAULT = 48 * 1024;
+constexpr size_t MAX_PARAMETERS = 4096;
+
+constexpr int MAX_THREADS_PER_BLOCK = 0, SHARED_SIZE = 1, BINARY_VERSION = 6, MAX_DYNAMIC_SHARED = 8;
+
+// Of cuLaunchKernel's `extra`.
+void* const END = nullptr;
+void* const BUFFER_POINTER = reinterpret_cast<void*>(1);
+void* const BUFFER_SIZE = reinterpret_cast<void*>(2);
+
+Function* function_of(void* handle) {
+    const auto function = functions.find(static_cast<Function*>(handle));
+    return function == functions.end() ? nullptr : *function;
+}
+
+int new_module(void** handle, const void* image) {
+    const Lock held(lock);
+    if (current_device() < 0) {
+        return no_context();
+    }
+    if (image == nullptr) {
+        return INVALID_VALUE;
+    }
+    *handle = *modules.insert(new Module).first;
+    return SUCCESS;
+}
+
+// The bytes of the parameter struct, from either way of passing it; empty when they are wrong.
+std::vector<unsigned char> parameters(const emulator::Kernel& kernel, void** arguments, void** extra) {
+    const unsigned char* bytes = nullptr;
+    size_t size = 0;
+    if (extra != nullptr) {
+        for (int i = 0; extra[i] != END; i += 2) {
+            if (extra[i] == BUFFER_POINTER) {
+                bytes = static_cast<const unsigned char*>(extra[i + 1]);
+            } else if (extra[i] == BUFFER_SIZE) {
+                size = *static_cast<const size_t*>(extra[i + 1]);
+            }
+        }
+        if (size != kernel.params || bytes == nullptr) {
+            refuse(INVALID_VALUE, "kernel %s takes %zu bytes of parameters and was given %zu", kernel.name,
+                   kernel.params, size);
+            return {};
+        }
+    } else if (arguments != nullptr) {
+        bytes = static_cast<const unsigned char*>(arguments[0]);
+    }
+    if (bytes == nullptr || kernel.params > MAX_PARAMETERS) {
+        refuse(INVALID_VALUE, "kernel %s was given no parameters or takes more than %zu bytes", kernel.name,
+               MAX_PARAMETERS);
+        return {};
+    }
+    return std::vector<unsigned char>(bytes, bytes + kernel.params);
+}
+
+Result execute(const emulator::Kernel& kernel, unsigned x, unsigned y, int block, size_t shared,
+               const std::vector<unsigned char>& bytes) {
+    alignas(128) unsigned char aligned[MAX_PARAMETERS];
+    memcpy(aligned, bytes.data(), bytes.size());
+    if (!emulator::run(kernel, x, y, block, shared, aligned)) {
+        return LAUNCH_FAILED;
+    }
+    const Address damaged = damaged_allocation();
+    if (damaged != 0) {
+        return refuse(ILLEGAL_ADDRESS, "kernel %s wrote before or behind the allocation at 0x%llx", kernel.name,
+                      damaged);
+    }
+    return SUCCESS;
+}
+
+}  // namespace
+
+size_t open_modules() { return modules.size(); }
+
+}  // namespace driver
+}  // namespace gr
+
+using namespace gr::driver;
+
+GR_EXPORT int cuModuleLoadData(void** module, const void* image) { return new_module(module, image); }
+
+GR_EXPORT int cuModuleLoadDataEx(void** module, const void* image, unsigned, void*, void**) {
+    return new_module(module, image);
+}
+
+GR_EXPORT int cuModuleLoadFatBinary(void** module, const void* image) { return new_module(module, image); }
+
+GR_EXPORT int cuModuleUnload(void* handle) {
+    const Lock held(lock);
+    Module* module = static_cast<Module*>(handle);
+    if (modules.erase(module) == 0) {
+        return refuse(INVALID_HANDLE, "%p is unloaded and is not a module", handle);
+    }
+    for (const auto& entry : module->functions) {
+        functions.erase(entry.second.get());
+    }
+    delete module;
+    return SUCCESS;
+}
+
+GR_EXPORT int cuModuleGetFunction(void** handle, void* module_handle, const char* name) {
+    const Lock held(lock);
+    Module* module = static_cast<Module*>(module_handle);
+    if (modules.count(module) == 0) {
+        return INVALID_HANDLE;
+    }
+    const gr::emulator::Kernel* kernel = gr::emulator::Kernel::find(name);
+    if (kernel == nullptr) {
+        return NOT_FOUND;
+    }
+    std::unique_ptr<Function>& function = module->functions[name];
+    if (!function) {
+        function.reset(new Function{kernel, DYNAMIC_BY_DEFAULT});
+        functions.insert(function.get());
+    }
+    *handle = function.get();
+    return SUCCESS;
+}
+
+GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
+    const Lock held(lock);
+    Function* function = function_of(handle);
+    if (function == nullptr) {
+        return INVALID_HANDLE;
+    }
+    if (attribute == MAX_DYNAMIC_SHARED) {
+        if (value < 0 || static_cast<size_t>(value) > gr::emulator::MAX_SHARED) {
+            return refuse(INVALID_VALUE, "kernel %s asks for %d bytes of dynamic shared memory; %zu is the most",
+                          function->kernel->name, value, gr::emulator::MAX_SHARED);
+        }
+        function->dynamic_limit = static_cast<size_t>(value);
+    }
+    return SUCCESS;
+}
+
+GR_EXPORT int cuFuncSetCacheConfig(void* handle, int) {
+    const Lock held(lock);
+    return function_of(handle) == nullptr ? INVALID_HANDLE : SUCCESS;
+}
+
+GR_EXPORT int cuFuncGetAttribute(int* value, int attribute, void* handle) {
+    const Lock held(lock);
+    const Function* function = function_of(handle);
+    if (function == nullptr) {
+        return INVALID_HANDLE;
+    }
+    *value = attribute == MAX_THREADS_PER_BLOCK ? function->kernel->max_threads
+             : attribute == BINARY_VERSION      ? 90
+             : attribute == MAX_DYNAMIC_SHARED  ? static_cast<int>(function->dynamic_limit)
+                                                : 0;
+    return SUCCESS;
+}
+
+GR_EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void* handle, int, size_t) {
+    const Lock held(lock);
+    *blocks = 1;
+    return function_of(handle) == nullptr ? INVALID_HANDLE : SUCCESS;
+}
+
+GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                             unsigned block_y, unsigned block_z, unsigned shared, void* stream, void** arguments,
+                             void** extra) {
+    const Lock held(lock);
+    if (current_device() < 0) {
+        return no_context();
+    }
+    const Function* function = function_of(handle);
+    if (function == nullptr) {
+        return refuse(INVALID_HANDLE, "%p is launched and is not a kernel", handle);
+    }
+    const gr::emulator::Kernel& kernel = *function->kernel;
+    const bool grid = grid_x >= 1 && grid_x <= 2147483647u && grid_y >= 1 && grid_y <= 65535 && grid_z == 1;
+    const bool block =
+        block_x >= 1 && block_x <= static_cast<unsigned>(kernel.max_threads) && block_y == 1 && block_z == 1;
+    if (!grid || !block) {
+        return refuse(INVALID_VALUE,
+                      "kernel %s is launched with %u x %u x %u blocks of %u x %u x %u threads; %d threads are the most",
+                      kernel.name, grid_x, grid_y, grid_z, block_x, block_y, block_z, kernel.max_threads);
+    }
+    if (shared > function->dynamic_limit) {
+        return refuse(INVALID_VALUE,
+                      "kernel %s is launched with %u bytes of dynamic shared memory; %zu were set as the most",
+                      kernel.name, shared, function->dynamic_limit);
+    }
+    const std::vector<unsigned char> bytes = parameters(kernel, arguments, extra);
+    if (bytes.empty()) {
+        return INVALID_VALUE;
+    }
+    return submit(stream, [&kernel, grid_x, grid_y, block_x, shared, bytes] {
+        return execute(kernel, grid_x, grid_y, static_cast<int>(block_x), shared, bytes);
+    });
+}

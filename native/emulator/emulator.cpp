@@ -1,0 +1,371 @@
+#include "emulator.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <mutex>
+
+#include "fiber.h"
+#include "shared_memory.h"
+
+namespace gr {
+namespace emulator {
+
+Index threadIdx, blockIdx, blockDim, gridDim;
+
+namespace {
+
+constexpr int MAX_WARPS = MAX_THREADS / WARP;
+constexpr size_t STACK = 64 * 1024;
+constexpr size_t STRIDE = STACK + 5 * 64;  // so that the tops of the stacks do not share the same cache sets
+// Bytes at the end of a stack, where it overflows first.
+constexpr int CANARY = 64;
+constexpr int CANARY_BYTE = 0x5A;
+
+enum Meeting { NONE, BARRIER, WARP_BARRIER, EXCHANGE, BALLOT, MMA };
+
+const char* const NAMES[] = {"nothing", "the block's barrier", "a warp barrier", "a shuffle", "a ballot", "an mma"};
+
+// What the lanes bring to two meetings in a row: a lane may reach the next one before another has taken its result of
+// this one, but no meeting ends before all have come to it.
+struct Exchange {
+    uint64_t values[WARP];
+    unsigned ballot;
+    unsigned a[WARP][4], b[WARP][2];
+    float d[WARP][4];
+};
+
+struct Warp {
+    unsigned live;     // lanes that have not returned
+    unsigned arrived;  // of them, at the meeting
+    Meeting meeting;
+    bool blocked;  // all live lanes are at the block's barrier
+    unsigned parity;
+    Exchange exchange[2];
+};
+
+struct State {
+    const Kernel* kernel;
+    const void* params;
+    int threads, warps;
+    int thread;  // the running one
+    int live_warps, blocked_warps;
+    int step;  // 1 or -1: the order in which threads are taken
+    bool failed;
+    unsigned launches;
+    char* stacks;
+    Fiber main;
+    Fiber fibers[MAX_THREADS];
+    Warp warp[MAX_WARPS];
+    SharedMemory shared;
+};
+
+State state;
+char canary[CANARY];
+
+char* stack_of(int thread) { return state.stacks + static_cast<size_t>(thread) * STRIDE; }
+
+[[gnu::format(printf, 1, 2)]] void report(const char* format, ...) {
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "emulation: kernel %s, block (%u, %u): %s\n", state.kernel->name, blockIdx.x, blockIdx.y, text);
+    state.failed = true;
+}
+
+// Ends the launch from within a fiber: the stacks of all its threads are dropped.
+[[noreturn]] void leave() {
+    switch_fiber(state.fibers[state.thread], state.main);
+    abort();
+}
+
+// Lane after `from` in the order of the block, among `candidates`, which are not empty.
+int next_lane(unsigned candidates, int from) {
+    int lane = from;
+    do {
+        lane = (lane + state.step) & (WARP - 1);
+    } while ((candidates >> lane & 1u) == 0);
+    return lane;
+}
+
+int next_thread() {
+    const int current = state.thread / WARP;
+    const Warp& own = state.warp[current];
+    if (!own.blocked && own.live != 0) {
+        return current * WARP + next_lane(own.live & ~own.arrived, state.thread % WARP);
+    }
+    int w = current;
+    for (int i = 0; i < state.warps; i++) {
+        w = w + state.step == state.warps ? 0 : w + state.step < 0 ? state.warps - 1 : w + state.step;
+        const Warp& warp = state.warp[w];
+        if (!warp.blocked && warp.live != 0) {
+            return w * WARP + next_lane(warp.live & ~warp.arrived, state.step > 0 ? WARP - 1 : 0);
+        }
+    }
+    report("no thread can go on");
+    leave();
+}
+
+void go_on_elsewhere() {
+    const int from = state.thread;
+    const int to = next_thread();
+    if (to == from) {
+        return;
+    }
+    state.thread = to;
+    threadIdx.x = static_cast<unsigned>(to);
+    switch_fiber(state.fibers[from], state.fibers[to]);
+}
+
+// All of a warp is at the block's barrier; opens it when all other warps are.
+void warp_at_barrier(Warp& warp) {
+    warp.blocked = true;
+    state.blocked_warps++;
+}
+
+bool open_barrier() {
+    if (state.live_warps == 0 || state.blocked_warps < state.live_warps) {
+        return false;
+    }
+    for (int w = 0; w < state.warps; w++) {
+        state.warp[w].blocked = false;
+        state.warp[w].arrived = 0;
+        state.warp[w].meeting = NONE;
+    }
+    state.blocked_warps = 0;
+    return true;
+}
+
+// The running lane comes to a meeting.
+Warp& arrive(Meeting meeting) {
+    const int lane = state.thread % WARP;
+    Warp& warp = state.warp[state.thread / WARP];
+    if (warp.arrived != 0 && warp.meeting != meeting) {
+        report("divergence: thread %d came to %s while thread %d of its warp waits at %s", state.thread, NAMES[meeting],
+               state.thread - lane + __builtin_ctz(warp.arrived), NAMES[warp.meeting]);
+        leave();
+    }
+    if (meeting != BARRIER && warp.live != 0xffffffffu) {
+        report("divergence: thread %d came to %s, which thread %d, no longer running, can never reach", state.thread,
+               NAMES[meeting], state.thread - lane + __builtin_ctz(~warp.live));
+        leave();
+    }
+    warp.meeting = meeting;
+    warp.arrived |= 1u << lane;
+    return warp;
+}
+
+// After arrive: true for the lane that completes the meeting, which does the common work; for the others once that is
+// done.
+bool last(const Warp& warp) { return warp.arrived == warp.live; }
+
+void close(Warp& warp) {
+    warp.arrived = 0;
+    warp.meeting = NONE;
+    warp.parity ^= 1;
+}
+
+void thread_main() {
+    state.kernel->function(state.params);
+    const int lane = state.thread % WARP;
+    Warp& warp = state.warp[state.thread / WARP];
+    warp.live &= ~(1u << lane);
+    if (warp.arrived != 0 && warp.meeting != BARRIER) {
+        report("divergence: thread %d returned while thread %d of its warp waits at %s", state.thread,
+               state.thread - lane + __builtin_ctz(warp.arrived), NAMES[warp.meeting]);
+        leave();
+    }
+    if (warp.live == 0) {
+        state.live_warps--;
+    } else if (last(warp)) {
+        warp_at_barrier(warp);
+    }
+    if (state.live_warps == 0) {
+        leave();
+    }
+    open_barrier();
+    go_on_elsewhere();
+    abort();  // nobody switches to a thread that has returned
+}
+
+void run_block() {
+    const int full = state.threads / WARP;
+    for (int w = 0; w < state.warps; w++) {
+        Warp& warp = state.warp[w];
+        warp.live = w < full ? 0xffffffffu : (1u << state.threads % WARP) - 1;
+        warp.arrived = 0;
+        warp.meeting = NONE;
+        warp.blocked = false;
+    }
+    state.live_warps = state.warps;
+    state.blocked_warps = 0;
+    for (int t = 0; t < state.threads; t++) {
+        prepare_fiber(state.fibers[t], stack_of(t), STACK, thread_main);
+    }
+    state.step = (blockIdx.x + blockIdx.y + state.launches) % 2 == 0 ? 1 : -1;
+    state.thread = state.step > 0 ? 0 : state.threads - 1;
+    threadIdx = {static_cast<unsigned>(state.thread), 0, 0};
+    switch_fiber(state.main, state.fibers[state.thread]);
+    for (int t = 0; t < state.threads; t++) {
+        if (memcmp(stack_of(t), canary, CANARY) != 0) {
+            report("the stack of thread %d overflowed its %zu bytes", t, STACK);
+            memcpy(stack_of(t), canary, CANARY);
+        }
+    }
+    const char* overrun = state.shared.overrun();
+    if (overrun != nullptr) {
+        report("a write beyond the end of shared memory %s", overrun);
+    }
+}
+
+void make_stacks() {
+    const size_t bytes = STRIDE * MAX_THREADS;
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        fprintf(stderr, "emulation: no memory for the stacks of %d threads\n", MAX_THREADS);
+        abort();
+    }
+    state.stacks = static_cast<char*>(memory);
+    memset(canary, CANARY_BYTE, CANARY);
+    for (int t = 0; t < MAX_THREADS; t++) {
+        memcpy(stack_of(t), canary, CANARY);
+    }
+}
+
+std::mutex running;  // one launch at a time in the process
+
+}  // namespace
+
+bool run(const Kernel& kernel, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params) {
+    const std::lock_guard<std::mutex> lock(running);
+    if (state.stacks == nullptr) {
+        make_stacks();
+    }
+    state.kernel = &kernel;
+    state.params = params;
+    state.threads = block;
+    state.warps = (block + WARP - 1) / WARP;
+    state.failed = false;
+    state.launches++;
+    gridDim = {grid_x, grid_y, 1};
+    blockDim = {static_cast<unsigned>(block), 1, 1};
+    for (unsigned y = 0; y < grid_y; y++) {
+        for (unsigned x = 0; x < grid_x; x++) {
+            blockIdx = {x, y, 0};
+            state.shared.start(shared);
+            run_block();
+            if (state.failed) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params,
+            size_t bytes) {
+    const Kernel* kernel = Kernel::find(name);
+    const char* wrong = kernel == nullptr                                      ? "is not registered"
+                        : kernel->params != bytes                              ? "takes parameters of another size"
+                        : block < 1 || block > kernel->max_threads             ? "does not take so many threads"
+                        : shared > MAX_SHARED                                  ? "does not get so much shared memory"
+                        : grid_x < 1 || grid_y < 1                             ? "needs a block"
+                        : !run(*kernel, grid_x, grid_y, block, shared, params) ? "failed"
+                                                                               : nullptr;
+    if (wrong != nullptr) {
+        fprintf(stderr, "emulation: kernel %s %s\n", name, wrong);
+        abort();
+    }
+}
+
+void block_barrier() {
+    Warp& warp = arrive(BARRIER);
+    if (!last(warp)) {
+        go_on_elsewhere();
+        return;
+    }
+    warp_at_barrier(warp);
+    if (!open_barrier()) {
+        go_on_elsewhere();
+    }
+}
+
+void warp_barrier() {
+    Warp& warp = arrive(WARP_BARRIER);
+    if (last(warp)) {
+        close(warp);
+    } else {
+        go_on_elsewhere();
+    }
+}
+
+uint64_t warp_exchange(uint64_t value, int source) {
+    Warp& warp = arrive(EXCHANGE);
+    Exchange& exchange = warp.exchange[warp.parity];
+    exchange.values[state.thread % WARP] = value;
+    if (last(warp)) {
+        close(warp);
+    } else {
+        go_on_elsewhere();
+    }
+    return exchange.values[source];
+}
+
+unsigned warp_ballot(bool predicate) {
+    Warp& warp = arrive(BALLOT);
+    Exchange& exchange = warp.exchange[warp.parity];
+    exchange.values[state.thread % WARP] = predicate;
+    if (last(warp)) {
+        unsigned votes = 0;
+        for (int lane = 0; lane < WARP; lane++) {
+            votes |= static_cast<unsigned>(exchange.values[lane]) << lane;
+        }
+        exchange.ballot = votes;
+        close(warp);
+    } else {
+        go_on_elsewhere();
+    }
+    return exchange.ballot;
+}
+
+void warp_mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    Warp& warp = arrive(MMA);
+    Exchange& exchange = warp.exchange[warp.parity];
+    const int lane = state.thread % WARP;
+    memcpy(exchange.a[lane], a, sizeof a);
+    memcpy(exchange.d[lane], d, sizeof d);
+    exchange.b[lane][0] = b0;
+    exchange.b[lane][1] = b1;
+    if (last(warp)) {
+        multiply(exchange.d, exchange.a, exchange.b);
+        close(warp);
+    } else {
+        go_on_elsewhere();
+    }
+    memcpy(d, exchange.d[lane], sizeof d);
+}
+
+void* static_shared(const void* site, const char* name, size_t bytes) {
+    void* memory = state.shared.array(site, name, bytes);
+    if (memory == nullptr) {
+        report("%s of thread %d exceeds %zu bytes of static shared memory, or %zu with the dynamic part", name,
+               state.thread, MAX_STATIC_SHARED, MAX_SHARED);
+        leave();
+    }
+    return memory;
+}
+
+void* dynamic_shared() { return state.shared.dynamic(); }
+
+void fail_alignment(const void* address, int bytes) {
+    report("thread %d reads %d bytes at %p, which is not a multiple of that", state.thread, bytes, address);
+    leave();
+}
+
+}  // namespace emulator
+}  // namespace gr

@@ -1,0 +1,71 @@
+// Runs kernels on the CPU: one fiber per CUDA thread, blocks one after the other, on the thread that calls. What
+// kernels use is declared in device_emulation.h; this is what tests and the stand-in driver use, and the few functions
+// on which the former stands.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace gr {
+namespace emulator {
+
+constexpr int WARP = 32;
+constexpr int MAX_THREADS = 1024;
+constexpr size_t MAX_STATIC_SHARED = 48 * 1024;
+constexpr size_t MAX_SHARED = 227 * 1024;
+
+struct Index {
+    unsigned x, y, z;
+};
+
+// Of the running thread.
+extern Index threadIdx, blockIdx, blockDim, gridDim;
+
+// A kernel registers itself when its file is loaded.
+struct Kernel {
+    using Function = void (*)(const void* params);
+
+    Kernel(const char* name, size_t params, Function function, int max_threads, int min_blocks = 1);
+
+    static const Kernel* find(const char* name);
+
+    const char* name;
+    size_t params;
+    Function function;
+    int max_threads;
+    const Kernel* next;
+};
+
+// Runs a grid; false when a thread missed a meeting or wrote beyond its shared memory, and the reason is on standard
+// error. Shared memory is filled with 0xFF (NaN, -1) before every block. Blocks with an odd number start with their
+// last thread, others with their first, and the next launch the other way round, so that a forgotten barrier shows in
+// some result.
+bool run(const Kernel& kernel, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params);
+
+// The same for tests, by name; what run or the driver would refuse ends the process.
+void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params,
+            size_t bytes);
+
+template <class Params>
+void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_t shared, const Params& params) {
+    launch(name, grid_x, grid_y, block, shared, &params, sizeof(Params));
+}
+
+// What device_emulation.h needs.
+void block_barrier();
+void warp_barrier();
+uint64_t warp_exchange(uint64_t value, int source);
+unsigned warp_ballot(bool predicate);
+void warp_mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
+void* static_shared(const void* site, const char* name, size_t bytes);
+void* dynamic_shared();
+void fail_alignment(const void* address, int bytes);
+
+inline void check_aligned(const void* address, int bytes) {
+    if (reinterpret_cast<uintptr_t>(address) % static_cast<uintptr_t>(bytes) != 0) {
+        fail_alignment(address, bytes);
+    }
+}
+
+}  // namespace emulator
+}  // namespace gr

@@ -1,0 +1,153 @@
+// Parameters of the kernels that rate ways to store a row, choose among them, encode left factors, decode them, and
+// measure what is lost: what Java (io.groupreduce.cuda.compress) writes and native/kernels/encode_*.cu read.
+//
+// A codec is told by the bits of a number (32: F32, 16: BF16, 8, 4, 3: INT8, INT4, INT3) and a scale format by its
+// bytes (4: F32, 2: BF16, 1: LOG8, 0: the codec has no scales). Stored bytes are those of io.groupreduce.EncodedMatrix:
+// a row is a stream of bits, the lowest of a byte first.
+#pragma once
+#include <stdint.h>
+
+// A plan without coordinates: zero or dense. It loses w (of_energy * e + of_square * max_j A_ij^2).
+struct GrWholePlan {
+    double of_energy;
+    double of_square;
+    int32_t plan;
+    int32_t unused;
+};
+
+// One warp a row; block 256.
+struct GrRateWholeParams {
+    const GrWholePlan* plans;
+    const float* values;    // A: count x columns; null when no plan has of_square
+    const float* energies;  // count: e_i = ||A_i S||^2
+    const float* weights;   // count
+    float* distortions;     // count x stride
+    int32_t count, columns, plan_count, stride;
+};
+// kernel gr_rate_whole
+
+// A rank and a codec of a basis. 16 bytes.
+struct GrRatePlan {
+    int32_t plan;   // its number
+    int32_t level;  // which of the basis's ranks
+    int32_t bits;
+    int32_t unused;
+};
+
+// A basis whose ranks are rated. 64 bytes.
+struct GrRateBasis {
+    const float* scales;         // per coordinate: what it is multiplied by before it is stored
+    const float* error_weights;  // per coordinate: u = 1 / scale^2
+    const float* uniform;        // per level: sum of u_j over j < rank, a twelfth of it
+    const int32_t* ranks;        // per level: ascending, the first one 0, the last one all coordinates
+    const GrRatePlan* plans;
+    int32_t plan_count;
+    int32_t levels;
+    int32_t offset;              // where its coordinates begin in a row of them
+    int32_t measured;            // whether a plan has INT3 or INT4
+    int64_t unused;
+};
+
+// Distortions of every plan of every basis. One warp a row, grid.y = bases; block 256, dynamic shared memory
+// GR_RATE_SHARED(most_levels).
+struct GrRateParams {
+    const float* coordinates;  // count x coordinate_stride, those of basis b from offset on
+    const GrRateBasis* bases;
+    const float* energies;     // count
+    const float* weights;      // count
+    float* distortions;        // count x stride
+    double eighths[8];         // 2^(i / 8)
+    int32_t count, coordinate_stride, stride, most_levels;
+};
+// kernel gr_rate
+
+#define GR_RATE_TILE 128
+// Bytes of shared memory: of each of 8 warps a tile of coordinates and of their weights, and four numbers a level.
+#define GR_RATE_SHARED(levels) (8 * 4 * (2 * GR_RATE_TILE + 4 * (levels)))
+
+// A row's plan of least distortion + cost. A block takes GR_CHOOSE_ROWS rows; block 256.
+#define GR_CHOOSE_ROWS 1024
+#define GR_MOST_PLANS 256
+struct GrChooseParams {
+    const float* distortions;  // count x stride
+    const double* costs;       // per plan: infinite for a barred one
+    uint8_t* group_of;         // count
+    double* sums;              // grid.x x plans: the block's distortions by chosen plan
+    int32_t* chosen;           // grid.x x plans: its rows by chosen plan
+    int32_t count, plans, stride;
+    int32_t open;              // a plan that is not barred
+};
+// kernel gr_choose
+
+// The sums of all blocks in a fixed order. grid.x = plans, block 32.
+struct GrChoiceSumParams {
+    const double* sums;     // blocks x plans
+    const int32_t* chosen;  // blocks x plans
+    double* distortions;    // plans
+    int64_t* rows;          // plans
+    int32_t blocks, plans;
+};
+// kernel gr_choice_sum
+
+// Some rows of a group in stored form, in device memory: what a block of rows has of it. 48 bytes.
+struct GrStored {
+    uint8_t* codes;          // row_bytes a row
+    uint8_t* scales;         // scales_per_row * scale_bytes a row
+    int32_t first;           // which row of the block is the first one here
+    int32_t row_bytes;
+    int32_t width;
+    int32_t bits;
+    int32_t block;           // numbers that share a scale
+    int32_t scales_per_row;
+    int32_t scale_bytes;
+    int32_t steps;           // scales tried after the one that clips nothing, at most 31
+};
+
+// Encodes a block of rows. One warp a row; block 128.
+struct GrEncodeParams {
+    const float* values;         // count x width, width that of the longest group
+    const GrStored* groups;      // by rising first
+    const float* factors;        // per number: what it is multiplied by before it is stored; null for 1
+    const float* error_weights;  // per number: what its squared error counts; null for 1
+    const float* log8;           // 256 scales of ScaleFormat.LOG8, ascending
+    const float* fine;           // per step: what multiplies the scale that clips nothing, unless that is one of LOG8
+    int32_t count, width, group_count;
+};
+// kernel gr_encode
+
+// Decodes a block of rows. One warp a row; block 256.
+struct GrDecodeParams {
+    const GrStored* groups;  // by rising first
+    const float* log8;
+    float* values;           // count x width; numbers beyond a row's own width become 0
+    int32_t count, width, group_count;
+};
+// kernel gr_decode
+
+// Rows less their reconstruction: values -= rebuilt. One thread a number; block 256.
+struct GrDifferenceParams {
+    const float* rebuilt;
+    float* values;
+    int64_t count;
+};
+// kernel gr_difference
+
+// What each row loses. One warp a row; block 256.
+struct GrRowLossParams {
+    const float* values;     // count x columns: differences, or what `rebuilt` is taken from
+    const float* rebuilt;    // count x columns, or null
+    const int32_t* numbers;  // count: which row of the matrix each one is
+    const float* weights;    // w by row of the matrix
+    double* losses;          // by row of the matrix: w ||difference||^2
+    int32_t count, columns;
+};
+// kernel gr_row_loss
+
+// Weights of listed rows. One thread a row; block 256.
+struct GrListedWeightsParams {
+    const int32_t* numbers;
+    const float* weights;  // w by row of the matrix
+    float* listed;         // count
+    int32_t count;
+};
+// kernel gr_listed_weights

@@ -1,0 +1,176 @@
+// Numbers of the softmax kernels: keys of logits, noise, scales, and stored codes as operands of the tensor cores.
+#pragma once
+
+#include "groupreduce/device.h"
+#include "groupreduce/softmax.h"
+
+namespace gr {
+namespace softmax {
+
+using Key = unsigned long long;
+
+constexpr unsigned NO_TOKEN = 0xffffffffu;
+constexpr float LOG2_E = 1.44269504f;
+constexpr float LN_2 = 0.693147181f;
+constexpr int LANES = 32;
+constexpr int STRIP = 32;  // rows
+
+GR_DEVICE float negative_infinity() { return bits_float(0xff800000u); }
+
+GR_DEVICE int lane_number() { return static_cast<int>(threadIdx.x % LANES); }
+
+GR_DEVICE int warp_number() { return static_cast<int>(threadIdx.x / LANES); }
+
+// Orders logits, the largest first and of equal ones the lower token; NaN is the largest.
+GR_DEVICE Key logit_key(float logit, unsigned token) {
+    unsigned bits = float_bits(logit + 0.0f);  // -0 becomes 0
+    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    bits = logit != logit ? 0xffffffffu : bits;
+    return static_cast<Key>(bits) << 32 | ~token;
+}
+
+GR_DEVICE unsigned key_token(Key key) { return ~static_cast<unsigned>(key); }
+
+GR_DEVICE float key_logit(Key key) {
+    const unsigned bits = static_cast<unsigned>(key >> 32);
+    return bits_float(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
+}
+
+// io.groupreduce.softmax.GumbelNoise.hash
+GR_DEVICE unsigned noise_hash(Key key, unsigned token) {
+    unsigned x = token * 0x9E3779B1u + static_cast<unsigned>(key);
+    x = (x ^ x >> 16) * 0x85EBCA6Bu;
+    x = (x ^ x >> 13) * 0xC2B2AE35u + static_cast<unsigned>(key >> 32);
+    x = (x ^ x >> 16) * 0x7FEB352Du;
+    x = (x ^ x >> 15) * 0x846CA68Bu;
+    return x ^ x >> 16;
+}
+
+// io.groupreduce.softmax.GumbelNoise.of: -log(-log u) with u = (hash + 1/2) / 2^32
+GR_DEVICE double noise_of(unsigned hash) { return -log(-log((static_cast<double>(hash) + 0.5) * 0x1p-32)); }
+
+// Hardly below noise_of, by rounding only, and at most w / 2 above where w = 1 - u is small: -log(-log(1 - w)) <= -log
+// w.
+GR_DEVICE float noise_bound(unsigned hash) {
+    return -LN_2 * log2f((static_cast<float>(~hash) + 0.5f) * 0x1p-32f);
+}
+
+GR_DEVICE float stored_scale(const uint8_t* scales, int format, int64_t index, const float* log8) {
+    switch (format) {
+        case GR_SCALE_F32:
+            return reinterpret_cast<const float*>(scales)[index];
+        case GR_SCALE_BF16:
+            return from_bf16(reinterpret_cast<const unsigned short*>(scales)[index]);
+        default:
+            return log8[scales[index]];
+    }
+}
+
+// The upper halves of two numbers, cut, as a pair.
+GR_DEVICE unsigned cut_pair(float low, float high) { return byte_permute(float_bits(low), float_bits(high), 0x7632); }
+
+GR_DEVICE float cut(float x) { return bits_float(float_bits(x) & 0xffff0000u); }
+
+// Four numbers, or the pairs (0, 1) and (2, 3) of them, as high + mid + low: 8 bits each, so that nothing is lost.
+// Cutting never rounds to infinity.
+struct Terms {
+    uint2 high, mid, low;
+};
+
+GR_DEVICE Terms split(const float (&x)[4]) {
+    Terms terms;
+    terms.high = make_uint2(cut_pair(x[0], x[1]), cut_pair(x[2], x[3]));
+    float rest[4];
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        rest[i] = x[i] - cut(x[i]);
+    }
+    terms.mid = make_uint2(cut_pair(rest[0], rest[1]), cut_pair(rest[2], rest[3]));
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        rest[i] -= cut(rest[i]);
+    }
+    terms.low = make_uint2(pack_bf16(rest[0], rest[1]), pack_bf16(rest[2], rest[3]));
+    return terms;
+}
+
+// Two signed bytes as bfloat16: 0x4300 with the lower 7 bits is 128 + those, and 0x4300 with the sign bit is 128 or
+// 256, so that the difference is the number.
+GR_DEVICE unsigned pair_of_int8(unsigned bytes, unsigned selector) {
+    const unsigned biased = byte_permute(bytes, 0x43434343u, selector);
+    return sub_bf16x2(biased & 0xff7fff7fu, biased & 0xff80ff80u);
+}
+
+// Eight bytes of a tile as the operand A of an mma.
+GR_DEVICE void decode_int8(unsigned first, unsigned second, unsigned (&a)[4]) {
+    a[0] = pair_of_int8(first, 0x4140);
+    a[1] = pair_of_int8(first, 0x4342);
+    a[2] = pair_of_int8(second, 0x4140);
+    a[3] = pair_of_int8(second, 0x4342);
+}
+
+// The lowest four bits of both halves as bfloat16: 0x4300 with them is 128 + those, and they are values + 8.
+GR_DEVICE unsigned pair_of_int4(unsigned low, unsigned high) {
+    const unsigned nibbles = byte_permute(low, high, 0x7610) & 0x000f000fu;
+    return sub_bf16x2(nibbles | 0x43004300u, 0x43084308u);
+}
+
+// Eight numbers of four bits as the operand A of an mma.
+GR_DEVICE void decode_int4(unsigned word, unsigned (&a)[4]) {
+    a[0] = pair_of_int4(word, word << 12);
+    a[1] = pair_of_int4(word >> 8, word << 4);
+    a[2] = pair_of_int4(word >> 16, word >> 4);
+    a[3] = pair_of_int4(word >> 24, word >> 12);
+}
+
+// Which of a slice's numbers (see softmax.h) lies at a row of a strip and a column of the slice.
+struct PackedPlace {
+    int tile, lane, number;
+};
+
+GR_DEVICE PackedPlace packed_place(int row, int column) {
+    PackedPlace place;
+    place.tile = row >> 4 & 1;
+    place.lane = (row & 7) * 4 + (column >> 1 & 3);
+    place.number = (column >> 3 & 1) * 4 + (row >> 3 & 1) * 2 + (column & 1);
+    return place;
+}
+
+// A number of a packed matrix, before its scale.
+GR_DEVICE float packed_number(const GrPacked& matrix, int row, int column) {
+    const PackedPlace place = packed_place(row, column);
+    const int slice = column >> 4;
+    const uint8_t* strip = matrix.codes + static_cast<int64_t>(row / STRIP) * matrix.strip_bytes;
+    switch (matrix.codec) {
+        case GR_F32: {
+            const uint8_t* piece = strip + slice * 2048 + (2 * place.tile + (place.number >> 2)) * 512;
+            return reinterpret_cast<const float*>(piece + place.lane * 16)[place.number & 3];
+        }
+        case GR_BF16: {
+            const uint8_t* piece = strip + slice * 1024 + place.tile * 512;
+            return from_bf16(reinterpret_cast<const unsigned short*>(piece + place.lane * 16)[place.number]);
+        }
+        case GR_INT8:
+            return static_cast<int8_t>(strip[slice * 512 + place.lane * 16 + place.tile * 8 + place.number]);
+        default: {
+            const uint8_t* piece = strip + (slice >> 1) * 512;
+            const bool alone = (slice & 1) == 0 && slice == matrix.slices - 1;
+            piece += alone ? place.lane * 8 : place.lane * 16 + (slice & 1) * 8;
+            return static_cast<float>((piece[place.tile * 4 + (place.number >> 1)] >> 4 * (place.number & 1) & 15) - 8);
+        }
+    }
+}
+
+// A number of a packed matrix.
+GR_DEVICE float scaled_number(const GrPacked& matrix, int row, int column, const float* log8) {
+    const float number = packed_number(matrix, row, column);
+    if (matrix.scales == nullptr) {
+        return number;
+    }
+    const int block = matrix.scales_per_row > 1 ? column / 32 : 0;
+    const int64_t index = static_cast<int64_t>(row) * matrix.scales_per_row + block;
+    return number * stored_scale(matrix.scales, matrix.scale_format, index, log8);
+}
+
+}  // namespace softmax
+}  // namespace gr

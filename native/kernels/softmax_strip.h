@@ -1,0 +1,379 @@
+// A strip of 32 packed rows times columns of operands, by one warp: the sums behind every logit and every coordinate of
+// z.
+//
+//   sum[i][s] = sum_k code[i][k] x[k][s]      rows i = 0..31, columns s = 0..8N-1, k = 0..16 slices-1
+//
+// Bytes: the strip's packed codes once, 16 a lane and load. Four loads are in flight at a time, those of the next strip
+// behind those of this one; a step is what four of them hold: 1 slice of F32, 2 of BF16, 4 of INT8, 8 of INT4. Never
+// materialised: a decoded number outside registers. Whatever N is and wherever operands come from, a column sees the
+// same mma in the same order, so its sums are the same bits.
+//
+// Tensor cores cut where they add. So the sums of every two slices (of each where numbers are F32) are added up in
+// rounded binary32: with four, logits in which large numbers cancel lost more than plain binary32 loses.
+#pragma once
+
+#include "softmax_numbers.h"
+
+namespace gr {
+namespace softmax {
+
+// What a warp reads of a packed matrix.
+struct Strip {
+    const uint8_t* at;  // its first piece, and 16 bytes further for every lane
+    int shape;          // slices and codec in one register; no slices: there is nothing to read
+
+    GR_DEVICE int codec() const { return shape & 3; }
+
+    GR_DEVICE int slices() const { return shape >> 2; }
+
+    GR_DEVICE int steps() const { return (slices() + (1 << codec()) - 1) >> codec(); }
+};
+
+GR_DEVICE Strip open_strip(const GrPacked& matrix, int number, int slices) {
+    return {matrix.codes + number * matrix.strip_bytes + lane_number() * 16, slices * 4 + matrix.codec};
+}
+
+GR_DEVICE Strip no_strip() { return {nullptr, 0}; }
+
+// The pieces from one step on.
+struct Pieces {
+    const uint8_t* at;
+    int twice;  // twice their number, and 1 more where the last is the odd slice of INT4, 8 bytes a lane
+};
+
+GR_DEVICE Pieces pieces(const Strip& strip, int step) {
+    const int all = (4 * strip.slices() + (1 << strip.codec()) - 1) >> strip.codec();
+    const int half = strip.codec() == GR_INT4 ? strip.slices() & 1 : 0;
+    return {strip.at + step * 2048, 2 * (all - 4 * step) + half};
+}
+
+GR_DEVICE void load_piece(uint4& piece, const Pieces& from, int i) {
+    if (2 * i + 3 == from.twice) {
+        const uint2 half = *reinterpret_cast<const uint2*>(from.at + i * 512 - lane_number() * 8);
+        piece.x = half.x;
+        piece.y = half.y;
+    } else if (2 * i + 1 < from.twice) {
+        piece = load16(from.at + i * 512);
+    }
+}
+
+GR_DEVICE void load_pieces(uint4 (&ring)[4], const Pieces& from) {
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        load_piece(ring[i], from, i);
+    }
+}
+
+// The scales of a strip's blocks, one for every two slices; this lane's row.
+struct BlockScales {
+    const uint8_t* scales;  // null where a row has one scale or none
+    int shape;              // how many, none for a row beyond the matrix, and their format in one register
+
+    GR_DEVICE float of(int block, const float* log8) const {
+        return block < shape >> 2 ? stored_scale(scales, shape & 3, block, log8) : 0;
+    }
+};
+
+GR_DEVICE BlockScales block_scales(const GrPacked& matrix, int strip) {
+    if (matrix.scales == nullptr || matrix.scales_per_row == 1) {
+        return {nullptr, 0};
+    }
+    const int64_t row = static_cast<int64_t>(strip) * STRIP + lane_number();
+    const int bytes = matrix.scale_format == GR_SCALE_F32 ? 4 : matrix.scale_format == GR_SCALE_BF16 ? 2 : 1;
+    const int count = row < matrix.rows ? matrix.scales_per_row : 0;
+    return {matrix.scales + row * matrix.scales_per_row * bytes, count * 4 + matrix.scale_format};
+}
+
+// What multiplies a whole row of sums, for this lane's row: 1 where sums are scaled already, 0 beyond the matrix.
+GR_DEVICE float row_scale(const GrPacked& matrix, int row, const float* log8) {
+    if (row >= matrix.rows) {
+        return 0;
+    }
+    if (matrix.scales == nullptr || matrix.scales_per_row != 1) {
+        return 1;
+    }
+    return stored_scale(matrix.scales, matrix.scale_format, row, log8);
+}
+
+// The place in a strip of row i = 0..3 of this lane; columns are 8 j + 2 (lane % 4) + e.
+GR_DEVICE int lane_row(int i) { return lane_number() / 4 + 8 * i; }
+
+template <int N>
+struct Sums {
+    float part[2][N][4];
+    float total[2][N][4];
+
+    GR_DEVICE void clear() {
+        GR_UNROLL
+        for (int i = 0; i < 8 * N; i++) {
+            part[i / (4 * N)][i / 4 % N][i % 4] = 0;
+            total[i / (4 * N)][i / 4 % N][i % 4] = 0;
+        }
+    }
+
+    // Of row i, column 8 j + 2 (lane % 4) + e.
+    GR_DEVICE float& of(int i, int j, int e) { return total[i / 2][j][i % 2 * 2 + e]; }
+
+    GR_DEVICE void add_up() {
+        GR_UNROLL
+        for (int i = 0; i < 8 * N; i++) {
+            float& p = part[i / (4 * N)][i / 4 % N][i % 4];
+            total[i / (4 * N)][i / 4 % N][i % 4] += p;
+            p = 0;
+        }
+    }
+
+    GR_DEVICE void add_up(float scale_of_lane) {
+        float scales[4];
+        GR_UNROLL
+        for (int i = 0; i < 4; i++) {
+            scales[i] = shuffle(scale_of_lane, lane_row(i));
+        }
+        GR_UNROLL
+        for (int i = 0; i < 8 * N; i++) {
+            float& p = part[i / (4 * N)][i / 4 % N][i % 4];
+            float& t = total[i / (4 * N)][i / 4 % N][i % 4];
+            t = fma(p, scales[i / (4 * N) * 2 + i % 4 / 2], t);
+            p = 0;
+        }
+    }
+};
+
+// Operands in shared memory, in the order in which lanes read them: ((slice * N + j) * 3 + term) * 32 + lane, high, mid
+// and low.
+template <int N>
+struct SharedOperands {
+    const uint2* panel;
+    int first;  // slice
+
+    struct Slice {
+        const uint2* at;
+
+        GR_DEVICE uint2 term(int j, int which) const { return at[(j * 3 + which) * LANES]; }
+    };
+
+    GR_DEVICE Slice slice(int number) const { return {panel + (number - first) * N * 3 * LANES + lane_number()}; }
+};
+
+// The numbers of a state as they lie in memory, of which the first `columns` count; the first can be read even if none
+// counts.
+struct PlainNumbers {
+    const float* numbers;
+    int columns;
+
+    // This lane's four of a slice, 0 beyond what counts. Chosen after an address that is always good: with a condition
+    // on each load they would wait for each other.
+    GR_DEVICE void load(float (&x)[4], int slice) const {
+        GR_UNROLL
+        for (int i = 0; i < 4; i++) {
+            const int column = 16 * slice + 2 * (lane_number() % 4) + i % 2 + i / 2 * 8;
+            const float number = numbers[column < columns ? column : 0];
+            x[i] = column < columns ? number : 0;
+        }
+    }
+};
+
+// Operands as they lie in memory, of this lane's column: slices one after the other, the numbers of the next ones in
+// flight. For N = 1.
+struct PlainOperands {
+    static constexpr int AHEAD = 4;
+
+    PlainNumbers numbers;
+    int end;  // of the slices
+    float ahead[AHEAD][4];
+
+    struct Slice {
+        Terms terms;
+
+        GR_DEVICE uint2 term(int, int which) const {
+            return which == 0 ? terms.high : which == 1 ? terms.mid : terms.low;
+        }
+    };
+
+    GR_DEVICE void start(int first, int end_of_slices) {
+        end = end_of_slices;
+        GR_UNROLL
+        for (int i = 0; i < AHEAD; i++) {
+            numbers.load(ahead[i], first + i);
+        }
+    }
+
+    GR_DEVICE Slice slice(int number) {
+        const Terms terms = split(ahead[0]);
+        GR_UNROLL
+        for (int i = 0; i < 4 * (AHEAD - 1); i++) {
+            ahead[i / 4][i % 4] = ahead[i / 4 + 1][i % 4];
+        }
+        if (number + AHEAD < end) {
+            numbers.load(ahead[AHEAD - 1], number + AHEAD);
+        }
+        return {terms};
+    }
+};
+
+// The lowest terms first; no product waits for the one before it.
+template <int N, class Operands>
+GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
+        int slice) {
+    const typename Operands::Slice x = operands.slice(slice);
+    GR_UNROLL
+    for (int which = 2; which >= 0; which--) {
+        GR_UNROLL
+        for (int j = 0; j < N; j++) {
+            const uint2 b = x.term(j, which);
+            mma_bf16(sums.part[0][j], a0, b.x, b.y);
+            mma_bf16(sums.part[1][j], a1, b.x, b.y);
+        }
+    }
+}
+
+template <int N, class Slice>
+GR_DEVICE void multiply_term(float (&part)[N][4], const unsigned (&a)[4], const Slice& x, int which) {
+    GR_UNROLL
+    for (int j = 0; j < N; j++) {
+        const uint2 b = x.term(j, which);
+        mma_bf16(part[j], a, b.x, b.y);
+    }
+}
+
+// One tile of F32: products of terms down to 2^-24 of the whole, the smallest first.
+template <int N, class Slice>
+GR_DEVICE void multiply_f32(float (&part)[N][4], const uint4& first, const uint4& second, const Slice& x) {
+    const float upper[4] = {bits_float(first.x), bits_float(first.y), bits_float(second.x), bits_float(second.y)};
+    const float lower[4] = {bits_float(first.z), bits_float(first.w), bits_float(second.z), bits_float(second.w)};
+    const Terms u = split(upper), l = split(lower);
+    const unsigned high[4] = {u.high.x, l.high.x, u.high.y, l.high.y};
+    const unsigned mid[4] = {u.mid.x, l.mid.x, u.mid.y, l.mid.y};
+    const unsigned low[4] = {u.low.x, l.low.x, u.low.y, l.low.y};
+    multiply_term(part, low, x, 0);
+    multiply_term(part, high, x, 2);
+    multiply_term(part, mid, x, 1);
+    multiply_term(part, mid, x, 0);
+    multiply_term(part, high, x, 1);
+    multiply_term(part, high, x, 0);
+}
+
+template <int N, class Operands>
+GR_DEVICE void step_f32(Sums<N>& sums, uint4 (&ring)[4], int step, Operands& operands, const Pieces& next) {
+    const typename Operands::Slice x = operands.slice(step);
+    GR_UNROLL
+    for (int t = 0; t < 2; t++) {
+        const uint4 first = ring[2 * t], second = ring[2 * t + 1];
+        load_piece(ring[2 * t], next, 2 * t);
+        load_piece(ring[2 * t + 1], next, 2 * t + 1);
+        multiply_f32(sums.part[t], first, second, x);
+        sync_warp();  // or the compiler splits both tiles at once, and registers run out
+    }
+    sums.add_up();
+}
+
+template <int N, class Operands>
+GR_DEVICE void step_bf16(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, Operands& operands,
+        const Pieces& next) {
+    GR_UNROLL
+    for (int i = 0; i < 2; i++) {
+        const uint4 first = ring[2 * i], second = ring[2 * i + 1];
+        load_piece(ring[2 * i], next, 2 * i);
+        load_piece(ring[2 * i + 1], next, 2 * i + 1);
+        if (2 * step + i < strip.slices()) {
+            const unsigned a0[4] = {first.x, first.y, first.z, first.w};
+            const unsigned a1[4] = {second.x, second.y, second.z, second.w};
+            multiply(sums, a0, a1, operands, 2 * step + i);
+        }
+    }
+    sums.add_up();
+}
+
+template <int N, class Operands>
+GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
+        const float* log8, Operands& operands, const Pieces& next) {
+    const bool blocks = scales.scales != nullptr;
+    const float scale[2] = {scales.of(2 * step, log8), scales.of(2 * step + 1, log8)};
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const uint4 piece = ring[i];
+        load_piece(ring[i], next, i);
+        if (4 * step + i < strip.slices()) {
+            unsigned a0[4], a1[4];
+            decode_int8(piece.x, piece.y, a0);
+            decode_int8(piece.z, piece.w, a1);
+            multiply(sums, a0, a1, operands, 4 * step + i);
+        }
+        if (i % 2 == 1 && blocks) {
+            sums.add_up(scale[i / 2]);
+        } else if (i % 2 == 1) {
+            sums.add_up();
+        }
+    }
+}
+
+template <int N, class Operands>
+GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
+        const float* log8, Operands& operands, const Pieces& next) {
+    const bool blocks = scales.scales != nullptr;
+    float scale[4];
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        scale[i] = scales.of(4 * step + i, log8);
+    }
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const uint4 piece = ring[i];
+        load_piece(ring[i], next, i);
+        const int slice = 8 * step + 2 * i;
+        unsigned a0[4], a1[4];
+        if (slice < strip.slices()) {
+            decode_int4(piece.x, a0);
+            decode_int4(piece.y, a1);
+            multiply(sums, a0, a1, operands, slice);
+        }
+        if (slice + 1 < strip.slices()) {
+            decode_int4(piece.z, a0);
+            decode_int4(piece.w, a1);
+            multiply(sums, a0, a1, operands, slice + 1);
+        }
+        if (blocks) {
+            sums.add_up(scale[i]);
+        } else {
+            sums.add_up();
+        }
+    }
+}
+
+// Adds a step of a strip, which the ring holds, and fills the ring with the pieces that come next.
+template <int N, class Operands>
+GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
+        const float* log8, Operands& operands, const Pieces& next) {
+    switch (strip.codec()) {
+        case GR_F32:
+            step_f32(sums, ring, step, operands, next);
+            break;
+        case GR_BF16:
+            step_bf16(sums, ring, strip, step, operands, next);
+            break;
+        case GR_INT8:
+            step_int8(sums, ring, strip, step, scales, log8, operands, next);
+            break;
+        default:
+            step_int4(sums, ring, strip, step, scales, log8, operands, next);
+    }
+}
+
+// A strip from a step on, with nothing behind it. Its sums are not scaled yet where a row has one scale.
+GR_DEVICE void add_strip(Sums<1>& sums, const Strip& strip, int first_step, const BlockScales& scales,
+        const float* log8, const PlainNumbers& numbers) {
+    if (strip.slices() == 0) {
+        return;
+    }
+    uint4 ring[4] = {};
+    load_pieces(ring, pieces(strip, first_step));
+    PlainOperands operands;
+    operands.numbers = numbers;
+    operands.start(first_step << strip.codec(), strip.slices());
+    for (int step = first_step; step < strip.steps(); step++) {
+        add_step(sums, ring, strip, step, scales, log8, operands, pieces(strip, step + 1));
+    }
+}
+
+}  // namespace softmax
+}  // namespace gr

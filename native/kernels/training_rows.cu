@@ -1,0 +1,233 @@
+// Stored rows and the bias: read, taken up for training, and moved by a step of Adam. Twins: EncodedMatrix.decodeRow,
+// requantizeRow and encodeRow; ReferenceCalibration.Trained.
+#include "groupreduce/training.h"
+#include "softmax_numbers.h"
+
+namespace {
+
+constexpr int WARP = 32;
+constexpr int WARPS = 4;
+constexpr int PLACE_THREADS = 128;
+constexpr int UNIT = 8;  // numbers that fill whole bytes in every codec
+
+constexpr float FIRST_DECAY = 0.9f;
+constexpr float SECOND_DECAY = 0.99f;
+constexpr float EPSILON = 1e-12f;
+
+// Renews what Adam remembers of a number and returns the number after a step.
+GR_DEVICE float moved(float value, float& first, float& second, float gradient, float length, float second_scale) {
+    first = FIRST_DECAY * first + (1 - FIRST_DECAY) * gradient;
+    second = SECOND_DECAY * second + (1 - SECOND_DECAY) * gradient * gradient;
+    return value - length * first / (sqrtf(second * second_scale) + EPSILON);
+}
+
+GR_DEVICE int largest_integer(int codec) { return codec == GR_INT8 ? 127 : codec == GR_INT4 ? 7 : 3; }
+
+// Of number j of a row.
+GR_DEVICE float scale_of(const GrFactor& m, int64_t row, int j, const float* log8) {
+    const int s = m.scales_per_row == 1 ? 0 : j / m.block;
+    return gr::softmax::stored_scale(m.scales, m.scale_format, row * m.scales_per_row + s, log8);
+}
+
+// The smallest scale of the format that is not below `least` >= 0, or the largest one there is.
+GR_DEVICE void store_scale(const GrFactor& m, int64_t index, float least, const float* log8) {
+    switch (m.scale_format) {
+        case GR_SCALE_F32:
+            reinterpret_cast<float*>(m.scales)[index] = least;
+            return;
+        case GR_SCALE_BF16:
+            reinterpret_cast<unsigned short*>(m.scales)[index] =
+                static_cast<unsigned short>((gr::float_bits(least) + 0xffffu) >> 16);
+            return;
+        default: {
+            int low = 0, high = 255;
+            while (low < high) {
+                const int middle = (low + high) / 2;
+                if (log8[middle] < least) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            m.scales[index] = static_cast<uint8_t>(low);
+        }
+    }
+}
+
+GR_DEVICE float decoded(const GrFactor& m, int64_t row, int j, const float* log8) {
+    const uint8_t* codes = m.codes + row * m.row_bytes;
+    int integer = 0;
+    switch (m.codec) {
+        case GR_F32:
+            return reinterpret_cast<const float*>(codes)[j];
+        case GR_BF16:
+            return gr::from_bf16(reinterpret_cast<const unsigned short*>(codes)[j]);
+        case GR_INT8:
+            integer = static_cast<signed char>(codes[j]);
+            break;
+        case GR_INT4:
+            integer = (codes[j / 2] >> (4 * (j & 1)) & 15) - 8;
+            break;
+        default: {
+            const int bit = 3 * j, shift = bit & 7;
+            unsigned bits = codes[bit >> 3];
+            if (shift > 5) {
+                bits |= static_cast<unsigned>(codes[(bit >> 3) + 1]) << 8;
+            }
+            integer = static_cast<int>(bits >> shift & 7u) - 4;
+        }
+    }
+    return static_cast<float>(integer) * scale_of(m, row, j, log8);
+}
+
+// Rounds numbers from .. from + UNIT - 1 of a row of integers at the scales it has and stores their bytes.
+GR_DEVICE void store_unit(const GrFactor& m, int64_t row, int from, const float* log8) {
+    const int bits = m.codec == GR_INT8 ? 8 : m.codec == GR_INT4 ? 4 : 3;
+    const float most = static_cast<float>(largest_integer(m.codec));
+    const int zero = m.codec == GR_INT8 ? 0 : 1 << (bits - 1);
+    const float* values = m.values + row * m.width;
+    uint8_t* target = m.codes + row * m.row_bytes + from * bits / 8;
+    const int count = gr::min(UNIT, m.width - from);
+    unsigned packed = 0;
+    int filled = 0;
+    for (int i = 0; i < count; i++) {
+        const float scale = scale_of(m, row, from + i, log8);
+        const float scaled = values[from + i] * (scale == 0 ? 0 : 1 / scale);
+        // A scale without an inverse makes 0 * infinity, which is stored as 0.
+        const float bounded = scaled == scaled ? fminf(most, fmaxf(-most, scaled)) : 0;
+        const int integer = static_cast<int>(rintf(bounded));
+        packed |= (static_cast<unsigned>(integer + zero) & ((1u << bits) - 1)) << filled;
+        filled += bits;
+        if (filled >= 8) {
+            *target++ = static_cast<uint8_t>(packed);
+            packed >>= 8;
+            filled -= 8;
+        }
+    }
+    if (filled > 0) {
+        *target = static_cast<uint8_t>(packed | (m.codec == GR_INT4 ? 8u << filled : 0u));
+    }
+}
+
+struct Place {
+    const GrFactor* matrix;
+    int64_t row;
+};
+
+GR_DEVICE Place place(const GrFactorRows& rows, int index) {
+    if (rows.order == nullptr) {
+        return {rows.matrices + rows.matrix, rows.first + index};
+    }
+    const int token = rows.order[rows.first + index];
+    return {rows.matrices + rows.group_of[token], rows.slot_of[token]};
+}
+
+}  // namespace
+
+// target_i = stored row i as binary32, then zeros up to the stride. Bytes: the codes and scales of `count` rows, 4
+// count stride written.
+GR_KERNEL(gr_training_decode, GrTrainingDecodeParams, WARPS * WARP) {
+    const int index = blockIdx.x * WARPS + threadIdx.x / WARP;
+    if (index >= p.rows.count) {
+        return;
+    }
+    const Place at = place(p.rows, index);
+    const GrFactor m = *at.matrix;
+    float* target = p.target + static_cast<int64_t>(index) * p.stride;
+    for (int j = threadIdx.x % WARP; j < p.stride; j += WARP) {
+        target[j] = j < m.width ? decoded(m, at.row, j, p.rows.log8) : 0;
+    }
+}
+
+// values_i = stored row i, size_i = sqrt(sum_j values_ij^2 / width), in double. Bytes: the codes once, 4 a number
+// written.
+GR_KERNEL(gr_training_begin, GrTrainingBeginParams, WARPS * WARP) {
+    const int index = blockIdx.x * WARPS + threadIdx.x / WARP;
+    if (index >= p.rows.count) {
+        return;
+    }
+    const int lane = threadIdx.x % WARP;
+    const Place at = place(p.rows, index);
+    const GrFactor m = *at.matrix;
+    double squares = 0;
+    for (int j = lane; j < m.width; j += WARP) {
+        const float value = decoded(m, at.row, j, p.rows.log8);
+        m.values[at.row * m.width + j] = value;
+        squares += static_cast<double>(value) * value;
+    }
+    for (int mask = WARP / 2; mask > 0; mask /= 2) {
+        squares += gr::shuffle_xor(squares, mask);
+    }
+    if (lane == 0) {
+        m.sizes[at.row] = static_cast<float>(sqrt(squares / gr::max(1, m.width)));
+    }
+}
+
+// m = 0.9 m + 0.1 g,   v = 0.99 v + 0.01 g^2,   x -= length size m / (sqrt(second_scale v) + 1e-12), and then the codes
+// of x. Bytes a number: 4 of the gradient, 24 of x, m and v read and written, its code; x is read again for its code
+// from the first-level cache.
+GR_KERNEL(gr_training_move, GrTrainingMoveParams, WARPS * WARP) {
+    const int index = blockIdx.x * WARPS + threadIdx.x / WARP;
+    if (index >= p.rows.count) {
+        return;
+    }
+    const int lane = threadIdx.x % WARP;
+    const Place at = place(p.rows, index);
+    const GrFactor m = *at.matrix;
+    const float* gradient = p.gradient + static_cast<int64_t>(index) * p.stride;
+    const float length = static_cast<float>(p.length * m.sizes[at.row]);
+    const int64_t start = at.row * m.width;
+    for (int j = lane; j < m.width; j += WARP) {
+        float& number = m.values[start + j];
+        const float value = moved(number, m.first[start + j], m.second[start + j], gradient[j], length, p.second_scale);
+        number = value;
+        if (m.codec == GR_F32) {
+            reinterpret_cast<float*>(m.codes + at.row * m.row_bytes)[j] = value;
+        } else if (m.codec == GR_BF16) {
+            reinterpret_cast<unsigned short*>(m.codes + at.row * m.row_bytes)[j] = gr::to_bf16(value);
+        }
+    }
+    if (m.scales_per_row == 0) {
+        return;
+    }
+    gr::sync_warp();
+    if (p.renew_scales != 0) {
+        for (int s = 0; s < m.scales_per_row; s++) {
+            float largest = 0;
+            for (int j = s * m.block + lane; j < gr::min(m.width, (s + 1) * m.block); j += WARP) {
+                largest = fmaxf(largest, fabsf(m.values[start + j]));
+            }
+            for (int mask = WARP / 2; mask > 0; mask /= 2) {
+                largest = fmaxf(largest, gr::shuffle_xor(largest, mask));
+            }
+            if (lane == 0) {
+                const float least = largest / static_cast<float>(largest_integer(m.codec));
+                store_scale(m, at.row * m.scales_per_row + s, least, p.rows.log8);
+            }
+        }
+        gr::sync_warp();
+    }
+    for (int from = lane * UNIT; from < m.width; from += WARP * UNIT) {
+        store_unit(m, at.row, from, p.rows.log8);
+    }
+}
+
+// db_i = sum over states of g_i, then a step of Adam on b. Bytes: 4 a token and state, 28 a token.
+GR_KERNEL(gr_training_bias, GrTrainingBiasParams, PLACE_THREADS) {
+    const int i = blockIdx.x * PLACE_THREADS + threadIdx.x;
+    if (i >= p.count) {
+        return;
+    }
+    float sum = p.begin != 0 ? 0 : p.sums[i];
+    for (int state = 0; state < p.states; state++) {
+        sum += p.gradient[static_cast<int64_t>(state) * p.stride + i];
+    }
+    if (p.finish == 0) {
+        p.sums[i] = sum;
+        return;
+    }
+    const int token = p.order[p.place + i];
+    const float value = moved(p.values[token], p.first[token], p.second[token], sum, p.length, p.second_scale);
+    p.values[token] = value;
+    p.stored[token] = gr::from_bf16(gr::to_bf16(value));
+}

@@ -1,0 +1,235 @@
+// Kernels of encode_rate.cu and encode_choose.cu under emulation against plain binary64 code on ragged sizes.
+#include <algorithm>
+#include <vector>
+
+#include "../emulator/emulator.h"
+#include "check.h"
+#include "groupreduce/encode.h"
+
+namespace {
+
+using gr::test::Random;
+using std::vector;
+
+int blocks(int count, int each) { return (count + each - 1) / each; }
+
+vector<float> random_numbers(Random& random, int count, double decay = 0, int period = 1) {
+    vector<float> numbers(count);
+    for (int i = 0; i < count; i++) {
+        numbers[i] = random.gaussian() * static_cast<float>(pow(1 + i % period, -decay));
+    }
+    return numbers;
+}
+
+int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
+
+// 2^(ceil(8 log2(value)) / 8), the logarithm taken a little low so that exact powers stay.
+double power_at_least(double value) { return value == 0 ? 0 : exp2(ceil(8 * log2(value) - 1e-9) / 8); }
+
+// Ranks, codecs and scales of a basis, and what a row of coordinates loses by rounding.
+struct Basis {
+    vector<float> scales, error_weights, uniform;
+    vector<int32_t> ranks;
+    vector<GrRatePlan> plans;
+
+    double rounding(const float* c, int rank, int bits) const {
+        const int all = ranks.back();
+        double most = 0, most_kept = 0, squares = 0, unit = 0;
+        for (int j = 0; j < all; j++) {
+            const double y = fabs(static_cast<double>(c[j]) * scales[j]);
+            most = std::max(most, y);
+            if (j < rank) {
+                most_kept = std::max(most_kept, y);
+                squares += static_cast<double>(c[j]) * c[j];
+                unit += 1 / (static_cast<double>(scales[j]) * scales[j]);
+            }
+        }
+        if (bits == 32 || most == 0) {
+            return 0;
+        }
+        if (bits == 16) {
+            return 0x1p-18 / 3 * squares;
+        }
+        if (bits == 8) {
+            const double scale = power_at_least(most_kept / 127);
+            return scale * scale / 12 * unit;
+        }
+        double least = INFINITY;
+        for (int t = 0; t < 12; t++) {
+            const double scale = power_at_least(most / max_integer(bits)) * exp2(-t / 4.0);
+            double sum = 0;
+            for (int j = 0; j < rank; j++) {
+                const double limit = max_integer(bits);
+                const double integer = std::max(-limit, std::min(limit, rint(c[j] * scales[j] / scale)));
+                const double off = c[j] - integer * scale / scales[j];
+                sum += off * off;
+            }
+            least = std::min(least, sum);
+        }
+        return least;
+    }
+};
+
+Basis make_basis(Random& random, int coordinates, bool scaled, int& plan) {
+    Basis basis;
+    basis.ranks = {0};
+    for (int rank = 1; rank < coordinates; rank += 1 + static_cast<int>(random.below(rank))) {
+        basis.ranks.push_back(rank);
+    }
+    basis.ranks.push_back(coordinates);
+    double unit = 0;
+    for (int j = 0; j < coordinates; j++) {
+        const float scale = scaled ? 0.5f + 0.125f * static_cast<float>(j) : 1.0f;
+        basis.scales.push_back(scale);
+        basis.error_weights.push_back(static_cast<float>(1 / (static_cast<double>(scale) * scale)));
+    }
+    for (size_t level = 0; level < basis.ranks.size(); level++) {
+        for (int j = level == 0 ? 0 : basis.ranks[level - 1]; j < basis.ranks[level]; j++) {
+            unit += basis.error_weights[j];
+        }
+        basis.uniform.push_back(static_cast<float>(unit / 12));
+        for (int bits : {3, 4, 8, 16, 32}) {
+            basis.plans.push_back({plan++, static_cast<int32_t>(level), bits, 0});
+        }
+    }
+    return basis;
+}
+
+void ratings_are_those_of_binary64() {
+    Random random(1);
+    const int count = 21;
+    int plan = 0;
+    vector<Basis> bases;
+    vector<int> offsets;
+    int stride = 0, most_levels = 0;
+    const int sizes[] = {1, 7, 64, 150, 333};
+    for (int b = 0; b < 5; b++) {
+        bases.push_back(make_basis(random, sizes[b], b % 2 == 1, plan));
+        offsets.push_back(stride);
+        stride += sizes[b];
+        most_levels = std::max(most_levels, static_cast<int>(bases.back().ranks.size()));
+    }
+    vector<float> coordinates = random_numbers(random, count * stride, 0.7, stride);
+    for (int j = 0; j < stride; j++) {
+        coordinates[3 * stride + j] = 0;        // a row of zeros
+        coordinates[4 * stride + j] *= 1e-12f;  // a tiny one
+    }
+    coordinates[5 * stride + offsets[3] + 70] = 90;  // an outlier
+    vector<float> weights(count), energies(count, 1000), distortions(count * plan, -1);
+    vector<GrRateBasis> tables;
+    for (size_t b = 0; b < bases.size(); b++) {
+        const Basis& basis = bases[b];
+        tables.push_back({basis.scales.data(), basis.error_weights.data(), basis.uniform.data(), basis.ranks.data(),
+                          basis.plans.data(), static_cast<int32_t>(basis.plans.size()),
+                          static_cast<int32_t>(basis.ranks.size()), offsets[b], 1, 0});
+    }
+    for (int i = 0; i < count; i++) {
+        weights[i] = 0.25f * static_cast<float>(i);
+        energies[i] = i == 3 ? 0 : i == 5 ? 90 * 90 + 1000 : 1000;
+    }
+    GrRateParams params = {coordinates.data(), tables.data(), energies.data(), weights.data(), distortions.data(),
+                           {}, count, stride, plan, most_levels};
+    for (int i = 0; i < 8; i++) {
+        params.eighths[i] = exp2(i / 8.0);
+    }
+    const size_t shared = GR_RATE_SHARED(most_levels);
+    gr::emulator::launch("gr_rate", blocks(count, 8), static_cast<unsigned>(bases.size()), 256, shared, params);
+    for (int i = 0; i < count; i++) {
+        for (size_t b = 0; b < bases.size(); b++) {
+            for (const GrRatePlan& what : bases[b].plans) {
+                const float* c = coordinates.data() + i * stride + offsets[b];
+                double residual = energies[i];
+                for (int j = 0; j < bases[b].ranks[what.level]; j++) {
+                    residual -= static_cast<double>(c[j]) * c[j];
+                }
+                const double rounding = bases[b].rounding(c, bases[b].ranks[what.level], what.bits);
+                const double expected = weights[i] * (residual + rounding);
+                const double actual = distortions[i * plan + what.plan];
+                GR_CHECK(fabs(actual - expected) <= weights[i] * (1e-4 * rounding + 3e-7 * energies[i]),
+                         "row %d basis %d plan %d: %g is not %g", i, static_cast<int>(b), what.plan, actual, expected);
+            }
+        }
+    }
+}
+
+void rows_without_coordinates_are_rated_by_energy_and_magnitude() {
+    Random random(2);
+    const int count = 11, columns = 45, stride = 9;
+    const vector<float> values = random_numbers(random, count * columns);
+    vector<float> energies(count), weights(count), distortions(count * stride, -1);
+    for (int i = 0; i < count; i++) {
+        weights[i] = static_cast<float>(i);
+        energies[i] = 1 + static_cast<float>(i);
+    }
+    const GrWholePlan plans[] = {{1, 0, 4, 0}, {0, 0, 2, 0}, {0.25, 0, 8, 0}, {0, 0.125, 1, 0}};
+    gr::emulator::launch("gr_rate_whole", blocks(count, 8), 1, 256, 0,
+                         GrRateWholeParams{plans, values.data(), energies.data(), weights.data(), distortions.data(),
+                                           count, columns, 4, stride});
+    for (int i = 0; i < count; i++) {
+        double most = 0;
+        for (int j = 0; j < columns; j++) {
+            most = std::max<double>(most, fabs(values[i * columns + j]));
+        }
+        const float* d = distortions.data() + i * stride;
+        GR_CHECK(d[4] == weights[i] * energies[i] && d[2] == 0 && d[8] == weights[i] * energies[i] / 4 && d[0] == -1);
+        GR_CHECK(fabs(d[1] - weights[i] * most * most / 8) <= 2e-7 * weights[i] * most * most);
+    }
+}
+
+void choices_are_those_of_binary64(int count, int plans, bool tied) {
+    Random random(3);
+    const int stride = plans + 3, grid = blocks(count, GR_CHOOSE_ROWS);
+    vector<float> distortions(count * stride, 0);
+    for (float& d : distortions) {
+        d = tied ? static_cast<float>(random.below(3)) : static_cast<float>(exp(3 * random.gaussian()));
+    }
+    vector<double> costs(plans);
+    for (int p = 0; p < plans; p++) {
+        costs[p] = p % 5 == 0 ? INFINITY : tied ? random.below(2) : 0.01 * p;
+    }
+    if (count > 6) {
+        for (int p = 0; p < plans; p++) {
+            distortions[5 * stride + p] = INFINITY;
+        }
+    }
+    vector<uint8_t> group_of(count, 255);
+    vector<double> sums(grid * plans), totals(plans);
+    vector<int32_t> chosen(grid * plans);
+    vector<int64_t> rows(plans);
+    gr::emulator::launch("gr_choose", grid, 1, 256, 0,
+                         GrChooseParams{distortions.data(), costs.data(), group_of.data(), sums.data(), chosen.data(),
+                                        count, plans, stride, 1});
+    gr::emulator::launch("gr_choice_sum", plans, 1, 32, 0,
+                         GrChoiceSumParams{sums.data(), chosen.data(), totals.data(), rows.data(), grid, plans});
+    vector<double> expected_sums(plans);
+    vector<int64_t> expected_rows(plans);
+    for (int i = 0; i < count; i++) {
+        int least = 1;
+        for (int p = 0; p < plans; p++) {
+            const double mine = distortions[i * stride + p] + costs[p];
+            const double best = distortions[i * stride + least] + costs[least];
+            if (mine < best || (mine == best && p < least && mine < INFINITY)) {
+                least = p;
+            }
+        }
+        GR_CHECK(group_of[i] == least, "row %d: %d is not %d", i, group_of[i], least);
+        expected_sums[least] += distortions[i * stride + least];
+        expected_rows[least]++;
+    }
+    for (int p = 0; p < plans; p++) {
+        GR_CHECK(rows[p] == expected_rows[p], "plan %d", p);
+        const double off = totals[p] == expected_sums[p] ? 0 : fabs(totals[p] - expected_sums[p]);
+        GR_CHECK(off <= 1e-12 * expected_sums[p], "plan %d", p);
+    }
+}
+
+}  // namespace
+
+int main() {
+    ratings_are_those_of_binary64();
+    rows_without_coordinates_are_rated_by_energy_and_magnitude();
+    choices_are_those_of_binary64(1, 3, false);
+    choices_are_those_of_binary64(2500, 33, false);
+    choices_are_those_of_binary64(1100, 255, true);
+    return 0;
+}

@@ -1,0 +1,268 @@
+// Kernels of encode_left.cu and encode_loss.cu under emulation against plain binary64 code on ragged sizes.
+#include <string.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "../emulator/emulator.h"
+#include "check.h"
+#include "groupreduce/encode.h"
+
+namespace {
+
+using gr::test::Random;
+using std::vector;
+
+int blocks(int count, int each) { return (count + each - 1) / each; }
+
+vector<float> random_numbers(Random& random, int count, double decay = 0, int period = 1) {
+    vector<float> numbers(count);
+    for (int i = 0; i < count; i++) {
+        numbers[i] = random.gaussian() * static_cast<float>(pow(1 + i % period, -decay));
+    }
+    return numbers;
+}
+
+int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
+
+// 2^(ceil(8 log2(value)) / 8), the logarithm taken a little low so that exact powers stay.
+double power_at_least(double value) { return value == 0 ? 0 : exp2(ceil(8 * log2(value) - 1e-9) / 8); }
+
+float bf16(const uint8_t* bytes) {
+    const uint32_t bits = static_cast<uint32_t>(bytes[0]) << 16 | static_cast<uint32_t>(bytes[1]) << 24;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+// Bytes of a group, with guards of 0xAA behind them.
+struct Group {
+    GrStored stored;
+    vector<uint8_t> codes, scales;
+
+    Group(int rows, int width, int bits, int block, int scale_bytes) : stored() {
+        stored.row_bytes = (width * bits + 7) / 8;
+        stored.width = width;
+        stored.bits = bits;
+        stored.block = block;
+        stored.scale_bytes = bits > 8 ? 0 : scale_bytes;
+        stored.scales_per_row = bits > 8 ? 0 : blocks(width, block);
+        stored.steps = bits == 8 ? (scale_bytes == 1 ? 3 : 4) : scale_bytes == 1 ? 14 : 24;
+        codes.assign(static_cast<size_t>(rows) * stored.row_bytes + 16, 0xAA);
+        scales.assign(static_cast<size_t>(rows) * stored.scales_per_row * stored.scale_bytes + 16, 0xAA);
+        stored.codes = codes.data();
+        stored.scales = scales.data();
+    }
+
+    void check_guards() const {
+        for (int i = 1; i <= 16; i++) {
+            GR_CHECK(codes[codes.size() - i] == 0xAA && scales[scales.size() - i] == 0xAA, "width %d", stored.width);
+        }
+    }
+
+    float scale(int index, const float* log8) const {
+        if (stored.scale_bytes == 4) {
+            float scale;
+            memcpy(&scale, scales.data() + 4 * index, 4);
+            return scale;
+        }
+        if (stored.scale_bytes == 2) {
+            return bf16(scales.data() + 2 * index);
+        }
+        return log8[scales[index]];
+    }
+
+    // The number at a place of the stream of bits.
+    int integer(int row, int j) const {
+        int bits = 0;
+        for (int b = 0; b < stored.bits; b++) {
+            const int at = stored.bits * j + b;
+            bits |= (codes[row * stored.row_bytes + at / 8] >> (at % 8) & 1) << b;
+        }
+        return stored.bits == 8 ? static_cast<int8_t>(bits) : bits - (1 << (stored.bits - 1));
+    }
+
+    float number(int row, int j, const float* log8) const {
+        if (stored.bits == 32) {
+            float value;
+            memcpy(&value, codes.data() + row * stored.row_bytes + 4 * j, 4);
+            return value;
+        }
+        if (stored.bits == 16) {
+            return bf16(codes.data() + row * stored.row_bytes + 2 * j);
+        }
+        return static_cast<float>(integer(row, j)) * scale(row * stored.scales_per_row + j / stored.block, log8);
+    }
+};
+
+struct ScaleTables {
+    vector<float> log8, fine;
+
+    ScaleTables() : log8(256), fine(25) {
+        for (int u = 1; u < 256; u++) {
+            log8[u] = static_cast<float>(exp2((u - 192) / 8.0));
+        }
+        for (int t = 0; t < 25; t++) {
+            fine[t] = static_cast<float>(exp2(-t / 16.0));
+        }
+    }
+};
+
+// The scales to try for a block: from the one that clips nothing downwards.
+vector<double> scales_to_try(const GrStored& stored, float most) {
+    const float exact = most / static_cast<float>(max_integer(stored.bits));
+    vector<double> scales;
+    for (int t = 0; t <= stored.steps; t++) {
+        double scale = stored.scale_bytes == 1 ? power_at_least(exact) * exp2(-t / 8.0) : exact * exp2(-t / 16.0);
+        if (stored.scale_bytes == 2) {
+            const double unit = exp2(floor(log2(scale)) - 7);
+            scale = ceil(static_cast<float>(scale) / unit) * unit;
+        }
+        scales.push_back(scale);
+    }
+    return scales;
+}
+
+double error_at(const GrStored& stored, double scale, const float* x, const float* u, int count) {
+    const double most = max_integer(stored.bits);
+    double sum = 0;
+    for (int j = 0; j < count; j++) {
+        const double off = x[j] - std::max(-most, std::min(most, rint(x[j] / scale))) * scale;
+        sum += (u == nullptr ? 1 : u[j]) * off * off;
+    }
+    return sum;
+}
+
+void check_scales(const Group& group, const float* x, const float* u, int row, const ScaleTables& tables) {
+    const GrStored& s = group.stored;
+    for (int b = 0; b < s.scales_per_row; b++) {
+        const int from = b * s.block, count = std::min(s.block, s.width - from);
+        const double scale = group.scale(row * s.scales_per_row + b, tables.log8.data());
+        double most = 0, error = 0;
+        for (int j = from; j < from + count; j++) {
+            most = std::max<double>(most, fabs(x[j]));
+            const double off = x[j] - group.integer(row, j) * scale;
+            error += (u == nullptr ? 1 : u[j]) * off * off;
+        }
+        if (most == 0) {
+            GR_CHECK(scale == 0, "zeros have scale %g", scale);
+            continue;
+        }
+        double least = INFINITY;
+        for (double candidate : scales_to_try(s, static_cast<float>(most))) {
+            least = std::min(least, error_at(s, candidate, x + from, u == nullptr ? u : u + from, count));
+        }
+        GR_CHECK(fabs(error - least) <= 1e-4 * least + 1e-11 * most * most,
+                 "bits %d scale bytes %d block %d: error %g, least %g", s.bits, s.scale_bytes, s.block, error, least);
+    }
+}
+
+void encoded_numbers_are_near_and_decode_to_themselves(int width, int bits, int scale_bytes, int block) {
+    const ScaleTables tables;
+    Random random(width);
+    const int rows = 13, stride = width + 2, padded = width + 3;
+    vector<float> values = random_numbers(random, rows * stride, 0.4, stride), factors(width), weights(width);
+    for (int j = 0; j < width; j++) {
+        values[2 * stride + j] = 0;
+        factors[j] = 0.5f + fabsf(random.gaussian());
+        weights[j] = 1 / (factors[j] * factors[j]);
+    }
+    const bool scaled = (width + block) % 2 == 0;
+    // Three groups: the second narrower and without a block of its own.
+    vector<Group> groups;
+    groups.emplace_back(4, width, bits, block, scale_bytes);
+    groups.emplace_back(1, (width + 1) / 2, 8, width, 1);
+    groups.emplace_back(8, width, bits, block, scale_bytes);
+    const int first[] = {0, 4, 5, rows};
+    vector<GrStored> table;
+    for (int g = 0; g < 3; g++) {
+        groups[g].stored.first = first[g];
+        table.push_back(groups[g].stored);
+    }
+    gr::emulator::launch("gr_encode", blocks(rows, 4), 1, 128, 0,
+                         GrEncodeParams{values.data(), table.data(), scaled ? factors.data() : nullptr,
+                                        scaled ? weights.data() : nullptr, tables.log8.data(), tables.fine.data(), rows,
+                                        stride, 3});
+    vector<float> decoded(rows * padded, 7);
+    gr::emulator::launch("gr_decode", blocks(rows, 8), 1, 256, 0,
+                         GrDecodeParams{table.data(), tables.log8.data(), decoded.data(), rows, padded, 3});
+    for (int g = 0; g < 3; g++) {
+        const Group& group = groups[g];
+        group.check_guards();
+        for (int i = first[g]; i < first[g + 1]; i++) {
+            vector<float> x(group.stored.width);
+            for (int j = 0; j < padded; j++) {
+                if (j >= group.stored.width) {
+                    GR_CHECK(decoded[i * padded + j] == 0);
+                    continue;
+                }
+                x[j] = values[i * stride + j] * (scaled ? factors[j] : 1);
+                const float stored = group.number(i - first[g], j, tables.log8.data());
+                GR_CHECK(decoded[i * padded + j] == stored, "width %d bits %d row %d number %d", width, bits, i, j);
+                if (group.stored.bits >= 16) {
+                    GR_CHECK(fabsf(stored - x[j]) <= (bits == 32 ? 0 : 0x1p-8f) * fabsf(x[j]));
+                }
+            }
+            if (group.stored.bits == 4 && group.stored.width % 2 == 1) {
+                const int last = (i - first[g] + 1) * group.stored.row_bytes - 1;
+                GR_CHECK(group.codes[last] >> 4 == 8, "padding of width %d", group.stored.width);
+            }
+            if (group.stored.bits < 16) {
+                check_scales(group, x.data(), scaled ? weights.data() : nullptr, i - first[g], tables);
+            }
+        }
+    }
+}
+
+void losses_are_weighted_squared_differences() {
+    Random random(5);
+    const int count = 10, columns = 67;
+    const vector<float> original = random_numbers(random, count * columns);
+    const vector<float> rebuilt = random_numbers(random, count * columns);
+    vector<float> values = original, weights(count + 1), listed(count, -1);
+    vector<int32_t> numbers;
+    for (int i = 0; i < count; i++) {
+        numbers.push_back((i * 3) % count + 1);
+        weights[i + 1] = 1 + static_cast<float>(i);
+    }
+    vector<double> direct(count + 1, -1), stepwise(count + 1, -1);
+    gr::emulator::launch("gr_row_loss", blocks(count, 8), 1, 256, 0,
+                         GrRowLossParams{values.data(), rebuilt.data(), numbers.data(), weights.data(), direct.data(),
+                                         count, columns});
+    gr::emulator::launch("gr_difference", blocks(count * columns, 256), 1, 256, 0,
+                         GrDifferenceParams{rebuilt.data(), values.data(), count * columns});
+    gr::emulator::launch("gr_row_loss", blocks(count, 8), 1, 256, 0,
+                         GrRowLossParams{values.data(), nullptr, numbers.data(), weights.data(), stepwise.data(), count,
+                                         columns});
+    gr::emulator::launch("gr_listed_weights", 1, 1, 256, 0,
+                         GrListedWeightsParams{numbers.data(), weights.data(), listed.data(), count});
+    for (int i = 0; i < count; i++) {
+        const int row = numbers[i];
+        double sum = 0;
+        for (int j = 0; j < columns; j++) {
+            const double difference = static_cast<double>(original[i * columns + j]) - rebuilt[i * columns + j];
+            GR_CHECK(values[i * columns + j] == static_cast<float>(difference));
+            sum += difference * difference;
+        }
+        GR_CHECK(listed[i] == weights[row]);
+        GR_CHECK(fabs(direct[row] - weights[row] * sum) <= 1e-13 * direct[row]);
+        GR_CHECK(fabs(stepwise[row] - weights[row] * sum) <= 1e-6 * direct[row]);
+    }
+    GR_CHECK(direct[0] == -1 && stepwise[0] == -1);
+}
+
+}  // namespace
+
+int main() {
+    for (int width : {1, 5, 8, 37, 64, 160, 333}) {
+        for (int bits : {32, 16, 8, 4, 3}) {
+            for (int scale_bytes : {4, 2, 1}) {
+                for (int block : {width, 32, 5}) {
+                    encoded_numbers_are_near_and_decode_to_themselves(width, bits, scale_bytes, block);
+                }
+            }
+        }
+    }
+    losses_are_weighted_squared_differences();
+    return 0;
+}

@@ -1,0 +1,227 @@
+// gr_project, gr_softmax_n and gr_finish against double: every codec, layout and batch.
+#include "softmax_head.h"
+
+using namespace gr::test;
+
+namespace {
+
+Head every_layout() {
+    Head head(11, 53);
+    head.basis(53).basis(33, GR_BF16).basis(17, GR_INT8).basis(40, GR_INT8, true).basis(31, GR_INT4);
+    const int ranks[] = {1, 2, 16, 17, 31, 33, 53};
+    const int ranks_of_basis[] = {53, 33, 17, 40, 31};
+    const int sizes[] = {3, 40, 1, 33, 9};
+    int added = 0;
+    for (int codec = GR_F32; codec <= GR_INT3; codec++) {
+        for (int format = GR_SCALE_F32; format <= (codec >= GR_INT8 ? GR_SCALE_LOG8 : GR_SCALE_F32); format++) {
+            for (int i = 0; i < 2; i++) {
+                const int rank = ranks[added % 7];
+                int basis = added % 5;
+                basis = ranks_of_basis[basis] < rank ? 0 : basis;
+                head.group(basis, rank, sizes[added % 5], codec, format, added % 3 == 0);
+                added++;
+            }
+            head.dense(2 + added % 9, codec, format, format == GR_SCALE_LOG8);
+        }
+    }
+    head.group(0, 48, 290, GR_INT8, GR_SCALE_BF16).zero(7).group(1, 33, 520, GR_INT4, GR_SCALE_LOG8).zero(0);
+    head.dense(0, GR_BF16);
+    return head;
+}
+
+void check_logits(Query& q, const char* what) {
+    for (int s = 0; s < q.states; s++) {
+        const float* h = q.hidden.data() + s * q.head.columns;
+        q.head.project(h);
+        for (int token = 0; token < q.head.vocabulary; token++) {
+            const auto [wanted, allowed] = q.head.logit(h, token);
+            GR_CHECK(fabs(q.logit(s, token) - wanted) <= allowed,
+                    "%s, n %d, %d states, state %d, token %d: %.9g, not %.9g within %g", what, q.n,
+                     q.states, s, token, static_cast<double>(q.logit(s, token)), wanted, allowed);
+        }
+    }
+}
+
+// Directions that pad a basis have the coordinate 0, and every coordinate is written.
+void check_padding(const Query& q) {
+    for (const Factor& b : q.head.bases) {
+        for (int d = b.rows; d < b.strips() * 32; d++) {
+            GR_CHECK(q.z[b.view.operand + d] == 0 && q.z[(q.states - 1) * q.head.directions + b.view.operand + d] == 0);
+        }
+    }
+    GR_CHECK(q.z.back() != q.z.back());
+}
+
+// What is found beside the logits, from these.
+void check_found(Query& q, const char* what) {
+    for (int s = 0; s < q.states; s++) {
+        const float* y = q.all.data() + s * q.head.vocabulary;
+        uint64_t best = 0;
+        double sum = 0;
+        for (int token = 0; token < q.head.vocabulary; token++) {
+            best = std::max(best, plain_key(y[token], token));
+        }
+        const double max = q.softmax_scale * static_cast<double>(y[~static_cast<unsigned>(best)]);
+        for (int token = 0; token < q.head.vocabulary; token++) {
+            sum += exp(q.softmax_scale * static_cast<double>(y[token]) - max);
+        }
+        const double wanted = max + log(sum);
+        const double found = q.log_sum_exp[s];
+        GR_CHECK(fabs(found - wanted) <= 1e-6 * std::max(1.0, fabs(wanted)), "%s, state %d: %.9g, not %.9g", what, s,
+                found, wanted);
+        GR_CHECK(q.best[s] == best, "%s, state %d", what, s);
+        GR_CHECK(q.broken[s] == 0 && q.drawn[s] == -1, "%s, state %d", what, s);
+        for (size_t t = 0; t < q.head.tiles.size() && q.keys; t++) {
+            const GrTile& tile = q.head.tiles[t];
+            const std::vector<int32_t>& tokens = q.head.groups[tile.group].tokens;
+            uint64_t key = 0;
+            for (int slot = tile.first_strip * 32; slot < (tile.first_strip + tile.strips) * 32 &&
+                    slot < static_cast<int>(tokens.size()); slot++) {
+                const int token = tokens[slot];
+                key = std::max(key, plain_key(y[token], token));
+            }
+            GR_CHECK(q.tile_keys[s * q.head.tiles.size() + t] == key, "%s, state %d, tile %zu", what, s, t);
+        }
+    }
+}
+
+void everyLayoutAndBatchMatchesDouble() {
+    Head head = every_layout();
+    head.build();
+    const std::vector<float> all = head.hidden(65);
+    std::vector<float> first;  // all logits
+    for (int states : {65, 64, 17, 9, 8, 7, 1}) {
+        const std::vector<float> hidden(all.begin(), all.begin() + states * head.columns);
+        for (int n : {1, 2, 4, 8}) {
+            if (n > 1 && states <= 4 * n) {
+                continue;
+            }
+            Query q(head, hidden);
+            q.n = n;
+            q.logits = true;
+            q.keys = n != 2;
+            q.blocks = n == 8 ? 5 : 3;
+            q.run();
+            if (first.empty()) {
+                first = q.all;
+                check_padding(q);
+                check_logits(q, "every layout");
+            }
+            check_found(q, "every layout");
+            // A state's logits are the same bits whatever the batch and the kernel.
+            GR_CHECK(memcmp(first.data(), q.all.data(), states * head.vocabulary * 4) == 0, "%d states, n %d", states,
+                    n);
+            Query again = q;
+            again.run();
+            GR_CHECK(memcmp(q.partial.data(), again.partial.data(), q.partial.size() * sizeof(GrPartial)) == 0,
+                    "%d states, n %d", states, n);
+        }
+    }
+}
+
+Head wide() {
+    Head head(12, 300);
+    head.basis(290, GR_BF16).basis(128, GR_INT8);
+    head.group(0, 290, 70, GR_F32).group(0, 257, 40, GR_BF16).group(0, 128, 33, GR_INT8);
+    head.group(0, 129, 40, GR_INT8, GR_SCALE_BF16, true);
+    head.group(0, 273, 40, GR_INT4, GR_SCALE_LOG8, true).group(1, 128, 50, GR_INT4).group(1, 97, 50, GR_INT4).zero(40);
+    head.group(1, 113, 600, GR_INT8);
+    for (int codec = GR_F32; codec <= GR_INT4; codec++) {
+        head.dense(35, codec, GR_SCALE_F32, codec == GR_INT8);
+    }
+    return head;
+}
+
+void chunksOfOperandsChangeNoBit() {
+    Head head = wide();
+    head.build();
+    const std::vector<float> hidden = head.hidden(9);
+    Query whole(head, hidden);
+    whole.logits = true;
+    whole.run();
+    check_logits(whole, "wide");
+    check_found(whole, "wide");
+    for (int n : {1, 2, 8}) {
+        for (int chunk : {8, 16, 17, 18, 19}) {
+            if (n > 1 && chunk != 8 && chunk != 18) {
+                continue;
+            }
+            Query q(head, hidden);
+            q.n = n;
+            q.chunk = chunk;
+            q.logits = true;
+            q.keys = true;
+            q.run();
+            GR_CHECK(memcmp(whole.all.data(), q.all.data(), whole.all.size() * 4) == 0, "chunks of %d, n %d", chunk, n);
+            check_found(q, "in chunks");
+        }
+    }
+}
+
+void wideProjectionsMatchDouble() {
+    Head head(15, 1100);
+    head.basis(20).basis(33, GR_INT8, true).basis(40, GR_INT4, true).basis(9, GR_INT4).basis(3, GR_BF16);
+    for (int b = 0; b < 5; b++) {
+        head.group(b, head.bases[b].rows, 5, GR_BF16);
+    }
+    head.build();
+    Query q(head, head.hidden(11));
+    q.logits = true;
+    q.run();
+    check_padding(q);
+    check_logits(q, "wide projections");
+}
+
+void blocksWithoutTilesCountForNothing() {
+    Head head(13, 20, false);
+    head.basis(20).group(0, 20, 300, GR_INT8).zero(2).build();
+    Query few(head, head.hidden(3));
+    few.blocks = 1;
+    few.logits = true;
+    few.run();
+    check_logits(few, "one block");
+    Query many(head, few.hidden);
+    many.blocks = 11;
+    many.logits = true;
+    many.run();
+    check_found(many, "more blocks than tiles");
+    GR_CHECK(few.best == many.best);
+    const GrPartial& empty = many.partial[0];
+    GR_CHECK(empty.max == -INFINITY && empty.sum == 0 && empty.best == 0 && empty.token == -1 && empty.broken == 0 &&
+            empty.score == -INFINITY);
+}
+
+void largeAndRuledOutLogitsAreSummed() {
+    Head head(14, 24);
+    head.basis(24).group(0, 24, 310, GR_INT8).group(0, 7, 40, GR_BF16).zero(5).build();
+    const std::vector<float> plain = head.hidden(5);
+    for (int kind = 0; kind < 4; kind++) {
+        std::vector<float> hidden = plain;
+        for (GroupOfHead& g : head.groups) {
+            for (size_t i = 0; i < g.bias.size(); i++) {
+                const bool out = g.tokens[i] % 97 != 5;
+                g.bias[i] = kind == 0 ? 0 : kind > 1 && !out ? 1 : kind == 3 ? -INFINITY : -1e30f;
+            }
+        }
+        for (float& x : hidden) {
+            x *= kind == 0 ? 2000 : 1;
+        }
+        Query q(head, hidden);
+        q.logits = true;
+        q.keys = true;
+        q.softmax_scale = kind == 2 ? 0.25f : 1;
+        q.run();
+        check_found(q, "extreme");
+    }
+}
+
+}  // namespace
+
+int main() {
+    everyLayoutAndBatchMatchesDouble();
+    chunksOfOperandsChangeNoBit();
+    wideProjectionsMatchDouble();
+    blocksWithoutTilesCountForNothing();
+    largeAndRuledOutLogitsAreSummed();
+    return 0;
+}
