@@ -14,7 +14,7 @@
 # [--ranks 64,...] [--codecs f32,...] [--rounds R] [--seconds PER-CELL] [--pruning auto|off|always] [--flush MEGABYTES]
 # [--read MEGABYTES] [--warm-up SECONDS]; --flush reads so much between two timed calls, so that each begins with cold caches
 #   benchmarks/run.sh java io.groupreduce.benchmarks.head.PeerCheck   do the peers compute what they are compared for?
-# benchmarks/whole_run.py compares whole compressions as processes.
+# benchmarks/whole_run.py compares whole compressions as processes; benchmarks/gpu.sh tests and measures an NVIDIA card.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
@@ -25,7 +25,8 @@ jdk=$(find_jdk)
 
 stamp=$here/target/run-built
 if ! [ -e "$stamp" ] || ! ls "$here"/target/lib/groupreduce-benchmarks-*.jar >/dev/null 2>&1 \
-  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector}/pom.xml "$here/pom.xml" "$root"/java/{core,vector}/src/main "$here/src" \
+  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector,cuda}/pom.xml "$here/pom.xml" "$root"/java/{core,vector,cuda}/src/main \
+    "$here/src" "$root"/native/{CMakeLists.txt,build.sh,include,kernels} "$root"/cmake \
     -newer "$stamp" -print)" ]; then
   echo "building the benchmarks" >&2
   # The stamp is as old as the start of the build: a source that changes during it is built again.
@@ -57,6 +58,14 @@ case ${1:-} in
     run io.groupreduce.benchmarks.head.HeadComparison prepare kernels heads factors perplexity pruning scaling --cache "$folder" --sizes 2000x64 \
       --ranks 16 --codecs int8,int4 --heads rate-distortion@6.6 --batches 4 --threads 2 --rounds 1 --seconds 0 --warm-up 0 --read 64
     run org.openjdk.jmh.Main -f 0 -wi 0 -i 1 -r 100ms -p threads=2 -p size=2000x64 -p batch=4 -p codec=INT8 -v SILENT
+    # No card is needed for this: the stand-in driver of the tests runs the same kernels, as slowly as a processor does.
+    emulation=$root/java/cuda/target/emulation
+    if [ -e "$emulation/libcuda.so.1" ]; then
+      run "-Dgroupreduce.cuda.libraries=$emulation" "-Dgroupreduce.cuda.kernels=$emulation" \
+        io.groupreduce.benchmarks.gpu.GpuComparison --quick
+    else
+      echo "the GPU benchmarks are skipped: no stand-in driver in $emulation"
+    fi
     echo "every benchmark ran"
     ;;
   jmh) shift; run org.openjdk.jmh.Main "$@" ;;

@@ -1,0 +1,52 @@
+package io.groupreduce.benchmarks.gpu;
+
+import io.groupreduce.Codec;
+import io.groupreduce.CompressedMatrix;
+import io.groupreduce.SoftmaxHead;
+import io.groupreduce.backend.Backend;
+import io.groupreduce.softmax.HeadOptions;
+import io.groupreduce.softmax.RankedTokens;
+import java.lang.foreign.Arena;
+import java.util.List;
+
+/** How near the fused softmax of a small batch comes to the speed of the memory, by codec; a whole query is timed. */
+final class KernelSection {
+    private static final int ROWS = 793_471;
+    private static final int COLUMNS = 1024;
+    private static final int RANK = 512;
+    private static final double WANTED_SHARE = 0.85;
+
+    private KernelSection() {}
+
+    static void run(Card card, Backend backend, double copyRate, boolean quick, Report report) {
+        int rows = quick ? 2_000 : ROWS;
+        report.section("Fused softmax, " + rows + " x " + COLUMNS + ", one group of rank " + RANK
+                + ", greedy token and log-sum-exp: share of the copy's speed in bytes read");
+        report.table("codec", "batch", "MB read", "ms", "GB/s", "share");
+        for (Codec codec : List.of(Codec.F32, Codec.BF16, Codec.INT8, Codec.INT4)) {
+            try (Arena arena = Arena.ofShared()) {
+                CompressedMatrix matrix = SyntheticHead.ofRank(rows, COLUMNS, codec, RANK, arena);
+                long bytes = matrix.left(0).bytes() + matrix.right(0).bytes();
+                try (SoftmaxHead head = SoftmaxHead.of(backend, matrix, null, HeadOptions.defaults())) {
+                    for (int batch : new int[] {1, 4, 8}) {
+                        float[] hidden = States.random(batch, COLUMNS);
+                        RankedTokens best = RankedTokens.of(batch, 1);
+                        Times times = card.time(quick ? 3 : 30, () -> head.top(hidden, best));
+                        double share = bytes / times.median() / copyRate;
+                        report.row(
+                                codec,
+                                batch,
+                                Times.digits(bytes / 1e6),
+                                times,
+                                Times.digits(bytes / times.median() / 1e6),
+                                Times.digits(share));
+                        if (codec == Codec.BF16 || codec == Codec.INT8) {
+                            report.atLeast(
+                                    "share of the copy's speed, " + codec + ", batch " + batch, WANTED_SHARE, share);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
