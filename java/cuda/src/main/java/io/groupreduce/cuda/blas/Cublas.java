@@ -458,7 +458,7 @@ public final class Cublas implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            device.run(() -> {
+            device.runUnlessClosed(() -> {
                 try {
                     destroy();
                 } finally {

@@ -231,7 +231,7 @@ final class Cusolver implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            device.run(this::free);
+            device.runUnlessClosed(this::free);
         }
     }
 

@@ -112,7 +112,7 @@ public final class DeviceEigen implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            device.run(() -> {
+            device.runUnlessClosed(() -> {
                 warm.close();
                 solver.close();
             });

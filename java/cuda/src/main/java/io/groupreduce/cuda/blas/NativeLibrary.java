@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.blas;
 
 import io.groupreduce.DeviceException;
+import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
@@ -15,6 +16,8 @@ import java.util.function.IntFunction;
  */
 @SuppressWarnings("restricted")
 final class NativeLibrary {
+    private static final String NO_MEMORY = "ALLOC_FAILED";
+
     static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
 
     /** Handles, addresses on either side, {@code size_t} and {@code int64_t}: all are one machine word. */
@@ -85,11 +88,15 @@ final class NativeLibrary {
             }
             text.append(')');
         }
-        return new DeviceException(text + "; " + advice(status) + ".");
+        text.append("; ").append(advice(status)).append('.');
+        // Smaller steps may do with the memory that is left.
+        return status.endsWith(NO_MEMORY)
+                ? new OutOfDeviceMemoryException(text.toString(), 0)
+                : new DeviceException(text.toString());
     }
 
     private static String advice(String status) {
-        if (status.endsWith("ALLOC_FAILED")) {
+        if (status.endsWith(NO_MEMORY)) {
             return "free memory on the card, or work on a smaller matrix";
         }
         if (status.endsWith("NOT_INITIALIZED") || status.endsWith("ARCH_MISMATCH")) {

@@ -98,6 +98,11 @@ public final class Device implements AutoCloseable {
         });
     }
 
+    /** {@link #run}, for what closing the device does anyway: nothing happens when it is closed already. */
+    public void runUnlessClosed(Runnable work) {
+        thread.runUnlessStopped(work);
+    }
+
     /** The queue that all work goes through, in order. */
     public Stream stream() {
         return context.stream();

@@ -202,7 +202,7 @@ public final class CudaInference implements InferenceSession {
 
     @Override
     public void close() {
-        device.run(() -> {
+        device.runUnlessClosed(() -> {
             if (!closed) {
                 closed = true;
                 rows.close();

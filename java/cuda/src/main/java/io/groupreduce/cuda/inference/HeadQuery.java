@@ -150,9 +150,17 @@ final class HeadQuery implements AutoCloseable {
             queue();
             return;
         }
-        Graph graph = known.orElseGet(() -> device.graph(this::queue));
-        graphs.put(shape, Optional.of(graph));
-        graph.launch(stream);
+        if (known.isEmpty()) {
+            try {
+                known = Optional.of(device.graph(this::queue));
+                graphs.put(shape, known);
+            } catch (OutOfDeviceMemoryException e) {
+                // A graph takes some memory of the card; single launches take none.
+                queue();
+                return;
+            }
+        }
+        known.get().launch(stream);
     }
 
     private void queue() {

@@ -334,6 +334,14 @@ class CublasTest {
         blas.close();
     }
 
+    @Test
+    void closingAfterTheDeviceIsHarmless() {
+        Device own = TestDevice.fresh();
+        Cublas blas = own.call(() -> new Cublas(own));
+        own.close();
+        blas.close();
+    }
+
     private static double[] triangle(int n, long seed) {
         double[] l = Columns.random(new SplittableRandom(seed), n * n);
         for (int i = 0; i < n; i++) {
