@@ -2,7 +2,7 @@
 // is a meeting of the 32 lanes of a warp, a block barrier one of all living threads of a block; whoever misses one ends
 // the launch with a message.
 //
-// mma_bf16 adds the exact products to the accumulator in float, in the order of k. Pointers are the host's: nothing
+// mma_bf16 and mma_f16 are described in mma.cpp. Pointers are the host's: nothing
 // checks what a kernel reads or writes through them, except the guards around its shared memory. Data races do not
 // show.
 #pragma once
@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "emulator.h"
+#include "half.h"
 
 struct alignas(8) float2 {
     float x, y;
@@ -165,14 +166,39 @@ inline float from_bf16(unsigned short bits) { return bits_float(static_cast<unsi
 
 inline unsigned pack_bf16(float low, float high) { return static_cast<unsigned>(to_bf16(high)) << 16 | to_bf16(low); }
 
-// A float holds more than twice the bits of a bf16 and two: rounding the difference to float first does not show.
-inline unsigned sub_bf16x2(unsigned a, unsigned b) {
-    return pack_bf16(bits_float(a << 16) - bits_float(b << 16),
-                     bits_float(a & 0xffff0000u) - bits_float(b & 0xffff0000u));
+inline unsigned pack_f16(float low, float high) {
+    return static_cast<unsigned>(emulator::to_f16(high)) << 16 | emulator::to_f16(low);
+}
+
+inline float low_f16(unsigned pair) { return emulator::from_f16(pair & 0xffffu); }
+
+inline float high_f16(unsigned pair) { return emulator::from_f16(pair >> 16); }
+
+namespace emulator {
+
+// Differences of halves are exact in double, and so are the sums with products that kernels make.
+inline unsigned pack_rounded(double low, double high) {
+    return static_cast<unsigned>(to_f16(high)) << 16 | to_f16(low);
+}
+
+}  // namespace emulator
+
+inline unsigned sub_f16x2(unsigned a, unsigned b) {
+    return emulator::pack_rounded(static_cast<double>(low_f16(a)) - low_f16(b),
+                                  static_cast<double>(high_f16(a)) - high_f16(b));
+}
+
+inline unsigned fma_f16x2(unsigned a, unsigned b, unsigned c) {
+    return emulator::pack_rounded(static_cast<double>(low_f16(a)) * low_f16(b) + low_f16(c),
+                                  static_cast<double>(high_f16(a)) * high_f16(b) + high_f16(c));
 }
 
 inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    emulator::warp_mma(d, a, b0, b1);
+    emulator::warp_mma(emulator::Pairs::BF16, d, a, b0, b1);
+}
+
+inline void mma_f16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    emulator::warp_mma(emulator::Pairs::F16, d, a, b0, b1);
 }
 
 }  // namespace gr

@@ -25,7 +25,7 @@ constexpr size_t STRIDE = STACK + 5 * 64;  // so that the tops of the stacks do 
 constexpr int CANARY = 64;
 constexpr int CANARY_BYTE = 0x5A;
 
-enum Meeting { NONE, BARRIER, WARP_BARRIER, EXCHANGE, BALLOT, MMA };
+enum Meeting { NONE, BARRIER, WARP_BARRIER, EXCHANGE, BALLOT, MMA_BF16, MMA_F16 };
 
 const char* const NAMES[] = {"nothing", "the block's barrier", "a warp barrier", "a shuffle", "a ballot", "an mma"};
 
@@ -333,8 +333,8 @@ unsigned warp_ballot(bool predicate) {
     return exchange.ballot;
 }
 
-void warp_mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    Warp& warp = arrive(MMA);
+void warp_mma(Pairs pairs, float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    Warp& warp = arrive(pairs == Pairs::F16 ? MMA_F16 : MMA_BF16);
     Exchange& exchange = warp.exchange[warp.parity];
     const int lane = state.thread % WARP;
     memcpy(exchange.a[lane], a, sizeof a);
@@ -342,7 +342,7 @@ void warp_mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     exchange.b[lane][0] = b0;
     exchange.b[lane][1] = b1;
     if (last(warp)) {
-        multiply(exchange.d, exchange.a, exchange.b);
+        multiply(pairs, exchange.d, exchange.a, exchange.b);
         close(warp);
     } else {
         go_on_elsewhere();

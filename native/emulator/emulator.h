@@ -51,12 +51,15 @@ void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_
     launch(name, grid_x, grid_y, block, shared, &params, sizeof(Params));
 }
 
+// What the operands of a matrix product hold two of in a register.
+enum class Pairs { BF16, F16 };
+
 // What device_emulation.h needs.
 void block_barrier();
 void warp_barrier();
 uint64_t warp_exchange(uint64_t value, int source);
 unsigned warp_ballot(bool predicate);
-void warp_mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
+void warp_mma(Pairs pairs, float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
 void* static_shared(const void* site, const char* name, size_t bytes);
 void* dynamic_shared();
 void fail_alignment(const void* address, int bytes);

@@ -1,6 +1,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "half.h"
 #include "shared_memory.h"
 
 namespace gr {
@@ -19,15 +20,8 @@ typedef int64_t RowMask __attribute__((vector_size(N * sizeof(int64_t))));
 typedef float FloatRow __attribute__((vector_size(N * sizeof(float))));
 typedef int32_t IntRow __attribute__((vector_size(N * sizeof(int32_t))));
 
-float low(unsigned pair) {
-    const unsigned bits = pair << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-float high(unsigned pair) {
-    const unsigned bits = pair & 0xffff0000u;
+float bf16(unsigned bits) {
+    bits <<= 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -55,7 +49,10 @@ void add_products(FloatRow (&sum)[M], const double (&left)[M][K], const Row (&ri
 
 }  // namespace
 
-void multiply(float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]) {
+void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]) {
+    float (*const number)(unsigned) = pairs == Pairs::F16 ? from_f16 : bf16;
+    const auto low = [number](unsigned pair) { return number(pair & 0xffffu); };
+    const auto high = [number](unsigned pair) { return number(pair >> 16); };
     double left[M][K];
     Row right[K];
     FloatRow sum[M];

@@ -41,7 +41,7 @@ private:
 };
 
 // d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
-void multiply(float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
+void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
 
 }  // namespace emulator
 }  // namespace gr

@@ -71,8 +71,8 @@ GR_DEVICE unsigned cut_pair(float low, float high) { return byte_permute(float_b
 
 GR_DEVICE float cut(float x) { return bits_float(float_bits(x) & 0xffff0000u); }
 
-// Four numbers, or the pairs (0, 1) and (2, 3) of them, as high + mid + low: 8 bits each, so that nothing is lost.
-// Cutting never rounds to infinity.
+// Four numbers, or the pairs (0, 1) and (2, 3) of them, in bfloat16 as high + mid + low: 8 bits each, so that nothing is
+// lost. Cutting never rounds to infinity.
 struct Terms {
     uint2 high, mid, low;
 };
@@ -94,33 +94,67 @@ GR_DEVICE Terms split(const float (&x)[4]) {
     return terms;
 }
 
-// Two signed bytes as bfloat16: 0x4300 with the lower 7 bits is 128 + those, and 0x4300 with the sign bit is 128 or
-// 256, so that the difference is the number.
-GR_DEVICE unsigned pair_of_int8(unsigned bytes, unsigned selector) {
-    const unsigned biased = byte_permute(bytes, 0x43434343u, selector);
-    return sub_bf16x2(biased & 0xff7fff7fu, biased & 0xff80ff80u);
+// Numbers that multiply integers, in units of a power of two in which the largest of their 32 is 2^14 to 2^15: high +
+// low in binary16, 11 bits each. What is lost is at most 2^-22 of a number or 2^-39 of the largest.
+struct Halves {
+    uint2 high, low;
+};
+
+// The powers of two for the largest of 32 numbers, by its bits: numbers are multiplied by `up`, sums by `down`.
+// Neither is 0 or infinite.
+struct HalfScale {
+    float up, down;
+};
+
+GR_DEVICE unsigned magnitude_bits(float x) { return float_bits(x) & 0x7fffffffu; }
+
+GR_DEVICE HalfScale half_scale(unsigned largest_bits) {
+    const unsigned exponent = max(largest_bits >> 23, 15u);
+    return {bits_float((268 - exponent) << 23), bits_float((exponent - 14) << 23)};
+}
+
+GR_DEVICE Halves split(const float (&x)[4], float up) {
+    float y[4];
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        y[i] = x[i] * up;
+    }
+    Halves halves;
+    halves.high = make_uint2(pack_f16(y[0], y[1]), pack_f16(y[2], y[3]));
+    halves.low = make_uint2(pack_f16(y[0] - low_f16(halves.high.x), y[1] - high_f16(halves.high.x)),
+                            pack_f16(y[2] - low_f16(halves.high.y), y[3] - high_f16(halves.high.y)));
+    return halves;
+}
+
+// Two signed bytes, their sign bits flipped, as binary16: 0x6400 with a byte is 1,024 + it, and it is the number + 128.
+GR_DEVICE unsigned pair_of_int8(unsigned flipped, unsigned selector) {
+    return sub_f16x2(byte_permute(flipped, 0x64006400u, selector), 0x64806480u);
 }
 
 // Eight bytes of a tile as the operand A of an mma.
 GR_DEVICE void decode_int8(unsigned first, unsigned second, unsigned (&a)[4]) {
-    a[0] = pair_of_int8(first, 0x4140);
-    a[1] = pair_of_int8(first, 0x4342);
-    a[2] = pair_of_int8(second, 0x4140);
-    a[3] = pair_of_int8(second, 0x4342);
+    first ^= 0x80808080u;
+    second ^= 0x80808080u;
+    a[0] = pair_of_int8(first, 0x5150);
+    a[1] = pair_of_int8(first, 0x5352);
+    a[2] = pair_of_int8(second, 0x5150);
+    a[3] = pair_of_int8(second, 0x5352);
 }
 
-// The lowest four bits of both halves as bfloat16: 0x4300 with them is 128 + those, and they are values + 8.
-GR_DEVICE unsigned pair_of_int4(unsigned low, unsigned high) {
-    const unsigned nibbles = byte_permute(low, high, 0x7610) & 0x000f000fu;
-    return sub_bf16x2(nibbles | 0x43004300u, 0x43084308u);
+// The lowest four bits of both halves as binary16: 0x6400 with them is 1,024 + those, and they are values + 8.
+GR_DEVICE unsigned lower_int4(unsigned word) { return sub_f16x2((word & 0x000f000fu) | 0x64006400u, 0x64086408u); }
+
+// The next four bits: 1,024 + 16 times those; a sixteenth of it is 64 + those.
+GR_DEVICE unsigned upper_int4(unsigned word) {
+    return fma_f16x2((word & 0x00f000f0u) | 0x64006400u, 0x2c002c00u, 0xd480d480u);
 }
 
 // Eight numbers of four bits as the operand A of an mma.
 GR_DEVICE void decode_int4(unsigned word, unsigned (&a)[4]) {
-    a[0] = pair_of_int4(word, word << 12);
-    a[1] = pair_of_int4(word >> 8, word << 4);
-    a[2] = pair_of_int4(word >> 16, word >> 4);
-    a[3] = pair_of_int4(word >> 24, word >> 12);
+    a[0] = lower_int4(word);
+    a[1] = upper_int4(word);
+    a[2] = lower_int4(word >> 8);
+    a[3] = upper_int4(word >> 8);
 }
 
 // Which of a slice's numbers (see softmax.h) lies at a row of a strip and a column of the slice.
@@ -135,6 +169,9 @@ GR_DEVICE PackedPlace packed_place(int row, int column) {
     place.number = (column >> 3 & 1) * 4 + (row >> 3 & 1) * 2 + (column & 1);
     return place;
 }
+
+// Where number n of eight lies in a word of INT4.
+GR_DEVICE int int4_shift(int number) { return (number >> 1) * 4 + (number & 1) * 16; }
 
 // A number of a packed matrix, before its scale.
 GR_DEVICE float packed_number(const GrPacked& matrix, int row, int column) {
@@ -156,7 +193,8 @@ GR_DEVICE float packed_number(const GrPacked& matrix, int row, int column) {
             const uint8_t* piece = strip + (slice >> 1) * 512;
             const bool alone = (slice & 1) == 0 && slice == matrix.slices - 1;
             piece += alone ? place.lane * 8 : place.lane * 16 + (slice & 1) * 8;
-            return static_cast<float>((piece[place.tile * 4 + (place.number >> 1)] >> 4 * (place.number & 1) & 15) - 8);
+            const unsigned word = reinterpret_cast<const unsigned*>(piece)[place.tile];
+            return static_cast<float>(static_cast<int>(word >> int4_shift(place.number) & 15) - 8);
         }
     }
 }

@@ -54,7 +54,7 @@ GR_DEVICE unsigned nibbles_of(const unsigned (&bits)[8]) {
     unsigned word = 0;
     GR_UNROLL
     for (int n = 0; n < 8; n++) {
-        word |= bits[n] << 4 * n;
+        word |= bits[n] << int4_shift(n);
     }
     return word;
 }

@@ -25,10 +25,17 @@ struct BlockMemory {
     Maxima<N> maxima;
 };
 
-// The operands that shared memory holds: so many numbers from a place of z (or the hidden state) on; 0 where they are
-// in part.
+// The operands that shared memory holds: so many numbers from a place of z (or the hidden state) on, as halves or
+// terms; 0 where they are in part.
 struct Resident {
     int operand, columns;
+    bool halves;
+
+    // More columns than wanted do no harm, since codes are 0 there, unless they had a part in the unit of halves.
+    GR_DEVICE bool serves(const GrPacked& group) const {
+        return operand == group.operand && halves == takes_halves(group) &&
+               (columns == group.columns || (columns > group.columns && !(halves && group.columns % 32 != 0)));
+    }
 };
 
 template <int N>
@@ -56,12 +63,13 @@ struct Pass {
         return open_strip(group, p.tiles[tile].first_strip + warp_number(), group.slices);
     }
 
-    // Splits the operands of some slices into shared memory: all 256 threads. States beyond the last have zeros. N
-    // divides the number of warps, so a thread stays with one state; it has the numbers of four slices in flight.
+    // Splits the operands of some slices, from an even one on, into shared memory: all 256 threads. States beyond the
+    // last have zeros. N divides the number of warps, so a thread stays with one state; it has the numbers of two units
+    // of two slices in flight.
     GR_DEVICE void load_panel(const GrPacked& group, int first, int slices) const {
         constexpr int AT_ONCE = 4;
-        constexpr int STRIDE = WARPS / N;
-        const bool dense = group.operand < 0;
+        constexpr int STRIDE = 2 * WARPS / N;
+        const bool dense = group.operand < 0, halves = takes_halves(group);
         const int lane = lane_number(), j = warp_number() % N;
         const int column = first_state + j * 8 + lane / 4;
         const bool present = column < p.states;
@@ -69,17 +77,28 @@ struct Pass {
         numbers += present ? static_cast<int64_t>(column) * (dense ? p.columns : p.directions) : 0;
         const PlainNumbers row{numbers, present ? group.columns : 0};
         sync_block();
-        for (int slice = warp_number() / N; slice < slices; slice += AT_ONCE * STRIDE) {
+        for (int slice = warp_number() / N * 2; slice < slices; slice += AT_ONCE / 2 * STRIDE) {
             float x[AT_ONCE][4];
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
-                row.load(x[i], first + slice + i * STRIDE);
+                row.load(x[i], first + slice + i / 2 * STRIDE + i % 2);
             }
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
-                if (slice + i * STRIDE < slices) {
+                const int number = slice + i / 2 * STRIDE + i % 2;
+                uint2* to = panel + (number * N + j) * 3 * LANES + lane;
+                if (halves) {
+                    const HalfScale scale = half_scale(largest_of_unit(x[i & ~1], x[i | 1]));
+                    if (number < slices) {
+                        const Halves pair = split(x[i], scale.up);
+                        to[0] = pair.high;
+                        to[LANES] = pair.low;
+                        if (i % 2 == 0 && lane % 4 == 0) {
+                            downs(to - lane)[lane / 4] = scale.down;
+                        }
+                    }
+                } else if (number < slices) {
                     const Terms terms = split(x[i]);
-                    uint2* to = panel + ((slice + i * STRIDE) * N + j) * 3 * LANES + lane;
                     to[0] = terms.high;
                     to[LANES] = terms.mid;
                     to[2 * LANES] = terms.low;
@@ -96,10 +115,9 @@ struct Pass {
         const int chunk = group.slices <= p.chunk_slices ? group.slices : p.chunk_slices & ~7;
         int step = 0;
         for (int first = 0; first < group.slices; first += chunk) {
-            // More columns than wanted do no harm: codes are 0 there.
-            if (resident.operand != group.operand || resident.columns < group.columns) {
+            if (!resident.serves(group)) {
                 load_panel(group, first, min(chunk, group.slices - first));
-                resident = {group.operand, chunk == group.slices ? group.columns : 0};
+                resident = {group.operand, chunk == group.slices ? group.columns : 0, takes_halves(group)};
             }
             const SharedOperands<N> operands{panel, first};
             for (; step < strip.steps() && step << strip.codec() < first + chunk; step++) {
@@ -251,7 +269,7 @@ struct Pass {
         Strip strip = strip_of(tile);
         uint4 ring[4] = {};
         load_pieces(ring, pieces(strip, 0));
-        Resident resident{0, 0};
+        Resident resident{0, 0, false};
         for (; tile < end; tile++) {
             const GrPacked& group = p.groups[p.tiles[tile].group];
             const int number = p.tiles[tile].first_strip + warp_number();

@@ -123,24 +123,41 @@ struct Sums {
         }
     }
 
-    GR_DEVICE void add_up(float scale_of_lane) {
-        float scales[4];
+    // Sums in units of the operands, which are powers of two.
+    template <class Unit>
+    GR_DEVICE void add_up(const Unit& unit) {
+        GR_UNROLL
+        for (int j = 0; j < N; j++) {
+            const float2 down = unit.down(j);
+            GR_UNROLL
+            for (int i = 0; i < 8; i++) {
+                float& p = part[i / 4][j][i % 4];
+                float& t = total[i / 4][j][i % 4];
+                t = fma(p, i % 2 == 0 ? down.x : down.y, t);
+                p = 0;
+            }
+        }
+    }
+
+    // The sums of the last two slices, in units of a scale a row.
+    GR_DEVICE void scale_rows(float scale_of_lane) {
         GR_UNROLL
         for (int i = 0; i < 4; i++) {
-            scales[i] = shuffle(scale_of_lane, lane_row(i));
-        }
-        GR_UNROLL
-        for (int i = 0; i < 8 * N; i++) {
-            float& p = part[i / (4 * N)][i / 4 % N][i % 4];
-            float& t = total[i / (4 * N)][i / 4 % N][i % 4];
-            t = fma(p, scales[i / (4 * N) * 2 + i % 4 / 2], t);
-            p = 0;
+            const float scale = shuffle(scale_of_lane, lane_row(i));
+            GR_UNROLL
+            for (int j = 0; j < 2 * N; j++) {
+                part[i / 2][j / 2][i % 2 * 2 + j % 2] *= scale;
+            }
         }
     }
 };
 
-// Operands in shared memory, in the order in which lanes read them: ((slice * N + j) * 3 + term) * 32 + lane, high, mid
-// and low.
+// Whether operands are halves for the numbers of a packed matrix, or terms of bfloat16.
+GR_DEVICE bool takes_halves(const GrPacked& matrix) { return matrix.codec >= GR_INT8; }
+
+// Operands in shared memory, in the order in which lanes read them: ((slice * N + j) * 3 + part) * 32 + lane; the parts
+// are the high, mid and low term, or the high and low half and, in even slices, what sums of eight columns are
+// multiplied by.
 template <int N>
 struct SharedOperands {
     const uint2* panel;
@@ -152,8 +169,25 @@ struct SharedOperands {
         GR_DEVICE uint2 term(int j, int which) const { return at[(j * 3 + which) * LANES]; }
     };
 
-    GR_DEVICE Slice slice(int number) const { return {panel + (number - first) * N * 3 * LANES + lane_number()}; }
+    // From an even slice on.
+    struct Unit {
+        const float2* at;
+
+        GR_DEVICE float2 down(int j) const { return at[j * 3 * LANES]; }
+    };
+
+    GR_DEVICE Slice terms(int slice) const { return {panel + (slice - first) * N * 3 * LANES + lane_number()}; }
+
+    GR_DEVICE Slice halves(int slice) const { return terms(slice); }
+
+    GR_DEVICE Unit unit(int slice) const {
+        const uint2* at = panel + ((slice - first) * N * 3 + 2) * LANES;
+        return {reinterpret_cast<const float2*>(at) + lane_number() % 4};
+    }
 };
+
+// What eight columns of a panel, from their high half of an even slice on, are multiplied by.
+GR_DEVICE float* downs(uint2* high) { return reinterpret_cast<float*>(high + 2 * LANES); }
 
 // The numbers of a state as they lie in memory, of which the first `columns` count; the first can be read even if none
 // counts.
@@ -173,41 +207,76 @@ struct PlainNumbers {
     }
 };
 
-// Operands as they lie in memory, of this lane's column: slices one after the other, the numbers of the next ones in
-// flight. For N = 1.
+// The largest of 32 numbers of a column: eight each in four neighbouring lanes.
+GR_DEVICE unsigned largest_of_unit(const float (&even)[4], const float (&odd)[4]) {
+    unsigned most = 0;
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        most = max(most, max(magnitude_bits(even[i]), magnitude_bits(odd[i])));
+    }
+    most = max(most, shuffle_xor(most, 1));
+    return max(most, shuffle_xor(most, 2));
+}
+
+// Operands as they lie in memory, of this lane's column: slices one after the other from an even one on, the numbers of
+// the next ones in flight. For N = 1.
 struct PlainOperands {
     static constexpr int AHEAD = 4;
 
     PlainNumbers numbers;
-    int end;  // of the slices
+    int end;  // of the slices, even
+    HalfScale scale;
     float ahead[AHEAD][4];
 
     struct Slice {
-        Terms terms;
+        uint2 parts[3];
 
-        GR_DEVICE uint2 term(int, int which) const {
-            return which == 0 ? terms.high : which == 1 ? terms.mid : terms.low;
-        }
+        GR_DEVICE uint2 term(int, int which) const { return parts[which]; }
+    };
+
+    struct Unit {
+        float2 of_columns;
+
+        GR_DEVICE float2 down(int) const { return of_columns; }
     };
 
     GR_DEVICE void start(int first, int end_of_slices) {
-        end = end_of_slices;
+        end = (end_of_slices + 1) & ~1;
         GR_UNROLL
         for (int i = 0; i < AHEAD; i++) {
             numbers.load(ahead[i], first + i);
         }
     }
 
-    GR_DEVICE Slice slice(int number) {
+    GR_DEVICE Slice terms(int slice) {
         const Terms terms = split(ahead[0]);
+        advance(slice);
+        return {{terms.high, terms.mid, terms.low}};
+    }
+
+    GR_DEVICE Slice halves(int slice) {
+        if (slice % 2 == 0) {
+            scale = half_scale(largest_of_unit(ahead[0], ahead[1]));
+        }
+        const Halves halves = split(ahead[0], scale.up);
+        advance(slice);
+        return {{halves.high, halves.low, halves.low}};
+    }
+
+    // Of the last slices; a lane's sums are those of columns 2 (lane % 4) and the next.
+    GR_DEVICE Unit unit(int) const {
+        const int owner = lane_number() % 4 * 8;
+        return {make_float2(shuffle(scale.down, owner), shuffle(scale.down, owner + 4))};
+    }
+
+    GR_DEVICE void advance(int slice) {
         GR_UNROLL
         for (int i = 0; i < 4 * (AHEAD - 1); i++) {
             ahead[i / 4][i % 4] = ahead[i / 4 + 1][i % 4];
         }
-        if (number + AHEAD < end) {
-            numbers.load(ahead[AHEAD - 1], number + AHEAD);
+        if (slice + AHEAD < end) {
+            numbers.load(ahead[AHEAD - 1], slice + AHEAD);
         }
-        return {terms};
     }
 };
 
@@ -215,7 +284,7 @@ struct PlainOperands {
 template <int N, class Operands>
 GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
         int slice) {
-    const typename Operands::Slice x = operands.slice(slice);
+    const typename Operands::Slice x = operands.terms(slice);
     GR_UNROLL
     for (int which = 2; which >= 0; which--) {
         GR_UNROLL
@@ -223,6 +292,22 @@ GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (
             const uint2 b = x.term(j, which);
             mma_bf16(sums.part[0][j], a0, b.x, b.y);
             mma_bf16(sums.part[1][j], a1, b.x, b.y);
+        }
+    }
+}
+
+// The same for integers, which are binary16.
+template <int N, class Operands>
+GR_DEVICE void multiply_integers(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
+        int slice) {
+    const typename Operands::Slice x = operands.halves(slice);
+    GR_UNROLL
+    for (int which = 1; which >= 0; which--) {
+        GR_UNROLL
+        for (int j = 0; j < N; j++) {
+            const uint2 b = x.term(j, which);
+            mma_f16(sums.part[0][j], a0, b.x, b.y);
+            mma_f16(sums.part[1][j], a1, b.x, b.y);
         }
     }
 }
@@ -255,7 +340,7 @@ GR_DEVICE void multiply_f32(float (&part)[N][4], const uint4& first, const uint4
 
 template <int N, class Operands>
 GR_DEVICE void step_f32(Sums<N>& sums, uint4 (&ring)[4], int step, Operands& operands, const Pieces& next) {
-    const typename Operands::Slice x = operands.slice(step);
+    const typename Operands::Slice x = operands.terms(step);
     GR_UNROLL
     for (int t = 0; t < 2; t++) {
         const uint4 first = ring[2 * t], second = ring[2 * t + 1];
@@ -284,6 +369,17 @@ GR_DEVICE void step_bf16(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
     sums.add_up();
 }
 
+// Adds up two slices of integers. Where there are none, sums are 0 in any unit: without a branch they stay in their
+// registers.
+template <int N, class Operands>
+GR_DEVICE void add_up_unit(Sums<N>& sums, const Strip& strip, int slice, int first_slice, bool blocks, float scale,
+        const Operands& operands) {
+    if (blocks) {
+        sums.scale_rows(scale);
+    }
+    sums.add_up(operands.unit(slice < strip.slices() ? slice : first_slice));
+}
+
 template <int N, class Operands>
 GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
         const float* log8, Operands& operands, const Pieces& next) {
@@ -291,18 +387,17 @@ GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
     const float scale[2] = {scales.of(2 * step, log8), scales.of(2 * step + 1, log8)};
     GR_UNROLL
     for (int i = 0; i < 4; i++) {
+        const int slice = 4 * step + i;
         const uint4 piece = ring[i];
         load_piece(ring[i], next, i);
-        if (4 * step + i < strip.slices()) {
+        if (slice < strip.slices()) {
             unsigned a0[4], a1[4];
             decode_int8(piece.x, piece.y, a0);
             decode_int8(piece.z, piece.w, a1);
-            multiply(sums, a0, a1, operands, 4 * step + i);
+            multiply_integers(sums, a0, a1, operands, slice);
         }
-        if (i % 2 == 1 && blocks) {
-            sums.add_up(scale[i / 2]);
-        } else if (i % 2 == 1) {
-            sums.add_up();
+        if (i % 2 == 1) {
+            add_up_unit(sums, strip, slice - 1, 4 * step, blocks, scale[i / 2], operands);
         }
     }
 }
@@ -318,25 +413,21 @@ GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
     }
     GR_UNROLL
     for (int i = 0; i < 4; i++) {
+        const int slice = 8 * step + 2 * i;
         const uint4 piece = ring[i];
         load_piece(ring[i], next, i);
-        const int slice = 8 * step + 2 * i;
         unsigned a0[4], a1[4];
         if (slice < strip.slices()) {
             decode_int4(piece.x, a0);
             decode_int4(piece.y, a1);
-            multiply(sums, a0, a1, operands, slice);
+            multiply_integers(sums, a0, a1, operands, slice);
         }
         if (slice + 1 < strip.slices()) {
             decode_int4(piece.z, a0);
             decode_int4(piece.w, a1);
-            multiply(sums, a0, a1, operands, slice + 1);
+            multiply_integers(sums, a0, a1, operands, slice + 1);
         }
-        if (blocks) {
-            sums.add_up(scale[i]);
-        } else {
-            sums.add_up();
-        }
+        add_up_unit(sums, strip, slice, 8 * step, blocks, scale[i], operands);
     }
 }
 

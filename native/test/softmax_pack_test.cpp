@@ -27,7 +27,7 @@ unsigned packed_bits(const Factor& f, int row, int column) {
         default: {
             const bool alone = slice % 2 == 0 && slice == f.slices() - 1;
             const int word = alone ? lane * 8 + tile * 4 : lane * 16 + slice % 2 * 8 + tile * 4;
-            return at[slice / 2 * 512 + word + number / 2] >> number % 2 * 4 & 15u;
+            return at[slice / 2 * 512 + word + number % 2 * 2 + number / 4] >> number / 2 % 2 * 4 & 15u;
         }
     }
 }

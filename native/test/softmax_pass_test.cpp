@@ -172,6 +172,44 @@ void wideProjectionsMatchDouble() {
     check_logits(q, "wide projections");
 }
 
+// A group of lower rank shares operands with one of a higher rank whose other coordinates are far larger: in units of
+// those, nothing would be left of its own.
+void largeCoordinatesBeyondARankDoNotDisturbIt() {
+    Head head(17, 50);
+    head.basis(40);
+    Factor& right = head.bases[0];
+    for (int k = 20; k < right.rows; k++) {
+        for (int j = 0; j < right.width; j++) {
+            uint8_t* at = right.data.data() + k * right.row_bytes() + 4 * j;
+            float number;
+            memcpy(&number, at, 4);
+            number *= 1e12f;
+            memcpy(at, &number, 4);
+        }
+    }
+    right.pack();
+    right.view.operand = 0;
+    head.group(0, 40, 300, GR_INT8).group(0, 20, 300, GR_INT8).group(0, 40, 300, GR_INT4, GR_SCALE_BF16, true);
+    head.group(0, 16, 40, GR_INT4).group(0, 17, 40, GR_INT8, GR_SCALE_F32, true).group(0, 20, 40, GR_BF16);
+    head.build();
+    const std::vector<float> hidden = head.hidden(9);
+    std::vector<float> first;
+    for (int blocks : {1, 8}) {
+        for (int n : {1, 2}) {
+            Query q(head, hidden);
+            q.n = n;
+            q.blocks = blocks;
+            q.logits = true;
+            q.run();
+            if (first.empty()) {
+                first = q.all;
+                check_logits(q, "large beyond the rank");
+            }
+            GR_CHECK(memcmp(first.data(), q.all.data(), first.size() * 4) == 0, "%d blocks, n %d", blocks, n);
+        }
+    }
+}
+
 void blocksWithoutTilesCountForNothing() {
     Head head(13, 20, false);
     head.basis(20).group(0, 20, 300, GR_INT8).zero(2).build();
@@ -221,6 +259,7 @@ int main() {
     everyLayoutAndBatchMatchesDouble();
     chunksOfOperandsChangeNoBit();
     wideProjectionsMatchDouble();
+    largeCoordinatesBeyondARankDoNotDisturbIt();
     blocksWithoutTilesCountForNothing();
     largeAndRuledOutLogitsAreSummed();
     return 0;

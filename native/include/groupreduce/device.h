@@ -7,14 +7,14 @@
 //   threadIdx.x  blockIdx.x  blockIdx.y  blockDim.x  gridDim.x  gridDim.y
 //   gr::sync_block
 //       all threads of the block that have not returned
-//   gr::sync_warp  shuffle  shuffle_xor  shuffle_down  ballot  mma_bf16
+//   gr::sync_warp  shuffle  shuffle_xor  shuffle_down  ballot  mma_bf16  mma_f16
 //       all 32 lanes of the warp
 //   gr::atomic_add  atomic_max
 //       integers only: the order of their updates shows in no result
 //   gr::load16  load16_cached
 //       16 aligned bytes that nobody writes during the kernel
 //   gr::float_bits  bits_float  byte_permute  popcount  leading_zeros  min  max  fma
-//   gr::to_bf16  from_bf16  pack_bf16  sub_bf16x2
+//   gr::to_bf16  from_bf16  pack_bf16  pack_f16  low_f16  high_f16  sub_f16x2  fma_f16x2
 //   float2 float4 int4 uint2 uint4 and their make_ functions; the functions of math.h
 #pragma once
 
@@ -109,15 +109,37 @@ GR_DEVICE unsigned pack_bf16(float low, float high) {
     return pair;
 }
 
-// a - b in both halves, each rounded once. sub.bf16x2 needs sm_90; b * -1 + a is the same number.
-GR_DEVICE unsigned sub_bf16x2(unsigned a, unsigned b) {
+// binary16, rounded to nearest even; 65,520 and more is infinite.
+GR_DEVICE unsigned pack_f16(float low, float high) {
+    unsigned pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
+GR_DEVICE float low_f16(unsigned pair) {
+    float value;
+    asm("{.reg .b16 low, high; mov.b32 {low, high}, %1; cvt.f32.f16 %0, low;}" : "=f"(value) : "r"(pair));
+    return value;
+}
+
+GR_DEVICE float high_f16(unsigned pair) {
+    float value;
+    asm("{.reg .b16 low, high; mov.b32 {low, high}, %1; cvt.f32.f16 %0, high;}" : "=f"(value) : "r"(pair));
+    return value;
+}
+
+// a - b in both halves, each rounded once.
+GR_DEVICE unsigned sub_f16x2(unsigned a, unsigned b) {
     unsigned difference;
-#if __CUDA_ARCH__ >= 900
-    asm("sub.rn.bf16x2 %0, %1, %2;" : "=r"(difference) : "r"(a), "r"(b));
-#else
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(difference) : "r"(b), "r"(0xbf80bf80u), "r"(a));
-#endif
+    asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(difference) : "r"(a), "r"(b));
     return difference;
+}
+
+// a b + c in both halves, each rounded once.
+GR_DEVICE unsigned fma_f16x2(unsigned a, unsigned b, unsigned c) {
+    unsigned sum;
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+    return sum;
 }
 
 // d += A B for a whole warp (volatile: it must stay where all lanes are): A 16 x 16 and B 16 x 8 of bf16 pairs (lower
@@ -128,6 +150,15 @@ GR_DEVICE unsigned sub_bf16x2(unsigned a, unsigned b) {
 GR_DEVICE void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     asm volatile(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// The same with pairs of binary16.
+GR_DEVICE void mma_f16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));

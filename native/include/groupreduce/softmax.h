@@ -11,12 +11,14 @@
 //   BF16  per slice 2 pieces of 512 bytes: piece t holds the eight numbers of tile t of every lane, 16 bytes a lane
 //   INT8  per slice 1 piece of 512 bytes: 16 bytes a lane, tile 0 then tile 1
 //   INT4  two slices in 1 piece of 512 bytes: 16 bytes a lane: 4 bytes each for (slice 0, tile 0), (slice 0, tile 1), (slice 1, tile 0),
-//         (slice 1, tile 1); number n of eight in nibble n of its little-endian 4 bytes, value + 8. An odd last slice takes 256 bytes:
-//         8 bytes a lane. INT3 becomes INT4.
+//         (slice 1, tile 1); of eight numbers the pair 2 p, 2 p + 1 in nibbles p and p + 4 of its little-endian 4 bytes, value + 8. An odd
+//         last slice takes 256 bytes: 8 bytes a lane. INT3 becomes INT4.
 // A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as the operand.
 //
-// Operands (z or h) are split into three bfloat16 terms by cutting (8 + 8 + 8 bits), an F32 number of a left factor too; products of
-// terms are summed down to 2^-24 of the whole in binary32, so results are as good as plain binary32 (three mma a slice; six for F32).
+// Operands (z or h) that meet F32 or BF16 are split into three bfloat16 terms by cutting (8 + 8 + 8 bits), an F32 number of a left factor
+// too; products of terms are summed down to 2^-24 of the whole in binary32 (three mma a slice; six for F32). Operands that meet integers,
+// which binary16 holds, are split into two terms of binary16 (11 + 11 bits) in units of a power of two for every 32 of them (two mma a
+// slice). Either way results are as good as plain binary32.
 #pragma once
 #include <stdint.h>
 

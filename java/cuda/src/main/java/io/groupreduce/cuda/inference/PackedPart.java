@@ -87,6 +87,11 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
         return codec == Codec.INT3 ? Codec.INT4 : codec;
     }
 
+    /** Whether its operand is split into halves, as for integers, rather than into terms of bfloat16. */
+    boolean takesHalves() {
+        return stored != null && stored.codec().scaled();
+    }
+
     /**
      * Writes the {@code GrPacked} structure.
      *

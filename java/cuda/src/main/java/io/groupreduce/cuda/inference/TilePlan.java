@@ -8,7 +8,7 @@ import java.util.stream.IntStream;
 /**
  * How a pass over the groups of a head is cut into tiles, and which blocks of threads take which.
  *
- * <p>Groups that read the same coordinates stand next to each other, the widest first, so that a block of threads loads an operand
+ * <p>Groups that read the same coordinates in the same form stand next to each other, the widest first, so that a block of threads loads an operand
  * seldom. Blocks take contiguous ranges of about equal cost.
  *
  * <p>Only the ragged end of a group makes a tile of fewer strips than there are warps: a warp has so many bytes on their way at a time, so a
@@ -43,6 +43,7 @@ final class TilePlan {
         IntStream.range(0, groups.size())
                 .boxed()
                 .sorted(Comparator.comparingInt((Integer g) -> groups.get(g).operand())
+                        .thenComparing(g -> groups.get(g).takesHalves())
                         .thenComparingInt(g -> -groups.get(g).slices()))
                 .forEach(this::cut);
         firstTile = ranges(Math.min(mostBlocks, tiles.size()));
