@@ -133,27 +133,6 @@ int gemm(const Handle* handle, const Shape& s, const T* alpha, const T* a, const
 }
 
 template <class T>
-struct Strided {
-    const T *a, *b;
-    T* c;
-    long long stride_a, stride_b, stride_c;
-};
-
-template <class T>
-int gemm_strided(const Handle* handle, const Shape& s, const T* alpha, const Strided<T>& x, const T* beta, int batch) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    if (!valid(s) || batch < 0 || alpha == nullptr || beta == nullptr) {
-        return INVALID_VALUE;
-    }
-    for (int t = 0; t < batch; t++) {
-        multiply(s, *alpha, x.a + t * x.stride_a, x.b + t * x.stride_b, *beta, x.c + t * x.stride_c);
-    }
-    return SUCCESS;
-}
-
-template <class T>
 int syrk(const Handle* handle, int fill, int op, int n, int k, const T* alpha, const T* a, int lda, const T* beta, T* c,
          int ldc) {
     if (!alive(handle)) {
@@ -314,21 +293,6 @@ API cublasSgemm_v2(Handle* handle, int op_a, int op_b, int m, int n, int k, cons
     return gemm(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, a, b, beta, c);
 }
 
-API cublasDgemmStridedBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const double* alpha,
-                              const double* a, int lda, long long stride_a, const double* b, int ldb,
-                              long long stride_b, const double* beta, double* c, int ldc, long long stride_c,
-                              int batch) {
-    const Strided<double> x{a, b, c, stride_a, stride_b, stride_c};
-    return gemm_strided(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, x, beta, batch);
-}
-
-API cublasSgemmStridedBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const float* alpha,
-                              const float* a, int lda, long long stride_a, const float* b, int ldb, long long stride_b,
-                              const float* beta, float* c, int ldc, long long stride_c, int batch) {
-    const Strided<float> x{a, b, c, stride_a, stride_b, stride_c};
-    return gemm_strided(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, x, beta, batch);
-}
-
 API cublasDgemmBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const double* alpha,
                        const double* const* a, int lda, const double* const* b, int ldb, const double* beta,
                        double* const* c, int ldc, int batch) {
@@ -353,19 +317,6 @@ API cublasDsyrk_v2(Handle* handle, int fill, int op, int n, int k, const double*
 API cublasSsyrk_v2(Handle* handle, int fill, int op, int n, int k, const float* alpha, const float* a, int lda,
                    const float* beta, float* c, int ldc) {
     return syrk(handle, fill, op, n, k, alpha, a, lda, beta, c, ldc);
-}
-
-API cublasDtrsm_v2(Handle* handle, int side, int fill, int op, int diagonal, int m, int n, const double* alpha,
-                   const double* a, int lda, double* b, int ldb) {
-    const Triangle t{side, fill, op, diagonal, m, n, lda, ldb};
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    if (!t.valid() || alpha == nullptr) {
-        return INVALID_VALUE;
-    }
-    solve(t, *alpha, a, b);
-    return SUCCESS;
 }
 
 API cublasDtrsmBatched(Handle* handle, int side, int fill, int op, int diagonal, int m, int n, const double* alpha,

@@ -1,6 +1,7 @@
 package io.groupreduce.benchmarks.gpu;
 
 import io.groupreduce.Matrix;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.format.DType;
 import io.groupreduce.reference.SyntheticMatrix;
@@ -78,7 +79,7 @@ final class BigMatrix implements AutoCloseable {
                 }
                 device.upload(MemorySegment.ofArray(values), ready, 0);
                 long gram = target + (long) g * columns * columns * Double.BYTES;
-                card.blas().dsyrk(false, columns, rows, 1, ready.address(), columns, 0, gram, columns);
+                card.blas().dsyrk(columns, rows, 1, Operand.of(ready.address(), columns), 0, Operand.of(gram, columns));
                 device.stream().synchronize();
             }
         }

@@ -2,6 +2,7 @@ package io.groupreduce.benchmarks.gpu;
 
 import io.groupreduce.Bf16;
 import io.groupreduce.CompressedMatrix;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Parameters;
@@ -109,19 +110,14 @@ final class DensePeer implements AutoCloseable {
         // Column-major: logits^T (rows x count) = W (rows x columns, stored transposed) times H^T.
         card.blas()
                 .gemmBf16(
-                        true,
-                        false,
                         rows,
                         count,
                         columns,
                         1,
-                        weight.address(),
-                        columns,
-                        hidden.address(),
-                        columns,
+                        Operand.transposed(weight.address(), columns),
+                        Operand.of(hidden.address(), columns),
                         0,
-                        logits.address(),
-                        rows);
+                        Operand.of(logits.address(), rows));
         long result = results.address();
         parameters
                 .reset()

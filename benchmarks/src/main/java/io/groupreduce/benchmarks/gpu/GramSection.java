@@ -3,6 +3,7 @@ package io.groupreduce.benchmarks.gpu;
 import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import java.util.Arrays;
@@ -77,9 +78,23 @@ final class GramSection {
             device.run(() -> fill(device, ready, bytes, fp64));
             Times times = card.time(repeats, () -> {
                 if (fp64) {
-                    card.blas().dsyrk(false, columns, part, 1, ready.address(), columns, 0, gram.address(), columns);
+                    card.blas()
+                            .dsyrk(
+                                    columns,
+                                    part,
+                                    1,
+                                    Operand.of(ready.address(), columns),
+                                    0,
+                                    Operand.of(gram.address(), columns));
                 } else {
-                    card.blas().ssyrk(false, columns, part, 1, ready.address(), columns, 0, gram.address(), columns);
+                    card.blas()
+                            .ssyrk(
+                                    columns,
+                                    part,
+                                    1,
+                                    Operand.of(ready.address(), columns),
+                                    0,
+                                    Operand.of(gram.address(), columns));
                 }
             });
             report.row(

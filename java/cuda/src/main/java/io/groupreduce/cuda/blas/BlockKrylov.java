@@ -201,7 +201,11 @@ final class BlockKrylov {
             int[] info = tools.solver().cholesky(width, memory.row(Row.SMALL), count);
             tools.blas()
                     .solveTransposedBatched(
-                            order, width, memory.row(Row.SMALL), width, memory.row(Row.X), order, count);
+                            order,
+                            width,
+                            Operand.of(memory.row(Row.SMALL), width),
+                            Operand.of(memory.row(Row.X), order),
+                            count);
             double[] deviations = memory.readDeviations(count);
             done = Arrays.stream(deviations).allMatch(d -> d <= limit);
             boolean last = pass == MAX_PASSES - 1;
@@ -281,19 +285,14 @@ final class BlockKrylov {
     private void gemm(boolean transA, int m, int n, int k, double alpha, Row a, Row b, double beta, Row c, int count) {
         tools.blas()
                 .dgemmBatched(
-                        transA,
-                        false,
                         m,
                         n,
                         k,
                         alpha,
-                        memory.row(a),
-                        transA ? k : m,
-                        memory.row(b),
-                        k,
+                        new Operand(memory.row(a), transA ? k : m, transA),
+                        Operand.of(memory.row(b), k),
                         beta,
-                        memory.row(c),
-                        m,
+                        Operand.of(memory.row(c), m),
                         count);
     }
 

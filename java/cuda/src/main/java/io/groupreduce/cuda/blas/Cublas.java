@@ -39,18 +39,14 @@ public final class Cublas implements AutoCloseable {
     private static final String GEMM_SIZES = "m,n,k,lda,ldb,ldc";
     private static final String BATCH_SIZES = "m,n,k,lda,ldb,ldc,batch";
     private static final String SYRK_SIZES = "n,k,lda,ldc";
-    private static final String TRSM_SIZES = "m,n,lda,ldb";
 
     private final Device device;
     private final NativeLibrary library;
     private final MethodHandle dgemm;
     private final MethodHandle sgemm;
-    private final MethodHandle dgemmStrided;
-    private final MethodHandle sgemmStrided;
     private final MethodHandle dgemmBatched;
     private final MethodHandle dsyrk;
     private final MethodHandle ssyrk;
-    private final MethodHandle dtrsm;
     private final MethodHandle dtrsmBatched;
     private final MethodHandle gemmEx;
     /** alpha and beta; cuBLAS has read them when a call returns. */
@@ -67,13 +63,10 @@ public final class Cublas implements AutoCloseable {
         library = new NativeLibrary("cuBLAS", device.libraries().blas(), cublasStatus::stringFor);
         dgemm = gemm("cublasDgemm_v2");
         sgemm = gemm("cublasSgemm_v2");
-        dgemmStrided = strided("cublasDgemmStridedBatched");
-        sgemmStrided = strided("cublasSgemmStridedBatched");
         dgemmBatched = library.function(
                 "cublasDgemmBatched", WORD, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT, WORD, WORD, INT, INT);
         dsyrk = syrk("cublasDsyrk_v2");
         ssyrk = syrk("cublasSsyrk_v2");
-        dtrsm = library.function("cublasDtrsm_v2", WORD, INT, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT);
         dtrsmBatched = library.function(
                 "cublasDtrsmBatched", WORD, INT, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT, INT);
         gemmEx = library.function(
@@ -103,272 +96,119 @@ public final class Cublas implements AutoCloseable {
         configure();
     }
 
-    /** {@code C = alpha op(A) op(B) + beta C} in FP64; op(A) is m x k, op(B) k x n. C is not read when beta is 0. */
-    public void dgemm(
-            boolean transA,
-            boolean transB,
-            int m,
-            int n,
-            int k,
-            double alpha,
-            long a,
-            int lda,
-            long b,
-            int ldb,
-            double beta,
-            long c,
-            int ldc) {
+    /**
+     * {@code C = alpha op(A) op(B) + beta C} in FP64; op(A) is m x k, op(B) k x n, C m x n. C is not read when beta is 0.
+     */
+    public void dgemm(int m, int n, int k, double alpha, Operand a, Operand b, double beta, Operand c) {
         set(alpha, beta);
-        library.call(
-                "cublasDgemm_v2",
-                () -> (int) dgemm.invokeExact(
-                        handle, op(transA), op(transB), m, n, k, scalar, a, lda, b, ldb, scalar + BETA, c, ldc),
-                GEMM_SIZES,
-                m,
-                n,
-                k,
-                lda,
-                ldb,
-                ldc);
+        gemm("cublasDgemm_v2", dgemm, m, n, k, a, b, c);
     }
 
     /** {@link #dgemm} in FP32. */
-    public void sgemm(
-            boolean transA,
-            boolean transB,
-            int m,
-            int n,
-            int k,
-            float alpha,
-            long a,
-            int lda,
-            long b,
-            int ldb,
-            float beta,
-            long c,
-            int ldc) {
+    public void sgemm(int m, int n, int k, float alpha, Operand a, Operand b, float beta, Operand c) {
         set(alpha, beta);
+        gemm("cublasSgemm_v2", sgemm, m, n, k, a, b, c);
+    }
+
+    private void gemm(String name, MethodHandle function, int m, int n, int k, Operand a, Operand b, Operand c) {
         library.call(
-                "cublasSgemm_v2",
-                () -> (int) sgemm.invokeExact(
-                        handle, op(transA), op(transB), m, n, k, scalar, a, lda, b, ldb, scalar + BETA, c, ldc),
+                name,
+                () -> (int) function.invokeExact(
+                        handle,
+                        op(a),
+                        op(b),
+                        m,
+                        n,
+                        k,
+                        scalar,
+                        a.address(),
+                        a.leading(),
+                        b.address(),
+                        b.leading(),
+                        scalar + BETA,
+                        c.address(),
+                        c.leading()),
                 GEMM_SIZES,
                 m,
                 n,
                 k,
-                lda,
-                ldb,
-                ldc);
+                a.leading(),
+                b.leading(),
+                c.leading());
     }
 
     /** {@link #dgemm} of {@code batch} matrices each. */
-    public void dgemmStridedBatched(
-            boolean transA,
-            boolean transB,
-            int m,
-            int n,
-            int k,
-            double alpha,
-            Strided a,
-            Strided b,
-            double beta,
-            Strided c,
-            int batch) {
-        set(alpha, beta);
-        library.call(
-                "cublasDgemmStridedBatched",
-                () -> (int) dgemmStrided.invokeExact(
-                        handle,
-                        op(transA),
-                        op(transB),
-                        m,
-                        n,
-                        k,
-                        scalar,
-                        a.address(),
-                        a.leading(),
-                        a.stride(),
-                        b.address(),
-                        b.leading(),
-                        b.stride(),
-                        scalar + BETA,
-                        c.address(),
-                        c.leading(),
-                        c.stride(),
-                        batch),
-                BATCH_SIZES,
-                m,
-                n,
-                k,
-                a.leading(),
-                b.leading(),
-                c.leading(),
-                batch);
-    }
-
-    /** {@link #dgemmStridedBatched} in FP32. */
-    public void sgemmStridedBatched(
-            boolean transA,
-            boolean transB,
-            int m,
-            int n,
-            int k,
-            float alpha,
-            Strided a,
-            Strided b,
-            float beta,
-            Strided c,
-            int batch) {
-        set(alpha, beta);
-        library.call(
-                "cublasSgemmStridedBatched",
-                () -> (int) sgemmStrided.invokeExact(
-                        handle,
-                        op(transA),
-                        op(transB),
-                        m,
-                        n,
-                        k,
-                        scalar,
-                        a.address(),
-                        a.leading(),
-                        a.stride(),
-                        b.address(),
-                        b.leading(),
-                        b.stride(),
-                        scalar + BETA,
-                        c.address(),
-                        c.leading(),
-                        c.stride(),
-                        batch),
-                BATCH_SIZES,
-                m,
-                n,
-                k,
-                a.leading(),
-                b.leading(),
-                c.leading(),
-                batch);
-    }
-
-    /**
-     * {@link #dgemm} of {@code batch} matrices each, whose addresses lie on the device at {@code a}, {@code b} and
-     * {@code c}.
-     */
-    void dgemmBatched(
-            boolean transA,
-            boolean transB,
-            int m,
-            int n,
-            int k,
-            double alpha,
-            long a,
-            int lda,
-            long b,
-            int ldb,
-            double beta,
-            long c,
-            int ldc,
-            int batch) {
+    void dgemmBatched(int m, int n, int k, double alpha, Operand a, Operand b, double beta, Operand c, int batch) {
         set(alpha, beta);
         library.call(
                 "cublasDgemmBatched",
                 () -> (int) dgemmBatched.invokeExact(
-                        handle, op(transA), op(transB), m, n, k, scalar, a, lda, b, ldb, scalar + BETA, c, ldc, batch),
+                        handle,
+                        op(a),
+                        op(b),
+                        m,
+                        n,
+                        k,
+                        scalar,
+                        a.address(),
+                        a.leading(),
+                        b.address(),
+                        b.leading(),
+                        scalar + BETA,
+                        c.address(),
+                        c.leading(),
+                        batch),
                 BATCH_SIZES,
                 m,
                 n,
                 k,
-                lda,
-                ldb,
-                ldc,
+                a.leading(),
+                b.leading(),
+                c.leading(),
                 batch);
     }
 
     /**
      * {@code C = alpha op(A) op(A)^T + beta C} in FP64, the lower triangle of the n x n matrix C only; op(A) is n x k.
      */
-    public void dsyrk(boolean transA, int n, int k, double alpha, long a, int lda, double beta, long c, int ldc) {
+    public void dsyrk(int n, int k, double alpha, Operand a, double beta, Operand c) {
         set(alpha, beta);
-        library.call(
-                "cublasDsyrk_v2",
-                () -> (int) dsyrk.invokeExact(
-                        handle,
-                        cublasFillMode.CUBLAS_FILL_MODE_LOWER,
-                        op(transA),
-                        n,
-                        k,
-                        scalar,
-                        a,
-                        lda,
-                        scalar + BETA,
-                        c,
-                        ldc),
-                SYRK_SIZES,
-                n,
-                k,
-                lda,
-                ldc);
+        syrk("cublasDsyrk_v2", dsyrk, n, k, a, c);
     }
 
     /** {@link #dsyrk} in FP32. */
-    public void ssyrk(boolean transA, int n, int k, float alpha, long a, int lda, float beta, long c, int ldc) {
+    public void ssyrk(int n, int k, float alpha, Operand a, float beta, Operand c) {
         set(alpha, beta);
+        syrk("cublasSsyrk_v2", ssyrk, n, k, a, c);
+    }
+
+    private void syrk(String name, MethodHandle function, int n, int k, Operand a, Operand c) {
         library.call(
-                "cublasSsyrk_v2",
-                () -> (int) ssyrk.invokeExact(
+                name,
+                () -> (int) function.invokeExact(
                         handle,
                         cublasFillMode.CUBLAS_FILL_MODE_LOWER,
-                        op(transA),
+                        op(a),
                         n,
                         k,
                         scalar,
-                        a,
-                        lda,
+                        a.address(),
+                        a.leading(),
                         scalar + BETA,
-                        c,
-                        ldc),
+                        c.address(),
+                        c.leading()),
                 SYRK_SIZES,
                 n,
                 k,
-                lda,
-                ldc);
-    }
-
-    /**
-     * {@code B = alpha op(A)^-1 B} when {@code left}, else {@code B = alpha B op(A)^-1}, in FP64; A is the lower
-     * triangle of a square matrix, B is m x n.
-     */
-    public void dtrsm(boolean left, boolean transA, int m, int n, double alpha, long a, int lda, long b, int ldb) {
-        set(alpha, 0.0);
-        int side = left ? cublasSideMode.CUBLAS_SIDE_LEFT : cublasSideMode.CUBLAS_SIDE_RIGHT;
-        library.call(
-                "cublasDtrsm_v2",
-                () -> (int) dtrsm.invokeExact(
-                        handle,
-                        side,
-                        cublasFillMode.CUBLAS_FILL_MODE_LOWER,
-                        op(transA),
-                        cublasDiagType.CUBLAS_DIAG_NON_UNIT,
-                        m,
-                        n,
-                        scalar,
-                        a,
-                        lda,
-                        b,
-                        ldb),
-                TRSM_SIZES,
-                m,
-                n,
-                lda,
-                ldb);
+                a.leading(),
+                c.leading());
     }
 
     /**
      * {@code X = X L^-T} for a batch: L lower triangular, n x n; X m x n. Their addresses lie on the device at {@code
      * l} and {@code x}.
      */
-    void solveTransposedBatched(int m, int n, long l, int ldl, long x, int ldx, int batch) {
+    void solveTransposedBatched(int m, int n, Operand l, Operand x, int batch) {
         set(1.0, 0.0);
         library.call(
                 "cublasDtrsmBatched",
@@ -376,70 +216,57 @@ public final class Cublas implements AutoCloseable {
                         handle,
                         cublasSideMode.CUBLAS_SIDE_RIGHT,
                         cublasFillMode.CUBLAS_FILL_MODE_LOWER,
-                        op(true),
+                        cublasOperation.CUBLAS_OP_T,
                         cublasDiagType.CUBLAS_DIAG_NON_UNIT,
                         m,
                         n,
                         scalar,
-                        l,
-                        ldl,
-                        x,
-                        ldx,
+                        l.address(),
+                        l.leading(),
+                        x.address(),
+                        x.leading(),
                         batch),
                 "m,n,lda,ldb,batch",
                 m,
                 n,
-                ldl,
-                ldx,
+                l.leading(),
+                x.leading(),
                 batch);
     }
 
     /** {@link #sgemm} with A and B in BF16; sums and C are FP32. */
-    public void gemmBf16(
-            boolean transA,
-            boolean transB,
-            int m,
-            int n,
-            int k,
-            float alpha,
-            long a,
-            int lda,
-            long b,
-            int ldb,
-            float beta,
-            long c,
-            int ldc) {
+    public void gemmBf16(int m, int n, int k, float alpha, Operand a, Operand b, float beta, Operand c) {
         set(alpha, beta);
         int bf16 = cudaDataType.CUDA_R_16BF;
         library.call(
                 "cublasGemmEx",
                 () -> (int) gemmEx.invokeExact(
                         handle,
-                        op(transA),
-                        op(transB),
+                        op(a),
+                        op(b),
                         m,
                         n,
                         k,
                         scalar,
-                        a,
+                        a.address(),
                         bf16,
-                        lda,
-                        b,
+                        a.leading(),
+                        b.address(),
                         bf16,
-                        ldb,
+                        b.leading(),
                         scalar + BETA,
-                        c,
+                        c.address(),
                         cudaDataType.CUDA_R_32F,
-                        ldc,
+                        c.leading(),
                         cublasComputeType.CUBLAS_COMPUTE_32F,
                         cublasGemmAlgo.CUBLAS_GEMM_DEFAULT),
                 GEMM_SIZES,
                 m,
                 n,
                 k,
-                lda,
-                ldb,
-                ldc);
+                a.leading(),
+                b.leading(),
+                c.leading());
     }
 
     /** The library's version: 10,000 x major + 100 x minor + patch. */
@@ -513,12 +340,6 @@ public final class Cublas implements AutoCloseable {
         return library.function(name, WORD, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT, WORD, WORD, INT);
     }
 
-    private MethodHandle strided(String name) {
-        return library.function(
-                name, WORD, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, WORD, INT, WORD, WORD, WORD, INT, WORD,
-                INT);
-    }
-
     private MethodHandle syrk(String name) {
         return library.function(name, WORD, INT, INT, INT, INT, WORD, WORD, INT, WORD, WORD, INT);
     }
@@ -533,7 +354,7 @@ public final class Cublas implements AutoCloseable {
         scalars.set(ValueLayout.JAVA_FLOAT, BETA, beta);
     }
 
-    private static int op(boolean transposed) {
-        return transposed ? cublasOperation.CUBLAS_OP_T : cublasOperation.CUBLAS_OP_N;
+    private static int op(Operand operand) {
+        return operand.transposed() ? cublasOperation.CUBLAS_OP_T : cublasOperation.CUBLAS_OP_N;
     }
 }

@@ -2,6 +2,7 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.backend.Candidate;
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.AssignmentKernels.Candidates;
 import io.groupreduce.cuda.compress.AssignmentKernels.Rows;
 import io.groupreduce.cuda.compress.CandidateSlots.Used;
@@ -194,7 +195,15 @@ final class Assignment implements AutoCloseable {
     private void multiply(long projection, int rank, long rows, int count, long target) {
         int columns = matrix.columns();
         // In columns: C^T, rank x count, is P^T, rank x D, times A^T.
-        blas.sgemm(true, false, rank, count, columns, 1, projection, columns, rows, columns, 0, target, rank);
+        blas.sgemm(
+                rank,
+                count,
+                columns,
+                1,
+                Operand.transposed(projection, columns),
+                Operand.of(rows, columns),
+                0,
+                Operand.of(target, rank));
     }
 
     /** Frees the buffers; they come back when they are needed. */

@@ -4,6 +4,7 @@ import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.Spectrum;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.blas.DeviceEigen;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -138,7 +139,8 @@ final class Bases implements AutoCloseable {
 
     /** {@code c = a b} in columns: a is D x D, b and c are D x width. */
     private void multiply(long a, long b, long c, int width) {
-        blas.dgemm(false, false, columns, width, columns, 1, a, columns, b, columns, 0, c, columns);
+        blas.dgemm(
+                columns, width, columns, 1, Operand.of(a, columns), Operand.of(b, columns), 0, Operand.of(c, columns));
     }
 
     private long vectors(int basis) {

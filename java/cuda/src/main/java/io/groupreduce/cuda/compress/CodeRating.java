@@ -4,6 +4,7 @@ import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
@@ -126,7 +127,15 @@ final class CodeRating implements AutoCloseable {
         if (width > 0) {
             // In columns: C^T, K x count, is P, K x D, times A^T, D x count.
             long projections = tables.projections();
-            blas.sgemm(true, false, width, count, columns, 1, projections, columns, rows, columns, 0, target, width);
+            blas.sgemm(
+                    width,
+                    count,
+                    columns,
+                    1,
+                    Operand.transposed(projections, columns),
+                    Operand.of(rows, columns),
+                    0,
+                    Operand.of(target, width));
         }
         parameters
                 .reset()

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowKernels.Source;
 import io.groupreduce.cuda.driver.Device;
@@ -94,7 +95,7 @@ final class ProductSums implements AutoCloseable {
         kernels.copy(Source.single(left), m, rows, factor(weights), weights, l, true);
         kernels.copy(Source.single(right), n, rows, Factor.ONE, 0, r, true);
         // In columns: C^T, n x m, is R^T, n x rows, times L, rows x m.
-        blas.dgemm(false, true, n, m, rows, 1, r, n, l, m, 1, sum, n);
+        blas.dgemm(n, m, rows, 1, Operand.of(r, n), Operand.transposed(l, m), 1, Operand.of(sum, n));
     }
 
     private void addSingle(long left, int m, long right, int n, long weights, int rows, long sum) {
@@ -104,7 +105,7 @@ final class ProductSums implements AutoCloseable {
             kernels.copy(Source.single(left), m, rows, Factor.WEIGHT, weights, l, false);
         }
         long part = product.atLeast(4L * m * n);
-        blas.sgemm(false, true, n, m, rows, 1, right, n, l, m, 0, part, n);
+        blas.sgemm(n, m, rows, 1, Operand.of(right, n), Operand.transposed(l, m), 0, Operand.of(part, n));
         kernels.addSingle(part, 1, sum, (long) m * n);
     }
 
@@ -118,13 +119,13 @@ final class ProductSums implements AutoCloseable {
     void addSquares(long rows, int n, int count, double sign, long gram) {
         if (wide) {
             // In columns, where rows of X are columns of X^T, what lies on and below the diagonal.
-            blas.dsyrk(false, n, count, sign, rows, n, 1, gram, n);
+            blas.dsyrk(n, count, sign, Operand.of(rows, n), 1, Operand.of(gram, n));
             return;
         }
         long part = product.atLeast(4L * n * n);
         for (int first = 0; first < count; first += SINGLE_ROWS) {
             long from = rows + 4L * first * n;
-            blas.ssyrk(false, n, Math.min(SINGLE_ROWS, count - first), 1, from, n, 0, part, n);
+            blas.ssyrk(n, Math.min(SINGLE_ROWS, count - first), 1, Operand.of(from, n), 0, Operand.of(part, n));
             kernels.addSingle(part, sign, gram, (long) n * n);
         }
     }

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
@@ -68,19 +69,14 @@ final class RowEnergies implements AutoCloseable {
             rows = transformed.atLeast(0);
             // In columns: (A S)^T, D x count, is S, symmetric, times A^T.
             blas.sgemm(
-                    false,
-                    false,
                     columns,
                     count,
                     columns,
                     1,
-                    metric.root32(),
-                    columns,
-                    values,
-                    columns,
+                    Operand.of(metric.root32(), columns),
+                    Operand.of(values, columns),
                     0,
-                    rows,
-                    columns);
+                    Operand.of(rows, columns));
         }
         parameters
                 .reset()

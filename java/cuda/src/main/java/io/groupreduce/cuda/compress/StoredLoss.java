@@ -4,6 +4,7 @@ import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.compress.RowRuns.Run;
@@ -108,7 +109,15 @@ final class StoredLoss implements AutoCloseable {
         if (run.isLowRank()) {
             long right = tables.right().address(run.basis());
             // In columns: A^^T, D x count, is R^T, D x k, times L^T, k x count.
-            blas.sgemm(false, false, columns, count, width, 1, right, columns, decoded, width, 0, target, columns);
+            blas.sgemm(
+                    columns,
+                    count,
+                    width,
+                    1,
+                    Operand.of(right, columns),
+                    Operand.of(decoded, width),
+                    0,
+                    Operand.of(target, columns));
         }
     }
 
@@ -122,7 +131,14 @@ final class StoredLoss implements AutoCloseable {
         kernels.subtract(other, rows, (long) count * columns);
         // In columns: (E S)^T, D x count, is S, symmetric, times E^T.
         blas.sgemm(
-                false, false, columns, count, columns, 1, metric.root32(), columns, rows, columns, 0, other, columns);
+                columns,
+                count,
+                columns,
+                1,
+                Operand.of(metric.root32(), columns),
+                Operand.of(rows, columns),
+                0,
+                Operand.of(other, columns));
         kernels.rowLosses(other, 0, list, matrix.weights(), losses.atLeast(0), count, columns);
     }
 

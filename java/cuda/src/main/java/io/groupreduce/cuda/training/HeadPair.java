@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
@@ -169,7 +170,14 @@ final class HeadPair implements AutoCloseable {
         // In columns: X, rows x states, is A, D x rows, transposed, times H, D x states.
         long hidden = batch.hidden(firstState);
         blas.sgemm(
-                true, false, count, states, columns, 1, values, columns, hidden, columns, 0, denseLogits(), stride());
+                count,
+                states,
+                columns,
+                1,
+                Operand.transposed(values, columns),
+                Operand.of(hidden, columns),
+                0,
+                Operand.of(denseLogits(), stride()));
         if (tiles.hasEmptyRows(tile)) {
             device.stream().clear(compressedLogits(), 4L * states * stride());
         }
@@ -179,19 +187,16 @@ final class HeadPair implements AutoCloseable {
                 boolean dense = tiles.isDense(section);
                 int width = tiles.width(section);
                 blas.sgemm(
-                        true,
-                        false,
                         rows,
                         states,
                         width,
                         1,
-                        left(tile, section),
-                        width,
-                        dense ? hidden : batch.coordinates(section, firstState),
-                        dense ? columns : batch.rank(section),
+                        Operand.transposed(left(tile, section), width),
+                        Operand.of(
+                                dense ? hidden : batch.coordinates(section, firstState),
+                                dense ? columns : batch.rank(section)),
                         0,
-                        compressedLogits(tile, section),
-                        stride());
+                        Operand.of(compressedLogits(tile, section), stride()));
             }
         }
     }

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
@@ -80,19 +81,14 @@ final class StateBatch implements AutoCloseable {
             if (rank > 0) {
                 // In columns: Z, rank x B, is R, D x rank, transposed, times H, D x B.
                 blas.sgemm(
-                        true,
-                        false,
                         rank,
                         count,
                         columns,
                         1,
-                        right.address(b),
-                        columns,
-                        hidden(0),
-                        columns,
+                        Operand.transposed(right.address(b), columns),
+                        Operand.of(hidden(0), columns),
                         0,
-                        coordinates(b, 0),
-                        rank);
+                        Operand.of(coordinates(b, 0), rank));
             }
         }
     }

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.DeviceMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
@@ -114,38 +115,28 @@ final class TrainingStep implements AutoCloseable {
     private void addToLeft(int tile, int section, StateBatch batch, int firstState, int states) {
         int width = tiles.width(section);
         blas.sgemm(
-                false,
-                true,
                 width,
                 tiles.size(tile, section),
                 states,
                 1,
-                batch.coordinates(section, firstState),
-                right.rank(section),
-                pair.compressedLogits(tile, section),
-                pair.stride(),
+                Operand.of(batch.coordinates(section, firstState), right.rank(section)),
+                Operand.transposed(pair.compressedLogits(tile, section), pair.stride()),
                 firstState == 0 ? 0 : 1,
-                leftGradient(tile, section),
-                width);
+                Operand.of(leftGradient(tile, section), width));
     }
 
     /** In columns: dZ^T, k x states, is L^T, k x rows, times G, rows x states. */
     private void addToCoordinates(int tile, int section, StateBatch batch, int firstState, int states) {
         int width = tiles.width(section);
         blas.sgemm(
-                false,
-                false,
                 width,
                 states,
                 tiles.size(tile, section),
                 1,
-                pair.left(tile, section),
-                width,
-                pair.compressedLogits(tile, section),
-                pair.stride(),
+                Operand.of(pair.left(tile, section), width),
+                Operand.of(pair.compressedLogits(tile, section), pair.stride()),
                 1,
-                batch.gradients(section, firstState),
-                right.rank(section));
+                Operand.of(batch.gradients(section, firstState), right.rank(section)));
     }
 
     /** In columns: dR^T, D x k, is H^T, D x B, times dZ, B x k. */
@@ -157,19 +148,14 @@ final class TrainingStep implements AutoCloseable {
             }
             long target = rightGradient.address() + 4L * right.firstRow(b) * columns;
             blas.sgemm(
-                    false,
-                    true,
                     columns,
                     right.rank(b),
                     batch.count(),
                     1,
-                    batch.hidden(0),
-                    columns,
-                    batch.gradients(b, 0),
-                    right.rank(b),
+                    Operand.of(batch.hidden(0), columns),
+                    Operand.transposed(batch.gradients(b, 0), right.rank(b)),
                     0,
-                    target,
-                    columns);
+                    Operand.of(target, columns));
             stored.train(stored.right(b), target, columns, step, true);
         }
         right.refresh();
