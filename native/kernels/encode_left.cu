@@ -55,37 +55,18 @@ struct Tile {
     float* weights;
 };
 
-GR_DEVICE int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
-
-// The place of the smallest scale of LOG8 that is not below `scale`, or 255.
-GR_DEVICE int log8_at_least(const float* log8, float scale) {
-    int low = 0, high = 255;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (log8[middle] < scale) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-// The smallest bfloat16 not below a number that is not negative.
-GR_DEVICE float bf16_at_least(float value) { return gr::bits_float((gr::float_bits(value) + 0xffffu) & 0xffff0000u); }
-
 // Of this lane: a scale to try, or 0 for none.
 GR_DEVICE float candidate(const GrStored& stored, const float* log8, const float* fine, float largest) {
-    const float exact = largest / static_cast<float>(max_integer(stored.bits));
+    const float exact = largest / static_cast<float>(gr::stored::max_integer(stored.bits));
     if (stored.scale_bytes == 1) {
-        const int code = log8_at_least(log8, exact);
+        const int code = gr::stored::log8_at_least(log8, exact);
         return lane() <= gr::min(code - 1, stored.steps) ? log8[code - lane()] : 0.0f;
     }
     if (lane() > stored.steps || exact == 0) {
         return 0;
     }
     const float scale = lane() == 0 ? exact : multiply(exact, fine[lane()]);
-    return stored.scale_bytes == 2 ? bf16_at_least(scale) : scale;
+    return stored.scale_bytes == 2 ? gr::bits_float(gr::stored::bf16_at_least(scale)) : scale;
 }
 
 // A number less its rounded and clipped value. Near ROUNDING one unit of a float's bits is one integer, and the bits
@@ -101,7 +82,7 @@ GR_DEVICE float distance(float value, int low, int high) {
 GR_DEVICE float scale_error(const Row& row, const float* error_weights, int from, int to, float scale,
                             const Tile& tile) {
     const float inverse = 1 / scale;
-    const int max = max_integer(row.stored.bits);
+    const int max = gr::stored::max_integer(row.stored.bits);
     const int center = static_cast<int>(gr::float_bits(ROUNDING));
     float sum = 0;
     for (int first = from; first < to; first += TILE) {
@@ -153,20 +134,10 @@ GR_DEVICE float least_error_scale(const GrEncodeParams& p, const Row& row, int f
     return gr::shuffle(scale, best);
 }
 
-GR_DEVICE void store_scale(const GrStored& stored, const float* log8, int64_t index, float scale) {
-    if (stored.scale_bytes == 4) {
-        reinterpret_cast<float*>(stored.scales)[index] = scale;
-    } else if (stored.scale_bytes == 2) {
-        reinterpret_cast<unsigned short*>(stored.scales)[index] = gr::to_bf16(scale);
-    } else {
-        stored.scales[index] = static_cast<uint8_t>(log8_at_least(log8, scale));
-    }
-}
-
 // Eight numbers from j on, or as many as the row has, to a stream of bits.
 GR_DEVICE uint64_t pack_integers(const Row& row, int j) {
     const GrStored& stored = row.stored;
-    const int max = max_integer(stored.bits);
+    const int max = gr::stored::max_integer(stored.bits);
     const int zero = stored.bits == 8 ? 0 : 1 << (stored.bits - 1);
     uint64_t stream = 0;
     float inverse = 0;
@@ -176,7 +147,7 @@ GR_DEVICE uint64_t pack_integers(const Row& row, int j) {
         if (j + i < stored.width) {
             if (i == 0 || j + i == end) {
                 const int block = (j + i) / stored.block;
-                const float scale = load_scale(stored, row.log8, row.first_scale + block);
+                const float scale = scale_of(stored, row.log8, row.first_scale + block);
                 inverse = scale == 0 ? 0 : 1 / scale;
                 end = (block + 1) * stored.block;
             }
@@ -213,27 +184,12 @@ GR_DEVICE void store_integers(const Row& row) {
 
 // Number j of a row as a reader sees it.
 GR_DEVICE float decode(const GrStored& stored, const uint8_t* codes, const float* log8, int64_t first_scale, int j) {
-    if (stored.bits == 32) {
-        return reinterpret_cast<const float*>(codes)[j];
-    }
-    if (stored.bits == 16) {
-        return gr::from_bf16(reinterpret_cast<const unsigned short*>(codes)[j]);
-    }
-    int integer;
-    if (stored.bits == 8) {
-        integer = static_cast<int8_t>(codes[j]);
-    } else if (stored.bits == 4) {
-        integer = (codes[j / 2] >> (4 * (j % 2)) & 15) - 8;
-    } else {
-        const int bit = 3 * j;
-        unsigned pair = codes[bit / 8];
-        if (bit % 8 > 5) {
-            pair |= static_cast<unsigned>(codes[bit / 8 + 1]) << 8;
-        }
-        integer = static_cast<int>(pair >> (bit % 8) & 7) - 4;
+    const float number = gr::stored::number(codes, stored.bits, j);
+    if (stored.scale_bytes == 0) {
+        return number;
     }
     const int block = stored.scales_per_row == 1 ? 0 : j / stored.block;
-    return static_cast<float>(integer) * load_scale(stored, log8, first_scale + block);
+    return number * scale_of(stored, log8, first_scale + block);
 }
 
 }  // namespace
@@ -271,7 +227,7 @@ GR_KERNEL(gr_encode, GrEncodeParams, 128) {
         const int to = gr::min(stored.width, from + stored.block);
         const float scale = least_error_scale(p, row, from, to, tile);
         if (lane() == 0) {
-            store_scale(stored, p.log8, row.first_scale + s, scale);
+            gr::stored::store_scale(stored.scales, stored.scale_bytes, row.first_scale + s, scale, p.log8);
         }
     }
     gr::sync_warp();

@@ -1,9 +1,10 @@
-// What the encode kernels share: sums over a warp, scales on a logarithmic grid, and products that no compiler may fuse
+// What the encode kernels share: sums over a warp, the scales of stored rows, and products that no compiler may fuse
 // with a sum.
 #pragma once
 
 #include "groupreduce/device.h"
 #include "groupreduce/encode.h"
+#include "stored_rows.h"
 
 namespace gr {
 namespace encode {
@@ -47,14 +48,8 @@ inline float add(float a, float b) { return a + b; }
 #endif
 
 // Scale `index` of those stored, as a reader sees it.
-GR_DEVICE float load_scale(const GrStored& stored, const float* log8, int64_t index) {
-    if (stored.scale_bytes == 4) {
-        return reinterpret_cast<const float*>(stored.scales)[index];
-    }
-    if (stored.scale_bytes == 2) {
-        return gr::from_bf16(reinterpret_cast<const unsigned short*>(stored.scales)[index]);
-    }
-    return log8[stored.scales[index]];
+GR_DEVICE float scale_of(const GrStored& stored, const float* log8, int64_t index) {
+    return gr::stored::scale(stored.scales, stored.scale_bytes, index, log8);
 }
 
 }  // namespace encode

@@ -1,7 +1,7 @@
 // Stored rows and the bias: read, taken up for training, and moved by a step of Adam. Twins: EncodedMatrix.decodeRow,
 // requantizeRow and encodeRow; ReferenceCalibration.Trained.
 #include "groupreduce/training.h"
-#include "softmax_numbers.h"
+#include "stored_rows.h"
 
 namespace {
 
@@ -21,70 +21,31 @@ GR_DEVICE float moved(float value, float& first, float& second, float gradient, 
     return value - length * first / (sqrtf(second * second_scale) + EPSILON);
 }
 
-GR_DEVICE int largest_integer(int codec) { return codec == GR_INT8 ? 127 : codec == GR_INT4 ? 7 : 3; }
+// Of a number of the codec.
+GR_DEVICE int bits_of(int codec) {
+    return codec == GR_F32 ? 32 : codec == GR_BF16 ? 16 : codec == GR_INT8 ? 8 : codec == GR_INT4 ? 4 : 3;
+}
+
+GR_DEVICE int scale_bytes(const GrFactor& m) {
+    return m.scale_format == GR_SCALE_F32 ? 4 : m.scale_format == GR_SCALE_BF16 ? 2 : 1;
+}
 
 // Of number j of a row.
 GR_DEVICE float scale_of(const GrFactor& m, int64_t row, int j, const float* log8) {
     const int s = m.scales_per_row == 1 ? 0 : j / m.block;
-    return gr::softmax::stored_scale(m.scales, m.scale_format, row * m.scales_per_row + s, log8);
-}
-
-// The smallest scale of the format that is not below `least` >= 0, or the largest one there is.
-GR_DEVICE void store_scale(const GrFactor& m, int64_t index, float least, const float* log8) {
-    switch (m.scale_format) {
-        case GR_SCALE_F32:
-            reinterpret_cast<float*>(m.scales)[index] = least;
-            return;
-        case GR_SCALE_BF16:
-            reinterpret_cast<unsigned short*>(m.scales)[index] =
-                static_cast<unsigned short>((gr::float_bits(least) + 0xffffu) >> 16);
-            return;
-        default: {
-            int low = 0, high = 255;
-            while (low < high) {
-                const int middle = (low + high) / 2;
-                if (log8[middle] < least) {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            m.scales[index] = static_cast<uint8_t>(low);
-        }
-    }
+    return gr::stored::scale(m.scales, scale_bytes(m), row * m.scales_per_row + s, log8);
 }
 
 GR_DEVICE float decoded(const GrFactor& m, int64_t row, int j, const float* log8) {
-    const uint8_t* codes = m.codes + row * m.row_bytes;
-    int integer = 0;
-    switch (m.codec) {
-        case GR_F32:
-            return reinterpret_cast<const float*>(codes)[j];
-        case GR_BF16:
-            return gr::from_bf16(reinterpret_cast<const unsigned short*>(codes)[j]);
-        case GR_INT8:
-            integer = static_cast<signed char>(codes[j]);
-            break;
-        case GR_INT4:
-            integer = (codes[j / 2] >> (4 * (j & 1)) & 15) - 8;
-            break;
-        default: {
-            const int bit = 3 * j, shift = bit & 7;
-            unsigned bits = codes[bit >> 3];
-            if (shift > 5) {
-                bits |= static_cast<unsigned>(codes[(bit >> 3) + 1]) << 8;
-            }
-            integer = static_cast<int>(bits >> shift & 7u) - 4;
-        }
-    }
-    return static_cast<float>(integer) * scale_of(m, row, j, log8);
+    const float number = gr::stored::number(m.codes + row * m.row_bytes, bits_of(m.codec), j);
+    return m.scales_per_row == 0 ? number : number * scale_of(m, row, j, log8);
 }
 
 // Rounds numbers from .. from + UNIT - 1 of a row of integers at the scales it has and stores their bytes.
 GR_DEVICE void store_unit(const GrFactor& m, int64_t row, int from, const float* log8) {
-    const int bits = m.codec == GR_INT8 ? 8 : m.codec == GR_INT4 ? 4 : 3;
-    const float most = static_cast<float>(largest_integer(m.codec));
-    const int zero = m.codec == GR_INT8 ? 0 : 1 << (bits - 1);
+    const int bits = bits_of(m.codec);
+    const float most = static_cast<float>(gr::stored::max_integer(bits));
+    const int zero = bits == 8 ? 0 : 1 << (bits - 1);
     const float* values = m.values + row * m.width;
     uint8_t* target = m.codes + row * m.row_bytes + from * bits / 8;
     const int count = gr::min(UNIT, m.width - from);
@@ -201,8 +162,8 @@ GR_KERNEL(gr_training_move, GrTrainingMoveParams, WARPS * WARP) {
                 largest = fmaxf(largest, gr::shuffle_xor(largest, mask));
             }
             if (lane == 0) {
-                const float least = largest / static_cast<float>(largest_integer(m.codec));
-                store_scale(m, at.row * m.scales_per_row + s, least, p.rows.log8);
+                const float least = largest / static_cast<float>(gr::stored::max_integer(bits_of(m.codec)));
+                gr::stored::store_scale(m.scales, scale_bytes(m), at.row * m.scales_per_row + s, least, p.rows.log8);
             }
         }
         gr::sync_warp();

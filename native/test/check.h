@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <vector>
 
 #define GR_CHECK(condition, ...)                                            \
     do {                                                                    \
@@ -45,6 +48,42 @@ public:
 private:
     unsigned long long state;
 };
+
+// Blocks of so many that cover a count.
+inline int blocks(int count, int size) { return (count + size - 1) / size; }
+
+inline float from_bits(unsigned bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline unsigned bits_of(float value) {
+    unsigned bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+// The number of the bits of a bfloat16.
+inline float from_half_bits(unsigned bits) { return from_bits(bits << 16); }
+
+// Rounded to bfloat16.
+inline float bf16(float value) {
+    const unsigned bits = bits_of(value);
+    return from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+}
+
+// The scales of LOG8.
+inline const std::vector<float>& log8_scales() {
+    static const std::vector<float> scales = [] {
+        std::vector<float> made(256, 0.0f);
+        for (int u = 1; u < 256; u++) {
+            made[u] = static_cast<float>(pow(2, (u - 192) / 8.0));
+        }
+        return made;
+    }();
+    return scales;
+}
 
 }  // namespace test
 }  // namespace gr

@@ -8,10 +8,8 @@
 
 namespace {
 
-using gr::test::Random;
+using namespace gr::test;
 using std::vector;
-
-int blocks(int count, int each) { return (count + each - 1) / each; }
 
 vector<float> random_numbers(Random& random, int count, double decay = 0, int period = 1) {
     vector<float> numbers(count);

@@ -10,10 +10,8 @@
 
 namespace {
 
-using gr::test::Random;
+using namespace gr::test;
 using std::vector;
-
-int blocks(int count, int each) { return (count + each - 1) / each; }
 
 vector<float> random_numbers(Random& random, int count, double decay = 0, int period = 1) {
     vector<float> numbers(count);
@@ -28,12 +26,7 @@ int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
 // 2^(ceil(8 log2(value)) / 8), the logarithm taken a little low so that exact powers stay.
 double power_at_least(double value) { return value == 0 ? 0 : exp2(ceil(8 * log2(value) - 1e-9) / 8); }
 
-float bf16(const uint8_t* bytes) {
-    const uint32_t bits = static_cast<uint32_t>(bytes[0]) << 16 | static_cast<uint32_t>(bytes[1]) << 24;
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
+float read_bf16(const uint8_t* bytes) { return from_half_bits(bytes[0] | bytes[1] << 8); }
 
 // Bytes of a group, with guards of 0xAA behind them.
 struct Group {
@@ -67,7 +60,7 @@ struct Group {
             return scale;
         }
         if (stored.scale_bytes == 2) {
-            return bf16(scales.data() + 2 * index);
+            return read_bf16(scales.data() + 2 * index);
         }
         return log8[scales[index]];
     }
@@ -89,7 +82,7 @@ struct Group {
             return value;
         }
         if (stored.bits == 16) {
-            return bf16(codes.data() + row * stored.row_bytes + 2 * j);
+            return read_bf16(codes.data() + row * stored.row_bytes + 2 * j);
         }
         return static_cast<float>(integer(row, j)) * scale(row * stored.scales_per_row + j / stored.block, log8);
     }
@@ -98,10 +91,7 @@ struct Group {
 struct ScaleTables {
     vector<float> log8, fine;
 
-    ScaleTables() : log8(256), fine(25) {
-        for (int u = 1; u < 256; u++) {
-            log8[u] = static_cast<float>(exp2((u - 192) / 8.0));
-        }
+    ScaleTables() : log8(log8_scales()), fine(25) {
         for (int t = 0; t < 25; t++) {
             fine[t] = static_cast<float>(exp2(-t / 16.0));
         }

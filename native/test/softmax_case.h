@@ -32,30 +32,6 @@ private:
     std::unique_ptr<uint8_t, Free> data;
 };
 
-inline const std::vector<float>& log8_scales() {
-    static const std::vector<float> scales = [] {
-        std::vector<float> made(256, 0.0f);
-        for (int u = 1; u < 256; u++) {
-            made[u] = static_cast<float>(pow(2, (u - 192) / 8.0));
-        }
-        return made;
-    }();
-    return scales;
-}
-
-inline float from_half_bits(unsigned bits) {
-    bits <<= 16;
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-inline unsigned bits_of(float value) {
-    unsigned bits;
-    memcpy(&bits, &value, 4);
-    return bits;
-}
-
 // A factor as a file holds it, rows of scales padded to 32, and its packed form.
 struct Factor {
     int codec = GR_F32, rows = 0, width = 0, format = GR_SCALE_F32, scales_per_row = 1;

@@ -12,26 +12,7 @@
 namespace {
 
 using gr::emulator::launch;
-using gr::test::Random;
-
-int blocks(int count, int size) { return (count + size - 1) / size; }
-
-float from_bits(unsigned bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-unsigned bits_of(float value) {
-    unsigned bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-float bf16(float value) {
-    const unsigned bits = bits_of(value);
-    return from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
-}
+using namespace gr::test;
 
 // Logits of both heads over a vocabulary in ragged tiles, compressed ones by place.
 struct Heads {

@@ -12,38 +12,11 @@
 namespace {
 
 using gr::emulator::launch;
-using gr::test::Random;
+using namespace gr::test;
 
 constexpr int CODECS[] = {GR_F32, GR_BF16, GR_INT8, GR_INT4, GR_INT3};
 
-int blocks(int count, int size) { return (count + size - 1) / size; }
-
-float from_bits(unsigned bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-unsigned bits_of(float value) {
-    unsigned bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-float bf16(float value) {
-    const unsigned bits = bits_of(value);
-    return from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
-}
-
-std::vector<float> log8_scales() {
-    std::vector<float> scales(256);
-    for (int u = 1; u < 256; u++) {
-        scales[u] = static_cast<float>(pow(2, (u - 192) / 8.0));
-    }
-    return scales;
-}
-
-const std::vector<float> LOG8 = log8_scales();
+const std::vector<float>& LOG8 = log8_scales();
 
 // A stored matrix, its training state, and the same numbers in the open: integers and scales, or values.
 struct Stored {
