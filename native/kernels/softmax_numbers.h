@@ -95,7 +95,8 @@ GR_DEVICE Terms split(const float (&x)[4]) {
 }
 
 // Numbers that multiply integers, in units of a power of two in which the largest of their 32 is 2^14 to 2^15: high +
-// low in binary16, 11 bits each. What is lost is at most 2^-22 of a number or 2^-39 of the largest.
+// low in binary16, 11 bits each. What is lost is at most 2^-22 of a number or 2^-39 of the largest: a number 2^20 times
+// smaller than the largest has lost bits that binary32 would keep, which shows where codes of the large ones are 0.
 struct Halves {
     uint2 high, low;
 };

@@ -83,12 +83,15 @@ struct Pass {
             for (int i = 0; i < AT_ONCE; i++) {
                 row.load(x[i], first + slice + i / 2 * STRIDE + i % 2);
             }
+            HalfScale scale;
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
                 const int number = slice + i / 2 * STRIDE + i % 2;
                 uint2* to = panel + (number * N + j) * 3 * LANES + lane;
                 if (halves) {
-                    const HalfScale scale = half_scale(largest_of_unit(x[i & ~1], x[i | 1]));
+                    if (i % 2 == 0) {
+                        scale = half_scale(largest_of_unit(x[i], x[i + 1]));
+                    }
                     if (number < slices) {
                         const Halves pair = split(x[i], scale.up);
                         to[0] = pair.high;

@@ -210,6 +210,23 @@ void largeCoordinatesBeyondARankDoNotDisturbIt() {
     }
 }
 
+// States so small or large that units of halves come near the ends of binary32.
+void sizesOfStatesChangeNoDigit() {
+    Head head(18, 40, false);
+    head.basis(33).group(0, 33, 70, GR_INT8).group(0, 20, 40, GR_INT4, GR_SCALE_BF16, true).dense(9, GR_INT8).build();
+    const std::vector<float> plain = head.hidden(2);
+    for (int exponent : {-113, -90, 60, 100}) {
+        std::vector<float> hidden = plain;
+        for (float& x : hidden) {
+            x = ldexpf(x, exponent);
+        }
+        Query q(head, hidden);
+        q.logits = true;
+        q.run();
+        check_logits(q, "sizes");
+    }
+}
+
 void blocksWithoutTilesCountForNothing() {
     Head head(13, 20, false);
     head.basis(20).group(0, 20, 300, GR_INT8).zero(2).build();
@@ -260,6 +277,7 @@ int main() {
     chunksOfOperandsChangeNoBit();
     wideProjectionsMatchDouble();
     largeCoordinatesBeyondARankDoNotDisturbIt();
+    sizesOfStatesChangeNoDigit();
     blocksWithoutTilesCountForNothing();
     largeAndRuledOutLogitsAreSummed();
     return 0;

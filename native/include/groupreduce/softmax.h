@@ -18,7 +18,8 @@
 // Operands (z or h) that meet F32 or BF16 are split into three bfloat16 terms by cutting (8 + 8 + 8 bits), an F32 number of a left factor
 // too; products of terms are summed down to 2^-24 of the whole in binary32 (three mma a slice; six for F32). Operands that meet integers,
 // which binary16 holds, are split into two terms of binary16 (11 + 11 bits) in units of a power of two for every 32 of them (two mma a
-// slice). Either way results are as good as plain binary32.
+// slice). Either way results are as good as plain binary32, save that an operand which meets integers is known to 2^-39 of the largest of
+// its 32.
 #pragma once
 #include <stdint.h>
 

@@ -8,8 +8,8 @@ import java.util.stream.IntStream;
 /**
  * How a pass over the groups of a head is cut into tiles, and which blocks of threads take which.
  *
- * <p>Groups that read the same coordinates in the same form stand next to each other, the widest first, so that a block of threads loads an operand
- * seldom. Blocks take contiguous ranges of about equal cost.
+ * <p>Groups that read the same coordinates in the same form stand next to each other, the widest first, so that a block of threads
+ * loads an operand seldom. Blocks take contiguous ranges of about equal cost.
  *
  * <p>Only the ragged end of a group makes a tile of fewer strips than there are warps: a warp has so many bytes on their way at a time, so a
  * smaller tile would not end sooner, it would leave warps idle.
@@ -44,7 +44,7 @@ final class TilePlan {
                 .boxed()
                 .sorted(Comparator.comparingInt((Integer g) -> groups.get(g).operand())
                         .thenComparing(g -> groups.get(g).takesHalves())
-                        .thenComparingInt(g -> -groups.get(g).slices()))
+                        .thenComparingInt(g -> -groups.get(g).width()))
                 .forEach(this::cut);
         firstTile = ranges(Math.min(mostBlocks, tiles.size()));
     }
