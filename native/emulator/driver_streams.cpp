@@ -26,7 +26,9 @@ constexpr int THREAD_LOCAL = 1;
 struct Stream {
     int device;
     std::shared_ptr<Graph> capture;
-    bool origin;  // where the capture began
+    bool origin;    // where the capture began
+    long long work; // so much was submitted
+    bool joined;    // another stream of the capture waits for all of it
 };
 
 struct Event {
@@ -34,6 +36,8 @@ struct Event {
     bool recorded;
     double milliseconds;
     std::weak_ptr<Graph> capture;  // the event was recorded into
+    const Stream* stream;          // in which
+    long long after;               // that much work of it
 };
 
 std::set<Stream*> streams;
@@ -77,7 +81,7 @@ int new_stream(void** handle) {
     if (device < 0) {
         return no_context();
     }
-    *handle = *streams.insert(new Stream{device, nullptr, false}).first;
+    *handle = *streams.insert(new Stream{device, nullptr, false, 0, false}).first;
     return SUCCESS;
 }
 
@@ -125,6 +129,8 @@ Result submit(void* handle, const std::function<Result()>& work) {
     if (stream == nullptr || stream->device != current_device()) {
         return refuse(INVALID_HANDLE, "%p is not a stream of the current context", handle);
     }
+    stream->work++;
+    stream->joined = false;
     if (stream->capture) {
         stream->capture->work.push_back(work);
         return SUCCESS;
@@ -171,8 +177,13 @@ GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
     }
     const std::shared_ptr<Graph> capture = event->capture.lock();
     if (capture && stream != nullptr && !stream->capture) {
-        stream->capture = capture;  // joins
+        stream->capture = capture;
         stream->origin = false;
+        stream->joined = true;
+    } else if (capture && stream != nullptr) {
+        for (Stream* other : streams) {
+            other->joined |= other == event->stream && other->work == event->after;
+        }
     }
     return SUCCESS;
 }
@@ -207,10 +218,16 @@ GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
         return ILLEGAL_STATE;
     }
     const std::shared_ptr<Graph> capture = stream->capture;
+    bool joined = true;
     for (Stream* other : streams) {
         if (other->capture == capture) {
             other->capture = nullptr;
+            joined &= other->origin || other->joined;
         }
+    }
+    *graph = nullptr;
+    if (!joined) {
+        return refuse(CAPTURE_UNJOINED, "a stream of the capture does work that %p does not wait for", handle);
     }
     *graph = *graphs.insert(new std::shared_ptr<Graph>(capture)).first;
     return SUCCESS;
@@ -259,7 +276,7 @@ GR_EXPORT int cuEventCreate(void** handle, unsigned) {
     if (device < 0) {
         return no_context();
     }
-    *handle = *events.insert(new Event{device, false, 0, {}}).first;
+    *handle = *events.insert(new Event{device, false, 0, {}, nullptr, 0}).first;
     return SUCCESS;
 }
 
@@ -285,6 +302,8 @@ GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
     event->capture.reset();
     if (stream != nullptr && stream->capture) {
         event->capture = stream->capture;
+        event->stream = stream;
+        event->after = stream->work + 1;  // with the recording
     }
     return submit(stream_handle, [handle] {
         Event* recorded = event_of(handle);

@@ -2,9 +2,12 @@
 //
 //   {i : key_i >= t}  with t such that there are k of them
 //
-// Keys are all different, but 0, which is none. t is found by digits of 11 bits from the top: a histogram of the keys
-// that agree with what is known of t says where the k-th largest lies; no further digit is looked at once all keys of
-// its bin are taken. Bytes: the keys once a digit, six times at most, and once more. Never materialised: a sorted list
+// Keys are all different, but 0, which is none. The usual way, for short lists: the k-th largest of the maxima of 128
+// shares of the keys is a bound that hardly more than k keys reach; those go onto a shortlist, on which each counts how
+// many are larger. Few meetings of the block, because at small batches the time of a selection is that of the answer.
+// Where the shortlist would be long, t is found by digits of 11 bits from the top: a histogram of the keys that agree
+// with what is known of t says where the k-th largest lies; no further digit is looked at once all keys of its bin are
+// taken. Bytes: the keys twice, or once a digit, six times at most, and once more. Never materialised: a sorted list
 // longer than k. Twin: io.groupreduce.vector.inference.Ranking.
 #include "softmax_numbers.h"
 
@@ -18,12 +21,88 @@ constexpr int DIGIT = 11;
 constexpr int BINS = 1 << DIGIT;
 constexpr int BINS_OF_THREAD = BINS / THREADS;
 constexpr int KEY_BITS = 64;
+constexpr int SHARES = 128;
+constexpr int LANES_OF_SHARE = THREADS / SHARES;
+constexpr int MOST_SHORTLISTED = THREADS;
 
 struct Selection {
     int histogram[BINS];
     int warp_sums[WARPS];
     int bin, before;  // the bin of the k-th largest key, and how many keys are in larger bins
 };
+
+struct Shortlist {
+    Key largest[SHARES];
+    Key bound;
+    Key keys[MOST_SHORTLISTED];
+    int places[MOST_SHORTLISTED];
+    int count;  // more than MOST_SHORTLISTED: the shortlist is of no use
+};
+
+GR_DEVICE int larger_keys(Key key, const Key* keys, int count) {
+    int larger = 0;
+    for (int i = 0; i < count; i++) {
+        larger += keys[i] > key ? 1 : 0;
+    }
+    return larger;
+}
+
+// Keys that may be among the k largest. Returns whether they have room.
+GR_DEVICE bool fill(Shortlist& list, const Key* keys, int n, int k) {
+    const int thread = static_cast<int>(threadIdx.x);
+    Key most = 0;
+    for (int i = thread; i < n; i += THREADS) {
+        most = max(most, keys[i]);
+    }
+    GR_UNROLL
+    for (int lanes = LANES_OF_SHARE / 2; lanes > 0; lanes /= 2) {
+        most = max(most, shuffle_xor(most, lanes));
+    }
+    if (thread % LANES_OF_SHARE == 0) {
+        list.largest[thread / LANES_OF_SHARE] = most;
+    }
+    if (thread == 0) {
+        list.bound = 1;  // where fewer than k shares have a key: all keys but 0
+        list.count = 0;
+    }
+    sync_block();
+    if (thread < SHARES) {
+        const Key own = list.largest[thread];
+        if (own != 0 && larger_keys(own, list.largest, SHARES) == k - 1) {
+            list.bound = own;
+        }
+    }
+    sync_block();
+    const Key bound = list.bound;
+    for (int i = thread; i < n; i += THREADS) {
+        const Key key = keys[i];
+        if (key >= bound) {
+            // In any order: what comes of them is ordered by rank.
+            const int to = atomic_add(&list.count, 1);
+            if (to < MOST_SHORTLISTED) {
+                list.keys[to] = key;
+                list.places[to] = i;
+            }
+        }
+    }
+    sync_block();
+    return list.count <= MOST_SHORTLISTED;
+}
+
+// The key that this thread has on a shortlist, and how many are larger.
+struct Ranked {
+    int rank, place;
+    Key key;
+};
+
+GR_DEVICE Ranked rank_of_thread(const Shortlist& list) {
+    const int thread = static_cast<int>(threadIdx.x);
+    if (thread >= list.count) {
+        return {MOST_SHORTLISTED, 0, 0};
+    }
+    const Key key = list.keys[thread];
+    return {larger_keys(key, list.keys, list.count), list.places[thread], key};
+}
 
 // The sum of `value` over this thread and those before it; warp_sums holds the sums of whole warps afterwards.
 GR_DEVICE int prefix_sum(int value, int (&warp_sums)[WARPS]) {
@@ -122,12 +201,21 @@ GR_DEVICE void sort(Key (&keys)[GR_MOST_SELECTED], int count) {
 }  // namespace softmax
 }  // namespace gr
 
-// The places of the k largest keys, ascending: a running sum over the keys in their order.
+// The places of the k largest keys.
 GR_KERNEL(gr_select_places, GrSelectParams, 512) {
     using namespace gr::softmax;
     GR_SHARED(Selection, selection, 1);
+    GR_SHARED(Shortlist, list, 1);
     const Key* keys = reinterpret_cast<const Key*>(p.keys) + static_cast<int64_t>(blockIdx.x) * p.n;
     int32_t* places = p.places + static_cast<int64_t>(blockIdx.x) * p.k;
+    if (p.k <= SHARES && fill(list[0], keys, p.n, p.k)) {
+        const Ranked ranked = rank_of_thread(list[0]);
+        if (ranked.rank < p.k) {
+            places[ranked.rank] = ranked.place;
+        }
+        return;
+    }
+    // By a running sum over the keys in their order.
     const Key least = threshold(keys, p.n, p.k, selection[0]);
     int before = 0;
     for (int first = 0; first < p.n && before < p.k; first += THREADS) {
@@ -147,10 +235,20 @@ GR_KERNEL(gr_select_places, GrSelectParams, 512) {
 GR_KERNEL(gr_select_sorted, GrSelectParams, 512) {
     using namespace gr::softmax;
     GR_SHARED(Selection, selection, 1);
+    GR_SHARED(Shortlist, list, 1);
     GR_SHARED(Key, sorted, GR_MOST_SELECTED);
     GR_SHARED(int, taken, 1);
     const Key* keys = reinterpret_cast<const Key*>(p.keys) + static_cast<int64_t>(blockIdx.x) * p.n;
     const int thread = static_cast<int>(threadIdx.x);
+    const int64_t first = static_cast<int64_t>(blockIdx.x) * p.k;
+    if (p.k <= SHARES && fill(list[0], keys, p.n, p.k)) {
+        const Ranked ranked = rank_of_thread(list[0]);
+        if (ranked.rank < p.k) {
+            p.tokens[first + ranked.rank] = static_cast<int32_t>(key_token(ranked.key));
+            p.logits[first + ranked.rank] = key_logit(ranked.key);
+        }
+        return;
+    }
     const Key least = threshold(keys, p.n, p.k, selection[0]);
     int room = 1;
     while (room < p.k) {
@@ -173,8 +271,7 @@ GR_KERNEL(gr_select_sorted, GrSelectParams, 512) {
     }
     sort(sorted, room);
     for (int i = thread; i < p.k; i += THREADS) {
-        const int64_t to = static_cast<int64_t>(blockIdx.x) * p.k + i;
-        p.tokens[to] = static_cast<int32_t>(key_token(sorted[i]));
-        p.logits[to] = key_logit(sorted[i]);
+        p.tokens[first + i] = static_cast<int32_t>(key_token(sorted[i]));
+        p.logits[first + i] = key_logit(sorted[i]);
     }
 }

@@ -54,7 +54,7 @@ size_t gr_emulated_objects();
 namespace {
 
 constexpr int INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500,
-              ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900;
+              ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_UNJOINED = 904;
 
 struct AddParams {
     float* values;
@@ -155,6 +155,13 @@ static void graphs(const Launcher& launch) {
         GR_CHECK(cuGraphLaunch(instance, launch.stream) == 0 && cuStreamSynchronize(launch.stream) == 0 &&
                  result == source + 1);
     }
+    GR_CHECK(cuStreamBeginCapture_v2(launch.stream, 0) == 0 && cuEventRecord(forked, launch.stream) == 0);
+    GR_CHECK(cuStreamWaitEvent(other, forked, 0) == 0 && (Launcher{launch.function, other})({on_device(a), 1, 1}) == 0);
+    GR_CHECK(cuEventRecord(joined, other) == 0 && (Launcher{launch.function, other})({on_device(a), 1, 1}) == 0);
+    GR_CHECK(cuStreamWaitEvent(launch.stream, joined, 0) == 0);
+    GR_CHECK(cuStreamEndCapture(launch.stream, &graph) == CAPTURE_UNJOINED, "the second launch is not waited for");
+    GR_CHECK(cuStreamSynchronize(other) == 0 && cuEventRecord(forked, launch.stream) == 0 &&
+             cuEventRecord(joined, other) == 0, "the capture is over");
     float milliseconds = -1;
     GR_CHECK(cuEventElapsedTime(&milliseconds, forked, joined) == 0 && milliseconds >= 0);
     GR_CHECK(cuGraphExecDestroy(instance) == 0 && cuGraphLaunch(instance, launch.stream) == INVALID_VALUE);

@@ -29,6 +29,7 @@ void check_selection(const std::vector<uint64_t>& keys, int states, int n, int k
         const uint64_t* first = keys.data() + s * n;
         std::vector<uint64_t> sorted(first, first + n);
         std::sort(sorted.rbegin(), sorted.rend());
+        std::sort(places.begin() + s * k, places.begin() + (s + 1) * k);
         int at = s * k;
         for (int i = 0; i < n; i++) {
             if (first[i] >= sorted[k - 1]) {
@@ -48,7 +49,7 @@ void selectionsAreThoseOfASort() {
     for (int n : {1, 2, 31, 512, 513, 3000}) {
         for (unsigned levels : {0u, 1u, 3u}) {
             const std::vector<uint64_t> keys = random_keys(random, 2, n, levels, 0);
-            for (int k : {1, 2, 10, 511, 600, 1024}) {
+            for (int k : {1, 2, 10, 128, 129, 511, 600, 1024}) {
                 if (k <= n) {
                     check_selection(keys, 2, n, k);
                 }
@@ -58,6 +59,16 @@ void selectionsAreThoseOfASort() {
     check_selection(random_keys(random, 1, 3000, 0, 2), 1, 3000, 1000);
     check_selection(random_keys(random, 1, 3000, 1, 99), 1, 3000, 30);
     check_selection(random_keys(random, 1, 40000, 5, 0), 1, 40000, 77);
+    // Keys only in a few shares, more of them than a shortlist holds, and about as many as it holds.
+    for (int n : {511, 512, 513, 700, 9000}) {
+        for (int k : {1, 5, 100}) {
+            std::vector<uint64_t> keys(40000, 0);
+            for (int i = 0; i < n; i++) {
+                keys[(i / 8 * 512 + i % 8 + i / 640 * 8) % 40000] = plain_key(random.gaussian(), i);
+            }
+            check_selection(keys, 1, 40000, k);
+        }
+    }
 }
 
 Head some_head(bool exact) {

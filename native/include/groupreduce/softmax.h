@@ -136,8 +136,8 @@ struct GrTargetParams {
 };
 // kernel gr_target
 
-// The k largest of n keys a state, all different (0 is no key and never taken). One block of 512 threads a state, radix selection. Writes
-// their places ascending (gr_select_places) or the keys themselves, sorted descending, as tokens and logits (gr_select_sorted).
+// The k largest of n keys a state, all different (0 is no key and never taken). One block of 512 threads a state. Writes
+// their places in any order (gr_select_places) or the keys themselves, sorted descending, as tokens and logits (gr_select_sorted).
 // 1 <= k <= GR_MOST_SELECTED, k <= keys that are not 0.
 #define GR_MOST_SELECTED 1024
 struct GrSelectParams {

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.inference;
 
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Stream;
@@ -9,8 +10,10 @@ import io.groupreduce.cuda.inference.HeadLayout.Table;
 /**
  * The launches of a pass: coordinates of the hidden states, one fused pass over the head, the merge of what its blocks found, and where a
  * list is wanted the tiles of largest maxima once more. What runs is described in {@code softmax.h}; nothing here waits for the card.
+ *
+ * <p>The merge and the list need the same pass and not each other: they go side by side, on the two streams of the device.
  */
-final class HeadPass {
+final class HeadPass implements AutoCloseable {
     private static final int THREADS = 256;
     private static final int FINISH_THREADS = 128;
     private static final int TARGET_THREADS = 128;
@@ -44,6 +47,9 @@ final class HeadPass {
     private final DeviceHead head;
     private final PassBuffers buffers;
     private final Stream stream;
+    private final Stream beside;
+    private final Event scanned;
+    private final Event merged;
     private final int sharedBytes;
     private final Kernel project;
     private final Kernel[] softmax;
@@ -60,6 +66,7 @@ final class HeadPass {
         this.layout = head.layout();
         this.buffers = buffers;
         this.stream = device.stream();
+        this.beside = device.copyStream();
         sharedBytes = device.properties().sharedBytesPerBlock();
         project = device.kernel("gr_project");
         softmax = new Kernel[] {
@@ -73,6 +80,8 @@ final class HeadPass {
         selectPlaces = device.kernel("gr_select_places");
         rescore = device.kernel("gr_rescore");
         selectSorted = device.kernel("gr_select_sorted");
+        scanned = device.event();
+        merged = device.event();
     }
 
     /** Queues z = R h for the states in the buffers. */
@@ -98,10 +107,16 @@ final class HeadPass {
     void answer(Question question, int states) {
         if (question.scanned()) {
             scan(question, states);
-            finish(question, states);
         }
         if (question.listed() > 1) {
+            stream.record(scanned);
+            beside.await(scanned);
+            merge(question, states, beside);
+            beside.record(merged);
             list(question, states);
+            stream.await(merged);
+        } else if (question.scanned()) {
+            merge(question, states, stream);
         }
         if (question.target()) {
             score(states);
@@ -191,7 +206,7 @@ final class HeadPass {
         return sharedBytesPerBlock / BLOCKS_OF_MULTIPROCESSOR[size] - own - SYSTEM_BYTES;
     }
 
-    private void finish(Question question, int states) {
+    private void merge(Question question, int states, Stream on) {
         long result = buffers.result().address();
         parameters
                 .reset()
@@ -204,7 +219,7 @@ final class HeadPass {
                 .i32(states)
                 .i32(layout.plan().blocks())
                 .i32(layout.directions());
-        finish.launch(stream, states, 1, FINISH_THREADS, 0, parameters);
+        finish.launch(on, states, 1, FINISH_THREADS, 0, parameters);
     }
 
     /**
@@ -262,5 +277,11 @@ final class HeadPass {
                 .i32(layout.columns())
                 .i32(layout.directions());
         target.launch(stream, Math.ceilDiv(states, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
+    }
+
+    @Override
+    public void close() {
+        scanned.close();
+        merged.close();
     }
 }

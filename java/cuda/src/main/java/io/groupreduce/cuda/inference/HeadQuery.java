@@ -233,6 +233,7 @@ final class HeadQuery implements AutoCloseable {
     @Override
     public void close() {
         forgetGraphs();
+        pass.close();
         buffers.close();
     }
 }
