@@ -110,6 +110,16 @@ public final class Cublas implements AutoCloseable {
         gemm("cublasSgemm_v2", sgemm, m, n, k, a, b, c);
     }
 
+    /** Row-major in FP32: {@code C = A B}, A rows x inner, B inner x columns; all rows lie close. */
+    public void product(int rows, int columns, int inner, long a, long b, long c) {
+        sgemm(columns, rows, inner, 1, Operand.of(b, columns), Operand.of(a, inner), 0, Operand.of(c, columns));
+    }
+
+    /** Row-major in FP32: {@code C = A B^T}, A rows x inner, B columns x inner; all rows lie close. */
+    public void productTransposed(int rows, int columns, int inner, long a, long b, long c) {
+        sgemm(columns, rows, inner, 1, Operand.transposed(b, inner), Operand.of(a, inner), 0, Operand.of(c, columns));
+    }
+
     private void gemm(String name, MethodHandle function, int m, int n, int k, Operand a, Operand b, Operand c) {
         library.call(
                 name,

@@ -2,7 +2,6 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.backend.Candidate;
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.AssignmentKernels.Candidates;
 import io.groupreduce.cuda.compress.AssignmentKernels.Rows;
 import io.groupreduce.cuda.compress.CandidateSlots.Used;
@@ -194,16 +193,7 @@ final class Assignment implements AutoCloseable {
     /** Coordinates, count x rank, of rows along the rows of a projection, rank x D. */
     private void multiply(long projection, int rank, long rows, int count, long target) {
         int columns = matrix.columns();
-        // In columns: C^T, rank x count, is P^T, rank x D, times A^T.
-        blas.sgemm(
-                rank,
-                count,
-                columns,
-                1,
-                Operand.transposed(projection, columns),
-                Operand.of(rows, columns),
-                0,
-                Operand.of(target, rank));
+        blas.productTransposed(count, rank, columns, rows, projection, target);
     }
 
     /** Frees the buffers; they come back when they are needed. */

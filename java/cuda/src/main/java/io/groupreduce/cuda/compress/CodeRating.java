@@ -4,7 +4,6 @@ import io.groupreduce.backend.Choice;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
@@ -125,17 +124,8 @@ final class CodeRating implements AutoCloseable {
         int width = tables.coordinates();
         long target = coordinates.atLeast(0);
         if (width > 0) {
-            // In columns: C^T, K x count, is P, K x D, times A^T, D x count.
             long projections = tables.projections();
-            blas.sgemm(
-                    width,
-                    count,
-                    columns,
-                    1,
-                    Operand.transposed(projections, columns),
-                    Operand.of(rows, columns),
-                    0,
-                    Operand.of(target, width));
+            blas.productTransposed(count, width, columns, rows, projections, target);
         }
         parameters
                 .reset()

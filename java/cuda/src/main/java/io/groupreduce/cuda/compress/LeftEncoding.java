@@ -4,7 +4,6 @@ import io.groupreduce.EncodedMatrix;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
@@ -85,16 +84,7 @@ final class LeftEncoding implements AutoCloseable {
             int columns = matrix.columns();
             long target = coordinates.atLeast(0);
             long projection = tables.projections().address(basis);
-            // In columns: C^T, k x count, is P, k x D, times A^T, D x count.
-            blas.sgemm(
-                    width,
-                    count,
-                    columns,
-                    1,
-                    Operand.transposed(projection, columns),
-                    Operand.of(rows, columns),
-                    0,
-                    Operand.of(target, width));
+            blas.productTransposed(count, width, columns, rows, projection, target);
             kernels.encode(
                     new StoredKernels.Rows(target, count, width, stored.table(), groups),
                     tables.factors().address(basis),

@@ -1,7 +1,6 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
@@ -67,16 +66,7 @@ final class RowEnergies implements AutoCloseable {
         long rows = values;
         if (metric.present()) {
             rows = transformed.atLeast(0);
-            // In columns: (A S)^T, D x count, is S, symmetric, times A^T.
-            blas.sgemm(
-                    columns,
-                    count,
-                    columns,
-                    1,
-                    Operand.of(metric.root32(), columns),
-                    Operand.of(values, columns),
-                    0,
-                    Operand.of(rows, columns));
+            blas.product(count, columns, columns, values, metric.root32(), rows);
         }
         parameters
                 .reset()

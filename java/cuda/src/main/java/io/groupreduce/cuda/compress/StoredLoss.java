@@ -4,7 +4,6 @@ import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.compress.RowRuns.Run;
@@ -108,16 +107,7 @@ final class StoredLoss implements AutoCloseable {
         kernels.decode(new StoredKernels.Rows(decoded, count, width, table, groups), tables.scales());
         if (run.isLowRank()) {
             long right = tables.right().address(run.basis());
-            // In columns: A^^T, D x count, is R^T, D x k, times L^T, k x count.
-            blas.sgemm(
-                    columns,
-                    count,
-                    width,
-                    1,
-                    Operand.of(right, columns),
-                    Operand.of(decoded, width),
-                    0,
-                    Operand.of(target, columns));
+            blas.product(count, columns, width, decoded, right, target);
         }
     }
 
@@ -129,16 +119,7 @@ final class StoredLoss implements AutoCloseable {
             return;
         }
         kernels.subtract(other, rows, (long) count * columns);
-        // In columns: (E S)^T, D x count, is S, symmetric, times E^T.
-        blas.sgemm(
-                columns,
-                count,
-                columns,
-                1,
-                Operand.of(metric.root32(), columns),
-                Operand.of(rows, columns),
-                0,
-                Operand.of(other, columns));
+        blas.product(count, columns, columns, rows, metric.root32(), other);
         kernels.rowLosses(other, 0, list, matrix.weights(), losses.atLeast(0), count, columns);
     }
 

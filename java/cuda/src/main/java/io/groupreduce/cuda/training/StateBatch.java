@@ -1,7 +1,6 @@
 package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
@@ -79,16 +78,7 @@ final class StateBatch implements AutoCloseable {
         for (int b = 0; b < right.bases(); b++) {
             int rank = right.rank(b);
             if (rank > 0) {
-                // In columns: Z, rank x B, is R, D x rank, transposed, times H, D x B.
-                blas.sgemm(
-                        rank,
-                        count,
-                        columns,
-                        1,
-                        Operand.transposed(right.address(b), columns),
-                        Operand.of(hidden(0), columns),
-                        0,
-                        Operand.of(coordinates(b, 0), rank));
+                blas.productTransposed(count, rank, columns, hidden(0), right.address(b), coordinates(b, 0));
             }
         }
     }
