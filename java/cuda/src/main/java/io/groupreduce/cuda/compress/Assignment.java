@@ -197,14 +197,10 @@ final class Assignment implements AutoCloseable {
     }
 
     /** Frees the buffers; they come back when they are needed. */
-    void release() {
+    @Override
+    public void close() {
         for (Scratch buffer : List.of(prices, numbers, coordinates, kept, currentRows, bestRows, gainRows)) {
             buffer.close();
         }
-    }
-
-    @Override
-    public void close() {
-        release();
     }
 }

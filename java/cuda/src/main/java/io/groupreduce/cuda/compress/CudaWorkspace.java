@@ -72,9 +72,9 @@ public final class CudaWorkspace implements CompressionWorkspace {
         grams = owned(new GramMatrices(device, matrix, weights, energies, gathered, sums));
         assignment = owned(new Assignment(device, blas, matrix, energies, gathered));
         rating = owned(new CodeRating(device, blas, matrix, metric, energies));
-        encoding = owned(new LeftEncoding(device, blas, matrix));
-        equations = owned(new RightSums(device, matrix, sums));
-        storedLoss = owned(new StoredLoss(device, blas, matrix, metric));
+        encoding = owned(new LeftEncoding(device, blas, matrix, gathered));
+        equations = owned(new RightSums(device, matrix, gathered, sums));
+        storedLoss = owned(new StoredLoss(device, blas, matrix, metric, gathered));
     }
 
     private <T extends AutoCloseable> T owned(T part) {
@@ -115,10 +115,10 @@ public final class CudaWorkspace implements CompressionWorkspace {
     /** Frees what is kept only to save time. */
     private void release() {
         energies.release();
-        gathered.release();
+        gathered.close();
         sums.close();
         bases.release();
-        assignment.release();
+        assignment.close();
     }
 
     @Override

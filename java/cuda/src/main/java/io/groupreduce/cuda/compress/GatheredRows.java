@@ -140,7 +140,8 @@ final class GatheredRows implements AutoCloseable {
     }
 
     /** Frees everything; {@link #load} brings back what it needs. */
-    void release() {
+    @Override
+    public void close() {
         numbers.close();
         for (int p = 0; p < pieces.length; p++) {
             closePiece(p);
@@ -155,11 +156,6 @@ final class GatheredRows implements AutoCloseable {
             listed.close();
             listed = null;
         }
-    }
-
-    @Override
-    public void close() {
-        release();
     }
 
     /** Gathered rows, and when they are there and no longer needed. */

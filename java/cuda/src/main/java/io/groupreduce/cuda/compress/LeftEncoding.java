@@ -29,11 +29,16 @@ final class LeftEncoding implements AutoCloseable {
     private final StoredKernels kernels;
     private final Scratch coordinates;
 
-    LeftEncoding(Device device, Cublas blas, DeviceMatrix matrix) {
+    /**
+     * Holds nothing yet.
+     *
+     * @param gathered stays the caller's
+     */
+    LeftEncoding(Device device, Cublas blas, DeviceMatrix matrix, GatheredRows gathered) {
         this.device = device;
         this.blas = blas;
         this.matrix = matrix;
-        gathered = new GatheredRows(device, matrix);
+        this.gathered = gathered;
         kernels = new StoredKernels(device);
         coordinates = new Scratch(device, "a block of coordinates");
     }
@@ -112,7 +117,6 @@ final class LeftEncoding implements AutoCloseable {
     /** Frees what only a step needs; it comes back with the next one. */
     @Override
     public void close() {
-        gathered.release();
         coordinates.close();
     }
 }

@@ -39,19 +39,20 @@ final class RightSums implements AutoCloseable {
     /**
      * Holds nothing yet. Half of the memory is for the sums, the other half for the products.
      *
+     * @param gathered stays the caller's
      * @param sums stays the caller's
      */
-    RightSums(Device device, DeviceMatrix matrix, ProductSums sums) {
-        this(device, matrix, sums, () -> device.availableMemory() / 2);
+    RightSums(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums) {
+        this(device, matrix, gathered, sums, () -> device.availableMemory() / 2);
     }
 
     /** The same with other room for the sums, in bytes. */
-    RightSums(Device device, DeviceMatrix matrix, ProductSums sums, LongSupplier room) {
+    RightSums(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums, LongSupplier room) {
         this.device = device;
         this.room = room;
         this.matrix = matrix;
         this.sums = sums;
-        gathered = new GatheredRows(device, matrix);
+        this.gathered = gathered;
         kernels = new StoredKernels(device);
         kept = new Scratch(device, "a block of left rows");
         padded = new Scratch(device, "a block of padded left rows");
@@ -154,7 +155,6 @@ final class RightSums implements AutoCloseable {
     /** Frees what only a step needs; it comes back with the next one. */
     @Override
     public void close() {
-        gathered.release();
         kept.close();
         padded.close();
         weights.close();

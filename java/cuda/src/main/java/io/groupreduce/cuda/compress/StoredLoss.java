@@ -35,12 +35,17 @@ final class StoredLoss implements AutoCloseable {
     private final Scratch rebuilt;
     private final Scratch losses;
 
-    StoredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric) {
+    /**
+     * Holds nothing yet.
+     *
+     * @param gathered stays the caller's
+     */
+    StoredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, GatheredRows gathered) {
         this.device = device;
         this.blas = blas;
         this.matrix = matrix;
         this.metric = metric;
-        gathered = new GatheredRows(device, matrix);
+        this.gathered = gathered;
         kernels = new StoredKernels(device);
         coordinates = new Scratch(device, "a block of stored coordinates");
         rebuilt = new Scratch(device, "a block of rebuilt rows");
@@ -126,7 +131,6 @@ final class StoredLoss implements AutoCloseable {
     /** Frees what only a step needs; it comes back with the next one. */
     @Override
     public void close() {
-        gathered.release();
         coordinates.close();
         rebuilt.close();
         losses.close();

@@ -94,10 +94,11 @@ class RightSumsTest {
         return device.call(() -> {
             try (Cublas blas = new Cublas(device);
                     DeviceMatrix matrix = new DeviceMatrix(device, MATRIX, weights());
+                    GatheredRows gathered = new GatheredRows(device, matrix);
                     ProductSums sums = new ProductSums(device, blas);
                     RightSums right = basisByBasis
-                            ? new RightSums(device, matrix, sums, () -> 1)
-                            : new RightSums(device, matrix, sums)) {
+                            ? new RightSums(device, matrix, gathered, sums, () -> 1)
+                            : new RightSums(device, matrix, gathered, sums)) {
                 return right.of(groupOf, GROUPS, RANKS, left);
             }
         });
