@@ -87,10 +87,15 @@ public final class DeviceEigen implements AutoCloseable {
      * @throws DeviceException if a solver fails or a matrix is not finite
      */
     public List<double[]> leading(long grams, int columns, int[] ranks, long vectors) {
+        return leading(grams, columns, ranks, vectors, traces(grams, columns, ranks.length));
+    }
+
+    /** The same of matrices whose {@link #traces} are known. */
+    public List<double[]> leading(long grams, int columns, int[] ranks, long vectors, double[] traces) {
         double[][] values = new double[ranks.length][0];
         BitSet rest = new BitSet(ranks.length);
         try {
-            TreeMap<Integer, List<KrylovBasis>> classes = classes(grams, columns, ranks, vectors);
+            TreeMap<Integer, List<KrylovBasis>> classes = classes(grams, columns, ranks, vectors, traces);
             for (int b = 0; b < ranks.length; b++) {
                 rest.set(b, ranks[b] > 0 && !pays(columns, ranks[b]));
             }
@@ -130,7 +135,7 @@ public final class DeviceEigen implements AutoCloseable {
     }
 
     private static boolean pays(int order, int rank) {
-        return order >= LEAST_ORDER && (long) LEAST_RATIO * rank <= order;
+        return rank > 0 && order >= LEAST_ORDER && (long) LEAST_RATIO * rank <= order;
     }
 
     /** A few more vectors than wanted; rounded up so that bases of similar ranks share their calls. */
@@ -141,16 +146,16 @@ public final class DeviceEigen implements AutoCloseable {
     }
 
     /** The matrices for the Krylov path, both triangles filled, by the width of their blocks. */
-    private TreeMap<Integer, List<KrylovBasis>> classes(long grams, int columns, int[] ranks, long vectors) {
+    private TreeMap<Integer, List<KrylovBasis>> classes(
+            long grams, int columns, int[] ranks, long vectors, double[] traces) {
         TreeMap<Integer, List<KrylovBasis>> classes = new TreeMap<>();
-        if (Arrays.stream(ranks).noneMatch(rank -> rank > 0 && pays(columns, rank))) {
+        if (Arrays.stream(ranks).noneMatch(rank -> pays(columns, rank))) {
             return classes;
         }
-        tools.kernels().mirror(grams, columns, ranks.length);
-        double[] traces = traces(grams, columns, ranks.length);
+        mirror(grams, columns, ranks.length);
         long matrixBytes = (long) columns * columns * Double.BYTES;
         for (int b = 0; b < ranks.length; b++) {
-            if (ranks[b] > 0 && pays(columns, ranks[b])) {
+            if (pays(columns, ranks[b])) {
                 if (!Double.isFinite(traces[b])) {
                     throw new DeviceException("The Gram matrix of basis " + b
                             + " is not finite; look for extreme values in the matrix and the counts, or use --device"
@@ -164,7 +169,13 @@ public final class DeviceEigen implements AutoCloseable {
         return classes;
     }
 
-    private double[] traces(long grams, int columns, int count) {
+    /** Copies the lower triangles (column-major) of {@code count} matrices, one behind the other, to the upper. */
+    public void mirror(long grams, int columns, int count) {
+        tools.kernels().mirror(grams, columns, count);
+    }
+
+    /** The traces of {@code count} matrices, one behind the other; waits for them. */
+    public double[] traces(long grams, int columns, int count) {
         double[] traces = new double[count];
         try (DeviceMemory memory = device.allocate((long) count * Double.BYTES, "traces")) {
             tools.kernels().trace(grams, memory.address(), columns, count);

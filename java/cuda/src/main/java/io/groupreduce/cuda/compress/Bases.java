@@ -29,11 +29,10 @@ final class Bases implements AutoCloseable {
     private final DeviceMetric metric;
     private final int columns;
     private final DeviceEigen eigen;
-    private final SquareKernels kernels;
+    private final RowKernels kernels;
     private final Scratch copies;
     private final Scratch product;
     private final Scratch found;
-    private final Scratch traces;
     private final Scratch direction32;
     private int[] ranks = {};
     private long[] starts = {};
@@ -46,11 +45,10 @@ final class Bases implements AutoCloseable {
         this.metric = metric;
         this.columns = columns;
         eigen = new DeviceEigen(device, blas);
-        kernels = new SquareKernels(device);
+        kernels = new RowKernels(device);
         copies = new Scratch(device, "Gram matrices to decompose");
         product = new Scratch(device, "a product with the metric");
         found = new Scratch(device, "eigenvectors");
-        traces = new Scratch(device, "traces");
         direction32 = new Scratch(device, "right factors");
         vectors = new Scratch(device, "the vectors of all bases");
         projections = new Scratch(device, "the projections of all bases");
@@ -84,7 +82,7 @@ final class Bases implements AutoCloseable {
         double[] trace = copyAll(grams, first, count);
         long pairs = found.atLeast(count * square);
         int[] some = Arrays.copyOfRange(ranks, first, first + count);
-        List<double[]> values = eigen.leading(copies.atLeast(0), columns, some, pairs);
+        List<double[]> values = eigen.leading(copies.atLeast(0), columns, some, pairs, trace);
         List<Spectrum> spectra = new ArrayList<>();
         for (int s = 0; s < count; s++) {
             if (some[s] > 0) {
@@ -105,7 +103,7 @@ final class Bases implements AutoCloseable {
             device.stream().copy(target + s * square, grams.gram(first + s), square);
         }
         if (metric.present()) {
-            kernels.mirror(target, columns, count);
+            eigen.mirror(target, columns, count);
             long half = product.atLeast(square);
             for (int s = 0; s < count; s++) {
                 long gram = target + s * square;
@@ -113,10 +111,7 @@ final class Bases implements AutoCloseable {
                 multiply(half, metric.root64(), gram, columns);
             }
         }
-        kernels.traces(target, columns, count, traces.atLeast(8L * count));
-        double[] result = new double[count];
-        traces.download(MemorySegment.ofArray(result));
-        return result;
+        return eigen.traces(target, columns, count);
     }
 
     /** Keeps the eigenvectors of a basis, k x D, and their product with S. */
@@ -147,11 +142,6 @@ final class Bases implements AutoCloseable {
         return vectors.atLeast(0) + 8 * starts[basis];
     }
 
-    /** How many directions a basis has. */
-    int rank(int basis) {
-        return ranks[basis];
-    }
-
     /** The device address of V^T S, k x D in binary32. */
     long projection(int basis) {
         return projections.atLeast(0) + 4 * starts[basis];
@@ -177,7 +167,6 @@ final class Bases implements AutoCloseable {
         copies.close();
         product.close();
         found.close();
-        traces.close();
         direction32.close();
     }
 

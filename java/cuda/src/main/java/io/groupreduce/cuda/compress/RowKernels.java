@@ -8,7 +8,7 @@ import io.groupreduce.format.DType;
 
 /**
  * The kernels that move rows: from what is stored, rows in order or from a list, to binary32 or binary64, times a
- * weight. Structures are those of {@code native/include/groupreduce/compress.h}.
+ * weight; and to binary32 what else is rounded. Structures are those of {@code native/include/groupreduce/compress.h}.
  */
 final class RowKernels {
     /** What a copied row is multiplied by. */
@@ -24,12 +24,14 @@ final class RowKernels {
     private final Device device;
     private final Kernel copy;
     private final Kernel addSingle;
+    private final Kernel narrow;
     private final Parameters parameters = new Parameters(64);
 
     RowKernels(Device device) {
         this.device = device;
         copy = device.kernel("gr_copy_rows");
         addSingle = device.kernel("gr_add_single");
+        narrow = device.kernel("gr_narrow");
     }
 
     /**
@@ -88,6 +90,12 @@ final class RowKernels {
     void addSingle(long values, double sign, long sums, long count) {
         parameters.reset().address(values).address(sums).i64(count).f64(sign);
         addSingle.launch(device.stream(), (int) Math.ceilDiv(count, (long) THREADS), 1, THREADS, 0, parameters);
+    }
+
+    /** Rounds {@code count} numbers to binary32. */
+    void narrow(long from, long to, long count) {
+        parameters.reset().address(from).address(to).i64(count);
+        narrow.launch(device.stream(), (int) Math.ceilDiv(count, (long) THREADS), 1, THREADS, 0, parameters);
     }
 
     /** The number that stands for an element type in a kernel's structure. */
