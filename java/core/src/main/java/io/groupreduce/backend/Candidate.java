@@ -1,5 +1,7 @@
 package io.groupreduce.backend;
 
+import java.util.List;
+
 /**
  * A place a row can go to.
  *
@@ -15,5 +17,22 @@ public record Candidate(int basis, int rank, double price) {
 
     public boolean isDense() {
         return basis == CompressionWorkspace.NO_BASIS;
+    }
+
+    /**
+     * The number of the cheapest dense candidate, the first of equally cheap ones, if no other is cheaper; else -1. It is the best of every
+     * row, since no residual is below 0.
+     */
+    public static int unbeatenDense(List<Candidate> candidates) {
+        int dense = -1;
+        double least = Double.POSITIVE_INFINITY;
+        for (int c = 0; c < candidates.size(); c++) {
+            Candidate candidate = candidates.get(c);
+            if (candidate.isDense() && (dense < 0 || candidate.price < candidates.get(dense).price)) {
+                dense = c;
+            }
+            least = Math.min(least, candidate.price);
+        }
+        return dense >= 0 && candidates.get(dense).price <= least ? dense : -1;
     }
 }

@@ -1,6 +1,7 @@
 package io.groupreduce.backend;
 
 import java.util.Arrays;
+import java.util.function.IntUnaryOperator;
 
 /**
  * Which rows to add to and subtract from Gram matrices when rows move from one basis to another: what every backend that
@@ -84,14 +85,33 @@ public final class RowMoves {
         return energy[basis];
     }
 
+    /** The rows that must be added to each basis. */
+    public RowLists joining() {
+        return lists(this::joins);
+    }
+
+    /** The rows that must be subtracted from each basis. */
+    public RowLists leaving() {
+        return lists(this::leaves);
+    }
+
+    private RowLists lists(IntUnaryOperator basis) {
+        byte[] basisOf = new byte[previous.length];
+        for (int i = 0; i < basisOf.length; i++) {
+            // -1 is NO_BASIS as a byte, and left out.
+            basisOf[i] = (byte) basis.applyAsInt(i);
+        }
+        return RowLists.of(basisOf, bases);
+    }
+
     /** The basis that a row must be added to, or -1. */
-    public int joins(int row) {
+    int joins(int row) {
         int now = present[row] & 0xff;
         return now < bases && weights[row] != 0 && (afresh[now] || present[row] != previous[row]) ? now : -1;
     }
 
     /** The basis that a row must be subtracted from, or -1. */
-    public int leaves(int row) {
+    int leaves(int row) {
         int before = previous[row] & 0xff;
         return before < bases && weights[row] != 0 && !afresh[before] && present[row] != previous[row] ? before : -1;
     }

@@ -17,23 +17,6 @@ import java.util.List;
 final class DenseAssignment {
     private DenseAssignment() {}
 
-    /** The number of the dense candidate that no other can beat, or -1. */
-    static int winner(List<Candidate> candidates) {
-        int least = 0;
-        for (int c = 1; c < candidates.size(); c++) {
-            Candidate candidate = candidates.get(c);
-            double gap = candidate.price() - candidates.get(least).price();
-            // At equal price a dense candidate beats a low-rank one, and the first of several dense ones stays.
-            if (gap < 0
-                    || (gap == 0
-                            && candidate.isDense()
-                            && !candidates.get(least).isDense())) {
-                least = c;
-            }
-        }
-        return candidates.get(least).isDense() ? least : -1;
-    }
-
     static void run(
             Workers workers,
             CompressionProblem problem,

@@ -1,11 +1,12 @@
 package io.groupreduce.vector;
 
+import io.groupreduce.backend.RowLists;
+
 /**
  * The rows sorted by group, in order inside a group, and cut into tiles that do not cross groups: one tile is one task.
  */
 final class GroupTiles {
-    private final int[] order;
-    private final int[] starts;
+    private final RowLists lists;
     private final int[] firsts;
     private final int[] groups;
 
@@ -17,30 +18,21 @@ final class GroupTiles {
      * @param tileRows the most rows of a tile
      */
     GroupTiles(byte[] groupOf, int groupCount, int tileRows) {
-        starts = new int[groupCount + 1];
-        for (byte g : groupOf) {
-            starts[(g & 0xff) + 1]++;
-        }
+        lists = RowLists.of(groupOf, groupCount);
         int tiles = 0;
         for (int g = 0; g < groupCount; g++) {
-            tiles += Math.ceilDiv(starts[g + 1], tileRows);
-            starts[g + 1] += starts[g];
-        }
-        order = new int[groupOf.length];
-        int[] next = starts.clone();
-        for (int i = 0; i < groupOf.length; i++) {
-            order[next[groupOf[i] & 0xff]++] = i;
+            tiles += Math.ceilDiv(lists.count(g), tileRows);
         }
         firsts = new int[tiles + 1];
         groups = new int[tiles];
         int t = 0;
         for (int g = 0; g < groupCount; g++) {
-            for (int first = starts[g]; first < starts[g + 1]; first += tileRows) {
+            for (int first = lists.start(g); first < lists.start(g + 1); first += tileRows) {
                 firsts[t] = first;
                 groups[t++] = g;
             }
         }
-        firsts[t] = groupOf.length;
+        firsts[t] = lists.rows();
     }
 
     int count() {
@@ -63,11 +55,11 @@ final class GroupTiles {
 
     /** The place of the tile's first row in its group's matrix. */
     int slot(int tile) {
-        return firsts[tile] - starts[groups[tile]];
+        return firsts[tile] - lists.start(groups[tile]);
     }
 
     /** Row numbers, sorted by group. */
     int[] order() {
-        return order;
+        return lists.order();
     }
 }

@@ -83,7 +83,7 @@ final class VectorWorkspace implements CompressionWorkspace {
 
     @Override
     public void assign(List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
-        int winner = DenseAssignment.winner(candidates);
+        int winner = Candidate.unbeatenDense(candidates);
         if (winner >= 0) {
             DenseAssignment.run(workers, problem, energies, bases, candidates, winner, current, best, gain);
         } else {

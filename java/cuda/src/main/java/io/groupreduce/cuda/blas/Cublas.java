@@ -297,7 +297,7 @@ public final class Cublas implements AutoCloseable {
             closed = true;
             device.runUnlessClosed(() -> {
                 try {
-                    destroy();
+                    library.destroy("cublasDestroy_v2", handle);
                 } finally {
                     workspace.close();
                 }
@@ -306,12 +306,8 @@ public final class Cublas implements AutoCloseable {
     }
 
     private long create() {
-        MethodHandle create = library.function("cublasCreate_v2", WORD);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment made = arena.allocate(ValueLayout.JAVA_LONG);
-            long address = made.address();
-            library.call("cublasCreate_v2", () -> (int) create.invokeExact(address), "");
-            return made.get(ValueLayout.JAVA_LONG, 0);
+        try {
+            return library.create("cublasCreate_v2");
         } catch (RuntimeException | Error e) {
             workspace.close();
             throw e;
@@ -319,13 +315,11 @@ public final class Cublas implements AutoCloseable {
     }
 
     private void configure() {
-        MethodHandle setStream = library.function("cublasSetStream_v2", WORD, WORD);
         MethodHandle setWorkspace = library.function("cublasSetWorkspace_v2", WORD, WORD, WORD);
         MethodHandle setMathMode = library.function("cublasSetMathMode", WORD, INT);
-        long stream = device.stream().handle();
         try {
             // In this order: a new stream makes cuBLAS forget the workspace.
-            library.call("cublasSetStream_v2", () -> (int) setStream.invokeExact(handle, stream), "");
+            library.setStream("cublasSetStream_v2", handle, device.stream());
             library.call(
                     "cublasSetWorkspace_v2",
                     () -> (int) setWorkspace.invokeExact(handle, workspace.address(), workspace.bytes()),
@@ -339,11 +333,6 @@ public final class Cublas implements AutoCloseable {
             close();
             throw e;
         }
-    }
-
-    private void destroy() {
-        MethodHandle destroy = library.function("cublasDestroy_v2", WORD);
-        library.call("cublasDestroy_v2", () -> (int) destroy.invokeExact(handle), "");
     }
 
     private MethodHandle gemm(String name) {

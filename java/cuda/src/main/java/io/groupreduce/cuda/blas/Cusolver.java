@@ -5,11 +5,14 @@ import static io.groupreduce.cuda.blas.NativeLibrary.WORD;
 
 import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Scratch;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.ArrayList;
+import java.util.List;
 import jcuda.cudaDataType;
 import jcuda.jcublas.cublasFillMode;
 import jcuda.jcusolver.cusolverEigMode;
@@ -31,6 +34,9 @@ final class Cusolver implements AutoCloseable {
     /** Matrices this large fill the card one by one. */
     private static final int LARGEST_BATCHED = 1024;
 
+    /** Room for the results of many small batches. */
+    private static final long LEAST_INFO_BYTES = 1024;
+
     private static final int VECTORS = cusolverEigMode.CUSOLVER_EIG_MODE_VECTOR;
     private static final int LOWER = cublasFillMode.CUBLAS_FILL_MODE_LOWER;
     private static final int FP64 = cudaDataType.CUDA_R_64F;
@@ -47,9 +53,9 @@ final class Cusolver implements AutoCloseable {
 
     private final long handle;
     private final long params;
-    private DeviceMemory workspace;
+    private final Scratch workspace;
+    private final Scratch info;
     private MemorySegment hostWorkspace = MemorySegment.NULL;
-    private DeviceMemory info;
     private boolean closed;
 
     /**
@@ -59,69 +65,16 @@ final class Cusolver implements AutoCloseable {
      */
     Cusolver(Device device, boolean batchedAllowed) {
         this.device = device;
+        workspace = new Scratch(device, "cuSOLVER's workspace");
+        info = new Scratch(device, "cuSOLVER's results");
         library = new NativeLibrary("cuSOLVER", device.libraries().solver(), cusolverStatus::stringFor);
-        syevd = library.function(
-                "cusolverDnXsyevd",
-                WORD,
-                WORD,
-                INT,
-                INT,
-                WORD,
-                INT,
-                WORD,
-                WORD,
-                INT,
-                WORD,
-                INT,
-                WORD,
-                WORD,
-                WORD,
-                WORD,
-                WORD);
-        syevdBytes = library.function(
-                "cusolverDnXsyevd_bufferSize", WORD, WORD, INT, INT, WORD, INT, WORD, WORD, INT, WORD, INT, WORD, WORD);
+        syevd = eigenproblem("cusolverDnXsyevd", WORD, WORD, WORD, WORD, WORD);
+        syevdBytes = eigenproblem("cusolverDnXsyevd_bufferSize", WORD, WORD);
         potrfBatched = library.function("cusolverDnDpotrfBatched", WORD, INT, INT, WORD, INT, WORD, INT);
         boolean hasBatched = batchedAllowed && library.has(XSYEV_BATCHED);
-        batched = !hasBatched
-                ? null
-                : library.function(
-                        XSYEV_BATCHED,
-                        WORD,
-                        WORD,
-                        INT,
-                        INT,
-                        WORD,
-                        INT,
-                        WORD,
-                        WORD,
-                        INT,
-                        WORD,
-                        INT,
-                        WORD,
-                        WORD,
-                        WORD,
-                        WORD,
-                        WORD,
-                        WORD);
-        batchedBytes = !hasBatched
-                ? null
-                : library.function(
-                        XSYEV_BATCHED + "_bufferSize",
-                        WORD,
-                        WORD,
-                        INT,
-                        INT,
-                        WORD,
-                        INT,
-                        WORD,
-                        WORD,
-                        INT,
-                        WORD,
-                        INT,
-                        WORD,
-                        WORD,
-                        WORD);
-        handle = create("cusolverDnCreate");
+        batched = hasBatched ? eigenproblem(XSYEV_BATCHED, WORD, WORD, WORD, WORD, WORD, WORD) : null;
+        batchedBytes = hasBatched ? eigenproblem(XSYEV_BATCHED + "_bufferSize", WORD, WORD, WORD) : null;
+        handle = library.create("cusolverDnCreate");
         params = createParams();
     }
 
@@ -188,11 +141,11 @@ final class Cusolver implements AutoCloseable {
                         FP64,
                         values,
                         FP64,
-                        workspace.address(),
+                        workspace.atLeast(0),
                         workspace.bytes(),
                         hostWorkspace.address(),
                         hostWorkspace.byteSize(),
-                        info.address(),
+                        info.atLeast(0),
                         (long) count),
                 "n,batch",
                 order,
@@ -208,10 +161,10 @@ final class Cusolver implements AutoCloseable {
      * @return per matrix 0, or which leading minor is not positive
      */
     int[] cholesky(int order, long addresses, int count) {
-        reserveInfo(count);
+        long infos = reserveInfo(count);
         library.call(
                 "cusolverDnDpotrfBatched",
-                () -> (int) potrfBatched.invokeExact(handle, LOWER, order, addresses, order, info.address(), count),
+                () -> (int) potrfBatched.invokeExact(handle, LOWER, order, addresses, order, infos, count),
                 "n,batch",
                 order,
                 count);
@@ -220,10 +173,7 @@ final class Cusolver implements AutoCloseable {
 
     /** Gives the workspace back; the next call takes one again. */
     void release() {
-        if (workspace != null) {
-            workspace.close();
-            workspace = null;
-        }
+        workspace.close();
     }
 
     /** Gives everything back; calling it again does nothing. Any thread. */
@@ -269,11 +219,11 @@ final class Cusolver implements AutoCloseable {
                         FP64,
                         values,
                         FP64,
-                        workspace.address(),
+                        workspace.atLeast(0),
                         workspace.bytes(),
                         hostWorkspace.address(),
                         hostWorkspace.byteSize(),
-                        info.address()),
+                        info.atLeast(0)),
                 "n",
                 order);
         requireConverged("cusolverDnXsyevd", order, readInfo(1));
@@ -291,37 +241,27 @@ final class Cusolver implements AutoCloseable {
 
     /** Bytes that a workspace may have. */
     private long room() {
-        return device.availableMemory() + (workspace == null ? 0 : workspace.bytes());
+        return device.availableMemory() + workspace.bytes();
     }
 
     /** Makes the workspaces as large as was answered, and zero. */
     private void reserve(int count) {
         reserveInfo(count);
         long bytes = Math.max(answer(0), 1);
-        if (workspace == null || workspace.bytes() < bytes) {
-            release();
-            workspace = device.allocate(bytes, "cuSOLVER's workspace");
-        }
+        long address = workspace.atLeast(bytes);
         if (hostWorkspace.byteSize() < answer(1)) {
             hostWorkspace = Arena.ofAuto().allocate(answer(1), Double.BYTES);
         }
-        device.stream().clear(workspace.address(), bytes);
+        device.stream().clear(address, bytes);
     }
 
-    private void reserveInfo(int count) {
-        long bytes = (long) count * Integer.BYTES;
-        if (info == null || info.bytes() < bytes) {
-            if (info != null) {
-                info.close();
-                info = null;
-            }
-            info = device.allocate(Math.max(bytes, 1024), "cuSOLVER's results");
-        }
+    private long reserveInfo(int count) {
+        return info.atLeast(Math.max((long) count * Integer.BYTES, LEAST_INFO_BYTES));
     }
 
     private int[] readInfo(int count) {
         int[] infos = new int[count];
-        device.download(info, 0, MemorySegment.ofArray(infos));
+        info.download(MemorySegment.ofArray(infos));
         return infos;
     }
 
@@ -329,38 +269,31 @@ final class Cusolver implements AutoCloseable {
         return answers.getAtIndex(ValueLayout.JAVA_LONG, i);
     }
 
-    private long create(String function) {
-        MethodHandle create = library.function(function, WORD);
-        library.call(function, () -> (int) create.invokeExact(answers.address()), "");
-        return answer(0);
+    /** A function whose arguments begin with handle, parameters, what is wanted, order, matrix, values and their types. */
+    private MethodHandle eigenproblem(String name, MemoryLayout... others) {
+        List<MemoryLayout> arguments =
+                new ArrayList<>(List.of(WORD, WORD, INT, INT, WORD, INT, WORD, WORD, INT, WORD, INT));
+        arguments.addAll(List.of(others));
+        return library.function(name, arguments.toArray(MemoryLayout[]::new));
     }
 
     private long createParams() {
-        MethodHandle setStream = library.function("cusolverDnSetStream", WORD, WORD);
-        long stream = device.stream().handle();
         try {
-            library.call("cusolverDnSetStream", () -> (int) setStream.invokeExact(handle, stream), "");
-            return create("cusolverDnCreateParams");
+            library.setStream("cusolverDnSetStream", handle, device.stream());
+            return library.create("cusolverDnCreateParams");
         } catch (RuntimeException | Error e) {
-            destroy("cusolverDnDestroy", handle);
+            library.destroy("cusolverDnDestroy", handle);
             throw e;
         }
     }
 
     private void free() {
         try {
-            release();
-            if (info != null) {
-                info.close();
-            }
-            destroy("cusolverDnDestroyParams", params);
+            workspace.close();
+            info.close();
+            library.destroy("cusolverDnDestroyParams", params);
         } finally {
-            destroy("cusolverDnDestroy", handle);
+            library.destroy("cusolverDnDestroy", handle);
         }
-    }
-
-    private void destroy(String function, long object) {
-        MethodHandle destroy = library.function(function, WORD);
-        library.call(function, () -> (int) destroy.invokeExact(object), "");
     }
 }

@@ -2,9 +2,12 @@ package io.groupreduce.cuda.blas;
 
 import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Stream;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
@@ -77,6 +80,30 @@ final class NativeLibrary {
         if (status != 0) {
             throw failure(function, statusNames.apply(status), labels, sizes);
         }
+    }
+
+    /** Calls a function that makes an object of the library, and returns its handle. */
+    long create(String function) {
+        MethodHandle create = function(function, WORD);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment made = arena.allocate(WORD);
+            long address = made.address();
+            call(function, () -> (int) create.invokeExact(address), "");
+            return made.get(WORD, 0);
+        }
+    }
+
+    /** Gives an object of {@link #create} back. */
+    void destroy(String function, long object) {
+        MethodHandle destroy = function(function, WORD);
+        call(function, () -> (int) destroy.invokeExact(object), "");
+    }
+
+    /** Makes a handle queue its work on a stream. */
+    void setStream(String function, long handle, Stream stream) {
+        MethodHandle set = function(function, WORD, WORD);
+        long queue = stream.handle();
+        call(function, () -> (int) set.invokeExact(handle, queue), "");
     }
 
     private DeviceException failure(String function, String status, String labels, long... sizes) {

@@ -1,12 +1,14 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.backend.Candidate;
+import io.groupreduce.backend.RowLists;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.AssignmentKernels.Candidates;
 import io.groupreduce.cuda.compress.AssignmentKernels.Rows;
 import io.groupreduce.cuda.compress.CandidateSlots.Used;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Scratch;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -62,7 +64,7 @@ final class Assignment implements AutoCloseable {
     /** Fills {@code best} and {@code gain}. */
     void run(Bases bases, List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
         gainRows.atLeast(4L * gain.length);
-        int dense = unbeatenDense(candidates);
+        int dense = Candidate.unbeatenDense(candidates);
         if (dense >= 0) {
             makeDense(bases, candidates, candidates.get(dense).price(), current);
             Arrays.fill(best, (byte) dense);
@@ -71,21 +73,6 @@ final class Assignment implements AutoCloseable {
             bestRows.download(MemorySegment.ofArray(best));
         }
         gainRows.download(MemorySegment.ofArray(gain));
-    }
-
-    /** The number of the cheapest dense candidate if no other is cheaper, or -1: no residual is below 0. */
-    private static int unbeatenDense(List<Candidate> candidates) {
-        int dense = -1;
-        double least = Double.POSITIVE_INFINITY;
-        for (int c = 0; c < candidates.size(); c++) {
-            Candidate candidate = candidates.get(c);
-            if (candidate.isDense()
-                    && (dense < 0 || candidate.price() < candidates.get(dense).price())) {
-                dense = c;
-            }
-            least = Math.min(least, candidate.price());
-        }
-        return dense >= 0 && candidates.get(dense).price() <= least ? dense : -1;
     }
 
     private void makeDense(Bases bases, List<Candidate> candidates, double price, byte[] current) {

@@ -6,6 +6,7 @@ import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.blas.DeviceEigen;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Scratch;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -7,6 +7,7 @@ import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.cuda.driver.Scratch;
 import java.util.List;
 
 /**

@@ -7,6 +7,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Scratch;
 import io.groupreduce.format.DType;
 import java.lang.foreign.MemorySegment;
 

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.backend.CompressionWorkspace;
+import io.groupreduce.backend.RowLists;
 import io.groupreduce.backend.RowMoves;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.driver.Device;
@@ -12,8 +13,8 @@ import io.groupreduce.cuda.driver.DeviceMemory;
  * <pre>G_b = sum over rows i of basis b of w_i A_i^T A_i,   A_i: D numbers, G_b: D x D in binary64</pre>
  *
  * <p>They are in the space of A; the metric is applied to them, not to rows. {@link RowMoves} says which rows are added
- * and taken away. Bytes: the rows added and taken away, gathered and
- * scaled once (12 D a row in binary64) and read by the product. Never materialised: the scaled matrix beyond a block.
+ * and taken away. Bytes: these, gathered and scaled once (12 D a row in binary64) and read by the product. Never
+ * materialised: the scaled matrix beyond a block.
  */
 final class GramMatrices implements AutoCloseable {
     private static final int NO_BASIS = CompressionWorkspace.NO_BASIS;
@@ -62,15 +63,8 @@ final class GramMatrices implements AutoCloseable {
                     device.stream().clear(gram(b), grams[b].bytes());
                 }
             }
-            byte[] joins = new byte[basisOf.length];
-            byte[] leaves = new byte[basisOf.length];
-            for (int i = 0; i < basisOf.length; i++) {
-                // -1 is NO_BASIS as a byte.
-                joins[i] = (byte) moves.joins(i);
-                leaves[i] = (byte) moves.leaves(i);
-            }
-            add(joins, 1);
-            add(leaves, -1);
+            add(moves.joining(), 1);
+            add(moves.leaving(), -1);
             moves.accept();
         } catch (RuntimeException e) {
             forget();
@@ -92,8 +86,7 @@ final class GramMatrices implements AutoCloseable {
         }
     }
 
-    private void add(byte[] basisOf, double sign) {
-        RowLists lists = RowLists.of(basisOf, bases);
+    private void add(RowLists lists, double sign) {
         if (lists.rows() == 0) {
             return;
         }

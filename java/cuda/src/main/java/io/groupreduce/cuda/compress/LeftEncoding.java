@@ -7,6 +7,7 @@ import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Scratch;
 import java.util.List;
 import java.util.stream.Collectors;
 

@@ -5,6 +5,7 @@ import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowKernels.Source;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Scratch;
 
 /**
  * Weighted sums of products over rows, exact enough to be solved with.

@@ -5,6 +5,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.cuda.driver.Scratch;
 import java.lang.foreign.MemorySegment;
 
 /**

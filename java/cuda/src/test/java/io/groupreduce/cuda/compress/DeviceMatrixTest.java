@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.Matrix;
+import io.groupreduce.backend.RowLists;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.driver.Device;

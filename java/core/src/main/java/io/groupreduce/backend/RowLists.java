@@ -1,4 +1,4 @@
-package io.groupreduce.cuda.compress;
+package io.groupreduce.backend;
 
 /**
  * Rows sorted by a key, in the order of their numbers within a key.
@@ -6,13 +6,13 @@ package io.groupreduce.cuda.compress;
  * @param order row numbers; those of key k are {@code order[starts[k] .. starts[k + 1])}
  * @param starts one more than there are keys
  */
-record RowLists(int[] order, int[] starts) {
+public record RowLists(int[] order, int[] starts) {
     /**
      * Sorts by counting.
      *
      * @param keyOf the key of every row as an unsigned byte; rows of other keys than 0 .. keys - 1 are left out
      */
-    static RowLists of(byte[] keyOf, int keys) {
+    public static RowLists of(byte[] keyOf, int keys) {
         int[] starts = new int[keys + 1];
         for (byte key : keyOf) {
             if ((key & 0xff) < keys) {
@@ -34,17 +34,17 @@ record RowLists(int[] order, int[] starts) {
     }
 
     /** Rows in all lists. */
-    int rows() {
+    public int rows() {
         return order.length;
     }
 
     /** Where the rows of a key begin in {@link #order}. */
-    int start(int key) {
+    public int start(int key) {
         return starts[key];
     }
 
     /** How many rows a key has. */
-    int count(int key) {
+    public int count(int key) {
         return starts[key + 1] - starts[key];
     }
 }

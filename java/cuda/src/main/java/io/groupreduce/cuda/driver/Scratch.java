@@ -1,18 +1,15 @@
-package io.groupreduce.cuda.compress;
+package io.groupreduce.cuda.driver;
 
-import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.DeviceMemory;
-import io.groupreduce.cuda.driver.Event;
 import java.lang.foreign.MemorySegment;
 
 /** Device memory for the passing results of a step, kept for the next step and replaced when more is asked for. */
-final class Scratch implements AutoCloseable {
+public final class Scratch implements AutoCloseable {
     private final Device device;
     private final String purpose;
     private DeviceMemory memory;
 
     /** Holds nothing yet; {@code purpose} is what an error message calls it. */
-    Scratch(Device device, String purpose) {
+    public Scratch(Device device, String purpose) {
         this.device = device;
         this.purpose = purpose;
     }
@@ -20,9 +17,9 @@ final class Scratch implements AutoCloseable {
     /**
      * The address of at least so many bytes. What was there before is lost when it grows.
      *
-     * @throws io.groupreduce.cuda.driver.OutOfDeviceMemoryException if the card has not as many; nothing is held then
+     * @throws OutOfDeviceMemoryException if the card has not as many; nothing is held then
      */
-    long atLeast(long bytes) {
+    public long atLeast(long bytes) {
         if (memory == null || memory.bytes() < bytes) {
             close();
             memory = device.allocate(Math.max(1, bytes), purpose);
@@ -31,12 +28,12 @@ final class Scratch implements AutoCloseable {
     }
 
     /** How much is held. */
-    long bytes() {
+    public long bytes() {
         return memory == null ? 0 : memory.bytes();
     }
 
     /** Copies host memory to the beginning and returns its address. */
-    long upload(MemorySegment source) {
+    public long upload(MemorySegment source) {
         long address = atLeast(source.byteSize());
         device.upload(source, memory, 0);
         return address;
@@ -46,17 +43,17 @@ final class Scratch implements AutoCloseable {
      * Copies host memory to the beginning, which must be large enough, during queued work and as soon as {@code unused}
      * happened.
      */
-    void uploadAfter(Event unused, MemorySegment source) {
+    public void uploadAfter(Event unused, MemorySegment source) {
         device.uploadAfter(unused, source, memory, 0);
     }
 
     /** Copies the beginning to host memory. */
-    void download(MemorySegment target) {
+    public void download(MemorySegment target) {
         download(0, target);
     }
 
     /** Copies what lies from {@code offset} bytes on to host memory. */
-    void download(long offset, MemorySegment target) {
+    public void download(long offset, MemorySegment target) {
         device.download(memory, offset, target);
     }
 
