@@ -100,8 +100,8 @@ final class SoftmaxBench implements AutoCloseable {
     }
 
     private DoubleSupplier bandwidth(Backend backend, int threads, long fileBytes) {
-        if (backend.memoryBandwidth().isPresent()) {
-            return () -> backend.memoryBandwidth().getAsDouble() / 1e9;
+        if (DeviceOptions.isGpu(backend)) {
+            return () -> backend.memoryBandwidth().orElseThrow() / 1e9;
         }
         long most = Math.min(MOST_BYTES, Runtime.getRuntime().maxMemory() / 4);
         return new ReadBandwidth(arena, threads, Math.min(most, Math.max(LEAST_BUFFER, fileBytes)))::pass;

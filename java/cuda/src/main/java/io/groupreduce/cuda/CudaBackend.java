@@ -12,7 +12,6 @@ import io.groupreduce.backend.TokenScores;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.CudaWorkspace;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.DeviceProperties;
 import io.groupreduce.cuda.inference.CudaInference;
 import io.groupreduce.cuda.training.CudaCalibration;
 import io.groupreduce.cuda.training.SoftmaxPair;
@@ -24,27 +23,24 @@ import java.util.OptionalDouble;
  */
 final class CudaBackend implements Backend {
     private final Device device;
-    private final int ordinal;
     /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
     private Cublas blas;
 
     private boolean closed;
 
     /** Takes over the device: {@link #close} closes it. */
-    CudaBackend(Device device, int ordinal) {
+    CudaBackend(Device device) {
         this.device = device;
-        this.ordinal = ordinal;
     }
 
     @Override
     public String name() {
-        return "cuda:" + ordinal;
+        return device.name();
     }
 
     @Override
     public String description() {
-        DeviceProperties card = device.properties();
-        return card.name() + ", compute capability " + card.computeMajor() + "." + card.computeMinor();
+        return device.properties().card();
     }
 
     @Override

@@ -9,6 +9,7 @@ import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Scratch;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * What every row loses under every plan, kept on the card for the choice among them.
@@ -28,6 +29,10 @@ final class CodeRating implements AutoCloseable {
 
     /** Coordinates that a warp of gr_rate holds at a time: GR_RATE_TILE of {@code encode.h}. */
     private static final int RATE_TILE = 128;
+
+    /** 2^(i / 8). */
+    private static final double[] EIGHTHS =
+            IntStream.range(0, 8).mapToDouble(i -> Math.pow(2, i / 8.0)).toArray();
 
     private final Device device;
     private final Cublas blas;
@@ -135,8 +140,8 @@ final class CodeRating implements AutoCloseable {
                 .address(energy)
                 .address(weights)
                 .address(table.address(first));
-        for (int i = 0; i < 8; i++) {
-            parameters.f64(Math.pow(2, i / 8.0));
+        for (double power : EIGHTHS) {
+            parameters.f64(power);
         }
         parameters.i32(count).i32(width).i32(table.stride()).i32(tables.mostLevels());
         int shared = rateShared(tables.mostLevels());

@@ -36,7 +36,7 @@ public final class Cards {
             memory = cards.get(0).memoryBytes();
             String problem = KernelModules.problem();
             if (problem != null) {
-                throw new DeviceException("The GPU cannot be used: " + problem + ".");
+                throw new DeviceException(problem + ".");
             }
             libraries.solver();
             List<DeviceStatus> statuses = new ArrayList<>();

@@ -23,10 +23,14 @@ public record DeviceProperties(
         long l2Bytes,
         int singleToDoubleRatio,
         int driverVersion) {
+    /** The card for a person: name and compute capability. */
+    public String card() {
+        return name + ", compute capability " + computeMajor + "." + computeMinor;
+    }
+
     /** One line for a person: card, compute capability, driver. */
     public String summary() {
-        return name + ", compute capability " + computeMajor + "." + computeMinor + ", driver "
-                + versionText(driverVersion);
+        return card() + ", driver " + versionText(driverVersion);
     }
 
     /** A CUDA version as people write it, such as 13.0. */

@@ -20,10 +20,6 @@ public final class Kernel {
         this.function = function;
     }
 
-    public String name() {
-        return name;
-    }
-
     /**
      * Queues one run.
      *

@@ -40,9 +40,7 @@ public final class Stream {
 
     /** Sets every byte to 0. */
     public void clear(long address, long bytes) {
-        if (bytes > 0) {
-            calls.fill(address, (byte) 0, bytes, handle);
-        }
+        fill(address, (byte) 0, bytes);
     }
 
     /** Sets every byte to {@code value}. */

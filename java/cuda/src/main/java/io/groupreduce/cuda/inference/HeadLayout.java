@@ -59,6 +59,7 @@ final class HeadLayout {
     private final Map<Table, Long> tables = new EnumMap<>(Table.class);
     private int directions;
     private int slots;
+    private int mostSlices;
     private long bytes;
 
     /**
@@ -97,6 +98,7 @@ final class HeadLayout {
         int operand = group.isLowRank() ? rights.get(group.basis()).operand() : PackedPart.HIDDEN;
         PackedPart part = part(stored, count, operand, slots);
         groups.add(part);
+        mostSlices = Math.max(mostSlices, part.slices());
         slots += part.strips() * PackedPart.STRIP;
     }
 
@@ -173,7 +175,7 @@ final class HeadLayout {
 
     /** Slices of the widest group. */
     int mostSlices() {
-        return groups.stream().mapToInt(PackedPart::slices).max().orElse(0);
+        return mostSlices;
     }
 
     List<PackedPart> groups() {
