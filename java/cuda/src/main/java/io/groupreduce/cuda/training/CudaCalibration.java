@@ -148,12 +148,11 @@ public final class CudaCalibration implements CalibrationSession {
     private void forward() {
         tiled.matrix.forEach((values, row, rows) -> {
             int tile = tiled.pair.tiles().tileAt(row);
-            tiled.pair.decode(tile);
-            for (int first = 0; first < batch.count(); first += HeadPair.STATES) {
-                int states = Math.min(HeadPair.STATES, batch.count() - first);
-                tiled.pair.logits(tile, values, batch, first, states);
-                tiled.pair.addToSoftmax(tile, batch, first, states, HeadPair.Targets.NONE);
-            }
+            tiled.pair.forEachPart(
+                    tile,
+                    values,
+                    batch,
+                    (first, states) -> tiled.pair.addToSoftmax(tile, batch, first, states, HeadPair.Targets.NONE));
         });
     }
 

@@ -128,7 +128,7 @@ final class HeadPair implements AutoCloseable {
     }
 
     /** Decodes the left and dense rows of a tile as they are stored now. */
-    void decode(int tile) {
+    private void decode(int tile) {
         for (int section = 0; section < tiles.sections(); section++) {
             stored.decode(rows(tile, section), left(tile, section), tiles.width(section));
         }
@@ -160,12 +160,27 @@ final class HeadPair implements AutoCloseable {
         return compressedLogits() + 4L * (tiles.from(tile, section) - tiles.first(tile));
     }
 
+    /** Takes the logits of a tile for some states of a batch. */
+    @FunctionalInterface
+    interface Part {
+        void visit(int firstState, int states);
+    }
+
     /**
-     * Computes the logits of a decoded tile, without bias, for some states of a batch.
+     * Decodes a tile and computes its logits, without bias, part by part of a batch.
      *
      * @param values device address of the tile's rows of A
      */
-    void logits(int tile, long values, StateBatch batch, int firstState, int states) {
+    void forEachPart(int tile, long values, StateBatch batch, Part part) {
+        decode(tile);
+        for (int first = 0; first < batch.count(); first += STATES) {
+            int states = Math.min(STATES, batch.count() - first);
+            logits(tile, values, batch, first, states);
+            part.visit(first, states);
+        }
+    }
+
+    private void logits(int tile, long values, StateBatch batch, int firstState, int states) {
         int count = tiles.count(tile);
         // In columns: X, rows x states, is A, D x rows, transposed, times H, D x states.
         long hidden = batch.hidden(firstState);

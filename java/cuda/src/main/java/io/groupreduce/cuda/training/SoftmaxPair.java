@@ -174,10 +174,7 @@ public final class SoftmaxPair {
 
     private void tile(int tile, long values, HeadPair.Targets wanted) {
         HeadPair pair = tiled.pair;
-        pair.decode(tile);
-        for (int first = 0; first < batch.count(); first += HeadPair.STATES) {
-            int states = Math.min(HeadPair.STATES, batch.count() - first);
-            pair.logits(tile, values, batch, first, states);
+        pair.forEachPart(tile, values, batch, (first, states) -> {
             pair.addToSoftmax(tile, batch, first, states, wanted.from(first));
             if (denseTop != null) {
                 long scratch = tiled.keys.address();
@@ -192,7 +189,7 @@ public final class SoftmaxPair {
                         pair.order(),
                         scratch);
             }
-        }
+        });
         if (denseTop != null) {
             denseTop.endTile();
             compressedTop.endTile();

@@ -4,6 +4,7 @@ import io.groupreduce.CompressedMatrix;
 import io.groupreduce.EncodedMatrix;
 import io.groupreduce.ScaleFormat;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.StoredCopy;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
@@ -262,23 +263,25 @@ final class StoredFactors implements AutoCloseable {
         int groups = matrix.groups().size();
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < groups; g++) {
-            left.add(matrix.left(g) == null ? null : download(matrix.left(g), parts.get(g), arena));
+            left.add(matrix.left(g) == null ? null : copy(matrix.left(g), parts.get(g), arena));
         }
         List<EncodedMatrix> right = new ArrayList<>();
         for (int b = 0; b < matrix.bases(); b++) {
-            right.add(download(matrix.right(b), parts.get(groups + b), arena));
+            right.add(copy(matrix.right(b), parts.get(groups + b), arena));
         }
         return new CompressedMatrix(matrix.name(), matrix.columns(), matrix.groupOf(), matrix.groups(), left, right);
     }
 
-    private EncodedMatrix download(EncodedMatrix start, Part part, Arena arena) {
+    /** What is not trained is still what it was at the start. */
+    private EncodedMatrix copy(EncodedMatrix start, Part part, Arena arena) {
+        if (!part.trained()) {
+            return StoredCopy.of(start, arena);
+        }
         EncodedMatrix copy = EncodedMatrix.allocate(
                 arena, start.codec(), start.rows(), start.width(), start.block(), start.scaleFormat());
-        if (part.start() != null) {
-            device.download(stored, part.codes(), copy.data());
-            if (copy.scales() != null) {
-                device.download(stored, part.scales(), copy.scales());
-            }
+        device.download(stored, part.codes(), copy.data());
+        if (copy.scales() != null) {
+            device.download(stored, part.scales(), copy.scales());
         }
         return copy;
     }

@@ -77,10 +77,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     private void tile(int tile, long values, StateBatch batch, AdamStep step) {
-        pair.decode(tile);
-        for (int first = 0; first < batch.count(); first += HeadPair.STATES) {
-            int states = Math.min(HeadPair.STATES, batch.count() - first);
-            pair.logits(tile, values, batch, first, states);
+        pair.forEachPart(tile, values, batch, (first, states) -> {
             takeGradient(tile, batch, first, states);
             for (int section = 0; section < right.bases(); section++) {
                 if (tiles.size(tile, section) > 0) {
@@ -91,7 +88,7 @@ final class TrainingStep implements AutoCloseable {
             if (bias != null) {
                 bias.add(pair, tile, first, states, first + states == batch.count(), step);
             }
-        }
+        });
         for (int section = 0; section < right.bases(); section++) {
             stored.train(pair.rows(tile, section), leftGradient(tile, section), tiles.width(section), step, false);
         }
