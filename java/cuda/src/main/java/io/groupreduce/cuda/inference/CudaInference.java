@@ -2,6 +2,7 @@ package io.groupreduce.cuda.inference;
 
 import io.groupreduce.CompressedMatrix;
 import io.groupreduce.DeviceException;
+import io.groupreduce.backend.FullRanking;
 import io.groupreduce.backend.InferenceProblem;
 import io.groupreduce.backend.InferenceSession;
 import io.groupreduce.cuda.driver.Device;
@@ -30,8 +31,7 @@ public final class CudaInference implements InferenceSession {
     private final HeadQuery query;
     private final RowQuery rows;
     private final Sampler sampler;
-    private final Ranking ranking = new Ranking();
-    private float[] everyLogit = new float[0];
+    private final FullRanking full;
     private boolean closed;
 
     /**
@@ -50,7 +50,8 @@ public final class CudaInference implements InferenceSession {
             long budget = device.call(() -> Math.min(PassBuffers.MOST_BYTES, device.availableMemory() / 4));
             query = device.call(() -> new HeadQuery(device, head, budget));
             rows = device.call(() -> new RowQuery(device, head));
-            sampler = new Sampler(query, layout);
+            full = new FullRanking(vocabulary);
+            sampler = new Sampler(query, layout, full);
         } catch (Throwable e) {
             head.close();
             throw e;
@@ -114,22 +115,13 @@ public final class CudaInference implements InferenceSession {
                     Arrays.fill(tokens, at, at + k, Drawing.NONE);
                     Arrays.fill(logits, at, at + k, Float.NaN);
                 } else if (ranked) {
-                    rank(s, k);
-                    System.arraycopy(ranking.tokens(), 0, tokens, at, k);
-                    System.arraycopy(ranking.logits(), 0, logits, at, k);
+                    query.everyLogit(s, full.target());
+                    full.best(k).copyTo(tokens, logits, at);
                 } else if (k > 0) {
                     query.list(s, tokens, logits, at);
                 }
             }
         }
-    }
-
-    private void rank(int state, int k) {
-        if (everyLogit.length < vocabulary) {
-            everyLogit = new float[vocabulary];
-        }
-        query.everyLogit(state, MemorySegment.ofArray(everyLogit));
-        ranking.select(everyLogit, vocabulary, k);
     }
 
     private int begin(Question question, float[] hidden, int first, int wanted) {

@@ -1,5 +1,6 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.backend.Ranking;
 import io.groupreduce.softmax.GumbelNoise;
 import io.groupreduce.softmax.Sampling;
 

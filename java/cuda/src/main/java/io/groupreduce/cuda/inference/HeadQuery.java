@@ -1,5 +1,6 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.backend.KeyedLogit;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Graph;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;

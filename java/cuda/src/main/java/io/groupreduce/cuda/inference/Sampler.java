@@ -1,8 +1,9 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.backend.FullRanking;
+import io.groupreduce.backend.Ranking;
 import io.groupreduce.softmax.GumbelNoise;
 import io.groupreduce.softmax.Sampling;
-import java.lang.foreign.MemorySegment;
 
 /**
  * Draws a token for each of some hidden states. Where all tokens stay, or min-p alone cuts, the card draws while it goes through the logits;
@@ -21,12 +22,18 @@ final class Sampler {
     private final HeadQuery query;
     private final int vocabulary;
     private final int columns;
+    private final FullRanking full;
     private final Ranking list = new Ranking();
-    private float[] logits = new float[0];
     private int[] open = new int[0];
 
-    Sampler(HeadQuery query, HeadLayout layout) {
+    /**
+     * Samples with what answers other questions too, on the same thread.
+     *
+     * @param full ranks where lists do not do
+     */
+    Sampler(HeadQuery query, HeadLayout layout, FullRanking full) {
         this.query = query;
+        this.full = full;
         vocabulary = layout.rows();
         columns = layout.columns();
     }
@@ -138,9 +145,6 @@ final class Sampler {
 
     /** Draws for the open states from all that top-k leaves, ranked here. */
     private void drawRanked(float[] hidden, int count, int most, Sampling sampling, long seed, int[] tokens) {
-        if (logits.length < vocabulary) {
-            logits = new float[vocabulary];
-        }
         Question all = Question.logits();
         int taken;
         for (int first = 0; first < count; first += taken) {
@@ -150,9 +154,8 @@ final class Sampler {
                 int state = open[first + i];
                 tokens[state] = Drawing.NONE;
                 if (!query.broken(i)) {
-                    query.everyLogit(i, MemorySegment.ofArray(logits).asSlice(0, (long) Float.BYTES * vocabulary));
-                    list.select(logits, vocabulary, most);
-                    tokens[state] = Drawing.draw(list, 0, 0, sampling, GumbelNoise.key(seed, state));
+                    query.everyLogit(i, full.target());
+                    tokens[state] = Drawing.draw(full.best(most), 0, 0, sampling, GumbelNoise.key(seed, state));
                 }
             }
         }

@@ -1,12 +1,12 @@
 package io.groupreduce.cuda.training;
 
+import io.groupreduce.backend.KeyedLogit;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Parameters;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 
 /**
  * The k best tokens of each of some hidden states, kept on the card while the vocabulary goes by: sets of keys, all
@@ -85,13 +85,9 @@ final class TopTokens implements AutoCloseable {
         device.download(best[current], 0, MemorySegment.ofArray(keys));
         for (int state = 0; state < states; state++) {
             int from = state * k;
-            // Keys are unsigned: with the highest bit turned they sort as signed ones, the worst first.
+            KeyedLogit.sort(keys, from, from + k);
             for (int i = from; i < from + k; i++) {
-                keys[i] ^= Long.MIN_VALUE;
-            }
-            Arrays.sort(keys, from, from + k);
-            for (int i = 0; i < k; i++) {
-                target[at + from + i] = ~(int) keys[from + k - 1 - i];
+                target[at + i] = KeyedLogit.token(keys[i]);
             }
         }
     }

@@ -10,6 +10,7 @@ import io.groupreduce.backend.Backend;
 import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.backend.InferenceProblem;
 import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.backend.Ranking;
 import io.groupreduce.reference.ReferenceBackend;
 import io.groupreduce.softmax.GumbelNoise;
 import io.groupreduce.softmax.Pruning;

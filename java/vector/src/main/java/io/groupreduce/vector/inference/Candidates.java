@@ -1,5 +1,6 @@
 package io.groupreduce.vector.inference;
 
+import io.groupreduce.backend.FullRanking;
 import io.groupreduce.softmax.Sampling;
 
 /** The likeliest tokens of one hidden state, best first, and the draw from those that top-p and min-p leave. */
@@ -25,10 +26,7 @@ final class Candidates {
     /** The first k of all. */
     Candidates of(FullRanking ranking, int k) {
         reserve(k);
-        for (int i = 0; i < k; i++) {
-            logits[i] = ranking.logit(i);
-            tokens[i] = ranking.token(i);
-        }
+        ranking.best(k).copyTo(tokens, logits, 0);
         return this;
     }
 

@@ -1,6 +1,7 @@
 package io.groupreduce.vector.inference;
 
 import io.groupreduce.CompressedMatrix;
+import io.groupreduce.backend.FullRanking;
 import io.groupreduce.backend.InferenceProblem;
 import io.groupreduce.backend.InferenceSession;
 import io.groupreduce.softmax.Pruning;
@@ -99,8 +100,8 @@ public final class VectorInference implements InferenceSession {
                 }
             }
             for (int state = 0; listed < k && state < count; state++) {
-                rank(query, hidden, first + state);
-                query.full.copyTo(k, tokens, logits, (first + state) * k);
+                askAll(query, hidden, first + state);
+                query.full.best(k).copyTo(tokens, logits, (first + state) * k);
             }
         }
         release(pool, query);
@@ -111,12 +112,10 @@ public final class VectorInference implements InferenceSession {
         return query.pass.projected().finite(state) ? query.pass.logSumExp(state) : Double.NaN;
     }
 
-    /** Sorts all logits of one state. */
-    private void rank(Query query, float[] hidden, int state) {
+    /** Brings all logits of one state, to be ranked. */
+    private void askAll(Query query, float[] hidden, int state) {
         project(query, hidden, state + 1, state);
-        query.full.reserve();
         ask(query, query.question.logits(query.full.target(), 0), 1);
-        query.full.sort();
     }
 
     /** Takes up the next states of a batch. */
@@ -211,7 +210,7 @@ public final class VectorInference implements InferenceSession {
         }
         for (int state = 0; open && state < count; state++) {
             if (tokens[first + state] == NoiseSearch.NONE) {
-                rank(query, hidden, first + state);
+                askAll(query, hidden, first + state);
                 int kept = sampling.topK() > 0 ? Math.min(all, sampling.topK()) : all;
                 boolean finite = query.pass.projected().finite(0);
                 tokens[first + state] = finite

@@ -1,5 +1,6 @@
-package io.groupreduce.cuda.inference;
+package io.groupreduce.backend;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -43,5 +44,22 @@ class KeyedLogitTest {
         long infinite = KeyedLogit.key(Float.POSITIVE_INFINITY, 0);
         assertTrue(Long.compareUnsigned(KeyedLogit.key(Float.NaN, 9), infinite) > 0);
         assertTrue(Float.isNaN(KeyedLogit.logit(KeyedLogit.key(Float.NaN, 9))));
+    }
+
+    @Test
+    void sortsTheBestFirstWithinTheRange() {
+        long worst = KeyedLogit.key(-2, 0);
+        long[] keys = {
+            7,
+            worst,
+            KeyedLogit.key(3, 5),
+            KeyedLogit.key(Float.NaN, 1),
+            KeyedLogit.key(3, 4),
+            KeyedLogit.key(0, Integer.MAX_VALUE),
+            8
+        };
+        long[] expected = {7, keys[3], keys[4], keys[2], keys[5], worst, 8};
+        KeyedLogit.sort(keys, 1, 6);
+        assertArrayEquals(expected, keys);
     }
 }

@@ -1,4 +1,4 @@
-package io.groupreduce.cuda.inference;
+package io.groupreduce.backend;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;

@@ -1,9 +1,12 @@
-package io.groupreduce.cuda.inference;
+package io.groupreduce.backend;
 
 import java.util.Arrays;
 
-/** The likeliest tokens of one hidden state, best first, ties to the lower token: selected here, or taken over. */
-final class Ranking {
+/**
+ * The likeliest tokens of one hidden state, best first, ties to the lower token: selected here, or taken over. The
+ * order is that of {@link KeyedLogit}.
+ */
+public final class Ranking {
     private static final int BUCKET_BITS = 16;
 
     private long[] keys = new long[0];
@@ -15,9 +18,11 @@ final class Ranking {
     /**
      * Selects from all logits.
      *
-     * @param all the logit of every token; may be longer than {@code vocabulary}
+     * @param all the logit of every token [vocabulary]; may be longer
+     * @param k 0 to {@code vocabulary}
+     * @return this, of k places
      */
-    Ranking select(float[] all, int vocabulary, int k) {
+    public Ranking select(float[] all, int vocabulary, int k) {
         reserve(k);
         if (keys.length < vocabulary) {
             keys = new long[vocabulary];
@@ -27,20 +32,19 @@ final class Ranking {
         for (int token = 0; token < vocabulary; token++) {
             long key = KeyedLogit.key(all[token], token);
             if ((int) (key >>> Long.SIZE - BUCKET_BITS) >= least) {
-                // Unsigned and falling: complements with the sign turned over sort that way.
-                keys[chosen++] = ~key ^ Long.MIN_VALUE;
+                keys[chosen++] = key;
             }
         }
-        Arrays.sort(keys, 0, chosen);
+        KeyedLogit.sort(keys, 0, chosen);
         for (int place = 0; place < k; place++) {
-            long key = ~(keys[place] ^ Long.MIN_VALUE);
-            tokens[place] = KeyedLogit.token(key);
+            tokens[place] = KeyedLogit.token(keys[place]);
+            // Not the key's, which has lost the sign of -0.
             logits[place] = all[tokens[place]];
         }
         return this;
     }
 
-    /** The largest bucket of upper key bits above and in which there are k logits, so that the rest need not be sorted. */
+    /** The largest bucket of upper key bits above and in which there are k logits: the rest need not be sorted. */
     private int leastBucket(float[] all, int vocabulary, int k) {
         if (buckets == null) {
             buckets = new int[1 << BUCKET_BITS];
@@ -56,8 +60,12 @@ final class Ranking {
         return bucket;
     }
 
-    /** Room for k places, for a list that was ranked elsewhere. */
-    Ranking reserve(int k) {
+    /**
+     * Room for k places, for a list that was ranked elsewhere.
+     *
+     * @return this, of k places, which {@link #tokens} and {@link #logits} are to be filled with
+     */
+    public Ranking reserve(int k) {
         count = k;
         if (tokens.length < k) {
             tokens = new int[k];
@@ -67,17 +75,29 @@ final class Ranking {
     }
 
     /** Places. */
-    int count() {
+    public int count() {
         return count;
     }
 
-    /** Tokens by place; longer than {@link #count}. */
-    int[] tokens() {
+    /** Tokens by place [count]; may be longer. */
+    public int[] tokens() {
         return tokens;
     }
 
-    /** Logits by place; longer than {@link #count}. */
-    float[] logits() {
+    /** Logits by place [count]; may be longer. */
+    public float[] logits() {
         return logits;
+    }
+
+    /**
+     * Copies all places.
+     *
+     * @param targetTokens [at + count]; may be longer
+     * @param targetLogits [at + count]; may be longer
+     * @throws IndexOutOfBoundsException if one of them is shorter
+     */
+    public void copyTo(int[] targetTokens, float[] targetLogits, int at) {
+        System.arraycopy(tokens, 0, targetTokens, at, count);
+        System.arraycopy(logits, 0, targetLogits, at, count);
     }
 }
