@@ -21,7 +21,7 @@ public enum ScaleFormat {
     private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** The scale of every byte of {@link #LOG8}, ascending. */
-    private static final float[] LOG8_SCALES = log8Scales();
+    private static final float[] LOG8_SCALES = makeLog8Scales();
 
     private final int bytes;
 
@@ -29,7 +29,7 @@ public enum ScaleFormat {
         this.bytes = bytes;
     }
 
-    private static float[] log8Scales() {
+    private static float[] makeLog8Scales() {
         float[] scales = new float[256];
         for (int u = 1; u < scales.length; u++) {
             scales[u] = (float) Math.pow(2, (u - 192) / 8.0);
@@ -45,6 +45,11 @@ public enum ScaleFormat {
     /** The scale that a byte of {@link #LOG8} stands for, {@code code} from 0 to 255. */
     public static float log8(int code) {
         return LOG8_SCALES[code];
+    }
+
+    /** The scales of all bytes of {@link #LOG8}, ascending: 256 numbers that are the caller's. */
+    public static float[] log8Scales() {
+        return LOG8_SCALES.clone();
     }
 
     /** The byte of {@link #LOG8}, 0 to 255, with the smallest scale not below {@code scale >= 0}, or 255 above all of them. */

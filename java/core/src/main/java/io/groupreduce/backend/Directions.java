@@ -10,6 +10,18 @@ package io.groupreduce.backend;
  *     {@code null} means 1
  */
 public record Directions(int rank, float[] projection, float[] right, float[] scales) {
+    /** {@code u_j = 1 / scales[j]^2}: what an error of stored coordinate j counts; {@code null} when all count the same. */
+    public float[] errorWeights() {
+        if (scales == null) {
+            return null;
+        }
+        float[] weights = new float[scales.length];
+        for (int j = 0; j < weights.length; j++) {
+            weights[j] = (float) (1 / ((double) scales[j] * scales[j]));
+        }
+        return weights;
+    }
+
     /** The same directions with other scales. */
     public Directions withScales(float[] value) {
         return new Directions(rank, projection, right, value);

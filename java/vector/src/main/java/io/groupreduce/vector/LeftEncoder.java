@@ -28,7 +28,7 @@ final class LeftEncoder {
         Projection[] projections = bases.stream()
                 .map(d -> new Projection(d.projection(), matrix.columns()))
                 .toArray(Projection[]::new);
-        float[][] errorWeights = bases.stream().map(LeftEncoder::errorWeights).toArray(float[][]::new);
+        float[][] errorWeights = bases.stream().map(Directions::errorWeights).toArray(float[][]::new);
         ProjectedTiles.Group[] wanted = groups.stream().map(LeftEncoder::wanted).toArray(ProjectedTiles.Group[]::new);
         ScaleKernel[] kernels = new ScaleKernel[workers.count()];
         Arrays.setAll(kernels, w -> new ScaleKernel());
@@ -49,19 +49,6 @@ final class LeftEncoder {
                         }
                     }
                 });
-    }
-
-    /** {@code u_j = 1 / scales[j]^2}: what an error of stored coordinate j counts; {@code null} when all count the same. */
-    static float[] errorWeights(Directions directions) {
-        float[] scales = directions.scales();
-        if (scales == null) {
-            return null;
-        }
-        float[] weights = new float[directions.rank()];
-        for (int j = 0; j < weights.length; j++) {
-            weights[j] = (float) (1 / ((double) scales[j] * scales[j]));
-        }
-        return weights;
     }
 
     private static ProjectedTiles.Group wanted(GroupPlan plan) {

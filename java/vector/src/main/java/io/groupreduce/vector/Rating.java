@@ -8,6 +8,7 @@ import io.groupreduce.Matrix;
 import io.groupreduce.backend.CompressionProblem;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.Levels;
 import io.groupreduce.format.DType;
 import java.util.Arrays;
 import java.util.List;
@@ -53,7 +54,7 @@ final class Rating {
             int longest = levels[b].longest();
             projections[b] = Arrays.copyOf(directions.projection(), Lanes.padRows(longest) * matrix.columns());
             scales[b] = directions.scales() == null ? ones(longest) : directions.scales();
-            errorWeights[b] = directions.scales() == null ? ones(longest) : LeftEncoder.errorWeights(directions);
+            errorWeights[b] = directions.scales() == null ? ones(longest) : directions.errorWeights();
         }
         double[] root = problem.metricRoot();
         noise = root == null

@@ -5,6 +5,7 @@ import static io.groupreduce.vector.Lanes.LANES;
 
 import io.groupreduce.Codec;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.Levels;
 import java.util.Arrays;
 import java.util.List;
 
@@ -66,14 +67,7 @@ final class RowErrors {
         squares = new float[room];
         largest = new float[room];
         residuals = new float[room];
-        uniform = new float[ranks.length];
-        double sum = 0;
-        for (int l = 1; l < ranks.length; l++) {
-            for (int j = ranks[l - 1]; j < ranks[l]; j++) {
-                sum += errorWeights[j];
-            }
-            uniform[l] = (float) (sum / 12);
-        }
+        uniform = levels.uniformNoise(errorWeights);
     }
 
     /**

@@ -60,7 +60,7 @@ final class LeftEncoding implements AutoCloseable {
         List<Block> blocks = runs.blocks(gathered.blockRows());
         List<float[]> projection = bases.stream().map(Directions::projection).toList();
         List<float[]> scale = bases.stream().map(Directions::scales).collect(Collectors.toList());
-        List<float[]> weight = bases.stream().map(LeftEncoding::errorWeights).collect(Collectors.toList());
+        List<float[]> weight = bases.stream().map(Directions::errorWeights).collect(Collectors.toList());
         try (FloatTables projections = new FloatTables(device, "the projections of the bases", projection, numbers);
                 FloatTables factors = new FloatTables(device, "the scales of the coordinates", scale, longest);
                 FloatTables errors = new FloatTables(device, "the weights of the coordinates", weight, longest);
@@ -98,21 +98,6 @@ final class LeftEncoding implements AutoCloseable {
                     tables.scales());
         });
         stored.download();
-    }
-
-    /**
-     * {@code u_j = 1 / scales[j]^2}: what an error of stored coordinate j counts; {@code null} when all count the same.
-     */
-    static float[] errorWeights(Directions directions) {
-        float[] scales = directions.scales();
-        if (scales == null) {
-            return null;
-        }
-        float[] weights = new float[scales.length];
-        for (int j = 0; j < weights.length; j++) {
-            weights[j] = (float) (1 / ((double) scales[j] * scales[j]));
-        }
-        return weights;
     }
 
     /** Frees what only a step needs; it comes back with the next one. */

@@ -3,6 +3,7 @@ package io.groupreduce.cuda.compress;
 import io.groupreduce.Codec;
 import io.groupreduce.backend.Directions;
 import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.backend.Levels;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.format.DType;
 import java.util.ArrayList;
@@ -32,13 +33,10 @@ final class RatingTables implements AutoCloseable {
     private final DeviceImage image;
     private final FloatTables projections;
 
-    /**
-     * A basis that plans ask for: its number, their ranks in rising order beginning with 0, and where its coordinates
-     * begin in a row of all.
-     */
-    private record Rated(int basis, int[] ranks, int offset) {
+    /** A basis that plans ask for: its number, their ranks, and where its coordinates begin in a row of all. */
+    private record Rated(int basis, Levels levels, int offset) {
         int longest() {
-            return ranks[ranks.length - 1];
+            return levels.longest();
         }
     }
 
@@ -55,7 +53,7 @@ final class RatingTables implements AutoCloseable {
         Rated last = rated.isEmpty() ? null : rated.getLast();
         coordinates = last == null ? 0 : last.offset() + last.longest();
         bases = rated.size();
-        mostLevels = rated.stream().mapToInt(r -> r.ranks().length).max().orElse(1);
+        mostLevels = rated.stream().mapToInt(r -> r.levels().count()).max().orElse(1);
         List<Integer> whole = IntStream.range(0, plans.size())
                 .filter(p -> !plans.get(p).isLowRank())
                 .boxed()
@@ -64,7 +62,7 @@ final class RatingTables implements AutoCloseable {
         largest = whole.stream()
                 .map(plans::get)
                 .anyMatch(plan -> plan.isDense() && plan.codec().scaled());
-        int levels = rated.stream().mapToInt(r -> r.ranks().length).sum();
+        int levels = rated.stream().mapToInt(r -> r.levels().count()).sum();
         int capacity = BASIS_BYTES * bases
                 + PLAN_BYTES * plans.size()
                 + WHOLE_PLAN_BYTES * wholePlans
@@ -93,15 +91,10 @@ final class RatingTables implements AutoCloseable {
         int offset = 0;
         for (int b = 0; b < bases; b++) {
             int basis = b;
-            int[] ranks = IntStream.concat(
-                            IntStream.of(0),
-                            plans.stream().filter(p -> p.basis() == basis).mapToInt(GroupPlan::rank))
-                    .sorted()
-                    .distinct()
-                    .toArray();
+            Levels levels = Levels.of(plans, b);
             if (plans.stream().anyMatch(p -> p.basis() == basis)) {
-                rated.add(new Rated(b, ranks, offset));
-                offset += ranks[ranks.length - 1];
+                rated.add(new Rated(b, levels, offset));
+                offset += levels.longest();
             }
         }
         return rated;
@@ -125,12 +118,12 @@ final class RatingTables implements AutoCloseable {
         for (Rated of : rated) {
             Directions basis = directions.get(of.basis());
             float[] scales = basis.scales() == null ? ones(of.longest()) : basis.scales();
-            float[] weights = basis.scales() == null ? scales : LeftEncoding.errorWeights(basis);
+            float[] weights = basis.scales() == null ? scales : basis.errorWeights();
             addresses.add(new long[] {
                 image.floats(scales, of.longest()),
                 image.floats(weights, of.longest()),
-                image.floats(uniform(of.ranks(), weights), of.ranks().length),
-                image.ints(of.ranks()),
+                image.floats(of.levels().uniformNoise(weights), of.levels().count()),
+                image.ints(of.levels().ranks()),
                 writePlans(plans, of)
             });
         }
@@ -143,7 +136,7 @@ final class RatingTables implements AutoCloseable {
             List<GroupPlan> own =
                     plans.stream().filter(p -> p.basis() == of.basis()).toList();
             boolean measured = own.stream().anyMatch(p -> p.codec() == Codec.INT3 || p.codec() == Codec.INT4);
-            image.i32(own.size()).i32(of.ranks().length).i32(of.offset()).i32(measured ? 1 : 0);
+            image.i32(own.size()).i32(of.levels().count()).i32(of.offset()).i32(measured ? 1 : 0);
             image.i64(0);
         }
         return address;
@@ -154,7 +147,7 @@ final class RatingTables implements AutoCloseable {
         for (int p = 0; p < plans.size(); p++) {
             GroupPlan plan = plans.get(p);
             if (plan.basis() == of.basis()) {
-                int level = Arrays.binarySearch(of.ranks(), plan.rank());
+                int level = of.levels().of(plan.rank());
                 image.i32(p).i32(level).i32(plan.codec().bits()).i32(0);
             }
         }
@@ -165,19 +158,6 @@ final class RatingTables implements AutoCloseable {
         float[] ones = new float[count];
         Arrays.fill(ones, 1);
         return ones;
-    }
-
-    /** Per level, the sum of the weights below it, a twelfth of it: what uniform noise of scale 1 adds up to. */
-    private static float[] uniform(int[] ranks, float[] weights) {
-        float[] uniform = new float[ranks.length];
-        double sum = 0;
-        for (int level = 1; level < ranks.length; level++) {
-            for (int j = ranks[level - 1]; j < ranks[level]; j++) {
-                sum += weights[j];
-            }
-            uniform[level] = (float) (sum / 12);
-        }
-        return uniform;
     }
 
     /** The sum of the bases' longest ranks. */

@@ -11,18 +11,13 @@ import java.util.Arrays;
  * neighbour.
  */
 final class ScaleTables implements AutoCloseable {
-    private static final int LOG8_SCALES = 256;
-
     private final DeviceImage image;
     private final long log8;
     private final long fine;
 
     /** Copies the tables to the card. */
     ScaleTables(Device device) {
-        float[] scales = new float[LOG8_SCALES];
-        for (int code = 0; code < scales.length; code++) {
-            scales[code] = ScaleFormat.log8(code);
-        }
+        float[] scales = ScaleFormat.log8Scales();
         float[] factors = new float[EncodedMatrix.MOST_SCALE_CANDIDATES];
         candidates(Codec.INT4, ScaleFormat.F32, factors);
         image = new DeviceImage(device, Float.BYTES * (scales.length + factors.length), "tables of scales");

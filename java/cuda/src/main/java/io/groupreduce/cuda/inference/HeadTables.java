@@ -48,7 +48,7 @@ final class HeadTables {
             case TILES -> tiles(layout.plan().tiles());
             case RIGHT_TILES -> tiles(layout.rightTiles());
             case FIRST_TILE -> MemorySegment.ofArray(layout.plan().firstTile());
-            case LOG8 -> log8();
+            case LOG8 -> MemorySegment.ofArray(ScaleFormat.log8Scales());
             case TOKENS -> tokens();
             case BIAS -> bias == null ? MemorySegment.ofArray(new float[0]) : biasOfSlots();
             case GROUP_OF -> MemorySegment.ofArray(matrix.groupOf());
@@ -77,14 +77,6 @@ final class HeadTables {
             written.setAtIndex(ValueLayout.JAVA_INT, at + 2, tiles.get(t).strips());
         }
         return written;
-    }
-
-    private static MemorySegment log8() {
-        float[] scales = new float[HeadLayout.LOG8_SCALES];
-        for (int code = 0; code < scales.length; code++) {
-            scales[code] = ScaleFormat.log8(code);
-        }
-        return MemorySegment.ofArray(scales);
     }
 
     private MemorySegment tokens() {

@@ -25,7 +25,6 @@ import java.util.List;
 final class StoredFactors implements AutoCloseable {
     private static final int STRUCTURE_BYTES = 80;
     private static final int ROWS_PARAMETER_BYTES = 56;
-    private static final int SCALES_OF_LOG8 = 256;
     private static final int ALIGNMENT = 16;
     private static final int THREADS = 128;
     private static final int ROWS_OF_BLOCK = 4;
@@ -90,7 +89,7 @@ final class StoredFactors implements AutoCloseable {
             table = owned.copy(table(training), "the table of the factors");
             groupOf = owned.copy(MemorySegment.ofArray(matrix.groupOf()), "the group of every row");
             slotOf = owned.copy(MemorySegment.ofArray(slots()), "the slot of every row");
-            log8 = owned.copy(log8(), "the scales of one byte");
+            log8 = owned.copy(MemorySegment.ofArray(ScaleFormat.log8Scales()), "the scales of one byte");
             for (int p = 0; p < parts.size(); p++) {
                 load(p);
             }
@@ -180,14 +179,6 @@ final class StoredFactors implements AutoCloseable {
         int[] slots = new int[matrix.rows()];
         Arrays.setAll(slots, matrix::slot);
         return slots;
-    }
-
-    private static MemorySegment log8() {
-        float[] scales = new float[SCALES_OF_LOG8];
-        for (int code = 0; code < scales.length; code++) {
-            scales[code] = ScaleFormat.log8(code);
-        }
-        return MemorySegment.ofArray(scales);
     }
 
     private void load(int number) {
