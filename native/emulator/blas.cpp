@@ -25,7 +25,6 @@ constexpr int UPPER = 1;
 constexpr int LEFT = 0;
 constexpr int RIGHT = 1;
 constexpr int UNIT = 1;
-constexpr int POINTER_MODE_HOST = 0;
 
 // cudaDataType_t, cublasComputeType_t
 constexpr int R_32F = 0;
@@ -43,7 +42,6 @@ struct Handle {
     void* workspace = nullptr;
     size_t workspace_bytes = 0;
     int math_mode = 0;
-    int pointer_mode = POINTER_MODE_HOST;
 };
 
 struct Bf16 {
@@ -269,17 +267,6 @@ API cublasSetMathMode(Handle* handle, int mode) {
         return NOT_INITIALIZED;
     }
     handle->math_mode = mode;
-    return SUCCESS;
-}
-
-API cublasSetPointerMode_v2(Handle* handle, int mode) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    if (mode != POINTER_MODE_HOST) {
-        return NOT_SUPPORTED;
-    }
-    handle->pointer_mode = mode;
     return SUCCESS;
 }
 

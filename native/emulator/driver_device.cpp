@@ -22,7 +22,7 @@ struct Context {
 
 bool initialized = false;
 Context contexts[MAX_DEVICES];
-thread_local std::vector<Context*> current;  // the top is the current context; null is possible
+thread_local Context* current = nullptr;
 std::map<int, int> overrides;
 size_t memory_override = 0;
 
@@ -87,38 +87,24 @@ bool is_device(int device) { return device >= 0 && device < device_count(); }
 struct Error {
     Result result;
     const char* name;
-    const char* text;
 };
 
 const Error ERRORS[] = {
-    {SUCCESS, "CUDA_SUCCESS", "no error"},
-    {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
-    {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
-    {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
-    {NO_DEVICE, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
-    {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
-    {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
-    {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
-    {ILLEGAL_STATE, "CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state"},
-    {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
-    {NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
-    {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
-    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
-    {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
-    {CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
-     "operation failed due to a previous error during capture"},
+    {SUCCESS, "CUDA_SUCCESS"},
+    {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
+    {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
+    {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED"},
+    {NO_DEVICE, "CUDA_ERROR_NO_DEVICE"},
+    {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE"},
+    {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
+    {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
+    {ILLEGAL_STATE, "CUDA_ERROR_ILLEGAL_STATE"},
+    {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"},
+    {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"},
+    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"},
+    {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
+    {CAPTURE_UNJOINED, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"},
 };
-
-int describe(int result, const char** out, const char* Error::* what) {
-    for (const Error& error : ERRORS) {
-        if (error.result == result) {
-            *out = error.*what;
-            return SUCCESS;
-        }
-    }
-    *out = nullptr;
-    return INVALID_VALUE;
-}
 
 }  // namespace
 
@@ -137,7 +123,7 @@ int device_count() {
     return count < 0 ? 0 : count > MAX_DEVICES ? MAX_DEVICES : static_cast<int>(count);
 }
 
-int current_device() { return current.empty() || current.back() == nullptr ? -1 : current.back()->device; }
+int current_device() { return current == nullptr ? -1 : current->device; }
 
 Result no_context() { return initialized ? INVALID_CONTEXT : NOT_INITIALIZED; }
 
@@ -184,9 +170,16 @@ GR_EXPORT int cuDriverGetVersion(int* version) {
     return SUCCESS;
 }
 
-GR_EXPORT int cuGetErrorName(int result, const char** out) { return describe(result, out, &Error::name); }
-
-GR_EXPORT int cuGetErrorString(int result, const char** out) { return describe(result, out, &Error::text); }
+GR_EXPORT int cuGetErrorName(int result, const char** out) {
+    for (const Error& error : ERRORS) {
+        if (error.result == result) {
+            *out = error.name;
+            return SUCCESS;
+        }
+    }
+    *out = nullptr;
+    return INVALID_VALUE;
+}
 
 GR_EXPORT int cuDeviceGetCount(int* count) {
     *count = device_count();
@@ -226,17 +219,6 @@ GR_EXPORT int cuDeviceGetAttribute(int* value, int which, int device) {
     return SUCCESS;
 }
 
-GR_EXPORT int cuDeviceGetUuid_v2(char* uuid, int device) {
-    memset(uuid, 0, 16);
-    uuid[15] = static_cast<char>(device);
-    return is_device(device) ? SUCCESS : INVALID_DEVICE;
-}
-
-GR_EXPORT int cuDeviceGetPCIBusId(char* text, int bytes, int device) {
-    snprintf(text, static_cast<size_t>(bytes), "0000:%02x:00.0", device);
-    return is_device(device) ? SUCCESS : INVALID_DEVICE;
-}
-
 GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
     const Lock held(lock);
     if (!initialized) {
@@ -265,78 +247,16 @@ GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
     return SUCCESS;
 }
 
-GR_EXPORT int cuDevicePrimaryCtxReset_v2(int device) {
-    const Lock held(lock);
-    if (!is_device(device)) {
-        return INVALID_DEVICE;
-    }
-    end_context(device);
-    return SUCCESS;
-}
-
-GR_EXPORT int cuDevicePrimaryCtxSetFlags_v2(int device, unsigned) {
-    return is_device(device) ? SUCCESS : INVALID_DEVICE;
-}
-
-GR_EXPORT int cuDevicePrimaryCtxGetState(int device, unsigned* flags, int* active) {
-    const Lock held(lock);
-    if (!is_device(device)) {
-        return INVALID_DEVICE;
-    }
-    *flags = 0;
-    *active = contexts[device].users > 0;
-    return SUCCESS;
-}
-
 GR_EXPORT int cuCtxSetCurrent(void* context) {
     const Lock held(lock);
     if (context != nullptr && context_of(context) == nullptr) {
         return INVALID_CONTEXT;
     }
-    if (current.empty()) {
-        current.push_back(nullptr);
-    }
-    current.back() = context_of(context);
+    current = context_of(context);
     return SUCCESS;
-}
-
-GR_EXPORT int cuCtxGetCurrent(void** context) {
-    *context = current.empty() ? nullptr : current.back();
-    return initialized ? SUCCESS : NOT_INITIALIZED;
-}
-
-GR_EXPORT int cuCtxPushCurrent_v2(void* context) {
-    const Lock held(lock);
-    if (context_of(context) == nullptr) {
-        return INVALID_CONTEXT;
-    }
-    current.push_back(context_of(context));
-    return SUCCESS;
-}
-
-GR_EXPORT int cuCtxPopCurrent_v2(void** context) {
-    if (current.empty()) {
-        return INVALID_CONTEXT;
-    }
-    if (context != nullptr) {
-        *context = current.back();
-    }
-    current.pop_back();
-    return SUCCESS;
-}
-
-GR_EXPORT int cuCtxGetDevice(int* device) {
-    *device = current_device();
-    return *device < 0 ? no_context() : SUCCESS;
 }
 
 GR_EXPORT int cuCtxSynchronize() {
     const Lock held(lock);
     return current_device() < 0 ? no_context() : capturing() ? CAPTURE_UNSUPPORTED : SUCCESS;
-}
-
-GR_EXPORT int cuCtxGetStreamPriorityRange(int* least, int* greatest) {
-    *least = 0;
-    *greatest = -5;
-    return current_device() < 0 ? no_context() : SUCCESS;
 }

@@ -108,12 +108,6 @@ using namespace gr::driver;
 
 GR_EXPORT int cuModuleLoadData(void** module, const void* image) { return new_module(module, image); }
 
-GR_EXPORT int cuModuleLoadDataEx(void** module, const void* image, unsigned, void*, void**) {
-    return new_module(module, image);
-}
-
-GR_EXPORT int cuModuleLoadFatBinary(void** module, const void* image) { return new_module(module, image); }
-
 GR_EXPORT int cuModuleUnload(void* handle) {
     const Lock held(lock);
     Module* module = static_cast<Module*>(handle);
@@ -160,30 +154,6 @@ GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
         function->dynamic_limit = static_cast<size_t>(value);
     }
     return SUCCESS;
-}
-
-GR_EXPORT int cuFuncSetCacheConfig(void* handle, int) {
-    const Lock held(lock);
-    return function_of(handle) == nullptr ? INVALID_HANDLE : SUCCESS;
-}
-
-GR_EXPORT int cuFuncGetAttribute(int* value, int attribute, void* handle) {
-    const Lock held(lock);
-    const Function* function = function_of(handle);
-    if (function == nullptr) {
-        return INVALID_HANDLE;
-    }
-    *value = attribute == MAX_THREADS_PER_BLOCK ? function->kernel->max_threads
-             : attribute == BINARY_VERSION      ? 90
-             : attribute == MAX_DYNAMIC_SHARED  ? static_cast<int>(function->dynamic_limit)
-                                                : 0;
-    return SUCCESS;
-}
-
-GR_EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void* handle, int, size_t) {
-    const Lock held(lock);
-    *blocks = 1;
-    return function_of(handle) == nullptr ? INVALID_HANDLE : SUCCESS;
 }
 
 GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,

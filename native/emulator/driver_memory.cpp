@@ -226,8 +226,6 @@ GR_EXPORT int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
     return SUCCESS;
 }
 
-GR_EXPORT int cuMemAllocHost_v2(void** memory, size_t bytes) { return cuMemHostAlloc(memory, bytes, 0); }
-
 GR_EXPORT int cuMemFreeHost(void* memory) {
     const Lock held(lock);
     if (pinned.erase(memory) == 0) {
@@ -235,11 +233,6 @@ GR_EXPORT int cuMemFreeHost(void* memory) {
     }
     free(memory);
     return SUCCESS;
-}
-
-GR_EXPORT int cuMemHostGetDevicePointer_v2(Address* address, void* memory, unsigned) {
-    *address = static_cast<Address>(reinterpret_cast<uintptr_t>(memory));
-    return current_device() < 0 ? no_context() : SUCCESS;
 }
 
 GR_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
@@ -254,38 +247,14 @@ GR_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void*
     return on_device(stream, to, from, bytes);
 }
 
-GR_EXPORT int cuMemcpyHtoD_v2(Address to, const void* from, size_t bytes) {
-    return blocking([=] { return to_device(nullptr, to, from, bytes); });
-}
-
 GR_EXPORT int cuMemcpyDtoH_v2(void* to, Address from, size_t bytes) {
     return blocking([=] { return to_host(nullptr, to, from, bytes); });
-}
-
-GR_EXPORT int cuMemcpyDtoD_v2(Address to, Address from, size_t bytes) {
-    return blocking([=] { return on_device(nullptr, to, from, bytes); });
 }
 
 GR_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t count, void* stream) {
     return fill(stream, to, value, count);
 }
 
-GR_EXPORT int cuMemsetD16Async(Address to, unsigned short value, size_t count, void* stream) {
-    return fill(stream, to, value, count);
-}
-
 GR_EXPORT int cuMemsetD32Async(Address to, unsigned value, size_t count, void* stream) {
     return fill(stream, to, value, count);
-}
-
-GR_EXPORT int cuMemsetD8_v2(Address to, unsigned char value, size_t count) {
-    return blocking([=] { return fill(nullptr, to, value, count); });
-}
-
-GR_EXPORT int cuMemsetD16_v2(Address to, unsigned short value, size_t count) {
-    return blocking([=] { return fill(nullptr, to, value, count); });
-}
-
-GR_EXPORT int cuMemsetD32_v2(Address to, unsigned value, size_t count) {
-    return blocking([=] { return fill(nullptr, to, value, count); });
 }

@@ -145,8 +145,6 @@ using namespace gr::driver;
 
 GR_EXPORT int cuStreamCreate(void** stream, unsigned) { return new_stream(stream); }
 
-GR_EXPORT int cuStreamCreateWithPriority(void** stream, unsigned, int) { return new_stream(stream); }
-
 GR_EXPORT int cuStreamDestroy_v2(void* handle) {
     const Lock held(lock);
     Stream* stream = stream_of(handle);
@@ -159,11 +157,6 @@ GR_EXPORT int cuStreamDestroy_v2(void* handle) {
 }
 
 GR_EXPORT int cuStreamSynchronize(void* stream) {
-    const Lock held(lock);
-    return waitable(stream);
-}
-
-GR_EXPORT int cuStreamQuery(void* stream) {
     const Lock held(lock);
     return waitable(stream);
 }
@@ -204,13 +197,6 @@ GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
     return SUCCESS;
 }
 
-GR_EXPORT int cuStreamIsCapturing(void* handle, int* status) {
-    const Lock held(lock);
-    const Stream* stream = stream_of(handle);
-    *status = stream != nullptr && stream->capture ? 1 : 0;
-    return stream != nullptr || is_default(handle) ? SUCCESS : INVALID_HANDLE;
-}
-
 GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
     const Lock held(lock);
     Stream* stream = stream_of(handle);
@@ -241,11 +227,6 @@ GR_EXPORT int cuGraphInstantiateWithFlags(void** instance, void* handle, unsigne
     }
     *instance = *graphs.insert(new std::shared_ptr<Graph>(*graph)).first;
     return SUCCESS;
-}
-
-GR_EXPORT int cuGraphUpload(void*, void* stream) {
-    const Lock held(lock);
-    return waitable(stream);
 }
 
 GR_EXPORT int cuGraphLaunch(void* handle, void* stream) {
@@ -321,8 +302,6 @@ GR_EXPORT int cuEventSynchronize(void* handle) {
     const Event* event = event_of(handle);
     return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : SUCCESS;
 }
-
-GR_EXPORT int cuEventQuery(void* handle) { return cuEventSynchronize(handle); }
 
 GR_EXPORT int cuEventElapsedTime(float* milliseconds, void* from, void* to) { return elapsed(milliseconds, from, to); }
 
