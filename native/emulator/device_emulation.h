@@ -28,15 +28,11 @@ struct alignas(8) uint2 {
 struct alignas(16) uint4 {
     unsigned x, y, z, w;
 };
-struct alignas(16) int4 {
-    int x, y, z, w;
-};
 
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
-inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
 using gr::emulator::blockDim;
 using gr::emulator::blockIdx;
@@ -118,8 +114,6 @@ inline uint4 load16(const void* address) {
     return *static_cast<const uint4*>(address);
 }
 
-inline uint4 load16_cached(const void* address) { return load16(address); }
-
 inline unsigned float_bits(float value) {
     unsigned bits;
     memcpy(&bits, &value, sizeof bits);
@@ -166,22 +160,20 @@ inline float from_bf16(unsigned short bits) { return bits_float(static_cast<unsi
 
 inline unsigned pack_bf16(float low, float high) { return static_cast<unsigned>(to_bf16(high)) << 16 | to_bf16(low); }
 
-inline unsigned pack_f16(float low, float high) {
-    return static_cast<unsigned>(emulator::to_f16(high)) << 16 | emulator::to_f16(low);
-}
-
 inline float low_f16(unsigned pair) { return emulator::from_f16(pair & 0xffffu); }
 
 inline float high_f16(unsigned pair) { return emulator::from_f16(pair >> 16); }
 
 namespace emulator {
 
-// Differences of halves are exact in double, and so are the sums with products that kernels make.
+// Floats, and differences of halves and the sums with products that kernels make, are exact in double.
 inline unsigned pack_rounded(double low, double high) {
     return static_cast<unsigned>(to_f16(high)) << 16 | to_f16(low);
 }
 
 }  // namespace emulator
+
+inline unsigned pack_f16(float low, float high) { return emulator::pack_rounded(low, high); }
 
 inline unsigned sub_f16x2(unsigned a, unsigned b) {
     return emulator::pack_rounded(static_cast<double>(low_f16(a)) - low_f16(b),

@@ -30,7 +30,7 @@ std::set<Function*> functions;
 constexpr size_t DYNAMIC_BY_DEFAULT = 48 * 1024;
 constexpr size_t MAX_PARAMETERS = 4096;
 
-constexpr int MAX_THREADS_PER_BLOCK = 0, SHARED_SIZE = 1, BINARY_VERSION = 6, MAX_DYNAMIC_SHARED = 8;
+constexpr int MAX_DYNAMIC_SHARED = 8;  // CUfunction_attribute
 
 // Of cuLaunchKernel's `extra`.
 void* const END = nullptr;

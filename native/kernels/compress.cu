@@ -29,23 +29,13 @@ GR_DEVICE double warp_sum(double value) {
     return value;
 }
 
-GR_DEVICE float from_half(unsigned bits) {
-    const unsigned sign = (bits & 0x8000u) << 16;
-    const unsigned rest = (bits & 0x7fffu) << 13;
-    if (rest >= 0x7c00u << 13) {  // infinite or not a number
-        return bits_float(sign | 0x7f800000u | rest);
-    }
-    // The exponent's bias is 127 instead of 15; a subnormal becomes normal in the product.
-    return bits_float(float_bits(bits_float(rest) * 0x1p112f) | sign);
-}
-
 template <int Type>
 GR_DEVICE float read(const void* values, int64_t at) {
     if (Type == GR_ELEMENT_F32) {
         return static_cast<const float*>(values)[at];
     }
     const unsigned short bits = static_cast<const unsigned short*>(values)[at];
-    return Type == GR_ELEMENT_F16 ? from_half(bits) : from_bf16(bits);
+    return Type == GR_ELEMENT_F16 ? low_f16(bits) : from_bf16(bits);
 }
 
 // Four numbers from a multiple of four on.
@@ -56,8 +46,7 @@ GR_DEVICE float4 read4(const void* values, int64_t at) {
     }
     const uint2 v = static_cast<const uint2*>(values)[at / 4];
     if (Type == GR_ELEMENT_F16) {
-        return make_float4(from_half(v.x & 0xffffu), from_half(v.x >> 16), from_half(v.y & 0xffffu),
-                           from_half(v.y >> 16));
+        return make_float4(low_f16(v.x), high_f16(v.x), low_f16(v.y), high_f16(v.y));
     }
     return make_float4(bits_float(v.x << 16), bits_float(v.x & 0xffff0000u), bits_float(v.y << 16),
                        bits_float(v.y & 0xffff0000u));

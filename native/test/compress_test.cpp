@@ -30,13 +30,6 @@ double half(unsigned short bits) {
     return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25));
 }
 
-double brain(unsigned short bits) {
-    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
 // Runs gr_copy_rows over one row of every bit pattern there is.
 void every_half_is_widened() {
     for (int type : {GR_ELEMENT_F16, GR_ELEMENT_BF16}) {
@@ -53,7 +46,7 @@ void every_half_is_widened() {
         p.type = type;
         gr::emulator::launch("gr_copy_rows", row_blocks(p.count), 1, BLOCK, 0, p);
         for (size_t x = 0; x < bits.size(); x++) {
-            const double expected = type == GR_ELEMENT_F16 ? half(bits[x]) : brain(bits[x]);
+            const double expected = type == GR_ELEMENT_F16 ? half(bits[x]) : gr::test::from_half_bits(bits[x]);
             const bool same = target[x] == expected && signbit(target[x]) == signbit(expected);
             const bool neither = target[x] != target[x] && expected != expected;
             GR_CHECK(same || neither, "type %d, bits %zx: %g is not %g", type, x, static_cast<double>(target[x]),
@@ -84,7 +77,7 @@ void rows_are_copied(int type, int columns, Listed listed, bool wide) {
             const unsigned narrow = type == GR_ELEMENT_F16 ? 0x3000 + random.below(0x1000) : bits >> 16;
             const unsigned short h = static_cast<unsigned short>(narrow);
             memcpy(&stored[2 * x], &h, 2);
-            values[x] = type == GR_ELEMENT_F16 ? half(h) : brain(h);
+            values[x] = type == GR_ELEMENT_F16 ? half(h) : gr::test::from_half_bits(h);
         }
     }
     std::vector<int32_t> places(count), numbers(count);

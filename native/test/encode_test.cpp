@@ -5,26 +5,13 @@
 #include <vector>
 
 #include "../emulator/emulator.h"
-#include "check.h"
+#include "encode_case.h"
 #include "groupreduce/encode.h"
 
 namespace {
 
 using namespace gr::test;
 using std::vector;
-
-vector<float> random_numbers(Random& random, int count, double decay = 0, int period = 1) {
-    vector<float> numbers(count);
-    for (int i = 0; i < count; i++) {
-        numbers[i] = random.gaussian() * static_cast<float>(pow(1 + i % period, -decay));
-    }
-    return numbers;
-}
-
-int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
-
-// 2^(ceil(8 log2(value)) / 8), the logarithm taken a little low so that exact powers stay.
-double power_at_least(double value) { return value == 0 ? 0 : exp2(ceil(8 * log2(value) - 1e-9) / 8); }
 
 float read_bf16(const uint8_t* bytes) { return from_half_bits(bytes[0] | bytes[1] << 8); }
 

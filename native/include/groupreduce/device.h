@@ -11,11 +11,11 @@
 //       all 32 lanes of the warp
 //   gr::atomic_add  atomic_max
 //       integers only: the order of their updates shows in no result
-//   gr::load16  load16_cached
+//   gr::load16
 //       16 aligned bytes that nobody writes during the kernel
 //   gr::float_bits  bits_float  byte_permute  popcount  leading_zeros  min  max  fma
 //   gr::to_bf16  from_bf16  pack_bf16  pack_f16  low_f16  high_f16  sub_f16x2  fma_f16x2
-//   float2 float4 int4 uint2 uint4 and their make_ functions; the functions of math.h
+//   float2 float4 uint2 uint4 and their make_ functions; the functions of math.h
 #pragma once
 
 #include <math.h>
@@ -76,8 +76,6 @@ GR_DEVICE uint4 load16(const void* address) {
         : "l"(address));
     return v;
 }
-
-GR_DEVICE uint4 load16_cached(const void* address) { return __ldg(static_cast<const uint4*>(address)); }
 
 GR_DEVICE unsigned float_bits(float value) { return __float_as_uint(value); }
 

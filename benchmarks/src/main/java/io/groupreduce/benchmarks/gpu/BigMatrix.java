@@ -1,6 +1,7 @@
 package io.groupreduce.benchmarks.gpu;
 
 import io.groupreduce.Matrix;
+import io.groupreduce.compress.Weights;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.format.DType;
@@ -51,15 +52,7 @@ final class BigMatrix implements AutoCloseable {
 
     /** Counts scaled to mean 1. */
     float[] weights() {
-        double sum = 0;
-        for (long count : counts) {
-            sum += count + 1.0;
-        }
-        float[] weights = new float[counts.length];
-        for (int i = 0; i < weights.length; i++) {
-            weights[i] = (float) ((counts[i] + 1.0) * weights.length / sum);
-        }
-        return weights;
+        return Weights.scaledToMeanOne(Weights.raw(counts, 1));
     }
 
     /** Gram matrices of successive rows, each from eight times as many as it has columns, into {@code count} D x D places. */
