@@ -1,6 +1,6 @@
 // Rows, Gram matrices and the assignment of rows: the kernels of io.groupreduce.cuda.compress around products by
 // cuBLAS. Sums run in a fixed order: lanes take every 32nd number, then a tree over lanes. Twin:
-// io.groupreduce.reference.ReferenceWorkspace.
+// io.groupreduce.internal.reference.ReferenceWorkspace.
 #include "groupreduce/compress.h"
 #include "groupreduce/device.h"
 

@@ -1,6 +1,6 @@
 #include "encode_math.h"
 
-// The plan of every row at a price: choose() of io.groupreduce.reference.ReferenceWorkspace.
+// The plan of every row at a price: choose() of io.groupreduce.internal.reference.ReferenceWorkspace.
 //
 //   p(i) = argmin over p of distortion(i, p) + cost_p in binary64, ties to the lower number
 //

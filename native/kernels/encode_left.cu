@@ -1,6 +1,6 @@
 #include "encode_math.h"
 
-// Left factors and dense rows to stored form and back: encodeRow() and decodeRow() of io.groupreduce.EncodedMatrix, of
+// Left factors and dense rows to stored form and back: encodeRow() and decodeRow() of io.groupreduce.matrix.EncodedMatrix, of
 // which the same numbers give the same bytes.
 //
 //   x_j = c_j factor_j

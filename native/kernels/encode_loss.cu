@@ -1,6 +1,6 @@
 #include "encode_math.h"
 
-// What stored rows lose, row by row: loss() of io.groupreduce.reference.ReferenceWorkspace.
+// What stored rows lose, row by row: loss() of io.groupreduce.internal.reference.ReferenceWorkspace.
 //
 //   loss_i = w_i ||(A_i - A^_i) S||^2
 //

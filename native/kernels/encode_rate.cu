@@ -1,6 +1,6 @@
 #include "encode_math.h"
 
-// What every row loses under every plan: rate() of io.groupreduce.reference.ReferenceRating.
+// What every row loses under every plan: rate() of io.groupreduce.internal.reference.ReferenceRating.
 //
 //   distortion(i, p) = w_i (e_i - ||c_i[0 : k_p]||^2 + rounding error),   c_i = A_i P_b
 //   rounding error   = min over 12 scales s of sum over j < k_p of u_j (y_j - round(y_j / s) s)^2    (INT3, INT4)

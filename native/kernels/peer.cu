@@ -1,7 +1,7 @@
 // What a dense softmax does after its matrix product, for benchmarks: the parts of the log-sum-exp that gr_finish merges,
 // and the keys of the chunks that hold the largest logits, for a selection. Shapes: logits states x vocabulary. Bytes: 4
 // read a logit, and a chosen chunk once more. The logits are materialised, and nothing else of their number. Twin:
-// io.groupreduce.reference.ReferenceInference.logSumExp.
+// io.groupreduce.internal.reference.ReferenceInference.logSumExp.
 #include "groupreduce/peer.h"
 #include "softmax_numbers.h"
 

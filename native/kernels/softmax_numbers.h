@@ -36,7 +36,7 @@ GR_DEVICE float key_logit(Key key) {
     return bits_float(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
 }
 
-// io.groupreduce.softmax.GumbelNoise.hash
+// io.groupreduce.internal.select.GumbelNoise.hash
 GR_DEVICE unsigned noise_hash(Key key, unsigned token) {
     unsigned x = token * 0x9E3779B1u + static_cast<unsigned>(key);
     x = (x ^ x >> 16) * 0x85EBCA6Bu;
@@ -46,7 +46,7 @@ GR_DEVICE unsigned noise_hash(Key key, unsigned token) {
     return x ^ x >> 16;
 }
 
-// io.groupreduce.softmax.GumbelNoise.of: -log(-log u) with u = (hash + 1/2) / 2^32
+// io.groupreduce.internal.select.GumbelNoise.of: -log(-log u) with u = (hash + 1/2) / 2^32
 GR_DEVICE double noise_of(unsigned hash) { return -log(-log((static_cast<double>(hash) + 0.5) * 0x1p-32)); }
 
 // Hardly below noise_of, by rounding only, and at most w / 2 above where w = 1 - u is small: -log(-log(1 - w)) <= -log

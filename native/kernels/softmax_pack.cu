@@ -1,5 +1,5 @@
 // Stored rows to packed strips, and packed strips back to rows of A^.
-// Twins: io.groupreduce.vector.inference.TilePacker and RowReader, io.groupreduce.reference.ReferenceInference.rows.
+// Twins: io.groupreduce.vector.inference.TilePacker and RowReader, io.groupreduce.internal.reference.ReferenceInference.rows.
 #include "softmax_numbers.h"
 
 namespace gr {

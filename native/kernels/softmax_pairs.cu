@@ -4,7 +4,7 @@
 //   logit_i = scale_i sum_k code_ik z_k + bias_i
 //
 // Bytes: the packed strip of each token or of each tile, and the operand of its state; or 4 a row where the logits of
-// the pass were kept. Never materialised: a decoded row. Twins: io.groupreduce.reference.ReferenceInference.score and
+// the pass were kept. Never materialised: a decoded row. Twins: io.groupreduce.internal.reference.ReferenceInference.score and
 // top.
 #include "softmax_strip.h"
 

@@ -7,7 +7,7 @@
 // Shapes: codes and z as in softmax.h; GrPartial states x blocks. Bytes: all codes, scales, biases and tokens once a
 // block of 8 N states (blocks that run together over the same tiles share them in the second-level cache), operands
 // from shared memory. Never materialised: the states x vocabulary logits (unless asked for), decoded factors,
-// probabilities, noise. Twins: io.groupreduce.reference.ReferenceInference, io.groupreduce.vector.inference.HeadPass
+// probabilities, noise. Twins: io.groupreduce.internal.reference.ReferenceInference, io.groupreduce.vector.inference.HeadPass
 // with RunningSoftmax and NoiseSearch.
 #include "softmax_running.h"
 

@@ -1,6 +1,6 @@
 // Rows as files store them: numbers, and the scales they share. A codec is told by the bits of a number (32: F32, 16:
 // BF16, 8, 4, 3: INT8, INT4, INT3) and a scale format by its bytes (4: F32, 2: BF16, 1: LOG8). Twins: decodeRow and
-// encodeRow of io.groupreduce.EncodedMatrix, io.groupreduce.ScaleFormat.
+// encodeRow of io.groupreduce.matrix.EncodedMatrix, io.groupreduce.matrix.ScaleFormat.
 #pragma once
 
 #include "groupreduce/device.h"

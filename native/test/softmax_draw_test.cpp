@@ -5,7 +5,7 @@ using namespace gr::test;
 
 namespace {
 
-// io.groupreduce.softmax.GumbelNoise, once more.
+// io.groupreduce.internal.select.GumbelNoise, once more.
 uint64_t noise_key(uint64_t seed, int state) {
     uint64_t z = seed + static_cast<uint64_t>(state + 1) * 0x9E3779B97F4A7C15ull;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;

@@ -2,7 +2,7 @@
 // measure what is lost: what Java (io.groupreduce.cuda.compress) writes and native/kernels/encode_*.cu read.
 //
 // A codec is told by the bits of a number (32: F32, 16: BF16, 8, 4, 3: INT8, INT4, INT3) and a scale format by its
-// bytes (4: F32, 2: BF16, 1: LOG8, 0: the codec has no scales). Stored bytes are those of io.groupreduce.EncodedMatrix:
+// bytes (4: F32, 2: BF16, 1: LOG8, 0: the codec has no scales). Stored bytes are those of io.groupreduce.matrix.EncodedMatrix:
 // a row is a stream of bits, the lowest of a byte first.
 #pragma once
 #include <stdint.h>

@@ -23,8 +23,8 @@
 #pragma once
 #include <stdint.h>
 
-enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2, GR_INT4 = 3, GR_INT3 = 4 };  // as io.groupreduce.Codec's ordinals
-enum GrScaleFormat { GR_SCALE_F32 = 0, GR_SCALE_BF16 = 1, GR_SCALE_LOG8 = 2 };    // as io.groupreduce.ScaleFormat's ordinals
+enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2, GR_INT4 = 3, GR_INT3 = 4 };  // as io.groupreduce.matrix.Codec's ordinals
+enum GrScaleFormat { GR_SCALE_F32 = 0, GR_SCALE_BF16 = 1, GR_SCALE_LOG8 = 2 };    // as io.groupreduce.matrix.ScaleFormat's ordinals
 
 // A packed matrix: the left factor or dense rows of a group, or the right factor of a basis. Lies in device memory. 64 bytes.
 struct GrPacked {

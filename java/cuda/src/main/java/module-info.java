@@ -5,6 +5,6 @@ module io.groupreduce.cuda {
     requires jcublas;
     requires jcusolver;
 
-    provides io.groupreduce.backend.BackendProvider with
+    provides io.groupreduce.spi.BackendProvider with
             io.groupreduce.cuda.CudaBackendProvider;
 }

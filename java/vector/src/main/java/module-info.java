@@ -3,6 +3,6 @@ module io.groupreduce.vector {
     requires io.groupreduce;
     requires jdk.incubator.vector;
 
-    provides io.groupreduce.backend.BackendProvider with
+    provides io.groupreduce.spi.BackendProvider with
             io.groupreduce.vector.VectorBackendProvider;
 }

@@ -1,14 +1,14 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.CompressionOptions;
+import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Matrix;
-import io.groupreduce.Method;
-import io.groupreduce.Progress;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Progress;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;

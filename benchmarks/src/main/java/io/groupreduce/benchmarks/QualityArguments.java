@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.InvalidOptionException;
+import io.groupreduce.error.InvalidOptionException;
 import java.nio.file.Path;
 
 /**

@@ -1,14 +1,14 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.GroupReduceException;
-import io.groupreduce.Method;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.UnreachableTargetException;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.BackendSelection;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

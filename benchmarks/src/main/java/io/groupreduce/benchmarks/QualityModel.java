@@ -1,13 +1,13 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
-import io.groupreduce.SoftmaxData;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
 
 /**

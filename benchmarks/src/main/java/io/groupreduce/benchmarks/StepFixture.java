@@ -1,16 +1,16 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.Codec;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.compress.Weights;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.BackendSelection;
+import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.reference.SyntheticMatrix;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

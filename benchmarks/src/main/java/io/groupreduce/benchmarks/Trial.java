@@ -1,7 +1,7 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Evaluation;
 import java.util.Locale;
 
 /**

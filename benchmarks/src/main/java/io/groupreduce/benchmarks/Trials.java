@@ -1,22 +1,23 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Evaluation;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Matrix;
-import io.groupreduce.Progress;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.SoftmaxData;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.SoftmaxComparison;
-import io.groupreduce.backend.TokenScores;
-import io.groupreduce.compress.Calibration;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.Metric;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Metric;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.internal.compress.Calibration;
+import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -76,7 +77,7 @@ final class Trials {
 
     /** E[h h^T] of the hidden states that a method may be fitted to. */
     Metric metric() {
-        return Metric.ofHidden(known.hidden());
+        return MetricRoot.hiddenMoment(known.hidden());
     }
 
     /** Rows rounded to integers, with the scales of least error. Nothing but integers and scales is counted. */
@@ -101,7 +102,8 @@ final class Trials {
     }
 
     private Trial judge(CompressedMatrix matrix, long bytes, double seconds, CompressionOptions options) {
-        Evaluation evaluation = Evaluation.of(backend, dense, judged.bias(), matrix, judged.hidden(), judged.targets());
+        Evaluation evaluation =
+                GroupReduce.evaluate(backend, dense, judged.bias(), matrix, judged.hidden(), judged.targets());
         double error = GroupReduce.relativeError(backend, dense, counts, ALPHA, matrix);
         return new Trial((double) dense.bytes() / bytes, bytes, error, evaluation, lossError(matrix), seconds, options);
     }

@@ -1,10 +1,18 @@
 package io.groupreduce;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.InferenceProblem;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.error.ClosedHeadException;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.softmax.HeadOptions;
-import io.groupreduce.softmax.Pruning;
+import io.groupreduce.internal.check.Finite;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.InferenceProblem;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;

@@ -1,22 +1,40 @@
 package io.groupreduce;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.compress.Compression;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.Metric;
-import io.groupreduce.compress.Weights;
+import io.groupreduce.api.CompressionJob;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Metric;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SizeUnit;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
-import io.groupreduce.format.FiniteCheck;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.MetricFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.internal.check.FiniteCheck;
+import io.groupreduce.internal.check.SoftmaxChecks;
+import io.groupreduce.internal.compress.Compression;
+import io.groupreduce.internal.compress.ErrorCurves;
+import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.compress.SoftmaxEvaluation;
+import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -89,12 +107,12 @@ public final class GroupReduce {
         }
         long[] used = counts == null ? new long[matrix.rows()] : counts;
         requireCounts(matrix, used);
-        if (metric != null && metric.root().length != matrix.columns() * matrix.columns()) {
-            throw new InvalidDataException("The metric has " + metric.root().length + " elements but " + matrix.name()
-                    + " has " + matrix.columns() + " columns; give a square metric of that side.");
+        if (metric != null && metric.columns() != matrix.columns()) {
+            throw new InvalidDataException("The metric has " + metric.columns() + " columns but " + matrix.name()
+                    + " has " + matrix.columns() + "; give a square metric of that side.");
         }
         requireSquareable(matrix);
-        SoftmaxChecks.requireFor(options, softmax);
+        SoftmaxChecks.requireFor(options, softmax != null, softmax != null && softmax.targets() != null);
         progress.at("checking " + matrix.name(), 0);
         FiniteCheck.requireFinite(matrix, matrix.name());
         if (softmax != null) {
@@ -105,12 +123,14 @@ public final class GroupReduce {
     }
 
     /** The metric of rate-distortion knows the hidden states; the paper's methods take only what they are given. */
-    private static Metric metric(Matrix matrix, Metric given, SoftmaxData softmax, CompressionOptions options) {
+    private static MetricRoot metric(Matrix matrix, Metric given, SoftmaxData softmax, CompressionOptions options) {
         if (softmax == null || options.method() != Method.RATE_DISTORTION) {
-            return given;
+            return given == null ? null : MetricRoot.of(given);
         }
-        Metric met = Metric.ofHidden((options.holdsStatesOut() ? softmax.fitted() : softmax).hidden());
-        return given == null ? met : Metric.combined(given, met, matrix.columns(), "The metric of " + matrix.name());
+        MetricRoot met = MetricRoot.ofHidden((options.holdsStatesOut() ? softmax.fitted() : softmax).hidden());
+        return given == null
+                ? met
+                : MetricRoot.combined(MetricRoot.of(given), met, matrix.columns(), "The metric of " + matrix.name());
     }
 
     /** Gram matrices are D x D arrays. */
@@ -208,6 +228,36 @@ public final class GroupReduce {
         }
     }
 
+    /**
+     * How the softmax of a compressed matrix compares with the dense one, streaming over the vocabulary. A perplexity too large
+     * for a double is infinite.
+     *
+     * @param dense A, N x D
+     * @param bias the model's, length N, or {@code null}: added to the logits of both, but not to the compressed ones where
+     *     {@code compressed} has a bias of its own
+     * @param hidden T x D
+     * @param targets length T, or {@code null} when unknown
+     * @throws InvalidDataException if shapes or lengths differ, a target is no row of the matrix, or a number of the dense
+     *     matrix, the bias, the hidden states or the results is NaN or infinite
+     */
+    public static Evaluation evaluate(
+            Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
+        SoftmaxChecks.requireComparable(dense, bias, compressed, hidden, targets);
+        return SoftmaxEvaluation.of(backend, dense, bias, compressed, hidden, targets);
+    }
+
+    /**
+     * The weighted relative error of a method of the paper at several ratios, before refinement.
+     *
+     * @param counts how often each token occurs, length N
+     * @param options what the curve is for; its target does not matter
+     * @param ratios the ratios asked for, rising; the curve ends where one is out of reach
+     */
+    public static ErrorCurve errorCurve(
+            Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
+        return ErrorCurves.of(backend, matrix, counts, options, ratios);
+    }
+
     /** Before the long work: the output can be written and is none of the files that are read. */
     private static void requireWritable(CompressionJob job) {
         List<Path> read = new ArrayList<>(job.metrics().values());
@@ -302,7 +352,7 @@ public final class GroupReduce {
             HiddenStates hidden,
             Consumer<String> tell) {
         SoftmaxData[] softmax = new SoftmaxData[chosen.size()];
-        SoftmaxChecks.requireFor(job.options(), hidden);
+        SoftmaxChecks.requireFor(job.options(), hidden != null, hidden != null && hidden.targets() != null);
         if (hidden == null) {
             return softmax;
         }

@@ -1,11 +1,13 @@
 package io.groupreduce;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.error.ClosedHeadException;
+import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.softmax.HeadOptions;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.StampedLock;

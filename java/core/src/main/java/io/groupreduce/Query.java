@@ -1,6 +1,8 @@
 package io.groupreduce;
 
-import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.check.Finite;
+import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

@@ -1,7 +1,10 @@
 package io.groupreduce;
 
-import io.groupreduce.softmax.RankedTokens;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.RankedTokens;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.internal.check.Finite;
 import java.lang.foreign.MemorySegment;
 
 /**

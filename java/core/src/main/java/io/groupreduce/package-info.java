@@ -1,5 +1,2 @@
-/**
- * The public API. {@link io.groupreduce.GroupReduce} compresses a matrix or a model file; {@link
- * io.groupreduce.CompressedMatrix} is the result; {@link io.groupreduce.Evaluation} says what it cost.
- */
+/** The doors: {@link io.groupreduce.GroupReduce} compresses, {@link io.groupreduce.SoftmaxHead} and {@link io.groupreduce.EmbeddingTable} answer. */
 package io.groupreduce;

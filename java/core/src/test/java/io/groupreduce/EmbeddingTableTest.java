@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.reference.ReferenceBackend;
-import io.groupreduce.softmax.HeadOptions;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.error.ClosedHeadException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -5,8 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Random;
@@ -43,7 +50,7 @@ class EvaluationTest {
         CompressedMatrix compressed =
                 new CompressedMatrix("compressed", COLUMNS, new byte[ROWS], plans, List.of(rows), List.of());
         try (ReferenceBackend backend = new ReferenceBackend()) {
-            return Evaluation.of(
+            return GroupReduce.evaluate(
                     backend,
                     dense,
                     bias,

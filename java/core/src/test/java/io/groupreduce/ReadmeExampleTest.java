@@ -3,8 +3,8 @@ package io.groupreduce;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.softmax.RankedTokens;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.RankedTokens;
+import io.groupreduce.api.Sampling;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

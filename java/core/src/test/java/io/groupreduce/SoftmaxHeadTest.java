@@ -6,10 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.reference.ReferenceBackend;
-import io.groupreduce.softmax.HeadOptions;
-import io.groupreduce.softmax.RankedTokens;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.RankedTokens;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.Matrix;
-import io.groupreduce.compress.Weights;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.format.DType;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

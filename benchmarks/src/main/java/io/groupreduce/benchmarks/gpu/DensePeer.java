@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.Bf16;
-import io.groupreduce.CompressedMatrix;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

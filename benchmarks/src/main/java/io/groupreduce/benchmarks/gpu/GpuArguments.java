@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.InvalidOptionException;
+import io.groupreduce.error.InvalidOptionException;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;

@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.DeviceException;
-import io.groupreduce.InvalidOptionException;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.BackendSelection;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.spi.Backend;
 import java.time.LocalDate;
 import java.util.Set;
 

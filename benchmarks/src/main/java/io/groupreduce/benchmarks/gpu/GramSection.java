@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
 import java.util.Arrays;
 
 /** The weighted Gram matrices of all groups against the best that cuBLAS reaches on rows that lie ready. */

@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
 import io.groupreduce.SoftmaxHead;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.softmax.HeadOptions;
-import io.groupreduce.softmax.RankedTokens;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.RankedTokens;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;

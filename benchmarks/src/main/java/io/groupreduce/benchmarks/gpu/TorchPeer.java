@@ -3,7 +3,7 @@ package io.groupreduce.benchmarks.gpu;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintStream;

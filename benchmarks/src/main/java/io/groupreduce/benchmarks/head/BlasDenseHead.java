@@ -1,7 +1,7 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Matrix;
 import io.groupreduce.benchmarks.OpenBlas;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /** The dense F32 matrix by OpenBLAS: sgemv for one hidden state, sgemm for several. */

@@ -1,7 +1,7 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Matrix;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
 
 /** All logits of a batch in binary64, states x N: what the peers are checked against. */
 final class ExactLogits {

@@ -1,8 +1,8 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Codec;
-import io.groupreduce.InvalidOptionException;
-import io.groupreduce.softmax.Pruning;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.matrix.Codec;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;

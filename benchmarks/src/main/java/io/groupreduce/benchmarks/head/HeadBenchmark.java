@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Pruning;
 import io.groupreduce.benchmarks.OpenBlas;
-import io.groupreduce.softmax.Pruning;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;

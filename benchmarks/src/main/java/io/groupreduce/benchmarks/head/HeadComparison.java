@@ -1,7 +1,7 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.GroupReduceException;
 import io.groupreduce.benchmarks.OpenBlas;
+import io.groupreduce.error.GroupReduceException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

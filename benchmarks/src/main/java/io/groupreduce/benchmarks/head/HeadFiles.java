@@ -1,12 +1,12 @@
 package io.groupreduce.benchmarks.head;
 
+import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Progress;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Progress;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;

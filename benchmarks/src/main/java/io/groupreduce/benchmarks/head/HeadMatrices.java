@@ -1,10 +1,10 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.SplittableRandom;

@@ -1,10 +1,10 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Matrix;
-import io.groupreduce.SoftmaxData;
+import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.benchmarks.QualityModel;
-import io.groupreduce.format.DType;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.InvalidOptionException;
+import io.groupreduce.error.InvalidOptionException;
 
 /**
  * The size of a softmax matrix.

@@ -1,10 +1,10 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.InvalidOptionException;
-import io.groupreduce.Method;
-import io.groupreduce.SizeTarget;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.matrix.Codec;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;

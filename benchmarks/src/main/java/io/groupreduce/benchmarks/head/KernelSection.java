@@ -1,10 +1,10 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.BackendSelection;
 import io.groupreduce.benchmarks.OpenBlas;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;

@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Matrix;
+import io.groupreduce.matrix.Matrix;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

@@ -1,12 +1,12 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
 import io.groupreduce.SoftmaxHead;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.softmax.HeadOptions;
-import io.groupreduce.softmax.Pruning;
-import io.groupreduce.softmax.RankedTokens;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.api.RankedTokens;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.spi.Backend;
 
 /** The fused softmax of this software, asked as users ask it: through {@link SoftmaxHead}, with result arrays that are kept. */
 final class OurHead implements ScoringHead {

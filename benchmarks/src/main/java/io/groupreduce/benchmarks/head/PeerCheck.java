@@ -1,9 +1,9 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Matrix;
 import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;

@@ -1,14 +1,14 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.CompressedMatrix;
+import io.groupreduce.BackendSelection;
 import io.groupreduce.SoftmaxHead;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.api.RankedTokens;
+import io.groupreduce.api.Sampling;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.softmax.HeadOptions;
-import io.groupreduce.softmax.Pruning;
-import io.groupreduce.softmax.RankedTokens;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,9 +1,10 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Evaluation;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.BackendSelection;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
 import java.util.Locale;
 
 /** What a head's speed is bought with: its softmax against the dense one. */
@@ -22,8 +23,8 @@ final class Quality {
         Queries queries = model.queries().first(STATES);
         int threads = Runtime.getRuntime().availableProcessors();
         try (Backend backend = BackendSelection.select("cpu", threads).backend()) {
-            Evaluation evaluation =
-                    Evaluation.of(backend, model.dense(), model.bias(), matrix, queries.hidden(), queries.targets());
+            Evaluation evaluation = GroupReduce.evaluate(
+                    backend, model.dense(), model.bias(), matrix, queries.hidden(), queries.targets());
             return String.format(Locale.ROOT, "%.4f", evaluation.meanKl());
         }
     }

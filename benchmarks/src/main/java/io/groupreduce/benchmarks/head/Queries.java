@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks.head;
 
-import io.groupreduce.Matrix;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -1,6 +1,6 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.Progress;
+import io.groupreduce.api.Progress;
 import java.util.concurrent.TimeUnit;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;

@@ -1,22 +1,21 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.InvalidOptionException;
-import io.groupreduce.Matrix;
-import io.groupreduce.Progress;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.Candidate;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.EqualMassGroups;
-import io.groupreduce.compress.Weights;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Progress;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.compress.EqualMassGroups;
+import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.Candidate;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -267,7 +266,7 @@ final class BenchCommand implements Callable<Integer> {
                     "evaluation, dense and compressed",
                     TOKENS,
                     "tokens/s",
-                    timed(() -> Evaluation.of(backend, matrix, null, result.matrix(), hidden, null))));
+                    timed(() -> GroupReduce.evaluate(backend, matrix, null, result.matrix(), hidden, null))));
             return softmax(
                     backend,
                     result.matrix(),

@@ -1,20 +1,20 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressionJob;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
-import io.groupreduce.FileAccessException;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Method;
-import io.groupreduce.backend.Backend;
+import io.groupreduce.api.CompressionJob;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.NamedResult;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
+import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,20 +1,18 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressionJob;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
-import io.groupreduce.FileAccessException;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Matrix;
-import io.groupreduce.Method;
-import io.groupreduce.Progress;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.SoftmaxData;
-import io.groupreduce.backend.Backend;
+import io.groupreduce.api.CompressionJob;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.format.AtomicFile;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
@@ -24,6 +22,8 @@ import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -195,7 +195,8 @@ final class DemoCommand implements Callable<Integer> {
                         result.ratio(),
                         result.matrix().bytes(),
                         GroupReduce.relativeError(backend, dense, counts, 1, result.matrix()),
-                        Evaluation.of(backend, dense, known.bias(), result.matrix(), judge.hidden(), judge.targets())));
+                        GroupReduce.evaluate(
+                                backend, dense, known.bias(), result.matrix(), judge.hidden(), judge.targets())));
             }
         }
         Evaluation any = rows.get(0).evaluation();

@@ -1,8 +1,8 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.InvalidOptionException;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendSelection;
+import io.groupreduce.BackendSelection;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.spi.Backend;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Option;

@@ -1,14 +1,14 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Evaluation;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.Backend;
+import io.groupreduce.api.Evaluation;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -1,10 +1,10 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressedMatrix;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

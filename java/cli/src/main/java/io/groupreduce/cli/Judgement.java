@@ -1,6 +1,6 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.Evaluation;
+import io.groupreduce.api.Evaluation;
 import io.groupreduce.format.HiddenStates;
 
 /**

@@ -1,16 +1,16 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Matrix;
-import io.groupreduce.Progress;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.SoftmaxData;
-import io.groupreduce.UnreachableTargetException;
-import io.groupreduce.backend.Backend;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.cli.report.LossFigure;
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -82,7 +82,8 @@ final class LossCurves {
 
     /** How much the mean cross-entropy rises. */
     private double increase(CompressedMatrix small) {
-        Evaluation evaluation = Evaluation.of(backend, dense, judged.bias(), small, judged.hidden(), judged.targets());
+        Evaluation evaluation =
+                GroupReduce.evaluate(backend, dense, judged.bias(), small, judged.hidden(), judged.targets());
         return Math.log(evaluation.compressedPerplexity()) / Math.log(evaluation.densePerplexity()) - 1;
     }
 }

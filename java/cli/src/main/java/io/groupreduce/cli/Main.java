@@ -1,8 +1,8 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.DeviceException;
-import io.groupreduce.GroupReduceException;
-import io.groupreduce.InvalidOptionException;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.CompressedEntry;
 import java.io.PrintWriter;
 import java.util.List;

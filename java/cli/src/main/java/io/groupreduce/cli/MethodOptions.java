@@ -1,11 +1,11 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.InvalidOptionException;
-import io.groupreduce.Method;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.SizeUnit;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SizeUnit;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.matrix.Codec;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalDouble;

@@ -1,22 +1,23 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressionJob;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Matrix;
-import io.groupreduce.Method;
-import io.groupreduce.SoftmaxData;
-import io.groupreduce.backend.Backend;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.api.CompressionJob;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.cli.report.LossFigure;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.cli.report.ReportData;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.ErrorCurve;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.SoftmaxBias;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -90,7 +91,7 @@ final class ReportBuilder {
         List<ErrorCurve> curves = new ArrayList<>();
         for (Method method : DECOMPOSED) {
             CompressionOptions options = by(method, named.result().options().alpha());
-            curves.add(ErrorCurve.of(backend, matrix, counts, options, RATIOS));
+            curves.add(GroupReduce.errorCurve(backend, matrix, counts, options, RATIOS));
         }
         return curves;
     }

@@ -1,14 +1,15 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Evaluation;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.Backend;
+import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.SoftmaxBias;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
 import java.util.Collection;
 import java.util.List;
 
@@ -39,6 +40,7 @@ final class Softmax {
         Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
         CompressedMatrix matrix = compressed.require(tensor);
         states.require(dense.columns(), dense.rows());
-        return Evaluation.of(backend, dense, SoftmaxBias.of(model, tensor), matrix, states.hidden(), states.targets());
+        return GroupReduce.evaluate(
+                backend, dense, SoftmaxBias.of(model, tensor), matrix, states.hidden(), states.targets());
     }
 }

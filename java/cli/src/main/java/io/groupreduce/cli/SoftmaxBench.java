@@ -1,13 +1,13 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Progress;
 import io.groupreduce.SoftmaxHead;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.Progress;
 import io.groupreduce.cli.SoftmaxCase.Contestant;
-import io.groupreduce.softmax.HeadOptions;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,7 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.SoftmaxHead;
-import io.groupreduce.softmax.RankedTokens;
+import io.groupreduce.api.RankedTokens;
 import java.util.Arrays;
 
 /** One query that is timed: a head, a batch size, and what is asked. */

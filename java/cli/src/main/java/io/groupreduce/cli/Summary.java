@@ -1,12 +1,12 @@
 package io.groupreduce.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Evaluation;
-import io.groupreduce.Method;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;

@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.cli.Shell.Outcome;
-import io.groupreduce.format.DType;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.matrix.DType;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;

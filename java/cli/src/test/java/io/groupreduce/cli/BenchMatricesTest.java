@@ -5,12 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cli.SoftmaxCase.Contestant;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;

@@ -2,10 +2,10 @@ package io.groupreduce.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.groupreduce.format.DType;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.DType;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;

@@ -1,10 +1,10 @@
 package io.groupreduce.format;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;

@@ -1,14 +1,16 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.groupreduce.Bf16;
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.MalformedFileException;
-import io.groupreduce.Matrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.internal.check.FiniteCheck;
+import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -31,7 +33,7 @@ import java.util.regex.Pattern;
 final class CompressedLayout {
     private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    /** Groups are numbered by a byte, and {@link io.groupreduce.backend.CompressionWorkspace#NO_BASIS} is none. */
+    /** Groups are numbered by a byte, and {@link io.groupreduce.spi.CompressionWorkspace#NO_BASIS} is none. */
     private static final int MAX_GROUPS = 255;
 
     /** The longest byte array that every Java machine can make. */

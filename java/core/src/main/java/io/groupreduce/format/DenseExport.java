@@ -1,8 +1,9 @@
 package io.groupreduce.format;
 
-import io.groupreduce.Bf16;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.FileAccessException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,9 +1,10 @@
 package io.groupreduce.format;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.MalformedFileException;
-import io.groupreduce.Matrix;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.internal.check.FiniteCheck;
+import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Objects;

@@ -1,8 +1,8 @@
 package io.groupreduce.format;
 
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
-import io.groupreduce.compress.Metric;
+import io.groupreduce.api.Metric;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
 
 /** Reads the second moment of what meets a matrix: a safetensors file with {@code metric} [D, D] of F32, F16 or BF16. */
@@ -12,7 +12,7 @@ public final class MetricFile {
     /**
      * The metric for a matrix of D columns.
      *
-     * @throws io.groupreduce.FileAccessException if the file is missing or unreadable
+     * @throws io.groupreduce.error.FileAccessException if the file is missing or unreadable
      * @throws InvalidDataException if it has another shape, or is not the second moment of anything
      */
     public static Metric read(Path file, Matrix matrix) {
@@ -30,7 +30,7 @@ public final class MetricFile {
             for (int i = 0; i < wide.length; i++) {
                 wide[i] = values[i];
             }
-            return Metric.of(wide, columns, file + ": 'metric'");
+            return new Metric(file + ": 'metric'", columns, wide);
         }
     }
 }

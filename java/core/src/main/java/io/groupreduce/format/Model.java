@@ -1,8 +1,8 @@
 package io.groupreduce.format;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.MalformedFileException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.MalformedFileException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;

@@ -1,7 +1,7 @@
 package io.groupreduce.format;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

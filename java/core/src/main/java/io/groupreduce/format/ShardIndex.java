@@ -2,8 +2,8 @@ package io.groupreduce.format;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.MalformedFileException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.MalformedFileException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;

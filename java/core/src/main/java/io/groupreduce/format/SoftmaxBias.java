@@ -19,7 +19,7 @@ public final class SoftmaxBias {
     /**
      * The bias of a matrix of the model, length N; {@code null} if it has none.
      *
-     * @throws io.groupreduce.InvalidDataException if there is no such matrix
+     * @throws io.groupreduce.error.InvalidDataException if there is no such matrix
      */
     public static float[] of(Model model, String matrix) {
         long rows = model.require(matrix).shape()[0];

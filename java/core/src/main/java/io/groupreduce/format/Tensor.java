@@ -1,8 +1,9 @@
 package io.groupreduce.format;
 
-import io.groupreduce.Bf16;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;

@@ -1,6 +1,6 @@
 package io.groupreduce.format;
 
-import io.groupreduce.FileAccessException;
+import io.groupreduce.error.FileAccessException;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;

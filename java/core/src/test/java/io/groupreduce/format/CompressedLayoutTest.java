@@ -8,10 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.MalformedFileException;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.GroupPlan;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;

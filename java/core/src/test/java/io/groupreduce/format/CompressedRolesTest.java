@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.InvalidDataException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;

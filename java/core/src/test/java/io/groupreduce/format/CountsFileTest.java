@@ -4,8 +4,8 @@ import static io.groupreduce.format.FormatFixtures.assertFails;
 import static io.groupreduce.format.FormatFixtures.write;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

@@ -3,8 +3,10 @@ package io.groupreduce.format;
 import static io.groupreduce.format.FormatFixtures.assertFails;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.check.FiniteCheck;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Random;

@@ -10,9 +10,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;

@@ -6,10 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.GroupReduceException;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.MalformedFileException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.matrix.DType;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -6,7 +6,7 @@ import static io.groupreduce.format.FormatFixtures.write;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.GroupReduceException;
+import io.groupreduce.error.GroupReduceException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -8,9 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.FileAccessException;
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.MalformedFileException;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.MalformedFileException;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -8,8 +8,9 @@ import static io.groupreduce.format.FormatFixtures.matrix;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.groupreduce.InvalidDataException;
-import io.groupreduce.Matrix;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 

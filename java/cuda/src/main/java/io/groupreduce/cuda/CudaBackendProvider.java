@@ -1,11 +1,11 @@
 package io.groupreduce.cuda;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendProvider;
-import io.groupreduce.backend.DeviceStatus;
 import io.groupreduce.cuda.driver.Cards;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.BackendProvider;
+import io.groupreduce.spi.DeviceStatus;
 import java.util.List;
 
 /** Offers the {@link CudaBackend}, one device a card, where there is an NVIDIA driver. */

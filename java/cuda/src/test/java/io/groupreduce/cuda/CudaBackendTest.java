@@ -4,11 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.DeviceException;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendProvider;
-import io.groupreduce.backend.BackendSelection;
-import io.groupreduce.backend.DeviceStatus;
+import io.groupreduce.BackendSelection;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.BackendProvider;
+import io.groupreduce.spi.DeviceStatus;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;

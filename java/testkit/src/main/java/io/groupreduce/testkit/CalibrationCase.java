@@ -1,15 +1,15 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Matrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.CalibrationProblem;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.SoftmaxComparison;
-import io.groupreduce.backend.TokenScores;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.spi.CalibrationProblem;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;

@@ -1,11 +1,12 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.Spectrum;
-import io.groupreduce.compress.Metric;
-import io.groupreduce.compress.Weights;
+import io.groupreduce.api.Metric;
+import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -32,7 +33,7 @@ final class CompressionCase {
         matrix = Matrix.of("seed " + seed, values, rows, columns);
         float[] weights = Weights.scaledToMeanOne(Weights.raw(Generators.zipf(seed, rows, 1e5), 1));
         if (seed % 2 == 0) {
-            Metric metric = Metric.of(Generators.moment(seed, columns), columns, "seed " + seed);
+            MetricRoot metric = MetricRoot.of(new Metric("seed " + seed, columns, Generators.moment(seed, columns)));
             problem = new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
         } else {
             problem = CompressionProblem.weighted(matrix, weights);

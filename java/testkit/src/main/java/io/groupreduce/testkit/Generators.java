@@ -1,7 +1,7 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.Matrix;
-import io.groupreduce.reference.SyntheticMatrix;
+import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.matrix.Matrix;
 import java.util.SplittableRandom;
 
 /** Seeded inputs for tests. */

@@ -1,14 +1,14 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
-import io.groupreduce.reference.ReferenceBackend;
-import io.groupreduce.softmax.Pruning;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.testkit.MatrixBuilder.Layout;
 import io.groupreduce.testkit.MatrixBuilder.Numbers;
 import java.lang.foreign.Arena;

@@ -3,8 +3,8 @@ package io.groupreduce.testkit;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.groupreduce.backend.InferenceSession;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -12,10 +12,10 @@ import static io.groupreduce.testkit.InferenceChecks.sample;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.InferenceSession;
-import io.groupreduce.softmax.Pruning;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.testkit.InferenceChecks.Top;
 import java.lang.foreign.MemorySegment;
 import java.util.List;

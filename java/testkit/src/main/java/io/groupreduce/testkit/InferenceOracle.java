@@ -3,9 +3,9 @@ package io.groupreduce.testkit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.InferenceSession;
 
 /**
  * The answers of the reference to an {@link InferenceCase}, and how far another backend's may lie from them.

@@ -1,7 +1,7 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.spi.Backend;
 
 /** The oracle itself keeps the contract; its gradients are checked by finite differences there. */
 class ReferenceCalibrationTest extends CalibrationContract {

@@ -1,7 +1,7 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.spi.Backend;
 
 /** The contract of rating holds for the oracle itself. */
 class ReferenceRateTest extends RateContract {

@@ -1,7 +1,7 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.spi.Backend;
 
 /** The contract of directions and right factors holds for the oracle itself. */
 class ReferenceRightTest extends RightContract {

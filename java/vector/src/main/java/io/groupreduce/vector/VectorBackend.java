@@ -1,23 +1,27 @@
 package io.groupreduce.vector;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.CalibrationProblem;
-import io.groupreduce.backend.CalibrationSession;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
-import io.groupreduce.backend.SoftmaxComparison;
-import io.groupreduce.backend.TokenScores;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CalibrationProblem;
+import io.groupreduce.spi.CalibrationSession;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
+import io.groupreduce.vector.compress.VectorWorkspace;
 import io.groupreduce.vector.inference.SoftmaxPair;
 import io.groupreduce.vector.inference.VectorInference;
+import io.groupreduce.vector.kernel.Lanes;
+import io.groupreduce.vector.kernel.Workers;
+import io.groupreduce.vector.training.VectorCalibration;
 
 /** The CPU backend: single-precision kernels on the Java Vector API, shared out over a fixed number of threads. */
-final class VectorBackend implements Backend {
+public final class VectorBackend implements Backend {
     private final Workers workers;
 
     /** Starts {@code threads - 1} threads; callers' threads take part. */
-    VectorBackend(int threads) {
+    public VectorBackend(int threads) {
         workers = new Workers(threads);
     }
 

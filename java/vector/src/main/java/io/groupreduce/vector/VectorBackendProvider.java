@@ -1,9 +1,9 @@
 package io.groupreduce.vector;
 
-import io.groupreduce.DeviceException;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.BackendProvider;
-import io.groupreduce.backend.DeviceStatus;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.BackendProvider;
+import io.groupreduce.spi.DeviceStatus;
 import java.util.List;
 
 /** Offers the {@link VectorBackend} where the Java Vector API is there. */

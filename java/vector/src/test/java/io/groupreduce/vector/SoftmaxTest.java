@@ -1,12 +1,16 @@
 package io.groupreduce.vector;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
-import static io.groupreduce.vector.Lanes.NR;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.vector.compress.GroupTiles;
+import io.groupreduce.vector.kernel.Exponential;
+import io.groupreduce.vector.kernel.Numbers;
+import io.groupreduce.vector.training.SoftmaxHeadState;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import jdk.incubator.vector.FloatVector;

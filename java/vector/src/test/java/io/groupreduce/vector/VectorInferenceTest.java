@@ -1,6 +1,6 @@
 package io.groupreduce.vector;
 
-import io.groupreduce.backend.Backend;
+import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.InferenceContract;
 
 /** The Vector API backend keeps the contract of every backend that answers queries. */

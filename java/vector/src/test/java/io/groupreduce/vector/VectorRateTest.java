@@ -1,6 +1,6 @@
 package io.groupreduce.vector;
 
-import io.groupreduce.backend.Backend;
+import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.RateContract;
 
 /** The Vector API backend rates rows as every backend must. */

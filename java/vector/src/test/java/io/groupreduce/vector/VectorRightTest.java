@@ -1,6 +1,6 @@
 package io.groupreduce.vector;
 
-import io.groupreduce.backend.Backend;
+import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.RightContract;
 
 /** The Vector API backend treats directions and right factors as every backend must. */

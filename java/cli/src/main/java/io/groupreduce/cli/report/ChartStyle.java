@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.matrix.GroupPlan;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;

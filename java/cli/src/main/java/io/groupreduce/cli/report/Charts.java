@@ -1,11 +1,11 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.Evaluation;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.Spectrum;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.ErrorCurve;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Spectrum;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.util.ArrayList;

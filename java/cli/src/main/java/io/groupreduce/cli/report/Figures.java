@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.Locale;
 
 /** How numbers are written for people: the same in every locale. */

@@ -1,8 +1,8 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.Evaluation;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Html.Column;
-import io.groupreduce.compress.CompressionResult;
 import io.groupreduce.format.AtomicFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,7 +23,7 @@ public final class HtmlReport {
     /**
      * Writes the report; {@code target} holds the old file or the whole new one, never a part.
      *
-     * @throws io.groupreduce.FileAccessException if the file cannot be written
+     * @throws io.groupreduce.error.FileAccessException if the file cannot be written
      */
     public static void write(Path target, ReportData data) {
         AtomicFile.writeText(target, render(data));

@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.Method;
+import io.groupreduce.api.Method;
 import java.util.List;
 
 /**

@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.Evaluation;
+import io.groupreduce.api.Evaluation;
 import java.util.Objects;
 
 /**

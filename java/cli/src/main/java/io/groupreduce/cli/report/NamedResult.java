@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.api.CompressionResult;
 import java.util.Objects;
 
 /**

@@ -1,7 +1,7 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.Evaluation;
-import io.groupreduce.compress.ErrorCurve;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Evaluation;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;

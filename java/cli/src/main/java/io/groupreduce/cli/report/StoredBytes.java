@@ -1,8 +1,8 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 
 /**
  * Where the bytes of a compressed matrix are; the parts add up to {@link CompressedMatrix#bytes()}. Read off sizes

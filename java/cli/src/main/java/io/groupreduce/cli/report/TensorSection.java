@@ -1,16 +1,16 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.Evaluation;
-import io.groupreduce.Method;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.SizeUnit;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SizeUnit;
 import io.groupreduce.cli.report.Html.Column;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.ErrorCurve;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.groupreduce.Codec;
-import io.groupreduce.Evaluation;
-import io.groupreduce.FileAccessException;
-import io.groupreduce.Method;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
+import io.groupreduce.error.FileAccessException;
+import io.groupreduce.matrix.Codec;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

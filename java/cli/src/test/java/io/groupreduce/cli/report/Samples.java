@@ -1,22 +1,22 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.CompressionOptions;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Evaluation;
 import io.groupreduce.GroupReduce;
-import io.groupreduce.Matrix;
-import io.groupreduce.Method;
-import io.groupreduce.Progress;
-import io.groupreduce.SizeTarget;
-import io.groupreduce.SoftmaxData;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.Spectrum;
-import io.groupreduce.compress.CompressionResult;
-import io.groupreduce.compress.ErrorCurve;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
+import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -90,7 +90,7 @@ final class Samples {
         List<ErrorCurve> curves = new ArrayList<>();
         try (Backend backend = new ReferenceBackend()) {
             for (Method method : List.of(Method.SVD, Method.GROUPREDUCE)) {
-                curves.add(ErrorCurve.of(
+                curves.add(GroupReduce.errorCurve(
                         backend, matrix, Generators.zipf(12, ROWS, 1e5), settled.withMethod(method), new double[] {
                             2, 4, 8
                         }));

@@ -3,9 +3,9 @@ package io.groupreduce.cli.report;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.Codec;
-import io.groupreduce.Method;
-import io.groupreduce.compress.CompressionResult;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Method;
+import io.groupreduce.matrix.Codec;
 import org.junit.jupiter.api.Test;
 
 class StoredBytesTest {

@@ -22,7 +22,7 @@ import jcuda.jcublas.cublasStatus;
 /**
  * cuBLAS on a device's stream. Matrices are column-major on the device, addresses in bytes, leading dimensions in
  * numbers; a row-major matrix is the transpose of a column-major one. Calls queue their work and return; a status that
- * is not success becomes a {@link io.groupreduce.DeviceException} that names the call and its sizes.
+ * is not success becomes a {@link io.groupreduce.error.DeviceException} that names the call and its sizes.
  *
  * <p>cuBLAS gets a workspace of its own, so that a product is the same bit for bit each time and nothing is allocated
  * behind our back. FP32 products are never rounded to TF32.

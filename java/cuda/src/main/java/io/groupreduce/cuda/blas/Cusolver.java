@@ -3,9 +3,9 @@ package io.groupreduce.cuda.blas;
 import static io.groupreduce.cuda.blas.NativeLibrary.INT;
 import static io.groupreduce.cuda.blas.NativeLibrary.WORD;
 
-import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.error.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;

@@ -1,8 +1,8 @@
 package io.groupreduce.cuda.blas;
 
-import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.error.DeviceException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;

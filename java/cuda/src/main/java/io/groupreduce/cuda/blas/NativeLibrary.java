@@ -1,8 +1,8 @@
 package io.groupreduce.cuda.blas;
 
-import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Stream;
+import io.groupreduce.error.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;

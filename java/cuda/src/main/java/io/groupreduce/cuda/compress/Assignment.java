@@ -1,7 +1,5 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.Candidate;
-import io.groupreduce.backend.RowLists;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.AssignmentKernels.Candidates;
 import io.groupreduce.cuda.compress.AssignmentKernels.Rows;
@@ -9,6 +7,8 @@ import io.groupreduce.cuda.compress.CandidateSlots.Used;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.internal.rows.RowLists;
+import io.groupreduce.spi.Candidate;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,12 +1,12 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.Spectrum;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.blas.DeviceEigen;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.matrix.Spectrum;
+import io.groupreduce.spi.Directions;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.Candidate;
+import io.groupreduce.spi.Candidate;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;

@@ -1,13 +1,13 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.Choice;
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.Choice;
+import io.groupreduce.spi.Directions;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -61,7 +61,7 @@ final class CodeRating implements AutoCloseable {
         coordinates = new Scratch(device, "a tile of coordinates");
     }
 
-    /** See {@link io.groupreduce.backend.CompressionWorkspace#rate}. */
+    /** See {@link io.groupreduce.spi.CompressionWorkspace#rate}. */
     void rate(List<Directions> bases, List<GroupPlan> plans) {
         if (table != null && !table.isFor(plans.size())) {
             forget();
@@ -149,7 +149,7 @@ final class CodeRating implements AutoCloseable {
         rateKernel.launch(device.stream(), blocks, tables.bases(), THREADS, shared, parameters);
     }
 
-    /** See {@link io.groupreduce.backend.CompressionWorkspace#choose}. */
+    /** See {@link io.groupreduce.spi.CompressionWorkspace#choose}. */
     Choice choose(double price, double[] bytes, byte[] groupOf) {
         return table.choose(price, bytes, groupOf);
     }

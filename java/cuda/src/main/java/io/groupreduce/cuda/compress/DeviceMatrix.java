@@ -1,6 +1,5 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.Matrix;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowKernels.Source;
 import io.groupreduce.cuda.driver.Device;
@@ -8,7 +7,8 @@ import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Scratch;
-import io.groupreduce.format.DType;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /**

@@ -1,11 +1,11 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.Choice;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.spi.Choice;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -151,7 +151,7 @@ final class DistortionTable implements AutoCloseable {
         }
     }
 
-    /** See {@link io.groupreduce.backend.CompressionWorkspace#choose}. */
+    /** See {@link io.groupreduce.spi.CompressionWorkspace#choose}. */
     Choice choose(double price, double[] bytes, byte[] groupOf) {
         device.upload(MemorySegment.ofArray(costs(price, bytes)), chosen, layout.costs());
         long base = chosen.address();

@@ -1,12 +1,12 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.RowLists;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowKernels.Source;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.PinnedMemory;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.internal.rows.RowLists;
 import java.lang.foreign.MemorySegment;
 
 /**

@@ -1,11 +1,11 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.RowLists;
-import io.groupreduce.backend.RowMoves;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.internal.rows.RowLists;
+import io.groupreduce.internal.rows.RowMoves;
+import io.groupreduce.spi.CompressionWorkspace;
 
 /**
  * The Gram matrices of all bases on the card, kept up to date as rows move.

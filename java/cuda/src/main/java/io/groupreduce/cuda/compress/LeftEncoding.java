@@ -1,13 +1,13 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.Directions;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -47,7 +47,7 @@ final class LeftEncoding implements AutoCloseable {
     /** What the card has of every basis. */
     private record Tables(FloatTables projections, FloatTables factors, FloatTables errorWeights, ScaleTables scales) {}
 
-    /** See {@link io.groupreduce.backend.CompressionWorkspace#encodeLeft}. */
+    /** See {@link io.groupreduce.spi.CompressionWorkspace#encodeLeft}. */
     void encode(byte[] groupOf, List<GroupPlan> groups, List<Directions> bases, List<EncodedMatrix> left) {
         RowRuns runs = new RowRuns(groupOf, groups, false);
         int[] longest = runs.longest(bases.size());

@@ -1,11 +1,11 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.Codec;
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.Levels;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.format.DType;
+import io.groupreduce.internal.rows.Levels;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.Directions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -1,13 +1,13 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.NormalEquations;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.NormalEquations;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -63,7 +63,7 @@ final class RightSums implements AutoCloseable {
     /** Where the sums of a basis lie, in bytes from the start of those that are made together. */
     private record Place(int basis, int rank, long gram, long cross, long end) {}
 
-    /** See {@link io.groupreduce.backend.CompressionWorkspace#normalEquations}. */
+    /** See {@link io.groupreduce.spi.CompressionWorkspace#normalEquations}. */
     List<NormalEquations> of(byte[] groupOf, List<GroupPlan> groups, int[] ranks, List<EncodedMatrix> left) {
         List<NormalEquations> equations = new ArrayList<>();
         for (int rank : ranks) {

@@ -4,7 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Stream;
-import io.groupreduce.format.DType;
+import io.groupreduce.matrix.DType;
 
 /**
  * The kernels that move rows: from what is stored, rows in order or from a list, to binary32 or binary64, times a

@@ -1,7 +1,7 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.RowLists;
+import io.groupreduce.internal.rows.RowLists;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

@@ -1,9 +1,9 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.Codec;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.ScaleFormat;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.ScaleFormat;
 import java.util.Arrays;
 
 /**

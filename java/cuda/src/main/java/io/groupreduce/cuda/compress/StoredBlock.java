@@ -1,10 +1,10 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.Codec;
-import io.groupreduce.EncodedMatrix;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,7 +31,7 @@ final class StoredBlock implements AutoCloseable {
     /**
      * Takes memory for the largest of some blocks.
      *
-     * @param left per group, as {@link io.groupreduce.backend.CompressionWorkspace#encodeLeft} has it
+     * @param left per group, as {@link io.groupreduce.spi.CompressionWorkspace#encodeLeft} has it
      */
     StoredBlock(Device device, RowRuns runs, List<EncodedMatrix> left, List<Block> blocks) {
         this.device = device;

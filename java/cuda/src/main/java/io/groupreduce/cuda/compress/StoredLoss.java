@@ -1,14 +1,14 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.compress.RowRuns.Run;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -56,7 +56,7 @@ final class StoredLoss implements AutoCloseable {
     /** What the card has of the approximation. */
     private record Tables(StoredBlock stored, FloatTables right, ScaleTables scales) {}
 
-    /** See {@link io.groupreduce.backend.CompressionWorkspace#loss}. */
+    /** See {@link io.groupreduce.spi.CompressionWorkspace#loss}. */
     double of(CompressedMatrix approximation) {
         int columns = matrix.columns();
         RowRuns runs = new RowRuns(approximation.groupOf(), approximation.groups(), true);

@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import java.io.File;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;

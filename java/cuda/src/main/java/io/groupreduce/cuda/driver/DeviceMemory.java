@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import jcuda.driver.JCudaDriver;
 
 /** Memory on the card. From {@link Device#allocate}; whoever asked for it closes it. */

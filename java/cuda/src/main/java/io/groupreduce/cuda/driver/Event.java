@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import jcuda.driver.JCudaDriver;
 
 /** A point in a stream, to wait for or to measure time between. From {@link Device#event}. */

@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;

@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 
 /** The card, or the host's page-locked memory, has not enough room; smaller tiles may fit. */
 public final class OutOfDeviceMemoryException extends DeviceException {

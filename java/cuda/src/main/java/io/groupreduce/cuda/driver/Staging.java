@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import java.lang.foreign.MemorySegment;
 import java.util.function.LongFunction;
 import java.util.function.Supplier;

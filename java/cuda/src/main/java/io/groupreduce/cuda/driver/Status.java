@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.driver;
 
-import io.groupreduce.DeviceException;
+import io.groupreduce.error.DeviceException;
 import jcuda.driver.CUresult;
 
 /** Turns the driver's status codes into exceptions; no call of the driver goes without it. */

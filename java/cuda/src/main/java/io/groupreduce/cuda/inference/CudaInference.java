@@ -1,13 +1,13 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.DeviceException;
-import io.groupreduce.backend.FullRanking;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceProperties;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.internal.select.FullRanking;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;

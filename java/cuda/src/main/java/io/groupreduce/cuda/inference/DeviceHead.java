@@ -1,12 +1,12 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.inference.HeadLayout.Table;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
 
 /**

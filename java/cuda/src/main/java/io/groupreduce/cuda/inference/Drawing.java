@@ -1,8 +1,8 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.backend.Ranking;
-import io.groupreduce.softmax.GumbelNoise;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.internal.select.GumbelNoise;
+import io.groupreduce.internal.select.Ranking;
 
 /**
  * Draws one token from a list of likeliest ones, in double precision: the twin of the reference's draw, which has all tokens in its list.

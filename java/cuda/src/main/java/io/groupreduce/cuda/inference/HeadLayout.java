@@ -1,9 +1,9 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.inference.TilePlan.Tile;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -17,7 +17,7 @@ final class HeadLayout {
     /** Every part of the head starts at a multiple of this many bytes. */
     static final int ALIGNMENT = 256;
 
-    /** Scales of {@link io.groupreduce.ScaleFormat#LOG8}. */
+    /** Scales of {@link io.groupreduce.matrix.ScaleFormat#LOG8}. */
     static final int LOG8_SCALES = 256;
 
     /** Stored rows are brought to the card in pieces of at most this, but for a single strip. */

@@ -1,10 +1,10 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.backend.KeyedLogit;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Graph;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Stream;
+import io.groupreduce.internal.select.KeyedLogit;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HashMap;

@@ -1,10 +1,10 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.inference.HeadLayout.Table;
 import io.groupreduce.cuda.inference.TilePlan.Tile;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;

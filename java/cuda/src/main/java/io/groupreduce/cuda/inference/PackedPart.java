@@ -1,8 +1,8 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.Codec;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.ScaleFormat;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

@@ -33,7 +33,7 @@ final class RowQuery implements AutoCloseable {
         found = new MirroredMemory(device, "rows");
     }
 
-    /** See {@link io.groupreduce.backend.InferenceSession#rows}. */
+    /** See {@link io.groupreduce.spi.InferenceSession#rows}. */
     void read(int[] tokens, int count, float[] target, int offset) {
         int most = Math.max(1, PIECE_BYTES / (Float.BYTES * columns));
         for (int first = 0; first < count; first += most) {

@@ -1,9 +1,9 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.backend.FullRanking;
-import io.groupreduce.backend.Ranking;
-import io.groupreduce.softmax.GumbelNoise;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.internal.select.FullRanking;
+import io.groupreduce.internal.select.GumbelNoise;
+import io.groupreduce.internal.select.Ranking;
 
 /**
  * Draws a token for each of some hidden states. Where all tokens stay, or min-p alone cuts, the card draws while it goes through the logits;

@@ -1,7 +1,7 @@
 /**
  * Answers queries about a compressed matrix on the card. {@link io.groupreduce.cuda.inference.CudaInference} is the session; {@code
  * HeadLayout} says where everything lies, {@code DeviceHead} brings it there, {@code HeadPass} queues the kernels of a batch, {@code Sampler}
- * and {@link io.groupreduce.backend.FullRanking} do the little that is left to the processor.
+ * and {@link io.groupreduce.internal.select.FullRanking} do the little that is left to the processor.
  *
  * <p>All of it runs on the one thread of its device, so nothing here locks. Work memory grows to what the largest query took, within a
  * budget; a query that needs no more than an earlier one allocates nothing on the card.

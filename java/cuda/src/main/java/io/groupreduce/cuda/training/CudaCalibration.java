@@ -1,12 +1,12 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.CalibrationProblem;
-import io.groupreduce.backend.CalibrationSession;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.DeviceMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.CalibrationProblem;
+import io.groupreduce.spi.CalibrationSession;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 

@@ -1,9 +1,9 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.CompressedMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.matrix.CompressedMatrix;
 
 /**
  * The right factors as binary32, k_b x D, one behind the other on the card: small, so that they are decoded once a

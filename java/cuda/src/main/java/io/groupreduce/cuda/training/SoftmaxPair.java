@@ -1,13 +1,13 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.SoftmaxComparison;
-import io.groupreduce.backend.TokenScores;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.DeviceMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 

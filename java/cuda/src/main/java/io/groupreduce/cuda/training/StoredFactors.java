@@ -1,15 +1,15 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.StoredCopy;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.matrix.StoredCopy;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

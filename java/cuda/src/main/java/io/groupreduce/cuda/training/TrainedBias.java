@@ -1,11 +1,11 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.Bf16;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.matrix.Bf16;
 import java.lang.foreign.MemorySegment;
 
 /**

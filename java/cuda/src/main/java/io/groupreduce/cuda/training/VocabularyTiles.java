@@ -1,8 +1,8 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.GroupPlan;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.List;
 import java.util.function.IntFunction;
 

@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.error.DeviceException;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.DeviceException;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.error.DeviceException;
 import java.util.Optional;
 import jcuda.jcublas.cublasStatus;
 import org.junit.jupiter.api.Test;

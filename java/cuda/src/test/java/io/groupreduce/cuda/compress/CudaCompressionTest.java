@@ -1,7 +1,7 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.backend.Backend;
 import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.BackendContract;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;

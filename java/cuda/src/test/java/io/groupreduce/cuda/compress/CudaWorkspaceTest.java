@@ -5,20 +5,21 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.Candidate;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.Spectrum;
-import io.groupreduce.compress.Metric;
+import io.groupreduce.api.Metric;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.EmulatedDriver;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
-import io.groupreduce.format.DType;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
+import io.groupreduce.spi.Candidate;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
 import io.groupreduce.testkit.Generators;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -57,7 +58,8 @@ class CudaWorkspaceTest {
         if (!withMetric) {
             return CompressionProblem.weighted(matrix, weights(matrix.rows()));
         }
-        Metric metric = Metric.of(Generators.moment(5, matrix.columns()), matrix.columns(), "a test's metric");
+        MetricRoot metric =
+                MetricRoot.of(new Metric("a test's metric", matrix.columns(), Generators.moment(5, matrix.columns())));
         return new CompressionProblem(matrix, weights(matrix.rows()), metric.root(), metric.rootInverse());
     }
 

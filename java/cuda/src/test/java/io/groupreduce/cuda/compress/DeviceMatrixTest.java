@@ -5,12 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.Matrix;
-import io.groupreduce.backend.RowLists;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.compress.RowKernels.Factor;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.format.DType;
+import io.groupreduce.internal.rows.RowLists;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;

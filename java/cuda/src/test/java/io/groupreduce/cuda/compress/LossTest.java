@@ -4,22 +4,23 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.Matrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.Choice;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.Directions;
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.backend.NormalEquations;
-import io.groupreduce.compress.Metric;
+import io.groupreduce.api.Metric;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.format.DType;
-import io.groupreduce.reference.ReferenceBackend;
+import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.spi.Choice;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.NormalEquations;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -64,7 +65,7 @@ class LossTest {
         if (!withMetric) {
             return CompressionProblem.weighted(matrix, weights);
         }
-        Metric metric = Metric.of(Generators.moment(5, COLUMNS), COLUMNS, "a test's metric");
+        MetricRoot metric = MetricRoot.of(new Metric("a test's metric", COLUMNS, Generators.moment(5, COLUMNS)));
         return new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
     }
 

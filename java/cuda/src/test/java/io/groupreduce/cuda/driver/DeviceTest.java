@@ -6,9 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.DeviceException;
-import io.groupreduce.InvalidDataException;
 import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.InvalidDataException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,8 +1,8 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.backend.Backend;
 import io.groupreduce.cuda.CudaBackendProvider;
 import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.InferenceContract;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;

@@ -3,11 +3,11 @@ package io.groupreduce.cuda.inference;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.api.Pruning;
 import io.groupreduce.cuda.TestDevice;
-import io.groupreduce.softmax.Pruning;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.Arena;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;

@@ -2,14 +2,14 @@ package io.groupreduce.cuda.inference;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.TestDevice;
-import io.groupreduce.reference.ReferenceBackend;
-import io.groupreduce.softmax.Pruning;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.IntToDoubleFunction;

@@ -1,10 +1,10 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.Codec;
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.EncodedMatrix;
-import io.groupreduce.ScaleFormat;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;

@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.Codec;
-import io.groupreduce.ScaleFormat;
 import io.groupreduce.cuda.inference.TilePlan.Tile;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.ScaleFormat;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;

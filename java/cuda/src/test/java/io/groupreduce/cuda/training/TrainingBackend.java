@@ -1,16 +1,16 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.backend.Backend;
-import io.groupreduce.backend.CalibrationProblem;
-import io.groupreduce.backend.CalibrationSession;
-import io.groupreduce.backend.CompressionProblem;
-import io.groupreduce.backend.CompressionWorkspace;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
-import io.groupreduce.backend.SoftmaxComparison;
-import io.groupreduce.backend.TokenScores;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CalibrationProblem;
+import io.groupreduce.spi.CalibrationSession;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
 
 /** Calibration and comparison alone, on a device that stays open. */
 final class TrainingBackend implements Backend {

@@ -3,8 +3,8 @@ package io.groupreduce.cuda.training;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.backend.GroupPlan;
-import io.groupreduce.format.DType;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.GroupPlan;
 import java.lang.foreign.Arena;
 import org.junit.jupiter.api.Test;
 

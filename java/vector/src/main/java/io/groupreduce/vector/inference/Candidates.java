@@ -1,7 +1,7 @@
 package io.groupreduce.vector.inference;
 
-import io.groupreduce.backend.FullRanking;
-import io.groupreduce.softmax.Sampling;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.internal.select.FullRanking;
 
 /** The likeliest tokens of one hidden state, best first, and the draw from those that top-p and min-p leave. */
 final class Candidates {

@@ -1,8 +1,8 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 
-import io.groupreduce.Codec;
+import io.groupreduce.matrix.Codec;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -70,7 +70,7 @@ final class Codes {
     }
 
     /**
-     * Whether INT4 data holds the number -8, which {@link io.groupreduce.EncodedMatrix} never writes but reads, or an odd row a half byte
+     * Whether INT4 data holds the number -8, which {@link io.groupreduce.matrix.EncodedMatrix} never writes but reads, or an odd row a half byte
      * that looks like it. A pair of such numbers does not fit a byte here.
      */
     static boolean holdsLowest(MemorySegment data) {

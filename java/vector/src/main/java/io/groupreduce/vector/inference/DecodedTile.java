@@ -1,9 +1,9 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
-import static io.groupreduce.vector.Lanes.NR;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
 import jdk.incubator.vector.FloatVector;
 

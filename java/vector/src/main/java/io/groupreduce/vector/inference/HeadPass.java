@@ -1,15 +1,15 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
-import static io.groupreduce.vector.Lanes.NR;
 import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.inference.PassScratch.PANEL;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.Codec;
-import io.groupreduce.vector.Gemm;
-import io.groupreduce.vector.Lanes;
-import io.groupreduce.vector.Workers;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.vector.kernel.Gemm;
+import io.groupreduce.vector.kernel.Lanes;
+import io.groupreduce.vector.kernel.Workers;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;

@@ -1,12 +1,12 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.LANES;
 import static io.groupreduce.vector.inference.Codes.INTS;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.XOR;
 
-import io.groupreduce.softmax.GumbelNoise;
+import io.groupreduce.internal.select.GumbelNoise;
 import java.util.Arrays;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;

@@ -1,6 +1,6 @@
 package io.groupreduce.vector.inference;
 
-import io.groupreduce.Codec;
+import io.groupreduce.matrix.Codec;
 
 /**
  * The rows of one group as a loaded head keeps them.

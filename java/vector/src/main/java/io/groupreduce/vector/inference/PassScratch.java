@@ -1,9 +1,9 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.NR;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.vector.Lanes;
+import io.groupreduce.vector.kernel.Lanes;
 
 /** Memory of one worker for one query. */
 final class PassScratch {

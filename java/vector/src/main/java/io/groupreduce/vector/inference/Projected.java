@@ -1,6 +1,6 @@
 package io.groupreduce.vector.inference;
 
-import io.groupreduce.vector.Lanes;
+import io.groupreduce.vector.kernel.Lanes;
 
 /**
  * A batch of hidden states and their coordinates in every basis; the last basis number stands for the hidden states themselves.

@@ -1,6 +1,6 @@
 package io.groupreduce.vector.inference;
 
-import io.groupreduce.softmax.Pruning;
+import io.groupreduce.api.Pruning;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**

@@ -1,7 +1,7 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;

@@ -1,10 +1,10 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.GroupPlan;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 

@@ -1,10 +1,10 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 
-import io.groupreduce.vector.Exponential;
+import io.groupreduce.vector.kernel.Exponential;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 

@@ -1,17 +1,17 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
-import static io.groupreduce.vector.Lanes.NR;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.backend.SoftmaxComparison;
-import io.groupreduce.backend.TokenScores;
-import io.groupreduce.vector.Gemm;
-import io.groupreduce.vector.Lanes;
-import io.groupreduce.vector.PackedMatrix;
-import io.groupreduce.vector.RowGather;
-import io.groupreduce.vector.Workers;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
+import io.groupreduce.vector.kernel.Gemm;
+import io.groupreduce.vector.kernel.Lanes;
+import io.groupreduce.vector.kernel.PackedMatrix;
+import io.groupreduce.vector.kernel.RowGather;
+import io.groupreduce.vector.kernel.Workers;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 

@@ -1,13 +1,13 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
-import static io.groupreduce.vector.Lanes.NR;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.vector.Gemm;
-import io.groupreduce.vector.Lanes;
-import io.groupreduce.vector.PackedMatrix;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.vector.kernel.Gemm;
+import io.groupreduce.vector.kernel.Lanes;
+import io.groupreduce.vector.kernel.PackedMatrix;
 import jdk.incubator.vector.FloatVector;
 
 /**

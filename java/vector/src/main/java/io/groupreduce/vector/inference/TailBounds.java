@@ -1,10 +1,10 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.NR;
 import static io.groupreduce.vector.inference.Codes.TILE;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.Codec;
-import io.groupreduce.vector.Workers;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.vector.kernel.Workers;
 
 /**
  * What the directions of a tile from some m on can still add to a logit. Directions fall in energy, so the rest shrinks fast.

@@ -1,20 +1,20 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.FLOATS;
-import static io.groupreduce.vector.Lanes.LANES;
 import static io.groupreduce.vector.inference.Codes.BYTES;
 import static io.groupreduce.vector.inference.Codes.INTS;
 import static io.groupreduce.vector.inference.Codes.ORDER;
 import static io.groupreduce.vector.inference.Codes.SHORTS;
 import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.inference.Codes.TOP;
+import static io.groupreduce.vector.kernel.Lanes.FLOATS;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static jdk.incubator.vector.VectorOperators.B2F;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
-import io.groupreduce.Codec;
+import io.groupreduce.matrix.Codec;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;

@@ -2,8 +2,8 @@ package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.inference.Codes.TILE;
 
-import io.groupreduce.Codec;
-import io.groupreduce.EncodedMatrix;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

@@ -1,12 +1,12 @@
 package io.groupreduce.vector.inference;
 
-import io.groupreduce.CompressedMatrix;
-import io.groupreduce.backend.FullRanking;
-import io.groupreduce.backend.InferenceProblem;
-import io.groupreduce.backend.InferenceSession;
-import io.groupreduce.softmax.Pruning;
-import io.groupreduce.softmax.Sampling;
-import io.groupreduce.vector.Workers;
+import io.groupreduce.api.Pruning;
+import io.groupreduce.api.Sampling;
+import io.groupreduce.internal.select.FullRanking;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.InferenceProblem;
+import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.vector.kernel.Workers;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 

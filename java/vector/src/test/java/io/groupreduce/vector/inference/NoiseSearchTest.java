@@ -4,7 +4,7 @@ import static io.groupreduce.vector.inference.Codes.TILE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.softmax.GumbelNoise;
+import io.groupreduce.internal.select.GumbelNoise;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 

@@ -1,6 +1,6 @@
 package io.groupreduce.vector.inference;
 
-import static io.groupreduce.vector.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Arrays;

@@ -1,0 +1,86 @@
+package io.groupreduce.api;
+
+import io.groupreduce.error.InvalidOptionException;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * How a {@link io.groupreduce.SoftmaxHead} or an {@link io.groupreduce.EmbeddingTable} is opened. Immutable; start from {@link
+ * #defaults()} and replace what differs.
+ *
+ * @param tensor the compressed matrix; empty for the file's output or embedding matrix, known by its name
+ * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I} or {@code reference}; without meaning where a backend is
+ *     given
+ * @param threads worker threads on the processor, at least 1; without meaning where a backend is given
+ * @param bias what is added to the logits, length N, instead of the file's own bias; callers must not write to it
+ * @param pruning whether a head leaves out work that cannot change its answer
+ * @param logSumExpTolerance the most that leaving work out may change a log-sum-exp, in nats; 0 for nothing
+ */
+public record HeadOptions(
+        Optional<String> tensor,
+        String device,
+        int threads,
+        Optional<float[]> bias,
+        Pruning pruning,
+        double logSumExpTolerance) {
+    /**
+     * Checks the numbers.
+     *
+     * @throws InvalidOptionException if one is out of its range
+     */
+    public HeadOptions {
+        Objects.requireNonNull(tensor, "tensor");
+        Objects.requireNonNull(device, "device");
+        Objects.requireNonNull(bias, "bias");
+        Objects.requireNonNull(pruning, "pruning");
+        if (threads < 1) {
+            throw new InvalidOptionException("The number of threads is " + threads + "; give at least 1.");
+        }
+        if (!(logSumExpTolerance >= 0) || Double.isInfinite(logSumExpTolerance)) {
+            throw new InvalidOptionException("The tolerance of the log-sum-exp is " + logSumExpTolerance
+                    + "; give a finite number of nats, 0 for an exact one.");
+        }
+    }
+
+    /** The file's own matrix and bias on the best device with all processors, nothing left out that could change an answer. */
+    public static HeadOptions defaults() {
+        return new HeadOptions(
+                Optional.empty(),
+                "auto",
+                Runtime.getRuntime().availableProcessors(),
+                Optional.empty(),
+                Pruning.AUTO,
+                0);
+    }
+
+    /** The same for the compressed matrix of this name; a tied name finds the one that stands for it. */
+    public HeadOptions withTensor(String name) {
+        return new HeadOptions(Optional.of(name), device, threads, bias, pruning, logSumExpTolerance);
+    }
+
+    /** The same on this device: {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I} or {@code reference}. */
+    public HeadOptions withDevice(String name) {
+        return new HeadOptions(tensor, name, threads, bias, pruning, logSumExpTolerance);
+    }
+
+    /** The same with this many worker threads. */
+    public HeadOptions withThreads(int count) {
+        return new HeadOptions(tensor, device, count, bias, pruning, logSumExpTolerance);
+    }
+
+    /** The same with this bias, which is copied; {@code null} for the file's own. */
+    public HeadOptions withBias(float[] values) {
+        return new HeadOptions(
+                tensor, device, threads, Optional.ofNullable(values).map(float[]::clone), pruning, logSumExpTolerance);
+    }
+
+    /** The same with this pruning. */
+    public HeadOptions withPruning(Pruning setting) {
+        return new HeadOptions(tensor, device, threads, bias, setting, logSumExpTolerance);
+    }
+
+    /** The same with this tolerance of the log-sum-exp, in nats. */
+    public HeadOptions withLogSumExpTolerance(double nats) {
+        return new HeadOptions(tensor, device, threads, bias, pruning, nats);
+    }
+}

@@ -1,0 +1,111 @@
+package io.groupreduce.internal.check;
+
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+
+/** What hidden states must be like before a compression may use them. */
+public final class SoftmaxChecks {
+    private SoftmaxChecks() {}
+
+    /** Options that train or judge need hidden states. */
+    public static void requireFor(CompressionOptions options, boolean hidden, boolean targets) {
+        if (options.calibrationEpochs() > 0 && !hidden) {
+            throw new InvalidOptionException(
+                    "Calibration needs hidden states to train on; give them with --hidden, or leave calibration out.");
+        }
+        if (options.maxLossIncrease().isPresent() && !(hidden && targets)) {
+            throw new InvalidOptionException(
+                    "A largest loss increase needs hidden states with targets to measure the loss on; give them with"
+                            + " --hidden, or give a ratio.");
+        }
+    }
+
+    /** The states fit the matrix, are finite, and are enough for what the options ask. */
+    public static void require(SoftmaxData softmax, Matrix matrix, CompressionOptions options) {
+        Matrix hidden = softmax.hidden();
+        if (hidden.rows() < 2
+                && (options.calibrationEpochs() > 0 || options.maxLossIncrease().isPresent())) {
+            throw new InvalidDataException(hidden.name()
+                    + " has 1 hidden state, but some are needed to fit to and others to judge on; give at least 2.");
+        }
+        if (hidden.columns() != matrix.columns()) {
+            throw new InvalidDataException(
+                    hidden.name() + " has hidden states of width " + hidden.columns() + " but " + matrix.name()
+                            + " has " + matrix.columns() + " columns; take the hidden states of the same model.");
+        }
+        int[] targets = softmax.targets();
+        if (targets != null && targets.length != hidden.rows()) {
+            throw new InvalidDataException(hidden.name() + " has " + hidden.rows() + " hidden states but there are "
+                    + targets.length + " targets; give one target for each.");
+        }
+        for (int t = 0; targets != null && t < targets.length; t++) {
+            if (targets[t] < 0 || targets[t] >= matrix.rows()) {
+                throw new InvalidDataException(hidden.name() + " has the target " + targets[t] + " at index " + t
+                        + ", but " + matrix.name() + " has only rows 0 to " + (matrix.rows() - 1) + ".");
+            }
+        }
+        float[] bias = softmax.bias();
+        if (bias != null && bias.length != matrix.rows()) {
+            throw new InvalidDataException("The bias of " + matrix.name() + " has " + bias.length + " entries for "
+                    + matrix.rows() + " rows.");
+        }
+        for (int i = 0; bias != null && i < bias.length; i++) {
+            if (!Float.isFinite(bias[i])) {
+                throw new InvalidDataException("The bias of " + matrix.name() + " holds " + bias[i] + " at index " + i
+                        + "; only finite numbers can be used.");
+            }
+        }
+        FiniteCheck.requireFinite(hidden, hidden.name());
+    }
+
+    /**
+     * What two softmax heads are compared on fits together and is finite.
+     *
+     * @throws InvalidDataException if shapes or lengths differ, a target is no row of the matrix, or a number of the dense
+     *     matrix, the bias or the hidden states is NaN or infinite
+     */
+    public static void requireComparable(
+            Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
+        requireShapes(dense, bias, compressed, hidden);
+        requireTargets(targets, hidden, dense);
+        int bad = bias == null ? -1 : Finite.firstNot(bias, 0, bias.length);
+        if (bad >= 0) {
+            throw new InvalidDataException("The bias of " + dense.name() + " holds " + bias[bad] + " at index " + bad
+                    + "; only finite numbers can be used.");
+        }
+        FiniteCheck.requireFinite(hidden, hidden.name());
+        FiniteCheck.requireFinite(dense, dense.name());
+    }
+
+    private static void requireShapes(Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden) {
+        compressed.requireStandsFor(dense);
+        if (hidden.columns() != dense.columns()) {
+            throw new InvalidDataException(hidden.name() + " is " + hidden.columns() + " wide but " + dense.name()
+                    + " has " + dense.columns() + " columns; give hidden states of this model.");
+        }
+        if (bias != null && bias.length != dense.rows()) {
+            throw new InvalidDataException(
+                    "The bias of " + dense.name() + " has " + bias.length + " entries for " + dense.rows() + " rows.");
+        }
+    }
+
+    private static void requireTargets(int[] targets, Matrix hidden, Matrix dense) {
+        if (targets == null) {
+            return;
+        }
+        if (targets.length != hidden.rows()) {
+            throw new InvalidDataException(hidden.name() + " has " + hidden.rows() + " hidden states but there are "
+                    + targets.length + " targets; give one target for each.");
+        }
+        for (int t = 0; t < targets.length; t++) {
+            if (targets[t] < 0 || targets[t] >= dense.rows()) {
+                throw new InvalidDataException("The target at index " + t + " is " + targets[t] + ", but "
+                        + dense.name() + " has only rows 0 to " + (dense.rows() - 1) + ".");
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.api.Progress;
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CompressionWorkspace;
+import java.util.SplittableRandom;
+
+/**
+ * How many bases pay for themselves. On a sample of the rows, at the same bytes a row and with each basis charged the
+ * sample's share of its bytes, the number is doubled for as long as the loss falls by more than {@link #WORTHWHILE}.
+ */
+final class BasisCount {
+    /** More bases make every later step dearer, for the user of the file too. */
+    private static final double WORTHWHILE = 0.02;
+
+    private static final int MOST = 16;
+    private static final int SAMPLE_ROWS = 12_000;
+    private static final int SAMPLE_FLOATS = 1 << 24;
+    private static final long SEED = 7;
+
+    private final Backend backend;
+    private final MetricRoot metric;
+    private final RateDistortion.Settings settings;
+    private final Matrix sample;
+    private final long[] counts;
+    private final double[] raw;
+
+    BasisCount(
+            Backend backend,
+            Matrix matrix,
+            long[] counts,
+            double[] raw,
+            MetricRoot metric,
+            RateDistortion.Settings settings) {
+        this.backend = backend;
+        this.metric = metric;
+        int rows = Math.min(SAMPLE_ROWS, Math.max(1, SAMPLE_FLOATS / matrix.columns()));
+        if (matrix.rows() <= rows) {
+            sample = matrix;
+            this.counts = counts;
+            this.raw = raw;
+            this.settings = settings.withRounds(1);
+            return;
+        }
+        float[] values = new float[rows * matrix.columns()];
+        this.counts = new long[rows];
+        this.raw = new double[rows];
+        int[] chosen = new SplittableRandom(SEED)
+                .ints(0, matrix.rows())
+                .distinct()
+                .limit(rows)
+                .sorted()
+                .toArray();
+        for (int i = 0; i < rows; i++) {
+            matrix.readRow(chosen[i], values, i * matrix.columns());
+            this.counts[i] = counts[chosen[i]];
+            this.raw[i] = raw[chosen[i]];
+        }
+        sample = Matrix.of(matrix.name(), values, rows, matrix.columns());
+        this.settings = settings.sample((double) rows / matrix.rows()).withRounds(1);
+    }
+
+    /** 1, 2, 4, 8 or 16. */
+    int best() {
+        try (CompressionWorkspace workspace = backend.open(Compression.problem(sample, raw, metric));
+                RateDistortion method = new RateDistortion(workspace, sample, metric, settings)) {
+            int best = 1;
+            double least = loss(method, 1);
+            while (best < MOST && least > 0) {
+                double loss = loss(method, 2 * best);
+                if (!(loss < least * (1 - WORTHWHILE))) {
+                    break;
+                }
+                least = loss;
+                best *= 2;
+            }
+            return best;
+        }
+    }
+
+    /** Infinite where the size has no room for so many. */
+    private double loss(RateDistortion method, int bases) {
+        StartingBases start = StartingBases.of(backend, sample, counts, metric, bases);
+        try {
+            return method.run(start, Progress.NONE).best().loss();
+        } catch (UnreachableTargetException e) {
+            return Double.POSITIVE_INFINITY;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.CompressionWorkspace;
+import java.util.function.LongFunction;
+
+/**
+ * The smallest size whose mean cross-entropy on held-out hidden states rises by no more than asked. Sizes are halved in the
+ * logarithm; every one starts from the same bases.
+ */
+final class LossSearch {
+    /** The search ends when the two sizes around the answer differ by less than this share. */
+    private static final double CLOSE = 0.01;
+
+    private static final int MOST_STATES = 10_000;
+
+    private final Backend backend;
+    private final CompressionWorkspace workspace;
+    private final Matrix matrix;
+    private final MetricRoot metric;
+    private final SoftmaxData judged;
+    private final double increase;
+
+    /** {@code increase} is 0.01 for one percent. */
+    LossSearch(
+            Backend backend,
+            CompressionWorkspace workspace,
+            Matrix matrix,
+            MetricRoot metric,
+            SoftmaxData softmax,
+            double increase) {
+        this.backend = backend;
+        this.workspace = workspace;
+        this.matrix = matrix;
+        this.metric = metric;
+        judged = softmax.judged(MOST_STATES);
+        this.increase = increase;
+    }
+
+    /**
+     * The answer.
+     *
+     * @param bytes the size
+     * @param heldOut what was measured there
+     */
+    record Outcome(long bytes, CompressionResult.HeldOut heldOut) {}
+
+    /**
+     * Searches.
+     *
+     * @param settings of a size in bytes
+     * @throws InvalidDataException if no size the method can write loses so little
+     */
+    Outcome run(StartingBases start, LongFunction<RateDistortion.Settings> settings, Progress progress) {
+        // In full: every row dense, a group number each.
+        long high = matrix.bytes() + 2L * matrix.rows();
+        long low = 2L * matrix.rows();
+        CompressionResult.HeldOut best = judge(start, settings.apply(high));
+        if (!Double.isFinite(best.denseLoss())) {
+            throw new InvalidDataException(
+                    "The dense " + matrix.name() + " gives the held-out targets a probability of 0, so"
+                            + " no loss can be aimed at; check that hidden states, targets and matrix belong together.");
+        }
+        if (!meets(best)) {
+            throw new InvalidDataException("The loss on the held-out hidden states rises by more than " + 100 * increase
+                    + " % even where " + matrix.name() + " is stored in full; allow more, or give a ratio.");
+        }
+        int step = 0;
+        while (high > low * (1 + CLOSE) + 1) {
+            long middle = Math.round(Math.sqrt((double) low * high));
+            progress.at("size for the loss, " + middle + " bytes", 0.3 + 0.003 * step++);
+            CompressionResult.HeldOut found = judge(start, settings.apply(middle));
+            if (meets(found)) {
+                high = middle;
+                best = found;
+            } else {
+                low = middle;
+            }
+        }
+        return new Outcome(high, best);
+    }
+
+    /** As a difference, since the dense loss may be 0. */
+    private boolean meets(CompressionResult.HeldOut found) {
+        return found.compressedLoss() - found.denseLoss() <= increase * found.denseLoss();
+    }
+
+    private CompressionResult.HeldOut judge(StartingBases start, RateDistortion.Settings settings) {
+        try (RateDistortion method = new RateDistortion(workspace, matrix, metric, settings)) {
+            CompressedMatrix small =
+                    method.stored(method.run(start, Progress.NONE).best());
+            Evaluation evaluation =
+                    SoftmaxEvaluation.of(backend, matrix, judged.bias(), small, judged.hidden(), judged.targets());
+            return new CompressionResult.HeldOut(
+                    evaluation.tokens(),
+                    Math.log(evaluation.densePerplexity()),
+                    Math.log(evaluation.compressedPerplexity()));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.api.Metric;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.linear.SymmetricEigen;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+
+/**
+ * The root of a {@link Metric}.
+ *
+ * @param root S = M^(1/2), D x D row-major, symmetric
+ * @param rootInverse S^-1
+ */
+public record MetricRoot(double[] root, double[] rootInverse) {
+    /** Relative to the mean eigenvalue: keeps S invertible and directions that were never met from being forgotten. */
+    public static final double RIDGE = 1e-4;
+
+    /** Per missing hidden state, as a share of D, and relative to the mean eigenvalue. */
+    private static final double FEW_STATES_RIDGE = 0.05;
+
+    /** Rows of a sum of outer products that one thread holds in its cache, and columns of them at a time. */
+    private static final int TILE_ROWS = 16;
+
+    private static final int TILE_COLUMNS = 512;
+
+    /** Hidden states that are added to a second moment in one pass over it. */
+    private static final int BATCH = 256;
+
+    /**
+     * The root of a second moment with a ridge of {@link #RIDGE} times its mean eigenvalue.
+     *
+     * @throws InvalidDataException if it is not positive semidefinite
+     */
+    public static MetricRoot of(Metric metric) {
+        int columns = metric.columns();
+        double trace = metric.trace();
+        SymmetricEigen eigen = SymmetricEigen.of(metric.moment(), columns);
+        if (!(trace > 0) || eigen.values()[columns - 1] < -Metric.TOLERANCE * eigen.values()[0]) {
+            throw new InvalidDataException(metric.name() + " is not positive semidefinite (least eigenvalue "
+                    + eigen.values()[columns - 1] + "); a metric is a second moment such as E[h h^T].");
+        }
+        double ridge = RIDGE * trace / columns;
+        double[] roots = new double[columns];
+        double[] inverses = new double[columns];
+        for (int k = 0; k < columns; k++) {
+            roots[k] = Math.sqrt(Math.max(0, eigen.values()[k]) + ridge);
+            inverses[k] = 1 / roots[k];
+        }
+        double[] root = new double[columns * columns];
+        double[] inverse = new double[columns * columns];
+        addOuterProducts(root, columns, eigen.vectors(), roots, columns);
+        addOuterProducts(inverse, columns, eigen.vectors(), inverses, columns);
+        return new MetricRoot(root, inverse);
+    }
+
+    /** The root of {@link #hiddenMoment}. */
+    public static MetricRoot ofHidden(Matrix hidden) {
+        return of(hiddenMoment(hidden));
+    }
+
+    /**
+     * E[h h^T] of hidden states, T x D. Where T is less than D the states say nothing of most directions, so the ridge grows
+     * by 0.05 (1 - T / D) of the mean eigenvalue.
+     *
+     * @throws InvalidDataException if the states are all zero or D is over {@link CompressedMatrix#MAX_COLUMNS}
+     */
+    public static Metric hiddenMoment(Matrix hidden) {
+        int columns = hidden.columns();
+        double[] moment = secondMoment(hidden);
+        if (hidden.rows() < columns) {
+            double trace = 0;
+            for (int j = 0; j < columns; j++) {
+                trace += moment[j * columns + j];
+            }
+            double ridge = FEW_STATES_RIDGE * (1 - (double) hidden.rows() / columns) * trace / columns;
+            for (int j = 0; j < columns; j++) {
+                moment[j * columns + j] += ridge;
+            }
+        }
+        return new Metric("The second moment of " + hidden.name(), columns, moment);
+    }
+
+    /**
+     * For a matrix that serves two uses, such as tied weights: the mean of both second moments, each scaled to trace 1 first,
+     * since their units have nothing to do with each other.
+     */
+    public static MetricRoot combined(MetricRoot first, MetricRoot second, int columns, String where) {
+        double[] sum = new double[columns * columns];
+        for (MetricRoot metric : new MetricRoot[] {first, second}) {
+            double[] root = metric.root();
+            double trace = 0;
+            for (double value : root) {
+                trace += value * value;
+            }
+            double[] factors = new double[columns];
+            Arrays.fill(factors, 1 / trace);
+            addOuterProducts(sum, columns, root, factors, columns);
+        }
+        return of(new Metric(where, columns, sum));
+    }
+
+    /**
+     * E[h h^T] of hidden states, T x D, as D x D row-major.
+     *
+     * @throws InvalidDataException if D is over {@link CompressedMatrix#MAX_COLUMNS}
+     */
+    public static double[] secondMoment(Matrix hidden) {
+        int columns = hidden.columns();
+        Metric.requireSide(hidden.name(), columns);
+        double[] moment = new double[columns * columns];
+        float[] h = new float[columns];
+        double[] batch = new double[Math.min(BATCH, hidden.rows()) * columns];
+        double[] ones = new double[BATCH];
+        Arrays.fill(ones, 1);
+        for (long first = 0; first < hidden.rows(); first += BATCH) {
+            int count = (int) Math.min(BATCH, hidden.rows() - first);
+            for (int t = 0; t < count; t++) {
+                hidden.readRow(first + t, h, 0);
+                for (int j = 0; j < columns; j++) {
+                    batch[t * columns + j] = h[j];
+                }
+            }
+            addOuterProducts(moment, columns, batch, ones, count);
+        }
+        for (int i = 0; i < moment.length; i++) {
+            moment[i] /= hidden.rows();
+        }
+        return moment;
+    }
+
+    /**
+     * {@code sum += sum_k factors[k] v_k v_k^T} for {@code count} vectors of length n, the rows of {@code vectors}. The order of
+     * every element's additions is that of k, whatever the number of threads.
+     *
+     * @param sum n x n row-major, symmetric before and after: only its upper triangle is computed, the rest is a copy
+     */
+    private static void addOuterProducts(double[] sum, int n, double[] vectors, double[] factors, int count) {
+        IntStream.range(0, Math.ceilDiv(n, TILE_ROWS)).parallel().forEach(tile -> {
+            int first = tile * TILE_ROWS;
+            int end = Math.min(n, first + TILE_ROWS);
+            for (int from = first; from < n; from += TILE_COLUMNS) {
+                int to = Math.min(n, from + TILE_COLUMNS);
+                for (int k = 0; k < count; k++) {
+                    for (int i = first; i < end; i++) {
+                        addScaled(sum, i * n, factors[k] * vectors[k * n + i], vectors, k * n, Math.max(i, from), to);
+                    }
+                }
+            }
+        });
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < i; j++) {
+                sum[i * n + j] = sum[j * n + i];
+            }
+        }
+    }
+
+    private static void addScaled(
+            double[] sum, int row, double factor, double[] vectors, int vector, int from, int to) {
+        for (int j = from; j < to; j++) {
+            sum[row + j] += factor * vectors[vector + j];
+        }
+    }
+}

@@ -1,0 +1,211 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.spi.Choice;
+import io.groupreduce.spi.CompressionWorkspace;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+
+/**
+ * Finds the price of a byte at which rows that each take what is cheapest for them, {@code distortion + price * bytes}, fill
+ * a size target: the Lagrange multiplier of the size (Shoham and Gersho 1988). The lengths of the bases are chosen by the same
+ * objective, their bytes included.
+ */
+final class PriceSearch {
+    /** The size is met when no more than this share of it is left over. */
+    private static final double CLOSE = 5e-4;
+
+    private static final int STEPS = 60;
+    private static final double WIDEN = 16;
+    private static final double LEAST_PRICE = 1e-200;
+    private static final double MOST_PRICE = 1e200;
+
+    private final CompressionWorkspace workspace;
+    private final StoragePlans plans;
+    private final int rows;
+    private final int bases;
+    /** What a byte of a right factor costs: less than 1 for a sample of the rows, which must pay only its share. */
+    private final double rightShare;
+    /** The last price found, where the next search starts. */
+    private double price;
+
+    PriceSearch(CompressionWorkspace workspace, StoragePlans plans, int rows, int bases, double rightShare) {
+        this.workspace = workspace;
+        price = Math.max(LEAST_PRICE, workspace.energy() / rows / plans.columns());
+        this.plans = plans;
+        this.rows = rows;
+        this.bases = bases;
+        this.rightShare = rightShare;
+    }
+
+    /**
+     * A choice for every row.
+     *
+     * @param groupOf the plan of every row as an unsigned byte
+     * @param caps per basis, the longest rank in reach
+     * @param price loss that one byte must save
+     * @param distortion the sum over rows, but for those of the last few bytes
+     * @param truncation the part of it in rows that do not keep all directions
+     * @param bytes of rows, group numbers and right factors, in the unit of the plans
+     */
+    record Selection(byte[] groupOf, int[] caps, double price, double distortion, double truncation, double bytes) {}
+
+    /**
+     * The choice that fills {@code budget}.
+     *
+     * @param caps where to start, per basis; {@code null} finds the lengths of the bases too
+     * @throws UnreachableTargetException if even rows of zeros are too large
+     */
+    Selection fill(double budget, int[] caps) {
+        if (caps != null) {
+            return filled(budget, caps);
+        }
+        int[] longest = IntStream.range(0, bases)
+                .map(b -> Arrays.stream(plans.levels(b)).max().orElse(0))
+                .toArray();
+        Selection selection = affordable(budget, longest);
+        int[] paying = paying(budget, selection);
+        if (Arrays.equals(paying, selection.caps())) {
+            return selection;
+        }
+        Selection other = filled(budget, paying);
+        // Where many rows change their choice at one price, the best at that price may be far from the size.
+        return other.distortion() < selection.distortion() ? other : selection;
+    }
+
+    /** The longest bases that leave room for rows, each cut to half of what it was until some do. */
+    private Selection affordable(double budget, int[] longest) {
+        int[] caps = longest.clone();
+        while (rightBytes(caps) + plans.fixedBytes(rows) > 0.5 * budget
+                && Arrays.stream(caps).anyMatch(c -> c > 0)) {
+            for (int b = 0; b < bases; b++) {
+                int half = caps[b] / 2;
+                caps[b] = Arrays.stream(plans.levels(b))
+                        .filter(k -> k <= half)
+                        .max()
+                        .orElse(0);
+            }
+        }
+        return filled(budget, caps);
+    }
+
+    /** The lengths that pay for themselves at the price found, one basis after the other, among those the size has room for. */
+    private int[] paying(double budget, Selection selection) {
+        int[] caps = selection.caps().clone();
+        byte[] scratch = new byte[rows];
+        for (int b = 0; b < bases; b++) {
+            int best = caps[b];
+            double least = Double.POSITIVE_INFINITY;
+            for (int level : IntStream.concat(IntStream.of(0), Arrays.stream(plans.levels(b)))
+                    .toArray()) {
+                caps[b] = level;
+                if (plans.fixedBytes(rows) + rightBytes(caps) > budget) {
+                    continue;
+                }
+                Totals at = totals(selection.price(), plans.capped(caps), scratch);
+                double objective = at.distortion + selection.price() * (at.bytes + rightBytes(caps));
+                if (objective < least) {
+                    least = objective;
+                    best = level;
+                }
+            }
+            caps[b] = best;
+        }
+        return caps;
+    }
+
+    private Selection filled(double budget, int[] caps) {
+        double[] bytes = plans.capped(caps);
+        double fixed = plans.fixedBytes(rows) + rightBytes(caps);
+        if (fixed > budget) {
+            throw SizeModel.noRoom("", (long) budget, plans.unit(), (long) Math.ceil(plans.fixedBytes(rows)));
+        }
+        byte[] groupOf = new byte[rows];
+        Totals free = totals(0, bytes, groupOf);
+        if (free.bytes + fixed <= budget) {
+            return new Selection(groupOf, caps, 0, free.distortion, free.truncation, free.bytes + fixed);
+        }
+        double[] bracket = bracket(budget - fixed, bytes, groupOf);
+        double low = bracket[0];
+        double high = bracket[1];
+        Totals cheap = totals(high, bytes, groupOf);
+        for (int step = 0; step < STEPS && budget - cheap.bytes - fixed > CLOSE * budget; step++) {
+            double middle = Math.sqrt(low * high);
+            if (!(middle > low && middle < high)) {
+                break;
+            }
+            Totals at = totals(middle, bytes, groupOf);
+            if (at.bytes + fixed <= budget) {
+                high = middle;
+                cheap = at;
+            } else {
+                low = middle;
+            }
+        }
+        cheap = totals(high, bytes, groupOf);
+        price = high;
+        return topUp(
+                budget - fixed,
+                new Selection(groupOf, caps, high, cheap.distortion, cheap.truncation, cheap.bytes),
+                low,
+                bytes,
+                fixed);
+    }
+
+    /** Two prices a factor of {@link #WIDEN} apart: rows of the lower one are too large, of the higher one they fit. */
+    private double[] bracket(double room, double[] bytes, byte[] scratch) {
+        double low = price;
+        double high = price;
+        if (totals(price, bytes, scratch).bytes <= room) {
+            do {
+                high = low;
+                low /= WIDEN;
+            } while (low > LEAST_PRICE && totals(low, bytes, scratch).bytes <= room);
+        } else {
+            do {
+                low = high;
+                high *= WIDEN;
+            } while (high < MOST_PRICE && totals(high, bytes, scratch).bytes > room);
+        }
+        return new double[] {low, high};
+    }
+
+    /** Rows in order take what they would at the lower price while there is room: rows of equal slope change all at once. */
+    private Selection topUp(double room, Selection at, double lowerPrice, double[] bytes, double fixed) {
+        byte[] groupOf = at.groupOf();
+        double used = at.bytes();
+        if (room - used > CLOSE * room) {
+            byte[] richer = new byte[rows];
+            totals(lowerPrice, bytes, richer);
+            for (int i = 0; i < rows; i++) {
+                double more = bytes[richer[i] & 0xff] - bytes[groupOf[i] & 0xff];
+                if (more > 0 && used + more <= room) {
+                    groupOf[i] = richer[i];
+                    used += more;
+                }
+            }
+        }
+        return new Selection(groupOf, at.caps(), at.price(), at.distortion(), at.truncation(), used + fixed);
+    }
+
+    private Totals totals(double price, double[] bytes, byte[] groupOf) {
+        Choice choice = workspace.choose(price, bytes, groupOf);
+        double sum = 0;
+        double truncation = 0;
+        for (int p = 0; p < bytes.length; p++) {
+            sum += choice.rows()[p] == 0 ? 0 : choice.rows()[p] * bytes[p];
+            truncation += plans.plans().get(p).rank() < plans.columns() ? choice.distortions()[p] : 0;
+        }
+        return new Totals(choice.distortion(), truncation, sum);
+    }
+
+    private double rightBytes(int[] caps) {
+        double sum = 0;
+        for (int cap : caps) {
+            sum += cap == 0 ? 0 : plans.rightBytes(cap);
+        }
+        return sum * rightShare;
+    }
+
+    private record Totals(double distortion, double truncation, double bytes) {}
+}

@@ -1,0 +1,72 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.api.Evaluation;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.SoftmaxComparison;
+import io.groupreduce.spi.TokenScores;
+
+/** Runs the dense and the compressed softmax over the same hidden states. */
+public final class SoftmaxEvaluation {
+    private static final int TOP = 10;
+
+    private SoftmaxEvaluation() {}
+
+    /**
+     * Runs both softmax heads, streaming over the vocabulary. Shapes fit and numbers are finite: the public API checked them.
+     *
+     * @throws InvalidDataException if the logits are not all finite
+     * @see io.groupreduce.GroupReduce#evaluate
+     */
+    public static Evaluation of(
+            Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
+        int top = Math.min(TOP, dense.rows());
+        float[] compressedBias = compressed.bias() == null ? bias : compressed.bias();
+        TokenScores scores =
+                backend.compare(new SoftmaxComparison(dense, bias, compressed, compressedBias, hidden, targets, top));
+        int tokens = hidden.rows();
+        double denseLoss = 0;
+        double compressedLoss = 0;
+        double kl = 0;
+        double sameFirst = 0;
+        double shared = 0;
+        for (int t = 0; t < tokens; t++) {
+            double z = scores.denseLogSumExp()[t];
+            double y = scores.compressedLogSumExp()[t];
+            // KL is never negative; what is below 0 here is rounding.
+            kl += Math.max(0, scores.expectedGap()[t] - z + y);
+            if (targets != null) {
+                denseLoss += z - scores.denseTargetLogit()[t];
+                compressedLoss += y - scores.compressedTargetLogit()[t];
+            }
+            sameFirst += scores.denseTop()[t * top] == scores.compressedTop()[t * top] ? 1 : 0;
+            shared += shared(scores.denseTop(), scores.compressedTop(), t * top, top);
+        }
+        // Of finite inputs only a logit beyond binary32, or a factor that is not finite, can make a result that is not.
+        if (!Double.isFinite(kl) || !Double.isFinite(denseLoss) || !Double.isFinite(compressedLoss)) {
+            throw new InvalidDataException(
+                    "The logits of " + dense.name() + " and '" + compressed.name() + "' over "
+                            + hidden.name()
+                            + " are not all finite: the compressed factors hold NaN or infinity, or the numbers are too large.");
+        }
+        return new Evaluation(
+                tokens,
+                targets == null ? Double.NaN : Math.exp(denseLoss / tokens),
+                targets == null ? Double.NaN : Math.exp(compressedLoss / tokens),
+                kl / tokens,
+                sameFirst / tokens,
+                shared / ((double) tokens * top));
+    }
+
+    private static int shared(int[] a, int[] b, int offset, int count) {
+        int found = 0;
+        for (int i = 0; i < count; i++) {
+            for (int j = 0; j < count; j++) {
+                found += a[offset + i] == b[offset + j] ? 1 : 0;
+            }
+        }
+        return found;
+    }
+}

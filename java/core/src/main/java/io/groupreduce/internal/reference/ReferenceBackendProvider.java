@@ -1,0 +1,34 @@
+package io.groupreduce.internal.reference;
+
+import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.BackendProvider;
+import io.groupreduce.spi.DeviceStatus;
+import java.util.List;
+
+/** Offers the {@link ReferenceBackend}, which runs everywhere and is chosen last. */
+public final class ReferenceBackendProvider implements BackendProvider {
+    @Override
+    public String name() {
+        return "reference";
+    }
+
+    @Override
+    public String deviceKind() {
+        return "cpu";
+    }
+
+    @Override
+    public int preference() {
+        return 0;
+    }
+
+    @Override
+    public List<DeviceStatus> probe() {
+        return List.of(new DeviceStatus("reference", true, "plain double loops, 1 thread", 0, List.of()));
+    }
+
+    @Override
+    public Backend create(int index, int threads) {
+        return new ReferenceBackend();
+    }
+}

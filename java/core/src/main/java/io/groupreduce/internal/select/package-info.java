@@ -1,0 +1,2 @@
+/** The order of tokens: ranking, drawing and its noise, shared by all backends. */
+package io.groupreduce.internal.select;

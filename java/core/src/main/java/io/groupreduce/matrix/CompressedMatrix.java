@@ -1,0 +1,262 @@
+package io.groupreduce.matrix;
+
+import io.groupreduce.error.InvalidDataException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * A matrix in grouped low-rank form: row i is {@code left[g].row(slot(i)) * right[b].rows(0 .. k)} for its group g, the
+ * group's basis b and rank k; a dense group stores its rows as they are, a zero group stores nothing. The matrix of a softmax
+ * may come with a bias.
+ *
+ * <p>The object owns no stored memory, which must live as long as it is used, and may be read by any number of threads. Right
+ * factors are decoded when it is made and kept as binary32: they are small.
+ */
+public final class CompressedMatrix {
+    /** Numbers that share a scale where a row has several. */
+    public static final int SCALE_BLOCK = 32;
+
+    /** The widest matrix: D x D is the length of an array in many places, so it must stay an {@code int}. */
+    public static final int MAX_COLUMNS = 46_340;
+
+    private final String name;
+    private final int rows;
+    private final int columns;
+    private final byte[] groupOf;
+    private final List<GroupPlan> groups;
+    private final List<EncodedMatrix> left;
+    private final List<EncodedMatrix> right;
+    private final float[][] decodedRight;
+    private final float[] bias;
+    private volatile int[] slots;
+
+    /**
+     * Puts stored parts together. The parts must fit each other and are not checked here; readers check them before.
+     *
+     * @param columns D, at most {@link #MAX_COLUMNS}
+     * @param groupOf the group of every row as an unsigned byte, length N
+     * @param left per group, n_p rows of width k_p (D when dense); {@code null} for a zero group
+     * @param right per basis, k_b rows of width D, k_b at most D
+     */
+    public CompressedMatrix(
+            String name,
+            int columns,
+            byte[] groupOf,
+            List<GroupPlan> groups,
+            List<EncodedMatrix> left,
+            List<EncodedMatrix> right) {
+        this.name = name;
+        this.rows = groupOf.length;
+        this.columns = columns;
+        this.groupOf = groupOf;
+        this.groups = List.copyOf(groups);
+        this.left = Collections.unmodifiableList(new ArrayList<>(left));
+        this.right = List.copyOf(right);
+        this.decodedRight = this.right.stream().map(CompressedMatrix::decode).toArray(float[][]::new);
+        this.bias = null;
+    }
+
+    private CompressedMatrix(CompressedMatrix other, String name, float[] bias) {
+        this.name = name;
+        this.rows = other.rows;
+        this.columns = other.columns;
+        this.groupOf = other.groupOf;
+        this.groups = other.groups;
+        this.left = other.left;
+        this.right = other.right;
+        this.decodedRight = other.decodedRight;
+        this.bias = bias;
+    }
+
+    private static float[] decode(EncodedMatrix matrix) {
+        float[] values = new float[Math.toIntExact(matrix.rows() * matrix.width())];
+        for (int r = 0; r < matrix.rows(); r++) {
+            matrix.decodeRow(r, values, r * matrix.width());
+        }
+        return values;
+    }
+
+    public String name() {
+        return name;
+    }
+
+    /** The same matrix, sharing its parts, under another name. */
+    public CompressedMatrix named(String other) {
+        return new CompressedMatrix(this, other, bias);
+    }
+
+    /**
+     * The same matrix, sharing its parts, with a bias of the softmax: what is added to the logits in place of the model's own
+     * bias. It is rounded to bfloat16, so that memory and file agree.
+     *
+     * @param values length N; {@code null} leaves the softmax the model's own bias
+     * @throws InvalidDataException if the length is another, or a number is NaN or beyond bfloat16
+     */
+    public CompressedMatrix withBias(float[] values) {
+        if (values == null) {
+            return new CompressedMatrix(this, name, null);
+        }
+        if (values.length != rows) {
+            throw new InvalidDataException(
+                    "The bias of '" + name + "' has " + values.length + " entries for " + rows + " rows.");
+        }
+        float[] rounded = new float[rows];
+        for (int i = 0; i < rows; i++) {
+            rounded[i] = Bf16.widen(Bf16.round(values[i]));
+            if (!Float.isFinite(values[i]) || !Float.isFinite(rounded[i])) {
+                throw new InvalidDataException("The bias of '" + name + "' holds " + values[i] + " at index " + i
+                        + "; only finite numbers of bfloat16 can be used.");
+            }
+        }
+        return new CompressedMatrix(this, name, rounded);
+    }
+
+    /** N: the vocabulary size. */
+    public int rows() {
+        return rows;
+    }
+
+    /** D: the hidden size. */
+    public int columns() {
+        return columns;
+    }
+
+    public List<GroupPlan> groups() {
+        return groups;
+    }
+
+    /** The group of a row. */
+    public int group(int row) {
+        return groupOf[row] & 0xff;
+    }
+
+    /** The group of every row as unsigned bytes; callers must not write to it. */
+    public byte[] groupOf() {
+        return groupOf;
+    }
+
+    /** The left factor or the dense rows of a group; {@code null} for a zero group. */
+    public EncodedMatrix left(int group) {
+        return left.get(group);
+    }
+
+    /** The number of bases. */
+    public int bases() {
+        return right.size();
+    }
+
+    /** The stored right factor of a basis, k_b x D. */
+    public EncodedMatrix right(int basis) {
+        return right.get(basis);
+    }
+
+    /** The right factor of a basis as binary32, k_b x D row-major; callers must not write to it. */
+    public float[] decodedRight(int basis) {
+        return decodedRight[basis];
+    }
+
+    /**
+     * The bias of the softmax that replaces the model's own one, length N, each number a bfloat16; {@code null} where the model's
+     * own one stays. Callers must not write to it.
+     */
+    public float[] bias() {
+        return bias;
+    }
+
+    /** The place of a row in its group's matrix: how many earlier rows share the group. */
+    public int slot(int row) {
+        return slots()[row];
+    }
+
+    private int[] slots() {
+        int[] ready = slots;
+        if (ready == null) {
+            ready = new int[rows];
+            int[] next = new int[256];
+            for (int i = 0; i < rows; i++) {
+                ready[i] = next[groupOf[i] & 0xff]++;
+            }
+            slots = ready;
+        }
+        return ready;
+    }
+
+    /** The number of rows in each group. */
+    public int[] groupSizes() {
+        int[] sizes = new int[groups.size()];
+        for (byte g : groupOf) {
+            sizes[g & 0xff]++;
+        }
+        return sizes;
+    }
+
+    /**
+     * Checks that this can stand for {@code dense}.
+     *
+     * @throws InvalidDataException if the shapes differ
+     */
+    public void requireStandsFor(Matrix dense) {
+        if (dense.rows() != rows || dense.columns() != columns) {
+            throw new InvalidDataException(dense.name() + " has shape [" + dense.rows() + ", " + dense.columns()
+                    + "] but the compressed '" + name + "' stands for [" + rows + ", " + columns
+                    + "]; give the model it was made from.");
+        }
+    }
+
+    /** Bytes of everything that replaces the matrix: groups, bases, factors, scales and the bias. */
+    public long bytes() {
+        long total = (long) rows + groups.size() + (bias == null ? 0 : (long) Short.BYTES * rows);
+        for (EncodedMatrix part : left) {
+            total += part == null ? 0 : part.bytes();
+        }
+        for (EncodedMatrix part : right) {
+            total += part.bytes();
+        }
+        return total;
+    }
+
+    /** Stored numbers in the factors and dense rows, whatever their codec; the unit of the paper's size tables. */
+    public long parameters() {
+        long total = 0;
+        for (EncodedMatrix part : left) {
+            total += part == null ? 0 : part.rows() * part.width();
+        }
+        for (EncodedMatrix part : right) {
+            total += part.rows() * part.width();
+        }
+        return total;
+    }
+
+    /** Reads rows {@code first .. first + count - 1} as binary32 into {@code target} from {@code offset} on. */
+    public void decodeRows(int first, int count, float[] target, int offset) {
+        float[] coordinates = new float[columns];
+        for (int i = 0; i < count; i++) {
+            decodeRow(first + i, coordinates, target, offset + i * columns);
+        }
+    }
+
+    /** {@code coordinates} is scratch of at least the longest rank. */
+    private void decodeRow(int row, float[] coordinates, float[] target, int offset) {
+        int g = group(row);
+        GroupPlan plan = groups.get(g);
+        if (plan.isDense()) {
+            left.get(g).decodeRow(slot(row), target, offset);
+            return;
+        }
+        Arrays.fill(target, offset, offset + columns, 0f);
+        if (plan.isZero()) {
+            return;
+        }
+        left.get(g).decodeRow(slot(row), coordinates, 0);
+        float[] directions = decodedRight[plan.basis()];
+        for (int k = 0; k < plan.rank(); k++) {
+            float c = coordinates[k];
+            int from = k * columns;
+            for (int j = 0; j < columns; j++) {
+                target[offset + j] += c * directions[from + j];
+            }
+        }
+    }
+}

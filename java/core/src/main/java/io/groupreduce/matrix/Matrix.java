@@ -1,0 +1,118 @@
+package io.groupreduce.matrix;
+
+import io.groupreduce.error.InvalidDataException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Objects;
+
+/**
+ * A dense row-major matrix of F32, F16 or BF16 numbers in a mapped file, off-heap memory or an array, read a few rows at a
+ * time as binary32. It owns no memory and may be read by any number of threads.
+ */
+public final class Matrix {
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private final String name;
+    private final DType type;
+    private final int rows;
+    private final int columns;
+    private final MemorySegment data;
+
+    private Matrix(String name, DType type, int rows, int columns, MemorySegment data) {
+        this.name = name;
+        this.type = type;
+        this.rows = rows;
+        this.columns = columns;
+        this.data = data;
+    }
+
+    /**
+     * A view of {@code rows * columns} stored numbers.
+     *
+     * @param name what messages call it: file and tensor
+     * @throws InvalidDataException if the type is not F32, F16 or BF16, a side is 0 or over 2^31 - 1, or the bytes do not fit
+     */
+    public static Matrix of(String name, DType type, long rows, long columns, MemorySegment data) {
+        Objects.requireNonNull(data, "data");
+        if (type != DType.F32 && type != DType.F16 && type != DType.BF16) {
+            throw new InvalidDataException(
+                    name + " has element type " + type + "; convert it to F32, F16 or BF16 first.");
+        }
+        if (rows < 1 || columns < 1 || rows > Integer.MAX_VALUE || columns > Integer.MAX_VALUE) {
+            throw new InvalidDataException(
+                    name + " has shape [" + rows + ", " + columns + "]; both sides must lie between 1 and 2^31 - 1.");
+        }
+        if (data.byteSize() / columns / type.bytes() != rows || data.byteSize() != rows * columns * type.bytes()) {
+            throw new InvalidDataException(name + " of shape [" + rows + ", " + columns + "] and type " + type
+                    + " needs " + rows * columns * type.bytes() + " bytes but has " + data.byteSize() + ".");
+        }
+        return new Matrix(name, type, (int) rows, (int) columns, data);
+    }
+
+    /** A view of a row-major array; later changes of the array show through. */
+    public static Matrix of(String name, float[] values, int rows, int columns) {
+        return of(name, DType.F32, rows, columns, MemorySegment.ofArray(values));
+    }
+
+    public String name() {
+        return name;
+    }
+
+    public DType type() {
+        return type;
+    }
+
+    /** N: the vocabulary size. */
+    public int rows() {
+        return rows;
+    }
+
+    /** D: the hidden size. */
+    public int columns() {
+        return columns;
+    }
+
+    /** The stored numbers, {@link #bytes()} of them. */
+    public MemorySegment data() {
+        return data;
+    }
+
+    /** Stored bytes. */
+    public long bytes() {
+        return data.byteSize();
+    }
+
+    /** A view of {@code count} rows from {@code first} on. */
+    public Matrix slice(int first, int count) {
+        Objects.checkFromIndexSize(first, count, rows);
+        long rowBytes = (long) columns * type.bytes();
+        return of(name, type, count, columns, data.asSlice(first * rowBytes, count * rowBytes));
+    }
+
+    /** Reads row {@code row} into {@code target[offset .. offset + columns)}. */
+    public void readRow(long row, float[] target, int offset) {
+        readRows(row, 1, target, offset);
+    }
+
+    /** Reads rows {@code first .. first + count - 1} one after the other into {@code target} from {@code offset} on. */
+    public void readRows(long first, int count, float[] target, int offset) {
+        int n = Math.multiplyExact(count, columns);
+        long at = first * columns * type.bytes();
+        switch (type) {
+            case F32 -> MemorySegment.copy(data, F32, at, target, offset, n);
+            case F16 -> {
+                for (int j = 0; j < n; j++) {
+                    target[offset + j] = Float.float16ToFloat(data.get(B16, at + 2L * j));
+                }
+            }
+            case BF16 -> {
+                for (int j = 0; j < n; j++) {
+                    target[offset + j] = Bf16.widen(data.get(B16, at + 2L * j));
+                }
+            }
+            default -> throw new IllegalStateException("unreadable type " + type);
+        }
+    }
+}

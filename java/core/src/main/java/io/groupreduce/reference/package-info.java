@@ -1,2 +1,0 @@
-/** The plain backend: double loops in the order of the equations. Slow, readable, and the oracle of every test. */
-package io.groupreduce.reference;

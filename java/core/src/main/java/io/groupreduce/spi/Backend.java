@@ -1,0 +1,44 @@
+package io.groupreduce.spi;
+
+import java.util.OptionalDouble;
+
+/**
+ * One device that can compress, compare and answer queries. A backend validates nothing: the public API did, once. Every method is a whole
+ * step over all groups, so that a device with memory of its own keeps the data there between steps.
+ *
+ * <p>Results depend on the input alone: the same input gives the same bits whatever the number of threads.
+ */
+public interface Backend extends AutoCloseable {
+    /** A short name: {@code reference}, {@code vector}, {@code cuda:0}. */
+    String name();
+
+    /** One line for a person: the instruction set or the card, and how many threads. */
+    String description();
+
+    /** Takes up a matrix to compress. The caller closes the workspace before the matrix's memory goes away. */
+    CompressionWorkspace open(CompressionProblem problem);
+
+    /** Runs the dense and the compressed softmax side by side over all hidden states, streaming over the vocabulary. */
+    TokenScores compare(SoftmaxComparison task);
+
+    /** Takes up a compressed softmax to train. The caller closes the session before the memory of its input goes away. */
+    CalibrationSession calibrate(CalibrationProblem problem);
+
+    /**
+     * Loads a compressed matrix for queries. The caller closes the session before the backend and before the memory of its
+     * matrix goes away.
+     */
+    InferenceSession load(InferenceProblem problem);
+
+    /**
+     * How fast the device's own memory is, measured now: bytes read and written by a copy inside it, in bytes a second. Empty where queries
+     * are answered from the machine's memory.
+     */
+    default OptionalDouble memoryBandwidth() {
+        return OptionalDouble.empty();
+    }
+
+    /** Frees what the backend holds; calling it again does nothing. */
+    @Override
+    void close();
+}

@@ -1,0 +1,78 @@
+package io.groupreduce.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.error.InvalidOptionException;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+class HeadOptionsTest {
+    private static void assertRefused(Executable action, Object number) {
+        String message = assertThrows(InvalidOptionException.class, action).getMessage();
+        assertTrue(message.contains(String.valueOf(number)) && message.endsWith("."), message);
+    }
+
+    @Test
+    void eachOptionChangesAloneAndBiasesAreCopied() {
+        float[] bias = {1, 2};
+        HeadOptions options = HeadOptions.defaults()
+                .withTensor("a")
+                .withDevice("cpu")
+                .withThreads(3)
+                .withBias(bias)
+                .withPruning(Pruning.OFF)
+                .withLogSumExpTolerance(0.5);
+        assertEquals(Optional.of("a"), options.tensor());
+        assertEquals("cpu", options.device());
+        assertEquals(3, options.threads());
+        assertEquals(2, options.bias().orElseThrow()[1]);
+        assertNotSame(bias, options.bias().orElseThrow());
+        assertEquals(Pruning.OFF, options.pruning());
+        assertEquals(0.5, options.logSumExpTolerance());
+        assertTrue(options.withBias(null).bias().isEmpty());
+        HeadOptions defaults = HeadOptions.defaults();
+        assertTrue(defaults.tensor().isEmpty() && defaults.bias().isEmpty());
+        assertEquals(Pruning.AUTO, defaults.pruning());
+        assertEquals(0, defaults.logSumExpTolerance());
+    }
+
+    @Test
+    void optionsOutOfRangeAreRefused() {
+        assertRefused(() -> HeadOptions.defaults().withThreads(0), 0);
+        for (double bad : new double[] {-1e-9, Double.NaN, Double.POSITIVE_INFINITY}) {
+            assertRefused(() -> HeadOptions.defaults().withLogSumExpTolerance(bad), bad);
+        }
+    }
+
+    @Test
+    void samplingOutOfRangeIsRefused() {
+        for (double bad : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
+            assertRefused(() -> Sampling.temperature(bad), bad);
+        }
+        Sampling plain = Sampling.temperature(1);
+        assertRefused(() -> plain.withTopK(-1), -1);
+        for (double bad : new double[] {0, -0.1, 1.1, Double.NaN}) {
+            assertRefused(() -> plain.withTopP(bad), bad);
+        }
+        for (double bad : new double[] {-0.1, 1.1, Double.NaN}) {
+            assertRefused(() -> plain.withMinP(bad), bad);
+        }
+        assertTrue(plain.keepsAll()
+                && !plain.withTopK(1).keepsAll()
+                && !plain.withTopP(0.9).keepsAll());
+    }
+
+    @Test
+    void ranksOutOfRangeAreRefused() {
+        assertRefused(() -> RankedTokens.of(0, 1), 0);
+        assertRefused(() -> RankedTokens.ofLogits(1, 0), 0);
+        assertRefused(() -> RankedTokens.of(1 << 16, 1 << 16), 1 << 16);
+        RankedTokens ranked = RankedTokens.of(2, 3);
+        assertThrows(IndexOutOfBoundsException.class, () -> ranked.token(0, 3));
+        assertThrows(IndexOutOfBoundsException.class, () -> ranked.logit(2, 0));
+    }
+}

@@ -1,0 +1,181 @@
+package io.groupreduce.internal.compress;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.GroupReduce;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SizeUnit;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import java.lang.foreign.Arena;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The methods against an independent NumPy implementation of the paper (double precision, parameters as the size unit), run
+ * once on the matrix below; its ranks, sizes and errors stand here.
+ */
+class MethodsTest {
+    private static final int ROWS = 400;
+    private static final int COLUMNS = 24;
+
+    private static Matrix matrix() {
+        float[] values = new float[ROWS * COLUMNS];
+        for (int i = 0; i < ROWS; i++) {
+            for (int j = 0; j < COLUMNS; j++) {
+                double smooth = Math.cos(0.37 * i + 1.1 * j) / (1 + 0.3 * j);
+                double wave = 0.4 * Math.sin(0.011 * i * (j + 1));
+                double noise = 0.2 * Math.cos(1.9 * i * i + 0.7 * j * j * i);
+                values[i * COLUMNS + j] = (float) (smooth + wave + noise);
+            }
+        }
+        return Matrix.of("formula", values, ROWS, COLUMNS);
+    }
+
+    private static long[] counts() {
+        long[] counts = new long[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            counts[i] = 5000 / (1 + i * 37 % ROWS);
+        }
+        return counts;
+    }
+
+    /** {@code expectedRanks} has -1 for dense. */
+    private static void check(
+            Method method,
+            int rounds,
+            double ratio,
+            List<Integer> expectedRanks,
+            int[] expectedSizes,
+            double expectedError) {
+        CompressionOptions options = CompressionOptions.paper()
+                .withMethod(method)
+                .withTarget(SizeTarget.parameterRatio(ratio))
+                .withRefineRounds(rounds);
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            CompressionResult result =
+                    GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);
+            String what = method + " at " + ratio;
+            List<Integer> ranks = result.matrix().groups().stream()
+                    .map(g -> g.isDense() ? RankAllocation.DENSE : g.rank())
+                    .toList();
+            assertEquals(expectedRanks, ranks, what);
+            assertArrayEquals(expectedSizes, result.matrix().groupSizes(), what);
+            double error = GroupReduce.relativeError(backend, matrix(), counts(), 1, result.matrix());
+            assertEquals(expectedError, error, 2e-5, what);
+            assertTrue(result.matrix().parameters() <= ROWS * COLUMNS / ratio, what);
+            for (GroupPlan plan : result.matrix().groups()) {
+                assertTrue(plan.rank() <= COLUMNS, what);
+            }
+        }
+    }
+
+    @Test
+    void svdMatches() {
+        check(Method.SVD, 0, 2, List.of(11), new int[] {400}, 0.498495);
+        check(Method.SVD, 0, 4, List.of(5), new int[] {400}, 0.639368);
+        check(Method.SVD, 0, 8, List.of(2), new int[] {400}, 0.716360);
+    }
+
+    @Test
+    void weightedSvdMatches() {
+        check(Method.WEIGHTED_SVD, 0, 2, List.of(11), new int[] {400}, 0.407201);
+        check(Method.WEIGHTED_SVD, 0, 4, List.of(5), new int[] {400}, 0.577198);
+        check(Method.WEIGHTED_SVD, 0, 8, List.of(2), new int[] {400}, 0.691045);
+    }
+
+    @Test
+    void groupReduceWithoutRefinementMatches() {
+        int[] sizes = {2, 6, 22, 80, 290};
+        check(Method.GROUPREDUCE, 0, 2, List.of(-1, -1, -1, -1, 6), sizes, 0.281950);
+        check(Method.GROUPREDUCE, 0, 4, List.of(-1, -1, -1, 4, 4), sizes, 0.418404);
+        check(Method.GROUPREDUCE, 0, 8, List.of(-1, -1, 3, 2, 2), sizes, 0.532184);
+    }
+
+    @Test
+    void refinementMatches() {
+        check(Method.GROUPREDUCE, 10, 2, List.of(11, 11, 9, 8, 5), new int[] {114, 87, 98, 40, 61}, 0.242493);
+        // Here every move made it worse, so the state before the first move is what is kept.
+        check(Method.GROUPREDUCE, 10, 4, List.of(-1, -1, -1, 4, 4), new int[] {2, 6, 22, 80, 290}, 0.418404);
+    }
+
+    @Test
+    void aConfinedArenaIsRefused() {
+        try (Arena arena = Arena.ofConfined();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            CompressionOptions options = CompressionOptions.paper();
+            assertThrows(
+                    InvalidOptionException.class,
+                    () -> GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE));
+        }
+    }
+
+    @Test
+    void refinementNeverLosesATargetThatWasReached() {
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            // Room for a direction of the smallest groups only, which the first moves make larger.
+            for (long size = 26; size < 700; size += 17) {
+                CompressionOptions options =
+                        CompressionOptions.paper().withTarget(new SizeTarget(0, size, SizeUnit.PARAMETERS));
+                CompressionResult result =
+                        GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);
+                assertTrue(result.matrix().parameters() <= size, "size " + size);
+            }
+        }
+    }
+
+    @Test
+    void curvesAgreeWithRealCompressions() {
+        long[] counts = counts();
+        double[] ratios = {2, 4, 6};
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            for (Method method : List.of(Method.SVD, Method.WEIGHTED_SVD, Method.GROUPREDUCE)) {
+                CompressionOptions options =
+                        CompressionOptions.paper().withMethod(method).withRefineRounds(0);
+                ErrorCurve curve = GroupReduce.errorCurve(backend, matrix(), counts, options, ratios);
+                assertEquals(ratios.length, curve.ratios().length, method.label());
+                for (int r = 0; r < ratios.length; r++) {
+                    CompressionResult real = GroupReduce.compress(
+                            backend,
+                            matrix(),
+                            counts,
+                            null,
+                            options.withTarget(SizeTarget.ratio(ratios[r])),
+                            arena,
+                            Progress.NONE);
+                    double error = GroupReduce.relativeError(backend, matrix(), counts, 1, real.matrix());
+                    assertEquals(error, curve.relativeErrors()[r], 1e-5, method + " at " + ratios[r]);
+                }
+            }
+        }
+    }
+
+    @Test
+    void theStateKeptIsTheBestSeen() {
+        CompressionOptions options = CompressionOptions.paper()
+                .withTarget(SizeTarget.parameterRatio(4))
+                .withRefineRounds(4);
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            CompressionResult result =
+                    GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);
+            assertEquals(5, result.refinement().size());
+            double least =
+                    result.refinement().stream().mapToDouble(d -> d).min().orElseThrow();
+            assertEquals(least, result.loss(), 1e-4 * least);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+package io.groupreduce.internal.compress;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.GroupReduce;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Metric;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SizeUnit;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.Matrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Rate-distortion on matrices at the edge: it meets the size, or says in one sentence which size it could meet. */
+class OddMatricesTest {
+    private final ReferenceBackend backend = new ReferenceBackend();
+    private final Arena arena = Arena.ofShared();
+
+    @AfterEach
+    void close() {
+        arena.close();
+        backend.close();
+    }
+
+    private CompressionResult compress(Matrix matrix, CompressionOptions options) {
+        return GroupReduce.compress(backend, matrix, null, null, options, arena, Progress.NONE);
+    }
+
+    /** The result, which meets the target, or {@code null} where the target is refused as it should be. */
+    private CompressionResult tried(Matrix matrix, CompressionOptions options) {
+        String what = matrix.rows() + " x " + matrix.columns() + ", " + options.target() + ", " + options.codec();
+        CompressionResult result;
+        try {
+            result = compress(matrix, options);
+        } catch (UnreachableTargetException e) {
+            assertTrue(
+                    e.getMessage().contains("the smallest possible is " + e.smallest()), what + ": " + e.getMessage());
+            assertTrue(e.smallest() > options.target().budget(matrix), what + ": " + e.getMessage());
+            return null;
+        }
+        boolean bytes = options.target().unit() == SizeUnit.BYTES;
+        long size = bytes ? result.matrix().bytes() : result.matrix().parameters();
+        assertTrue(size <= options.target().budget(matrix), what + ": " + size);
+        assertTrue(Double.isFinite(result.loss()) && result.loss() >= 0, what + ": loss " + result.loss());
+        float[] decoded = new float[matrix.columns()];
+        for (int i = 0; i < matrix.rows(); i++) {
+            result.matrix().decodeRows(i, 1, decoded, 0);
+            for (float value : decoded) {
+                assertTrue(Float.isFinite(value), what);
+            }
+        }
+        return result;
+    }
+
+    private static CompressionOptions to(double ratio) {
+        return CompressionOptions.defaults().withTarget(SizeTarget.ratio(ratio));
+    }
+
+    @Test
+    void aMatrixOfZeros() {
+        CompressionResult result = tried(Matrix.of("zeros", new float[300 * 8], 300, 8), to(4));
+        assertNotNull(result);
+        assertEquals(0, result.loss());
+        assertEquals(0, result.relativeError());
+    }
+
+    @Test
+    void rowsThatAreAllEqual() {
+        float[] values = new float[500 * 16];
+        Arrays.setAll(new double[values.length], j -> values[j] = (float) Math.sin(1 + j % 16));
+        CompressionResult result = tried(Matrix.of("equal", values, 500, 16), to(10));
+        assertNotNull(result);
+        assertTrue(result.relativeError() < 0.06, "one direction holds it all: " + result.relativeError());
+    }
+
+    @Test
+    void fewRowsOrColumns() {
+        int[][] shapes = {{10, 30}, {1, 1}, {1, 40}, {1, 3}, {500, 1}, {500, 2}, {3, 3}, {40, 3}, {257, 5}};
+        int met = 0;
+        for (int[] shape : shapes) {
+            for (double ratio : new double[] {1, 1.01, 1.5, 3, 6.6, 30}) {
+                met += tried(SoftmaxFixture.powerLaw(1, shape[0], shape[1]), to(ratio)) == null ? 0 : 1;
+            }
+        }
+        assertTrue(met > 15, "met " + met);
+    }
+
+    @Test
+    void withRoomForEverythingRowsAreStoredDense() {
+        Matrix matrix = SoftmaxFixture.powerLaw(2, 300, 24);
+        CompressionResult nearly = tried(matrix, to(1.1));
+        assertNotNull(nearly);
+        assertTrue(nearly.relativeError() < 1e-3, "error " + nearly.relativeError());
+        // A byte a row for group numbers, so all rows of binary32 fit a little above the source's size.
+        CompressionResult whole = compress(
+                matrix, CompressionOptions.defaults().withTarget(SizeTarget.bytes(matrix.bytes() + 300 + 256)));
+        assertEquals(0, whole.loss());
+        assertTrue(whole.matrix().groups().stream().allMatch(p -> p.isDense() && p.codec() == Codec.F32));
+        for (double ratio : new double[] {1, 1.01}) {
+            CompressionResult result = tried(matrix, to(ratio));
+            assertNotNull(result);
+            assertTrue(result.relativeError() < 3e-3, "error " + result.relativeError());
+        }
+    }
+
+    @Test
+    void sixteenBitSources() {
+        Matrix wide = SoftmaxFixture.powerLaw(3, 500, 20);
+        float[] row = new float[20];
+        byte[] half = new byte[500 * 20 * 2];
+        byte[] brain = new byte[500 * 20 * 2];
+        for (int i = 0; i < 500; i++) {
+            wide.readRow(i, row, 0);
+            for (int j = 0; j < 20; j++) {
+                put(half, i * 20 + j, Float.floatToFloat16(row[j]));
+                put(brain, i * 20 + j, (short) (Float.floatToRawIntBits(row[j]) >>> 16));
+            }
+        }
+        for (double ratio : new double[] {1.1, 4}) {
+            for (Matrix matrix : new Matrix[] {
+                Matrix.of("half", DType.F16, 500, 20, MemorySegment.ofArray(half)),
+                Matrix.of("brain", DType.BF16, 500, 20, MemorySegment.ofArray(brain))
+            }) {
+                CompressionResult result = tried(matrix, to(ratio));
+                assertNotNull(result);
+                assertFalse(result.matrix().groups().stream().anyMatch(p -> p.codec() == Codec.F32 && !p.isZero()));
+            }
+        }
+    }
+
+    private static void put(byte[] bytes, int index, short value) {
+        bytes[2 * index] = (byte) value;
+        bytes[2 * index + 1] = (byte) (value >>> 8);
+    }
+
+    @Test
+    void parametersAsTheUnit() {
+        Matrix matrix = SoftmaxFixture.powerLaw(4, 400, 24);
+        for (double ratio : new double[] {1, 2, 6.6, 15}) {
+            CompressionResult result =
+                    tried(matrix, CompressionOptions.defaults().withTarget(SizeTarget.parameterRatio(ratio)));
+            assertNotNull(result);
+            assertTrue(result.matrix().parameters() > 0.97 * 400 * 24 / ratio, "ratio " + ratio);
+            assertTrue(result.matrix().groups().stream().allMatch(p -> p.isZero() || p.codec() == Codec.F32));
+        }
+    }
+
+    @Test
+    void everyCodecOnItsOwn() {
+        Matrix matrix = SoftmaxFixture.powerLaw(5, 600, 20);
+        for (Codec codec : Codec.values()) {
+            for (double ratio : new double[] {2, 5, 20}) {
+                CompressionResult result = tried(matrix, to(ratio).withCodec(codec));
+                assertNotNull(result, codec + " at " + ratio);
+                assertTrue(
+                        result.matrix().groups().stream().allMatch(p -> p.isZero() || p.codec() == codec),
+                        codec + " at " + ratio);
+            }
+        }
+    }
+
+    @Test
+    void theSmallestSizeThatIsNamedIsReachable() {
+        for (int[] shape : new int[][] {{400, 24}, {30, 7}, {1, 40}, {500, 1}}) {
+            for (SizeUnit unit : SizeUnit.values()) {
+                Matrix matrix = SoftmaxFixture.powerLaw(6, shape[0], shape[1]);
+                CompressionOptions options = CompressionOptions.defaults().withTarget(new SizeTarget(0, 1, unit));
+                long smallest = 0;
+                try {
+                    compress(matrix, options);
+                } catch (UnreachableTargetException e) {
+                    smallest = e.smallest();
+                }
+                String what = shape[0] + " x " + shape[1] + " in " + unit;
+                assertTrue(smallest > 1, what);
+                assertNotNull(tried(matrix, options.withTarget(new SizeTarget(0, smallest, unit))), what);
+            }
+        }
+    }
+
+    @Test
+    void theMagnitudeOfTheMatrixDoesNotMatter() {
+        float[] values = new float[600 * 20];
+        SoftmaxFixture.powerLaw(8, 600, 20).readRows(0, 600, values, 0);
+        double expected = tried(Matrix.of("as it is", values, 600, 20), to(8)).relativeError();
+        for (float factor : new float[] {1e-8f, 1e-5f, 1e5f, 1e8f}) {
+            float[] scaled = new float[values.length];
+            for (int j = 0; j < values.length; j++) {
+                scaled[j] = values[j] * factor;
+            }
+            CompressionResult result = tried(Matrix.of("times " + factor, scaled, 600, 20), to(8));
+            assertEquals(expected, result.relativeError(), 0.03 * expected, "times " + factor);
+        }
+    }
+
+    @Test
+    void theUnitOfTheMetricDoesNotMatter() {
+        Matrix matrix = SoftmaxFixture.powerLaw(9, 600, 20);
+        double[] errors = new double[3];
+        double[] factors = {1, 1e-8, 1e8};
+        for (int f = 0; f < factors.length; f++) {
+            double[] moment = new double[20 * 20];
+            for (int j = 0; j < 20; j++) {
+                moment[j * 20 + j] = factors[f] / (1 + j);
+            }
+            Metric metric = new Metric("moment", 20, moment);
+            errors[f] = GroupReduce.compress(backend, matrix, null, metric, to(8), arena, Progress.NONE)
+                    .relativeError();
+            assertEquals(errors[0], errors[f], 0.03 * errors[0], "times " + factors[f]);
+        }
+    }
+
+    @Test
+    void calibrationWithABiasStaysWithinTheSizeWhateverTheMethod() {
+        Matrix matrix = SoftmaxFixture.powerLaw(10, 300, 160);
+        SoftmaxData softmax = SoftmaxFixture.softmax(10, matrix);
+        int biased = 0;
+        for (Method method : Method.values()) {
+            CompressionOptions options = CompressionOptions.defaults()
+                    .withMethod(method)
+                    .withCalibrationEpochs(1)
+                    .withCodec(Codec.INT8);
+            CompressionResult result = GroupReduce.compress(
+                    backend,
+                    matrix,
+                    null,
+                    null,
+                    softmax,
+                    options.withTarget(SizeTarget.ratio(5)),
+                    arena,
+                    Progress.NONE);
+            biased += result.matrix().bias() == null ? 0 : 1;
+            assertTrue(
+                    result.matrix().bytes() <= matrix.bytes() / 5,
+                    method + ": " + result.matrix().bytes());
+        }
+        assertTrue(biased > 0, "a bias is trained somewhere");
+    }
+
+    @Test
+    void aFewHugeRowsAndMissingOnes() {
+        float[] values = new float[300 * 12];
+        SoftmaxFixture.powerLaw(7, 300, 12).readRows(0, 300, values, 0);
+        for (int j = 0; j < 12; j++) {
+            values[5 * 12 + j] *= 1e6f;
+            values[77 * 12 + j] = 0;
+            values[78 * 12 + j] *= 1e-6f;
+        }
+        CompressionResult result = tried(Matrix.of("uneven", values, 300, 12), to(4));
+        assertNotNull(result);
+        assertTrue(result.relativeError() < 0.01, "error " + result.relativeError());
+        assertTrue(result.matrix().groups().stream().anyMatch(GroupPlan::isZero));
+        // The huge row has nearly all the energy, so the error above says nothing of the others.
+        float[] decoded = new float[12];
+        result.matrix().decodeRows(5, 1, decoded, 0);
+        for (int j = 0; j < 12; j++) {
+            assertEquals(values[5 * 12 + j], decoded[j], 1e4, "column " + j + " of the huge row");
+        }
+    }
+}

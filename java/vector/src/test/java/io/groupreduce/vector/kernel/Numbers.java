@@ -1,0 +1,73 @@
+package io.groupreduce.vector.kernel;
+
+import java.util.SplittableRandom;
+
+/** Seeded numbers and plain double loops to hold kernels against. */
+public final class Numbers {
+    private Numbers() {}
+
+    public static float[] random(long seed, int length) {
+        SplittableRandom random = new SplittableRandom(seed);
+        float[] values = new float[length];
+        for (int x = 0; x < length; x++) {
+            values[x] = (float) random.nextDouble(-1, 1);
+        }
+        return values;
+    }
+
+    /** Rows whose Gram matrix has eigenvalues near {@code (j + 1)^-power}, in directions unlike the axes. */
+    public static float[] decaying(long seed, int rows, int columns, double power) {
+        float[] values = random(seed, rows * columns);
+        for (int j = 0; j < columns; j++) {
+            double scale = Math.pow(j + 1, -power / 2);
+            for (int i = 0; i < rows; i++) {
+                values[i * columns + j] *= (float) scale;
+            }
+        }
+        float[] mirror = random(seed + 1, columns);
+        double norm = 0;
+        for (float v : mirror) {
+            norm += (double) v * v;
+        }
+        for (int i = 0; i < rows; i++) {
+            double dot = 0;
+            for (int j = 0; j < columns; j++) {
+                dot += values[i * columns + j] * mirror[j];
+            }
+            for (int j = 0; j < columns; j++) {
+                values[i * columns + j] -= (float) (2 * dot / norm * mirror[j]);
+            }
+        }
+        return values;
+    }
+
+    public static int[] ascending(int length) {
+        int[] order = new int[length];
+        for (int i = 0; i < length; i++) {
+            order[i] = i;
+        }
+        return order;
+    }
+
+    /** {@code sum over rows of w_i a_i^T a_i}. */
+    public static double[] gram(float[] a, float[] weights, int rows, int columns) {
+        double[] gram = new double[columns * columns];
+        for (int i = 0; i < rows; i++) {
+            for (int r = 0; r < columns; r++) {
+                double left = (double) weights[i] * a[i * columns + r];
+                for (int c = 0; c < columns; c++) {
+                    gram[r * columns + c] += left * a[i * columns + c];
+                }
+            }
+        }
+        return gram;
+    }
+
+    public static double trace(double[] square, int n) {
+        double trace = 0;
+        for (int j = 0; j < n; j++) {
+            trace += square[j * n + j];
+        }
+        return trace;
+    }
+}
