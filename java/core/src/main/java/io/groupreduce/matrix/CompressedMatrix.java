@@ -18,6 +18,9 @@ public final class CompressedMatrix {
     /** Numbers that share a scale where a row has several. */
     public static final int SCALE_BLOCK = 32;
 
+    /** The most rows: the groups of all of them are one byte array, of the length that every Java machine can make. */
+    public static final int MAX_ROWS = Integer.MAX_VALUE - 8;
+
     /** The widest matrix: D x D is the length of an array in many places, so it must stay an {@code int}. */
     public static final int MAX_COLUMNS = 46_340;
 

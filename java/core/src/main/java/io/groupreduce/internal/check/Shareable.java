@@ -1,6 +1,6 @@
 package io.groupreduce.internal.check;
 
-import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
@@ -18,21 +18,21 @@ public final class Shareable {
         return memory.isAccessibleBy(ANOTHER);
     }
 
-    /** @throws InvalidDataException if only one thread may use {@code memory}, which the message calls {@code what} */
+    /** @throws InvalidOptionException if only one thread may use {@code memory}, which the message calls {@code what} */
     public static void require(MemorySegment memory, String what) {
         if (!is(memory)) {
-            throw new InvalidDataException(
+            throw new InvalidOptionException(
                     what + " lies in an arena that is confined to one thread, but several threads"
                             + " use it; use Arena.ofShared().");
         }
     }
 
-    /** @throws InvalidDataException if only one thread may read the matrix */
+    /** @throws InvalidOptionException if only one thread may read the matrix */
     public static void require(Matrix matrix) {
         require(matrix.data(), matrix.name());
     }
 
-    /** @throws InvalidDataException if only one thread may read some factor */
+    /** @throws InvalidOptionException if only one thread may read some factor */
     public static void require(CompressedMatrix matrix) {
         for (int g = 0; g < matrix.groups().size(); g++) {
             if (matrix.left(g) != null) {

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -19,7 +19,7 @@ import org.junit.jupiter.api.function.Executable;
 
 class ShareableTest {
     private static void assertRefused(String what, Executable action) {
-        String message = assertThrows(InvalidDataException.class, action).getMessage();
+        String message = assertThrows(InvalidOptionException.class, action).getMessage();
         assertEquals(
                 what
                         + " lies in an arena that is confined to one thread, but several threads use it; use Arena.ofShared().",
