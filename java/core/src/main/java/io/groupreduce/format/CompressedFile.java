@@ -218,12 +218,7 @@ public final class CompressedFile implements AutoCloseable {
      * @throws InvalidDataException if there is none; the message lists what there is
      */
     public CompressedMatrix require(String name) {
-        CompressedMatrix found = matrices.get(tied.getOrDefault(name, name));
-        if (found == null) {
-            throw new InvalidDataException(Wording.file(path()) + " holds no compressed matrix " + Wording.quoted(name)
-                    + "; it has " + Wording.candidates(name, matrices.keySet()) + ".");
-        }
-        return found;
+        return Wording.require(path(), "compressed matrix", tied.getOrDefault(name, name), matrices);
     }
 
     /**
@@ -250,7 +245,7 @@ public final class CompressedFile implements AutoCloseable {
         String word = role.name().toLowerCase(Locale.ROOT);
         Set<String> candidates = withRole(role);
         Optional<String> dense = copied.values().stream()
-                .filter(t -> t.shape().length == 2 && hasRole(t.name(), role))
+                .filter(t -> t.shape().length == 2 && VocabularyNames.tells(t.name(), role))
                 .map(Tensor::name)
                 .findFirst();
         if (candidates.isEmpty() && dense.isEmpty()) {
@@ -269,16 +264,10 @@ public final class CompressedFile implements AutoCloseable {
 
     /** The stored matrices that have a name of this role, their own or one tied to them. */
     private Set<String> withRole(Model.Role role) {
-        return Stream.concat(
-                        matrices.keySet().stream().filter(name -> hasRole(name, role)),
-                        tied.keySet().stream()
-                                .filter(name -> hasRole(name, role))
-                                .map(tied::get))
+        return Stream.concat(matrices.keySet().stream(), tied.keySet().stream())
+                .filter(name -> VocabularyNames.tells(name, role))
+                .map(name -> tied.getOrDefault(name, name))
                 .collect(Collectors.toCollection(LinkedHashSet::new));
-    }
-
-    private static boolean hasRole(String name, Model.Role role) {
-        return VocabularyNames.role(name).filter(role::equals).isPresent();
     }
 
     /**

@@ -14,7 +14,6 @@ import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -32,8 +31,6 @@ import java.util.stream.Stream;
  * {@code shape}, {@code ranks}, {@code codecs}, {@code rightCodecs} and {@code bias}.
  */
 final class CompressedLayout {
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
     private static final Pattern PART =
             Pattern.compile("(.*)\\.(?:group|basis|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
 
@@ -78,11 +75,9 @@ final class CompressedLayout {
     }
 
     private static Tensor bias(String name, float[] values) {
-        MemorySegment stored = Arena.ofAuto().allocate((long) Short.BYTES * values.length, Short.BYTES);
-        for (long i = 0; i < values.length; i++) {
-            stored.set(B16, Short.BYTES * i, Bf16.round(values[(int) i]));
-        }
-        return new Tensor(biasOf(name), DType.BF16, new long[] {values.length}, stored);
+        EncodedMatrix row = EncodedMatrix.allocate(Arena.ofAuto(), Codec.BF16, 1, values.length, 1);
+        row.encodeRow(0, values, 0);
+        return new Tensor(biasOf(name), DType.BF16, new long[] {values.length}, row.data());
     }
 
     private static Tensor bytes(String name, byte[] values) {

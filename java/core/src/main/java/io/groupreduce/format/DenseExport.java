@@ -91,7 +91,7 @@ public final class DenseExport {
                 .flatMap(name -> SoftmaxBias.find(source.copied(), name, matrix.rows()).stream())
                 .findFirst();
         String output = names.stream()
-                .filter(name -> VocabularyNames.role(name).orElse(null) == Model.Role.OUTPUT)
+                .filter(name -> VocabularyNames.tells(name, Model.Role.OUTPUT))
                 .findFirst()
                 .orElse(matrix.name());
         DType type = own.map(Tensor::type).orElse(type(source, matrix));
