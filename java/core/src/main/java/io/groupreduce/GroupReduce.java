@@ -23,7 +23,7 @@ import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
-import io.groupreduce.internal.check.FiniteCheck;
+import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.SoftmaxChecks;
 import io.groupreduce.internal.compress.Compression;
 import io.groupreduce.internal.compress.CompressionTask;
@@ -116,7 +116,7 @@ public final class GroupReduce {
         requireSquareable(matrix);
         SoftmaxChecks.requireFor(options, softmax != null, softmax != null && softmax.targets() != null);
         progress.at("checking " + matrix.name(), 0);
-        FiniteCheck.requireFinite(matrix, matrix.name());
+        Finite.require(matrix);
         if (softmax != null) {
             SoftmaxChecks.require(softmax, matrix, options);
         }
@@ -376,7 +376,6 @@ public final class GroupReduce {
                 continue;
             }
             Matrix matrix = matrices.get(m);
-            hidden.require(matrix.columns(), matrix.rows());
             softmax[m] = new SoftmaxData(hidden.hidden(), hidden.targets(), SoftmaxBias.of(model, output));
             SoftmaxChecks.require(softmax[m], matrix, job.options());
             boolean shapes = job.options().method() == Method.RATE_DISTORTION;

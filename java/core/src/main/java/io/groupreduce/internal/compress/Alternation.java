@@ -6,7 +6,6 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.matrix.StoredCopy;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
@@ -213,7 +212,7 @@ final class Alternation implements AutoCloseable {
     /** The stored form of a state in memory of {@code arena}. */
     CompressedMatrix store(State state, Arena arena) {
         if (state == kept && keptForm.bytes() <= MOST_COPIED) {
-            return StoredCopy.of(keptForm, arena);
+            return keptForm.copyTo(arena);
         }
         close();
         return encode(state, arena);
