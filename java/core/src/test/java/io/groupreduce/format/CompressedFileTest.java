@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.SeededData;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.Method;
@@ -16,7 +17,6 @@ import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -51,8 +51,7 @@ class CompressedFileTest {
         input = directory.resolve("model.safetensors");
         counts = directory.resolve("counts.txt");
         output = directory.resolve("out.safetensors");
-        values = new float[ROWS * COLUMNS];
-        new SyntheticMatrix(7, COLUMNS, 0.6).next(values, ROWS);
+        values = SeededData.powerLaw(7, ROWS, COLUMNS, 0.6);
         float[] bias = new float[ROWS];
         SafetensorsWriter.write(
                 input,
@@ -62,7 +61,7 @@ class CompressedFileTest {
                         tensor("other", new float[] {1, 2, 3}, 3)),
                 Map.of("format", "pt"));
         List<String> lines = new ArrayList<>();
-        for (long c : SyntheticMatrix.zipfCounts(7, ROWS, 40_000)) {
+        for (long c : SeededData.zipfCounts(7, ROWS, 40_000)) {
             lines.add(Long.toString(c));
         }
         Files.write(counts, lines);

@@ -1,4 +1,4 @@
-package io.groupreduce.benchmarks.head;
+package io.groupreduce.vector.kernel;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -8,57 +8,58 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * How fast this machine reads: a plain loop over a buffer outside the heap, eight vectors a step into eight accumulators, each
- * thread a part of its own.
+ * How fast this machine reads, the roof of a query: a plain loop over a buffer outside the heap, eight vectors a step into eight
+ * accumulators, each thread a part of its own.
  */
-final class ReadBandwidth implements AutoCloseable {
+public final class ReadBandwidth implements AutoCloseable {
     private static final VectorSpecies<Integer> SPECIES = IntVector.SPECIES_PREFERRED;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final long VECTOR_BYTES = SPECIES.vectorByteSize();
     private static final long STEP = 8 * VECTOR_BYTES;
+    private static final long CACHE_LINE = 64;
 
     private final Arena arena = Arena.ofShared();
-    private final Helpers helpers;
+    private final Workers workers;
     private final MemorySegment buffer;
     private final int[] sums;
 
     /** @param bytes of the buffer */
-    ReadBandwidth(long bytes, int threads) {
-        helpers = new Helpers(threads);
-        buffer = OffHeap.floats(arena, bytes / Float.BYTES);
+    public ReadBandwidth(long bytes, int threads) {
+        workers = new Workers(threads);
+        buffer = arena.allocate(bytes, CACHE_LINE);
         // Pages that were never written may all be one page of zeros.
         buffer.fill((byte) 1);
         sums = new int[threads];
     }
 
-    MemorySegment buffer() {
+    public MemorySegment buffer() {
         return buffer;
     }
 
-    /** Bytes of the buffer. */
-    long bytes() {
-        return buffer.byteSize();
-    }
-
     /** The bytes that {@link #read} reads where {@code bytes} are wanted. */
-    long clamp(long bytes) {
+    public long clamp(long bytes) {
         return Math.min(bytes, buffer.byteSize());
     }
 
     /** Reads the first {@code bytes} of the buffer; the sum keeps the loop alive. */
-    int read(long bytes) {
-        long limit = clamp(bytes);
-        int threads = helpers.threads();
-        helpers.run(part -> {
-            long from = limit / STEP * part / threads * STEP;
-            long to = limit / STEP * (part + 1) / threads * STEP;
-            sums[part] = sum(buffer, from, to);
+    public int read(long bytes) {
+        long steps = clamp(bytes) / STEP;
+        int threads = workers.count();
+        workers.run(threads, (part, worker) -> {
+            sums[part] = sum(buffer, steps * part / threads * STEP, steps * (part + 1) / threads * STEP);
         });
         int sum = 0;
         for (int part : sums) {
             sum += part;
         }
         return sum;
+    }
+
+    /** Reads the whole buffer once; bytes a second. */
+    public double measure() {
+        long begun = System.nanoTime();
+        read(buffer.byteSize());
+        return buffer.byteSize() / ((System.nanoTime() - begun) / 1e9);
     }
 
     private static int sum(MemorySegment data, long from, long to) {
@@ -85,7 +86,7 @@ final class ReadBandwidth implements AutoCloseable {
 
     @Override
     public void close() {
-        helpers.close();
+        workers.close();
         arena.close();
     }
 }

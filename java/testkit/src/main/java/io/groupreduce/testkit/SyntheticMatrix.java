@@ -1,4 +1,4 @@
-package io.groupreduce.internal.reference;
+package io.groupreduce.testkit;
 
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
