@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class ModulePathTest {
     private static final Pattern LIBRARY = Pattern.compile(
-            ".*/(core|vector|cuda)/target/(classes/?|groupreduce-[^/]*\\.jar)|.*/(jackson-|ojalgo-|jcu)[^/]*\\.jar");
+            ".*/(core|vector|cuda)/target/classes/?|.*/(groupreduce-(core|vector|cuda)|jackson-|ojalgo-|jcu)[^/]*\\.jar");
 
     @TempDir
     Path directory;

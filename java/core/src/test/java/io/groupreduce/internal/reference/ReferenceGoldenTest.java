@@ -108,17 +108,24 @@ class ReferenceGoldenTest {
                         identity ? null : doubles(GOLDEN.get("rootInverse"))));
     }
 
+    private static GroupPlan plan(JsonNode plan) {
+        return new GroupPlan(
+                plan.get(0).intValue(),
+                plan.get(1).intValue(),
+                Codec.valueOf(plan.get(2).textValue()));
+    }
+
     private static CompressedMatrix compressed() {
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         int[] groups = ints(GOLDEN.get("groupOf"));
         for (int g = 0; g < GOLDEN.get("plans").size(); g++) {
-            JsonNode plan = GOLDEN.get("plans").get(g);
+            GroupPlan plan = plan(GOLDEN.get("plans").get(g));
             JsonNode stored = GOLDEN.get("left").get(g);
             int group = g;
-            int rank = plan.get(1).intValue();
-            Codec codec = Codec.valueOf(plan.get(2).textValue());
-            plans.add(new GroupPlan(plan.get(0).intValue(), rank, codec));
+            int rank = plan.rank();
+            Codec codec = plan.codec();
+            plans.add(plan);
             left.add(
                     rank == 0
                             ? null
@@ -192,6 +199,41 @@ class ReferenceGoldenTest {
                     floats(expected.get("gain")),
                     gain,
                     1e-6f * expected.get("energy").floatValue());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"identity", "metric"})
+    void ratingAndChoice(String metric) {
+        JsonNode expected = GOLDEN.get(metric);
+        List<Directions> bases = new ArrayList<>();
+        for (int b = 0; b < RANKS.length; b++) {
+            // Rating asks for nothing that turns coordinates back.
+            bases.add(new Directions(
+                    RANKS[b],
+                    floats(expected.get("projections").get(b)),
+                    null,
+                    floats(GOLDEN.get("wayScales").get(b))));
+        }
+        List<GroupPlan> plans =
+                GOLDEN.get("ways").valueStream().map(ReferenceGoldenTest::plan).toList();
+        double[] distortions = doubles(expected.get("distortions"));
+        byte[] groupOf = new byte[ROWS];
+        try (CompressionWorkspace workspace = workspace(metric)) {
+            workspace.rate(bases, plans);
+            for (int p = 0; p < distortions.length; p++) {
+                double[] bytes = new double[distortions.length];
+                Arrays.fill(bytes, Double.POSITIVE_INFINITY);
+                bytes[p] = 0;
+                double found = workspace.choose(1, bytes, groupOf).distortion();
+                assertEquals(
+                        distortions[p],
+                        found,
+                        1e-9 * expected.get("energy").doubleValue(),
+                        plans.get(p).toString());
+            }
+            workspace.choose(expected.get("price").doubleValue(), doubles(GOLDEN.get("wayBytes")), groupOf);
+            assertArrayEquals(bytes(expected.get("chosen")), groupOf);
         }
     }
 

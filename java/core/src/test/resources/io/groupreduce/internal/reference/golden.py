@@ -157,6 +157,57 @@ for codec in ("F32", "BF16", "INT8", "INT4", "INT3"):
                     kind["decoded"] = np.array(decoded, "<f4").tobytes().hex()
                 out["codecs"].append(kind)
 
+# --- what every way to store a row loses, and the choice at a price -------------------------------------------------------------
+
+
+def power(scale):
+    """The first power of 2^(1/8) that is not below, as its exponent in eighths."""
+    return np.ceil(8 * np.log2(scale))
+
+
+def rounding(codec, x, longest, scales):
+    """Of the coordinates x; the longest plan of their basis keeps ``longest`` ones."""
+    if codec in ("F32", "BF16"):
+        return 0 if codec == "F32" else 2.0**-18 / 3 * x @ x
+    top = 2 ** (BITS[codec] - 1) - 1
+    if codec == "INT8":
+        largest = abs(x * scales[: len(x)]).max()
+        return 2 ** (2 * power(largest / top) / 8) / 12 * (1 / scales[: len(x)] ** 2).sum() if largest else 0
+    if not longest.any():
+        return 0
+    first = power(abs(longest * scales).max() / top)
+    tried = [2 ** ((first - 2 * t) / 8) for t in range(12)]
+    return min(((x - integers(x * scales[: len(x)], s, top) * s / scales[: len(x)]) ** 2).sum() for s in tried)
+
+
+ways = [(0, 4, "INT8"), (0, 3, "INT4"), (0, 2, "INT3"), (0, 4, "BF16"), (1, 2, "F32"), (1, 2, "INT4"), (1, 1, "INT8")]
+ways += [(255, D, "F32"), (255, D, "BF16"), (255, D, "INT8"), (255, D, "INT3"), (254, 0, "F32")]
+out["ways"], out["wayScales"] = ways, [single([1, 1.5, 2, 3]), single([0.5, 0.75])]
+out["wayBytes"] = [1 + (0 if b == 254 else (k * BITS.get(c, 32 if c == "F32" else 16) + 7) // 8) for b, k, c in ways]
+for name, root in (("metric", S), ("identity", np.eye(D))):
+    case, B = out[name], A @ root
+    case["projections"] = [single(np.linalg.svd(np.sqrt(w)[:, None] * B)[2][:k] @ root) for k in ranks]
+    coordinates = [A @ projection.T for projection in case["projections"]]
+    lost = np.zeros((N, len(ways)))
+    for i in range(N):
+        energy = B[i] @ B[i]
+        for p, (b, k, codec) in enumerate(ways):
+            if b == 254:
+                lost[i, p] = energy
+            elif b == 255 and codec in BITS:
+                lost[i, p] = (abs(A[i]).max() / (2 ** (BITS[codec] - 1) - 1)) ** 2 / 12 * (root**2).sum()
+            elif b == 255:
+                lost[i, p] = 0 if codec == "F32" else 2.0**-18 / 3 * energy
+            else:
+                x = coordinates[b][i]
+                lost[i, p] = max(0, energy - x[:k] @ x[:k]) + rounding(codec, x[:k], x, out["wayScales"][b])
+    lost *= w[:, None]
+    price = 0.004 * case["energy"] / N
+    objectives = lost + price * np.array(out["wayBytes"])
+    assert (np.diff(np.sort(objectives)[:, :2]) > 1e-4 * price).all(), "two ways are too alike to be told apart"
+    case["distortions"], case["price"], case["chosen"] = lost.sum(0), price, objectives.argmin(1)
+    assert len(set(case["chosen"])) > 4, "rows should choose many ways"
+
 # --- the equations of better right factors, from what was stored; and the loss of the whole --------------------------------------
 
 plans = [(0, 4, "INT8"), (1, 2, "INT4"), (0, 2, "INT3"), (255, D, "BF16"), (254, 0, "F32")]
