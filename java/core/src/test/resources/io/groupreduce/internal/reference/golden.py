@@ -143,6 +143,8 @@ WIDTH = 37
 rows = single(rng.normal(size=(2, WIDTH)) * [[0.2], [3]])
 rows[0, 5] *= 9
 rows[1, 32:] = 0
+ties = [7, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8]  # of INT4 at scale 1, and of BF16
+rows = np.vstack([rows, (ties * 4)[:WIDTH]])
 counts = single(rng.uniform(0.2, 3, WIDTH))
 out["rows"], out["errorWeights"], out["codecs"] = rows, counts, []
 for codec in ("F32", "BF16", "INT8", "INT4", "INT3"):
