@@ -1,6 +1,5 @@
 package io.groupreduce.testkit;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,83 +17,61 @@ import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
  * What every backend must do, held against {@link ReferenceBackend} on ragged sizes with planted outliers. Factorizations are
  * compared by what they reconstruct, never by the sign of a vector. Messages carry the seed.
  */
-public abstract class BackendContract {
+public abstract class BackendContract extends Contract {
     private static final int BASES = CompressionCase.BASES;
-    private static final long[] SEEDS = {1, 2, 3, 4, 5};
 
-    /** The backend under test with this many threads; closed by the test. */
-    protected abstract Backend backend(int threads);
+    private static Stream<CompressionCase> cases() {
+        return LongStream.rangeClosed(1, 5).mapToObj(CompressionCase::new);
+    }
 
     @Test
     void energyIsTheWeightedSquaredNorm() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                assertClose(reference.energy(), mine.energy(), 1e-5, c.at("energy"));
-            }
-        }
+        compare(
+                cases(),
+                (c, mine, reference, arena) -> assertClose(reference.energy(), mine.energy(), 1e-5, c.at("energy")));
     }
 
     @Test
     void spectraMatchTheReference() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                assertSpectra(c, c.spectra(reference, c.basisOf), c.spectra(mine, c.basisOf));
-            }
-        }
+        compare(
+                cases(),
+                (c, mine, reference, arena) ->
+                        assertSpectra(c, c.spectra(reference, c.basisOf), c.spectra(mine, c.basisOf)));
     }
 
     @Test
     void movedRowsLeaveTheSameSpectraAsAFreshStart() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            SplittableRandom random = new SplittableRandom(seed);
+        compare(cases(), (c, mine, reference, arena) -> {
+            SplittableRandom random = new SplittableRandom(c.seed);
             byte[] moved = c.basisOf.clone();
             for (int k = 0; k < moved.length / 10; k++) {
                 int b = random.nextInt(BASES + 1);
                 moved[random.nextInt(moved.length)] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
             }
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                c.spectra(mine, c.basisOf);
-                assertSpectra(c, c.spectra(reference, moved), c.spectra(mine, moved));
-            }
-        }
+            c.spectra(mine, c.basisOf);
+            assertSpectra(c, c.spectra(reference, moved), c.spectra(mine, moved));
+        });
     }
 
     @Test
     void assignmentIsTheCheapestCandidate() {
         // A dense candidate of a high price, of none, and a dense one that no other can beat though it is the last.
         for (double densePrice : new double[] {1, 0, -0.5}) {
-            assignmentIsTheCheapest(densePrice);
-        }
-    }
-
-    private void assignmentIsTheCheapest(double densePrice) {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            int rows = c.matrix.rows();
-            SplittableRandom random = new SplittableRandom(seed);
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+            compare(cases(), (c, mine, reference, arena) -> {
+                int rows = c.matrix.rows();
+                SplittableRandom random = new SplittableRandom(c.seed);
                 c.spectra(mine, c.basisOf);
                 c.spectra(reference, c.basisOf);
                 double price = 0.3 * reference.energy() / rows;
@@ -130,49 +107,40 @@ public abstract class BackendContract {
                 }
                 assertTrue(scale > 0, c.at("some row gains"));
                 assertTrue(different <= rows / 100, c.at(different + " rows assigned elsewhere"));
-            }
+            });
         }
     }
 
     @Test
     void factorsReconstructWhatTheReferenceDoes() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            for (Codec codec : Codec.values()) {
-                try (Backend tested = backend(2);
-                        Arena arena = Arena.ofShared();
-                        CompressionWorkspace mine = tested.open(c.problem);
-                        CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
-                    CompressedMatrix expected = factorize(reference, c, codec, arena);
-                    CompressedMatrix actual = factorize(mine, c, codec, arena);
-                    double expectedLoss = reference.loss(expected);
-                    double energy = reference.energy();
-                    String what = c.at(codec + " factors");
-                    // The codec's own error dominates: a vector of the other sign rounds differently.
-                    double slack = codec == Codec.F32 ? 1e-5 : 0.03;
-                    assertEquals(expectedLoss, reference.loss(actual), slack * expectedLoss + 1e-6 * energy, what);
-                    assertEquals(
-                            reference.loss(actual),
-                            mine.loss(actual),
-                            1e-4 * expectedLoss + 1e-6 * energy,
-                            c.at("measured loss, " + codec));
-                }
-            }
+        for (Codec codec : Codec.values()) {
+            compare(cases(), (c, mine, reference, arena) -> {
+                CompressedMatrix expected = factorize(reference, c, codec, arena);
+                CompressedMatrix actual = factorize(mine, c, codec, arena);
+                double expectedLoss = reference.loss(expected);
+                double energy = reference.energy();
+                String what = c.at(codec + " factors");
+                // The codec's own error dominates: a vector of the other sign rounds differently.
+                double slack = codec == Codec.F32 ? 1e-5 : 0.03;
+                assertEquals(expectedLoss, reference.loss(actual), slack * expectedLoss + 1e-6 * energy, what);
+                assertEquals(
+                        reference.loss(actual),
+                        mine.loss(actual),
+                        1e-4 * expectedLoss + 1e-6 * energy,
+                        c.at("measured loss, " + codec));
+            });
         }
     }
 
     @Test
     void comparisonMatchesTheReference() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            try (Backend tested = backend(2);
-                    Arena arena = Arena.ofShared();
-                    CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
+        compare(cases(), (c, mine, reference, arena) -> {
+            try (Backend tested = backend(2)) {
                 CompressedMatrix compressed = factorize(reference, c, Codec.INT8, arena);
                 int tokens = 37;
                 int rows = c.matrix.rows();
-                float[] hidden = Generators.powerLaw(seed + 100, tokens, c.matrix.columns(), 0.3);
-                float[] bias = Arrays.copyOf(Generators.powerLaw(seed + 200, rows, 1, 0), rows);
+                float[] hidden = Generators.powerLaw(c.seed + 100, tokens, c.matrix.columns(), 0.3);
+                float[] bias = Arrays.copyOf(Generators.powerLaw(c.seed + 200, rows, 1, 0), rows);
                 int[] targets = new int[tokens];
                 Arrays.setAll(targets, t -> t * 31 % rows);
                 SoftmaxComparison task = new SoftmaxComparison(
@@ -196,34 +164,17 @@ public abstract class BackendContract {
                 assertTrue(agreement(expected.denseTop(), actual.denseTop()) > 0.98, c.at("dense top"));
                 assertTrue(agreement(expected.compressedTop(), actual.compressedTop()) > 0.98, c.at("compressed top"));
             }
-        }
+        });
     }
 
     @Test
     void theNumberOfThreadsChangesNoBit() {
         CompressionCase c = new CompressionCase(6);
-        byte[][] first = null;
-        for (int threads : new int[] {1, 2, 3}) {
-            try (Backend tested = backend(threads);
-                    Arena arena = Arena.ofShared();
-                    CompressionWorkspace workspace = tested.open(c.problem)) {
-                CompressedMatrix compressed = factorize(workspace, c, Codec.F32, arena);
-                byte[][] bytes = new byte[compressed.groups().size() + compressed.bases()][];
-                for (int g = 0; g < compressed.groups().size(); g++) {
-                    bytes[g] = compressed.left(g).data().toArray(ValueLayout.JAVA_BYTE);
-                }
-                for (int b = 0; b < compressed.bases(); b++) {
-                    bytes[compressed.groups().size() + b] =
-                            compressed.right(b).data().toArray(ValueLayout.JAVA_BYTE);
-                }
-                if (first == null) {
-                    first = bytes;
-                }
-                for (int p = 0; p < bytes.length; p++) {
-                    assertArrayEquals(first[p], bytes[p], "part " + p + " at " + threads + " threads");
-                }
+        assertThreadsChangeNoBit(c.at("factors"), (tested, arena) -> {
+            try (CompressionWorkspace workspace = tested.open(c.problem)) {
+                return List.of(bytes(factorize(workspace, c, Codec.F32, arena)));
             }
-        }
+        });
     }
 
     @Test
@@ -252,19 +203,15 @@ public abstract class BackendContract {
         List<Directions> bases = new ArrayList<>();
         for (int b = 0; b < BASES; b++) {
             int rank = c.ranks[b];
-            float[] scale = new float[rank];
-            for (int k = 0; k < rank; k++) {
-                scale[k] = 1 + 0.25f * k;
-            }
-            Directions directions = workspace.directions(b, rank);
-            bases.add(b == 1 ? directions.withScales(scale) : directions);
+            Directions directions = c.directions(workspace, b);
+            bases.add(directions);
             plans.add(new GroupPlan(b, rank, codec));
             left.add(EncodedMatrix.allocate(arena, codec, sizes[b], rank, rank));
             EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, rank, columns, columns);
             for (int k = 0; k < rank; k++) {
                 float[] row = Arrays.copyOfRange(directions.right(), k * columns, (k + 1) * columns);
-                for (int j = 0; b == 1 && j < columns; j++) {
-                    row[j] /= scale[k];
+                for (int j = 0; directions.scales() != null && j < columns; j++) {
+                    row[j] /= directions.scales()[k];
                 }
                 stored.encodeRow(k, row, 0);
             }

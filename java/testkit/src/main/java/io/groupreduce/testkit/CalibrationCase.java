@@ -10,10 +10,7 @@ import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
-import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -38,19 +35,15 @@ final class CalibrationCase {
     private final int[] ranks;
     private final float[][] right;
 
-    /** Every codec and scale format; odd seeds have a bias. */
-    static CalibrationCase ofAllCodecs(Arena arena, long seed) {
-        return new CalibrationCase(arena, seed, 330, null);
-    }
-
-    /** A smaller case whose factors are all stored with {@code codec}. */
-    static CalibrationCase of(Arena arena, long seed, Codec codec) {
-        return new CalibrationCase(arena, seed, 60, codec);
-    }
-
-    private CalibrationCase(Arena arena, long seed, int leastRows, Codec only) {
+    /**
+     * A case for the seed; odd seeds have a bias.
+     *
+     * @param only the codec of all factors of a smaller case; {@code null} for every codec and scale format
+     */
+    CalibrationCase(Arena arena, long seed, Codec only) {
         this.seed = seed;
         SplittableRandom random = new SplittableRandom(seed);
+        int leastRows = only == null ? 330 : 60;
         rows = leastRows + random.nextInt(leastRows);
         columns = 13 + random.nextInt(30);
         ranks = new int[] {5 + random.nextInt(8), 3 + random.nextInt(4)};
@@ -198,29 +191,5 @@ final class CalibrationCase {
             total += scores.expectedGap()[t] - scores.denseLogSumExp()[t] + scores.compressedLogSumExp()[t];
         }
         return total / count;
-    }
-
-    /** All stored bytes of a compressed matrix and its bias. */
-    static byte[] bytes(CompressedMatrix matrix) {
-        ByteArrayOutputStream all = new ByteArrayOutputStream();
-        List<EncodedMatrix> parts = new ArrayList<>();
-        for (int g = 0; g < matrix.groups().size(); g++) {
-            if (matrix.left(g) != null) {
-                parts.add(matrix.left(g));
-            }
-        }
-        for (int b = 0; b < matrix.bases(); b++) {
-            parts.add(matrix.right(b));
-        }
-        for (EncodedMatrix part : parts) {
-            all.writeBytes(part.data().toArray(ValueLayout.JAVA_BYTE));
-            if (part.scales() != null) {
-                all.writeBytes(part.scales().toArray(ValueLayout.JAVA_BYTE));
-            }
-        }
-        for (int i = 0; matrix.bias() != null && i < matrix.rows(); i++) {
-            all.writeBytes(Float.toString(matrix.bias()[i]).getBytes(StandardCharsets.UTF_8));
-        }
-        return all.toByteArray();
     }
 }

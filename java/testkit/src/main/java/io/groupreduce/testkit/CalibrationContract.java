@@ -28,13 +28,29 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What the calibration of every backend must do, held against {@link ReferenceBackend}. Messages carry the seed. */
-public abstract class CalibrationContract {
+public abstract class CalibrationContract extends Contract {
     private static final long[] SEEDS = {1, 2, 3, 4};
     private static final double RATE = 0.005;
     private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    /** The backend under test with this many threads; closed by the test. */
-    protected abstract Backend backend(int threads);
+    /** What is asked about one case; what {@code arena} gives is freed afterwards. */
+    private interface Question {
+        void ask(CalibrationCase c, Backend tested, Arena arena);
+    }
+
+    /** Asks two threads of the backend under test about a case, of all codecs where {@code only} is {@code null}. */
+    private void ask(Codec only, long seed, Question question) {
+        try (Arena arena = Arena.ofShared();
+                Backend tested = backend(2)) {
+            question.ask(new CalibrationCase(arena, seed, only), tested, arena);
+        }
+    }
+
+    private void askAll(Codec only, Question question) {
+        for (long seed : SEEDS) {
+            ask(only, seed, question);
+        }
+    }
 
     private static CalibrationSession reference(CalibrationProblem problem) {
         return new ReferenceBackend().calibrate(problem);
@@ -42,31 +58,25 @@ public abstract class CalibrationContract {
 
     @Test
     void lossesMatchTheReference() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.ofAllCodecs(arena, seed);
-                for (int count : new int[] {1, 37, 130}) {
-                    float[] hidden = c.hidden(count, count);
-                    try (CalibrationSession mine = tested.calibrate(c.problem(true));
-                            CalibrationSession reference = reference(c.problem(true))) {
-                        double expected = reference.loss(hidden, count);
-                        // A single state may happen to have next to no loss.
-                        double tolerance = 1e-4 * expected + 1e-6;
-                        assertTrue(count == 1 || expected > 0.1, c.at("a loss worth comparing, " + expected));
-                        assertEquals(expected, mine.loss(hidden, count), tolerance, c.at("loss"));
-                        assertEquals(expected, mine.step(hidden, count, RATE), tolerance, c.at("loss of a step"));
-                    }
+        askAll(null, (c, tested, arena) -> {
+            for (int count : new int[] {1, 37, 130}) {
+                float[] hidden = c.hidden(count, count);
+                try (CalibrationSession mine = tested.calibrate(c.problem(true));
+                        CalibrationSession reference = reference(c.problem(true))) {
+                    double expected = reference.loss(hidden, count);
+                    // A single state may happen to have next to no loss.
+                    double tolerance = 1e-4 * expected + 1e-6;
+                    assertTrue(count == 1 || expected > 0.1, c.at("a loss worth comparing, " + expected));
+                    assertEquals(expected, mine.loss(hidden, count), tolerance, c.at("loss"));
+                    assertEquals(expected, mine.step(hidden, count, RATE), tolerance, c.at("loss of a step"));
                 }
             }
-        }
+        });
     }
 
     @Test
     void lossesOverManyStatesAreMeansOverTheirParts() {
-        try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
-            CalibrationCase c = CalibrationCase.of(arena, 5, Codec.INT4);
+        ask(Codec.INT4, 5, (c, tested, arena) -> {
             int count = 2500;
             float[] hidden = c.hidden(1, count);
             try (CalibrationSession session = tested.calibrate(c.problem(false))) {
@@ -77,57 +87,49 @@ public abstract class CalibrationContract {
                 }
                 assertEquals(total, session.loss(hidden, count), 1e-6 * total, c.at("loss"));
             }
-        }
+        });
     }
 
     @Test
     void stepsFollowTheReference() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.ofAllCodecs(arena, seed);
-                float[] held = c.hidden(50, 64);
-                for (boolean trainBias : new boolean[] {false, true}) {
-                    try (CalibrationSession mine = tested.calibrate(c.problem(trainBias));
-                            CalibrationSession reference = reference(c.problem(trainBias))) {
-                        double before = reference.loss(held, 64);
-                        for (int step = 0; step < 5; step++) {
-                            float[] hidden = c.hidden(step, 70);
-                            reference.step(hidden, 70, 4 * RATE);
-                            mine.step(hidden, 70, 4 * RATE);
-                        }
-                        double expected = reference.loss(held, 64);
-                        double actual = mine.loss(held, 64);
-                        String what = c.at("loss " + before + " after 5 steps, bias trained: " + trainBias);
-                        assertTrue(expected < 0.95 * before, what + ", moved to " + expected);
-                        assertEquals(expected, actual, 0.002 * expected, what);
+        askAll(null, (c, tested, arena) -> {
+            float[] held = c.hidden(50, 64);
+            for (boolean trainBias : new boolean[] {false, true}) {
+                try (CalibrationSession mine = tested.calibrate(c.problem(trainBias));
+                        CalibrationSession reference = reference(c.problem(trainBias))) {
+                    double before = reference.loss(held, 64);
+                    for (int step = 0; step < 5; step++) {
+                        float[] hidden = c.hidden(step, 70);
+                        reference.step(hidden, 70, 4 * RATE);
+                        mine.step(hidden, 70, 4 * RATE);
                     }
+                    double expected = reference.loss(held, 64);
+                    double actual = mine.loss(held, 64);
+                    String what = c.at("loss " + before + " after 5 steps, bias trained: " + trainBias);
+                    assertTrue(expected < 0.95 * before, what + ", moved to " + expected);
+                    assertEquals(expected, actual, 0.002 * expected, what);
                 }
             }
-        }
+        });
     }
 
     @Test
     void theFirstStepGoesAgainstTheGradient() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.of(arena, seed, Codec.F32);
-                float[] hidden = c.hidden(1, 9);
-                try (CalibrationSession session = tested.calibrate(c.problem(false))) {
-                    session.step(hidden, 9, RATE);
-                    CompressedMatrix moved = session.snapshot(arena);
-                    int checked = 0;
-                    for (int g = 0; g < 5; g++) {
-                        checked += againstTheGradient(c, hidden, c.start.left(g), moved.left(g), "left " + g);
-                    }
-                    for (int b = 0; b < c.start.bases(); b++) {
-                        checked += againstTheGradient(c, hidden, c.start.right(b), moved.right(b), "right " + b);
-                    }
-                    assertTrue(checked > 100, c.at(checked + " large derivatives"));
+        askAll(Codec.F32, (c, tested, arena) -> {
+            float[] hidden = c.hidden(1, 9);
+            try (CalibrationSession session = tested.calibrate(c.problem(false))) {
+                session.step(hidden, 9, RATE);
+                CompressedMatrix moved = session.snapshot(arena);
+                int checked = 0;
+                for (int g = 0; g < 5; g++) {
+                    checked += againstTheGradient(c, hidden, c.start.left(g), moved.left(g), "left " + g);
                 }
+                for (int b = 0; b < c.start.bases(); b++) {
+                    checked += againstTheGradient(c, hidden, c.start.right(b), moved.right(b), "right " + b);
+                }
+                assertTrue(checked > 100, c.at(checked + " large derivatives"));
             }
-        }
+        });
     }
 
     /**
@@ -179,9 +181,7 @@ public abstract class CalibrationContract {
 
     @Test
     void theBiasGoesTowardsTheDenseProbabilities() {
-        try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
-            CalibrationCase c = CalibrationCase.of(arena, 3, Codec.INT4);
+        ask(Codec.INT4, 3, (c, tested, arena) -> {
             float[] hidden = c.hidden(1, 40);
             double[] difference = new double[c.rows];
             float[] rounded = c.start.withBias(c.bias).bias();
@@ -206,156 +206,111 @@ public abstract class CalibrationContract {
                     }
                 }
             }
-        }
+        });
     }
 
     @Test
     void trainingLowersTheLoss() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.ofAllCodecs(arena, seed);
-                float[] hidden = c.hidden(1, 100);
-                try (CalibrationSession session = tested.calibrate(c.problem(true))) {
-                    double before = session.loss(hidden, 100);
-                    for (int step = 0; step < 30; step++) {
-                        session.step(hidden, 100, RATE);
-                    }
-                    double after = session.loss(hidden, 100);
-                    assertTrue(after < 0.9 * before, c.at("loss " + before + " became " + after));
+        askAll(null, (c, tested, arena) -> {
+            float[] hidden = c.hidden(1, 100);
+            try (CalibrationSession session = tested.calibrate(c.problem(true))) {
+                double before = session.loss(hidden, 100);
+                for (int step = 0; step < 30; step++) {
+                    session.step(hidden, 100, RATE);
                 }
+                double after = session.loss(hidden, 100);
+                assertTrue(after < 0.9 * before, c.at("loss " + before + " became " + after));
             }
-        }
+        });
     }
 
     @Test
     void theNumberOfThreadsChangesNoBit() {
-        try (Arena arena = Arena.ofShared()) {
-            CalibrationCase c = CalibrationCase.ofAllCodecs(arena, 7);
-            List<Double> firstLosses = null;
-            byte[] firstBytes = null;
-            for (int threads : new int[] {1, 2, 3}) {
-                try (Backend tested = backend(threads);
-                        CalibrationSession session = tested.calibrate(c.problem(true))) {
-                    List<Double> losses = new ArrayList<>();
-                    for (int step = 0; step < 4; step++) {
-                        losses.add(session.step(c.hidden(step, 90 + step), 90 + step, RATE));
-                    }
-                    losses.add(session.loss(c.hidden(9, 50), 50));
-                    byte[] bytes = CalibrationCase.bytes(session.snapshot(arena));
-                    firstLosses = firstLosses == null ? losses : firstLosses;
-                    firstBytes = firstBytes == null ? bytes : firstBytes;
-                    assertEquals(firstLosses, losses, c.at("losses at " + threads + " threads"));
-                    assertArrayEquals(firstBytes, bytes, c.at("factors at " + threads + " threads"));
+        assertThreadsChangeNoBit("losses and factors", (tested, arena) -> {
+            CalibrationCase c = new CalibrationCase(arena, 7, null);
+            try (CalibrationSession session = tested.calibrate(c.problem(true))) {
+                List<Object> made = new ArrayList<>();
+                for (int step = 0; step < 4; step++) {
+                    made.add(session.step(c.hidden(step, 90 + step), 90 + step, RATE));
                 }
+                made.add(session.loss(c.hidden(9, 50), 50));
+                CompressedMatrix snapshot = session.snapshot(arena);
+                made.addAll(List.of(bytes(snapshot), snapshot.bias()));
+                return made;
             }
-        }
+        });
     }
 
     @Test
     void aSnapshotIsWhatWasMeasured() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.ofAllCodecs(arena, seed);
-                byte[] before = CalibrationCase.bytes(c.start);
-                float[] held = c.hidden(50, 64);
-                try (CalibrationSession session = tested.calibrate(c.problem(false))) {
-                    assertArrayEquals(
-                            before, CalibrationCase.bytes(session.snapshot(arena)), c.at("snapshot before training"));
-                    for (int step = 0; step < 3; step++) {
-                        session.step(c.hidden(step, 70), 70, RATE);
-                    }
-                    CompressedMatrix snapshot = session.snapshot(arena);
-                    assertNull(snapshot.bias(), c.at("bias"));
-                    double expected = session.loss(held, 64);
-                    session.step(held, 64, RATE);
-                    CalibrationProblem again = new CalibrationProblem(c.dense, c.bias, snapshot, false);
-                    try (CalibrationSession fresh = tested.calibrate(again)) {
-                        assertEquals(expected, fresh.loss(held, 64), 1e-12 * expected, c.at("loss"));
-                    }
+        askAll(null, (c, tested, arena) -> {
+            byte[] before = bytes(c.start);
+            float[] held = c.hidden(50, 64);
+            try (CalibrationSession session = tested.calibrate(c.problem(false))) {
+                assertArrayEquals(before, bytes(session.snapshot(arena)), c.at("snapshot before training"));
+                for (int step = 0; step < 3; step++) {
+                    session.step(c.hidden(step, 70), 70, RATE);
                 }
-                assertArrayEquals(before, CalibrationCase.bytes(c.start), c.at("the start"));
+                CompressedMatrix snapshot = session.snapshot(arena);
+                assertNull(snapshot.bias(), c.at("bias"));
+                double expected = session.loss(held, 64);
+                session.step(held, 64, RATE);
+                CalibrationProblem again = new CalibrationProblem(c.dense, c.bias, snapshot, false);
+                try (CalibrationSession fresh = tested.calibrate(again)) {
+                    assertEquals(expected, fresh.loss(held, 64), 1e-12 * expected, c.at("loss"));
+                }
             }
-        }
+            assertArrayEquals(before, bytes(c.start), c.at("the start"));
+        });
     }
 
     @Test
     void aSnapshotCarriesTheTrainedBias() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.ofAllCodecs(arena, seed);
-                float[] held = c.hidden(50, 64);
-                try (CalibrationSession session = tested.calibrate(c.problem(true))) {
-                    for (int step = 0; step < 10; step++) {
-                        session.step(c.hidden(step, 70), 70, 4 * RATE);
-                    }
-                    CompressedMatrix snapshot = session.snapshot(arena);
-                    double loss = session.loss(held, 64);
-                    assertEquals(c.kl(snapshot, held), loss, 1e-4 * loss, c.at("loss"));
+        askAll(null, (c, tested, arena) -> {
+            float[] held = c.hidden(50, 64);
+            try (CalibrationSession session = tested.calibrate(c.problem(true))) {
+                for (int step = 0; step < 10; step++) {
+                    session.step(c.hidden(step, 70), 70, 4 * RATE);
                 }
+                CompressedMatrix snapshot = session.snapshot(arena);
+                double loss = session.loss(held, 64);
+                assertEquals(c.kl(snapshot, held), loss, 1e-4 * loss, c.at("loss"));
             }
-        }
+        });
     }
 
     @Test
     void aCalibrationKeepsTheBestEpoch() {
-        for (long seed : SEEDS) {
-            try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
-                CalibrationCase c = CalibrationCase.of(arena, seed, Codec.INT4);
-                Matrix hidden = Matrix.of("hidden", c.hidden(1, 1100), 1100, c.columns);
-                List<String> heard = new ArrayList<>();
-                Calibration.Outcome outcome = Calibration.run(
-                        tested,
-                        c.dense,
-                        new SoftmaxData(hidden, null, c.bias),
-                        c.start,
-                        8,
-                        false,
-                        arena,
-                        (step, done) -> heard.add(step));
-                Calibration.Outcome again = Calibration.run(
-                        tested,
-                        c.dense,
-                        new SoftmaxData(hidden, null, c.bias),
-                        c.start,
-                        8,
-                        false,
-                        arena,
-                        Progress.NONE);
-                assertEquals(9, outcome.heldOutLosses().size(), c.at("losses"));
-                assertEquals(outcome.heldOutLosses(), again.heldOutLosses(), c.at("losses of two runs"));
-                assertArrayEquals(
-                        CalibrationCase.bytes(outcome.matrix()),
-                        CalibrationCase.bytes(again.matrix()),
-                        c.at("factors of two runs"));
-                assertNotSame(c.start, outcome.matrix(), c.at("training helps"));
-                assertTrue(
-                        heard.stream().anyMatch(step -> step.startsWith("calibration, epoch 8 of 8: KL ")),
-                        c.at(heard.toString()));
-                Matrix judged =
-                        new SoftmaxData(hidden, null, null).judged(2_000).hidden();
-                assertEquals(220, judged.rows(), c.at("states held out"));
-                float[] held = new float[220 * c.columns];
-                judged.readRows(0, 220, held, 0);
-                double least =
-                        outcome.heldOutLosses().stream().min(Double::compare).orElseThrow();
-                assertTrue(least < outcome.heldOutLosses().getFirst(), c.at("losses " + outcome.heldOutLosses()));
-                CalibrationProblem kept = new CalibrationProblem(c.dense, c.bias, outcome.matrix(), false);
-                try (CalibrationSession session = tested.calibrate(kept)) {
-                    assertEquals(least, session.loss(held, 220), 1e-12 * least, c.at("loss of what was kept"));
-                }
+        askAll(Codec.INT4, (c, tested, arena) -> {
+            Matrix hidden = Matrix.of("hidden", c.hidden(1, 1100), 1100, c.columns);
+            List<String> heard = new ArrayList<>();
+            SoftmaxData data = new SoftmaxData(hidden, null, c.bias);
+            Calibration.Outcome outcome =
+                    Calibration.run(tested, c.dense, data, c.start, 8, false, arena, (step, done) -> heard.add(step));
+            Calibration.Outcome again = Calibration.run(tested, c.dense, data, c.start, 8, false, arena, Progress.NONE);
+            assertEquals(9, outcome.heldOutLosses().size(), c.at("losses"));
+            assertEquals(outcome.heldOutLosses(), again.heldOutLosses(), c.at("losses of two runs"));
+            assertArrayEquals(bytes(outcome.matrix()), bytes(again.matrix()), c.at("factors of two runs"));
+            assertNotSame(c.start, outcome.matrix(), c.at("training helps"));
+            assertTrue(
+                    heard.stream().anyMatch(step -> step.startsWith("calibration, epoch 8 of 8: KL ")),
+                    c.at(heard.toString()));
+            Matrix judged = new SoftmaxData(hidden, null, null).judged(2_000).hidden();
+            assertEquals(220, judged.rows(), c.at("states held out"));
+            float[] held = new float[220 * c.columns];
+            judged.readRows(0, 220, held, 0);
+            double least = outcome.heldOutLosses().stream().min(Double::compare).orElseThrow();
+            assertTrue(least < outcome.heldOutLosses().getFirst(), c.at("losses " + outcome.heldOutLosses()));
+            CalibrationProblem kept = new CalibrationProblem(c.dense, c.bias, outcome.matrix(), false);
+            try (CalibrationSession session = tested.calibrate(kept)) {
+                assertEquals(least, session.loss(held, 220), 1e-12 * least, c.at("loss of what was kept"));
             }
-        }
+        });
     }
 
     @Test
     void aCalibrationLeavesAPerfectStartAlone() {
-        try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
-            CalibrationCase c = CalibrationCase.of(arena, 2, Codec.F32);
+        ask(Codec.F32, 2, (c, tested, arena) -> {
             float[] exact = new float[c.rows * c.columns];
             c.start.decodeRows(0, c.rows, exact, 0);
             Matrix dense = Matrix.of("exact", exact, c.rows, c.columns);
@@ -367,38 +322,27 @@ public abstract class CalibrationContract {
             for (double loss : outcome.heldOutLosses()) {
                 assertEquals(0, loss, 1e-6, c.at("losses " + outcome.heldOutLosses()));
             }
-        }
+        });
     }
 
     @Test
     void oneHiddenStateIsTooFew() {
-        try (Arena arena = Arena.ofShared();
-                Backend tested = backend(1)) {
-            CalibrationCase c = CalibrationCase.of(arena, 1, Codec.INT4);
+        ask(Codec.INT4, 1, (c, tested, arena) -> {
             Matrix hidden = Matrix.of("hidden", c.hidden(1, 1), 1, c.columns);
+            SoftmaxData data = new SoftmaxData(hidden, null, c.bias);
             InvalidDataException e = assertThrows(
                     InvalidDataException.class,
-                    () -> Calibration.run(
-                            tested,
-                            c.dense,
-                            new SoftmaxData(hidden, null, c.bias),
-                            c.start,
-                            1,
-                            true,
-                            arena,
-                            Progress.NONE));
+                    () -> Calibration.run(tested, c.dense, data, c.start, 1, true, arena, Progress.NONE));
             assertTrue(e.getMessage().contains("give at least 2"), e.getMessage());
-        }
+        });
     }
 
     @Test
     void closingTwiceIsHarmless() {
-        try (Arena arena = Arena.ofShared();
-                Backend tested = backend(1)) {
-            CalibrationSession session =
-                    tested.calibrate(CalibrationCase.of(arena, 1, Codec.INT4).problem(true));
+        ask(Codec.INT4, 1, (c, tested, arena) -> {
+            CalibrationSession session = tested.calibrate(c.problem(true));
             session.close();
             session.close();
-        }
+        });
     }
 }

@@ -9,6 +9,7 @@ import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -63,6 +64,16 @@ final class CompressionCase {
     List<Spectrum> spectra(CompressionWorkspace workspace, byte[] basisOf) {
         workspace.accumulate(basisOf, BASES);
         return workspace.decompose(ranks);
+    }
+
+    /** The directions that a basis was asked for; the second one's with scales. */
+    Directions directions(CompressionWorkspace workspace, int basis) {
+        Directions directions = workspace.directions(basis, ranks[basis]);
+        float[] scales = new float[ranks[basis]];
+        for (int k = 0; k < scales.length; k++) {
+            scales[k] = 1 + 0.25f * k;
+        }
+        return basis == 1 ? directions.withScales(scales) : directions;
     }
 
     /** {@code w_i ||A_i S||^2}. */

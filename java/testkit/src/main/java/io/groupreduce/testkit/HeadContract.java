@@ -28,6 +28,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,7 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
  * What a {@link SoftmaxHead} on a backend must endure: many threads, many calls, numbers too large. Not public: part of {@link
  * InferenceContract}.
  */
-abstract class HeadContract {
+abstract class HeadContract extends Contract {
     /**
      * What a call may allocate in steady state: a few small objects, such as the wrapper of an array as a segment or the task
      * that is given to workers, but no array that grows with states, width, k or vocabulary.
@@ -48,9 +49,6 @@ abstract class HeadContract {
 
     /** Calls until which kernels are compiled and stop boxing vectors. */
     private static final int MOST_ROUNDS = 400;
-
-    /** The backend under test with this many threads; closed by the test. */
-    protected abstract Backend backend(int threads);
 
     /** Whether queries reuse their memory; only a backend made to be read may say no. */
     protected boolean allocatesNothing() {
@@ -71,12 +69,14 @@ abstract class HeadContract {
      * Sixteen threads ask, open and close for some seconds; {@code -Dgroupreduce.hammer.seconds=60} is the full run.
      */
     @Test
+    @Tag("long")
     void manyThreadsCorruptAndLeakNothing(@TempDir Path directory) throws Exception {
         int seconds = Integer.getInteger("groupreduce.hammer.seconds", 3);
         new HeadHammer(this::backend, directory).run(seconds);
     }
 
     @Test
+    @Tag("long")
     void queriesAllocateNothingInSteadyState() {
         assumeTrue(allocatesNothing(), "this backend is made to be read");
         int states = 16;

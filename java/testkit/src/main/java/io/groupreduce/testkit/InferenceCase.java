@@ -74,8 +74,7 @@ final class InferenceCase implements AutoCloseable {
     /** Every rank with every codec and format of scales; dense groups of each; zero and empty groups. No bias. */
     static InferenceCase everyLayout(long seed, boolean blocks, Numbers numbers) {
         int columns = 301;
-        Arena arena = Arena.ofShared();
-        MatrixBuilder builder = new MatrixBuilder(arena, seed, columns);
+        MatrixBuilder builder = new MatrixBuilder(Arena.ofShared(), seed, columns);
         builder.basis(columns, numbers).basis(129, numbers).basis(17, numbers);
         int added = 0;
         for (Layout layout : Layout.all(blocks)) {
@@ -89,13 +88,7 @@ final class InferenceCase implements AutoCloseable {
                 .dense(Layout.F32, numbers, 0)
                 .zero(0)
                 .zero(7);
-        CompressedMatrix matrix = builder.build("every layout");
-        return new InferenceCase(
-                "every layout, blocks " + blocks + ", " + numbers + ", seed " + seed,
-                arena,
-                matrix,
-                null,
-                hidden(seed, matrix, numbers));
+        return of("every layout, blocks " + blocks, seed, builder, numbers, 0, STATES);
     }
 
     /** Groups of random kind and size, with a bias. */
@@ -128,27 +121,23 @@ final class InferenceCase implements AutoCloseable {
                 arena,
                 matrix,
                 bias(random, matrix.rows(), numbers, 0.5),
-                hidden(seed, matrix, numbers));
+                hidden(seed, matrix, numbers, STATES));
     }
 
     /** A large vocabulary whose likeliest tokens stand far out; {@code spread} of the bias, 0 for none. */
     static InferenceCase steep(long seed, double spread) {
-        int columns = 96;
-        Arena arena = Arena.ofShared();
-        MatrixBuilder builder = new MatrixBuilder(arena, seed, columns);
-        builder.basis(64, Numbers.STEEP).basis(80, Numbers.STEEP);
         Layout int4 = new Layout(Codec.INT4, ScaleFormat.LOG8, false);
         Layout int8 = new Layout(Codec.INT8, ScaleFormat.BF16, false);
         Layout bf16 = new Layout(Codec.BF16, ScaleFormat.F32, false);
-        builder.group(0, 64, bf16, Numbers.STEEP, 700)
+        MatrixBuilder builder = new MatrixBuilder(Arena.ofShared(), seed, 96)
+                .basis(64, Numbers.STEEP)
+                .basis(80, Numbers.STEEP)
+                .group(0, 64, bf16, Numbers.STEEP, 700)
                 .group(0, 31, int8, Numbers.STEEP, 1100)
                 .group(1, 80, Layout.F32, Numbers.STEEP, 650)
                 .group(1, 48, int4, Numbers.STEEP, 1301)
                 .dense(int8, Numbers.STEEP, 133);
-        CompressedMatrix matrix = builder.build("steep");
-        float[] bias = spread == 0 ? null : bias(builder.random(), matrix.rows(), Numbers.STEEP, spread);
-        return new InferenceCase(
-                "steep, bias " + spread + ", seed " + seed, arena, matrix, bias, hidden(seed, matrix, Numbers.STEEP));
+        return of("steep, bias " + spread, seed, builder, Numbers.STEEP, spread, STATES);
     }
 
     /** One token, one number. */
@@ -158,13 +147,13 @@ final class InferenceCase implements AutoCloseable {
                 .basis(1, Numbers.SMOOTH)
                 .group(0, 1, new Layout(Codec.INT3, ScaleFormat.LOG8, false), Numbers.SMOOTH, 1)
                 .build("single");
-        return new InferenceCase("single", arena, matrix, new float[] {0.25f}, hidden(1, matrix, Numbers.SMOOTH));
+        return new InferenceCase(
+                "single", arena, matrix, new float[] {0.25f}, hidden(1, matrix, Numbers.SMOOTH, STATES));
     }
 
     /** A small vocabulary and more hidden states than a backend takes at a time. */
     static InferenceCase chunks(long seed) {
-        Arena arena = Arena.ofShared();
-        MatrixBuilder builder = new MatrixBuilder(arena, seed, 19)
+        MatrixBuilder builder = new MatrixBuilder(Arena.ofShared(), seed, 19)
                 .basis(12, Numbers.SMOOTH)
                 .basis(19, Numbers.SMOOTH)
                 .group(0, 12, new Layout(Codec.INT8, ScaleFormat.BF16, false), Numbers.SMOOTH, 45)
@@ -172,31 +161,24 @@ final class InferenceCase implements AutoCloseable {
                 .group(1, 19, new Layout(Codec.BF16, ScaleFormat.F32, false), Numbers.SMOOTH, 28)
                 .dense(Layout.F32, Numbers.SMOOTH, 9)
                 .zero(2);
-        CompressedMatrix matrix = builder.build("chunks");
-        float[] bias = bias(builder.random(), matrix.rows(), Numbers.SMOOTH, 0.5);
-        return new InferenceCase(
-                "chunks, seed " + seed, arena, matrix, bias, hidden(seed, matrix, Numbers.SMOOTH, MANY_STATES));
+        return of("chunks", seed, builder, Numbers.SMOOTH, 0.5, MANY_STATES);
     }
 
     /** More tokens than any list of likeliest ones that is kept sorted token by token. */
     static InferenceCase longLists(long seed, Numbers numbers) {
-        Arena arena = Arena.ofShared();
-        CompressedMatrix matrix = new MatrixBuilder(arena, seed, 23)
+        MatrixBuilder builder = new MatrixBuilder(Arena.ofShared(), seed, 23)
                 .basis(17, numbers)
                 .group(0, 17, new Layout(Codec.INT8, ScaleFormat.F32, false), numbers, 500)
                 .group(0, 6, new Layout(Codec.INT4, ScaleFormat.BF16, false), numbers, 640)
-                .dense(Layout.F32, numbers, 63)
-                .build("long lists");
-        return new InferenceCase(
-                "long lists, " + numbers + ", seed " + seed, arena, matrix, null, hidden(seed, matrix, numbers));
+                .dense(Layout.F32, numbers, 63);
+        return of("long lists", seed, builder, numbers, 0, STATES);
     }
 
     /** Integers and padding that only other writers store, in every scaled codec, at odd and even widths. */
     static InferenceCase foreign(long seed) {
         int columns = 35;
-        Arena arena = Arena.ofShared();
         MatrixBuilder builder =
-                new MatrixBuilder(arena, seed, columns).foreign().basis(columns, Numbers.SMOOTH);
+                new MatrixBuilder(Arena.ofShared(), seed, columns).foreign().basis(columns, Numbers.SMOOTH);
         int added = 0;
         for (boolean blocks : new boolean[] {false, true}) {
             for (Layout layout : Layout.all(blocks)) {
@@ -206,8 +188,7 @@ final class InferenceCase implements AutoCloseable {
                 builder.dense(layout, Numbers.SMOOTH, 2 + added % 9);
             }
         }
-        CompressedMatrix matrix = builder.build("foreign");
-        return new InferenceCase("foreign, seed " + seed, arena, matrix, null, hidden(seed, matrix, Numbers.SMOOTH));
+        return of("foreign", seed, builder, Numbers.SMOOTH, 0, STATES);
     }
 
     /**
@@ -271,6 +252,18 @@ final class InferenceCase implements AutoCloseable {
         return new InferenceCase(label + ", " + change, arena, matrix, otherBias, otherHidden);
     }
 
+    /** The matrix that was built; {@code spread} of the bias, 0 for none. */
+    private static InferenceCase of(
+            String label, long seed, MatrixBuilder builder, Numbers numbers, double spread, int states) {
+        CompressedMatrix matrix = builder.build(label);
+        return new InferenceCase(
+                label + ", " + numbers + ", seed " + seed,
+                builder.arena(),
+                matrix,
+                spread == 0 ? null : bias(builder.random(), matrix.rows(), numbers, spread),
+                hidden(seed, matrix, numbers, states));
+    }
+
     private static float[] bias(SplittableRandom random, int rows, Numbers numbers, double spread) {
         float[] bias = new float[rows];
         for (int i = 0; i < rows; i++) {
@@ -280,10 +273,6 @@ final class InferenceCase implements AutoCloseable {
     }
 
     /** Each second state points where some row does, as states of a trained model do; the others anywhere. State 3 is zero. */
-    private static float[] hidden(long seed, CompressedMatrix matrix, Numbers numbers) {
-        return hidden(seed, matrix, numbers, STATES);
-    }
-
     private static float[] hidden(long seed, CompressedMatrix matrix, Numbers numbers, int states) {
         SplittableRandom random = new SplittableRandom(seed ^ 0x5bd1e995);
         int columns = matrix.columns();

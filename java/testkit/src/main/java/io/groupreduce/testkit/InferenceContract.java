@@ -17,8 +17,10 @@ import io.groupreduce.api.Sampling;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.testkit.InferenceChecks.Top;
+import io.groupreduce.testkit.MatrixBuilder.Numbers;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -31,44 +33,37 @@ public abstract class InferenceContract extends InferenceEdges {
 
     @Test
     void likeliestTokensMatchTheReference() {
-        forEach(InferenceCase.all(), c -> {
-            try (Backend tested = backend(2);
-                    InferenceSession session = c.load(tested)) {
-                for (int states : BATCHES) {
-                    assertTop(c, session, states, 10, true);
-                    assertTop(c, session, states, 1, false);
-                }
-                for (int states : new int[] {1, 3, 17}) {
-                    assertTop(c, session, states, 0, true);
-                    assertTop(c, session, states, 1, true);
-                    assertTop(c, session, states, 2, false);
-                    assertTop(c, session, states, c.matrix.rows(), true);
-                }
+        ask(InferenceCase.all(), (c, session, reference) -> {
+            for (int states : BATCHES) {
+                assertTop(c, session, states, 10, true);
+                assertTop(c, session, states, 1, false);
+            }
+            for (int states : new int[] {1, 3, 17}) {
+                assertTop(c, session, states, 0, true);
+                assertTop(c, session, states, 1, true);
+                assertTop(c, session, states, 2, false);
+                assertTop(c, session, states, c.matrix.rows(), true);
             }
         });
     }
 
     @Test
     void tiesGoToTheLowerToken() {
-        forEach(
+        ask(
                 List.of(
-                        InferenceCase.random(21, MatrixBuilder.Numbers.EXACT),
-                        InferenceCase.random(22, MatrixBuilder.Numbers.EXACT),
-                        InferenceCase.everyLayout(23, true, MatrixBuilder.Numbers.EXACT)),
-                c -> {
+                        InferenceCase.random(21, Numbers.EXACT),
+                        InferenceCase.random(22, Numbers.EXACT),
+                        InferenceCase.everyLayout(23, true, Numbers.EXACT)),
+                (c, session, reference) -> {
                     int rows = c.matrix.rows();
                     int ties = 0;
-                    try (Backend tested = backend(2);
-                            InferenceSession session = c.load(tested);
-                            InferenceSession reference = c.reference()) {
-                        for (int k : new int[] {1, 2, 10, 100, rows}) {
-                            Top expected = new Top(reference, c, 9, k, false);
-                            Top actual = new Top(session, c, 9, k, false);
-                            assertArrayEquals(expected.logits, actual.logits, c.at("logits of the top " + k));
-                            assertArrayEquals(expected.tokens, actual.tokens, c.at("tokens of the top " + k));
-                            for (int i = 1; i < 9 * k; i++) {
-                                ties += k == 10 && expected.logits[i] == expected.logits[i - 1] ? 1 : 0;
-                            }
+                    for (int k : new int[] {1, 2, 10, 100, rows}) {
+                        Top expected = new Top(reference, c, 9, k, false);
+                        Top actual = new Top(session, c, 9, k, false);
+                        assertArrayEquals(expected.logits, actual.logits, c.at("logits of the top " + k));
+                        assertArrayEquals(expected.tokens, actual.tokens, c.at("tokens of the top " + k));
+                        for (int i = 1; i < 9 * k; i++) {
+                            ties += k == 10 && expected.logits[i] == expected.logits[i - 1] ? 1 : 0;
                         }
                     }
                     assertTrue(ties > 0, c.at("a case without ties"));
@@ -77,31 +72,25 @@ public abstract class InferenceContract extends InferenceEdges {
 
     @Test
     void scoresMatchTheReference() {
-        forEach(InferenceCase.all(), c -> {
-            try (Backend tested = backend(2);
-                    InferenceSession session = c.load(tested)) {
-                for (int states : BATCHES) {
-                    assertScores(c, session, states);
-                }
+        ask(InferenceCase.all(), (c, session, reference) -> {
+            for (int states : BATCHES) {
+                assertScores(c, session, states);
             }
         });
     }
 
     @Test
+    @Tag("long")
     void samplesAreTheReferencesToken() {
-        forEach(InferenceCase.all(), c -> {
-            try (Backend tested = backend(2);
-                    InferenceSession session = c.load(tested);
-                    InferenceSession reference = c.reference()) {
-                for (int n = 0; n < SAMPLINGS.size(); n++) {
-                    Sampling sampling = SAMPLINGS.get(n);
-                    if (sampling.topK() < c.matrix.rows()) {
-                        int states = BATCHES[n % BATCHES.length];
-                        for (long seed = 1; seed <= (emulated() ? 1 : states < 9 ? 12 : 2); seed++) {
-                            int[] expected = sample(reference, c, states, sampling, seed);
-                            int[] actual = sample(session, c, states, sampling, seed);
-                            assertArrayEquals(expected, actual, c.at(sampling + ", seed " + seed + " in " + states));
-                        }
+        ask(InferenceCase.all(), (c, session, reference) -> {
+            for (int n = 0; n < SAMPLINGS.size(); n++) {
+                Sampling sampling = SAMPLINGS.get(n);
+                if (sampling.topK() < c.matrix.rows()) {
+                    int states = BATCHES[n % BATCHES.length];
+                    for (long seed = 1; seed <= (emulated() ? 1 : states < 9 ? 12 : 2); seed++) {
+                        int[] expected = sample(reference, c, states, sampling, seed);
+                        int[] actual = sample(session, c, states, sampling, seed);
+                        assertArrayEquals(expected, actual, c.at(sampling + ", seed " + seed + " in " + states));
                     }
                 }
             }
@@ -110,58 +99,39 @@ public abstract class InferenceContract extends InferenceEdges {
 
     @Test
     void allLogitsMatchTheReference() {
-        forEach(InferenceCase.all(), c -> {
-            try (Backend tested = backend(2);
-                    InferenceSession session = c.load(tested)) {
-                for (int states : new int[] {1, 2, 5, 17, InferenceCase.STATES}) {
-                    assertLogits(c, session, states);
-                }
+        ask(InferenceCase.all(), (c, session, reference) -> {
+            for (int states : new int[] {1, 2, 5, 17, InferenceCase.STATES}) {
+                assertLogits(c, session, states);
             }
         });
     }
 
     @Test
     void rowsMatchTheReference() {
-        forEach(InferenceCase.all(), c -> {
-            try (Backend tested = backend(2);
-                    InferenceSession session = c.load(tested)) {
-                assertRows(c, session);
-            }
+        ask(InferenceCase.all(), (c, session, reference) -> {
+            assertRows(c, session);
         });
     }
 
     @Test
     void theNumberOfThreadsChangesNoBitOfAnAnswer() {
-        forEach(List.of(InferenceCase.random(31, MatrixBuilder.Numbers.SMOOTH), InferenceCase.steep(32, 1)), c -> {
+        forEach(List.of(InferenceCase.random(31, Numbers.SMOOTH), InferenceCase.steep(32, 1)), c -> {
             for (int states : new int[] {1, 3, 16, InferenceCase.STATES}) {
-                Top first = null;
-                float[] firstLogits = null;
-                int[] firstDrawn = null;
-                for (int threads : new int[] {1, 2, 3}) {
-                    try (Backend tested = backend(threads);
-                            InferenceSession session = c.load(tested)) {
+                assertThreadsChangeNoBit(c.at(states + " states"), (tested, arena) -> {
+                    try (InferenceSession session = c.load(tested)) {
                         Top top = new Top(session, c, states, 10, true);
                         float[] logits = new float[states * c.matrix.rows()];
                         session.logits(c.hidden(states), states, MemorySegment.ofArray(logits));
                         int[] drawn = sample(session, c, states, Sampling.temperature(1), 5);
-                        if (first == null) {
-                            first = top;
-                            firstLogits = logits;
-                            firstDrawn = drawn;
-                        }
-                        String what = c.at(states + " states at " + threads + " threads");
-                        assertArrayEquals(first.tokens, top.tokens, what);
-                        assertArrayEquals(first.logits, top.logits, what);
-                        assertArrayEquals(first.logSumExp, top.logSumExp, what);
-                        assertArrayEquals(firstLogits, logits, what);
-                        assertArrayEquals(firstDrawn, drawn, what);
+                        return List.of(top.tokens, top.logits, top.logSumExp, logits, drawn);
                     }
-                }
+                });
             }
         });
     }
 
     @Test
+    @Tag("long")
     void pruningChangesNoAnswer() {
         forEach(InferenceCase.forPruning(), c -> {
             try (Backend tested = backend(2);
@@ -213,8 +183,7 @@ public abstract class InferenceContract extends InferenceEdges {
     @Test
     void extremeLogitsGiveFiniteAnswers() {
         for (boolean steep : new boolean[] {false, true}) {
-            try (InferenceCase c =
-                    steep ? InferenceCase.steep(41, 1) : InferenceCase.random(42, MatrixBuilder.Numbers.SMOOTH)) {
+            try (InferenceCase c = steep ? InferenceCase.steep(41, 1) : InferenceCase.random(42, Numbers.SMOOTH)) {
                 for (InferenceCase extreme : c.extremes()) {
                     for (Pruning pruning : prunes() ? Pruning.values() : new Pruning[] {Pruning.AUTO}) {
                         try (Backend tested = backend(2);

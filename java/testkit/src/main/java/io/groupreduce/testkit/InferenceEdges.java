@@ -24,12 +24,25 @@ import org.junit.jupiter.api.Test;
  * middle of a byte, numbers that only other writers store. Not public: part of {@link InferenceContract}.
  */
 abstract class InferenceEdges extends HeadContract {
+    /** What is asked about one case, loaded without pruning. */
+    interface Question {
+        void ask(InferenceCase c, InferenceSession session, InferenceSession reference);
+    }
+
+    /** Loads each case on two threads of the backend under test and on the reference, and closes it. */
+    final void ask(List<InferenceCase> cases, Question question) {
+        forEach(cases, c -> {
+            try (Backend tested = backend(2);
+                    InferenceSession session = c.load(tested);
+                    InferenceSession reference = c.reference()) {
+                question.ask(c, session, reference);
+            }
+        });
+    }
+
     @Test
     void batchesOfManyStatesMatchTheReference() {
-        try (InferenceCase c = InferenceCase.chunks(71);
-                Backend tested = backend(2);
-                InferenceSession session = c.load(tested);
-                InferenceSession reference = c.reference()) {
+        ask(List.of(InferenceCase.chunks(71)), (c, session, reference) -> {
             for (int states : new int[] {265, InferenceCase.MANY_STATES}) {
                 assertTop(c, session, states, 10, true);
                 assertTop(c, session, states, 1, false);
@@ -43,16 +56,13 @@ abstract class InferenceEdges extends HeadContract {
                     assertArrayEquals(expected, actual, c.at(sampling + " in " + states));
                 }
             }
-        }
+        });
     }
 
     @Test
     void longListsMatchTheReference() {
         for (Numbers numbers : new Numbers[] {Numbers.SMOOTH, Numbers.EXACT}) {
-            try (InferenceCase c = InferenceCase.longLists(72, numbers);
-                    Backend tested = backend(2);
-                    InferenceSession session = c.load(tested);
-                    InferenceSession reference = c.reference()) {
+            ask(List.of(InferenceCase.longLists(72, numbers)), (c, session, reference) -> {
                 for (int k : new int[] {1023, 1024, 1025, 1100, c.matrix.rows()}) {
                     assertTop(c, session, 5, k, true);
                     assertTop(c, session, 5, k, false);
@@ -62,7 +72,7 @@ abstract class InferenceEdges extends HeadContract {
                         InferenceChecks.assertSame(expected, actual, c.at("top " + k));
                     }
                 }
-            }
+            });
         }
     }
 

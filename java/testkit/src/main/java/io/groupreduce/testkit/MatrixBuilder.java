@@ -64,6 +64,11 @@ final class MatrixBuilder {
         this.columns = columns;
     }
 
+    /** What owns the parts. */
+    Arena arena() {
+        return arena;
+    }
+
     SplittableRandom random() {
         return random;
     }

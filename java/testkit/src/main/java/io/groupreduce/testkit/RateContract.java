@@ -19,18 +19,20 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
  * What every backend must do when it rates rows and chooses among plans, held against {@link ReferenceBackend}: odd ranks, all
  * codecs, one basis and three, with and without scales and metric.
  */
-public abstract class RateContract {
-    private static final long[] SEEDS = {1, 2, 3, 4};
+public abstract class RateContract extends Contract {
     private static final int ROWS = 205;
 
-    /** The backend under test with this many threads; closed by the test. */
-    protected abstract Backend backend(int threads);
+    private static Stream<CompressionCase> cases() {
+        return LongStream.rangeClosed(1, 4).mapToObj(seed -> new CompressionCase(seed, ROWS));
+    }
 
     /** What a case's rows can become. */
     private static final class Plans {
@@ -38,7 +40,8 @@ public abstract class RateContract {
         final List<GroupPlan> plans = new ArrayList<>();
         final double[] bytes;
 
-        Plans(CompressionCase c, int count) {
+        Plans(CompressionCase c) {
+            int count = c.seed < 3 ? 1 : CompressionCase.BASES;
             int columns = c.matrix.columns();
             plans.add(new GroupPlan(GroupPlan.DENSE, columns, Codec.F32));
             try (Backend backend = new ReferenceBackend();
@@ -110,62 +113,47 @@ public abstract class RateContract {
         }
     }
 
-    private static int bases(long seed) {
-        return seed < 3 ? 1 : CompressionCase.BASES;
-    }
-
     @Test
     void everyPlanLosesWhatTheReferenceSays() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed, ROWS);
-            Plans plans = new Plans(c, bases(seed));
-            try (Backend tested = backend(2);
-                    Backend oracle = new ReferenceBackend();
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = oracle.open(c.problem)) {
-                mine.rate(plans.bases, plans.plans);
-                reference.rate(plans.bases, plans.plans);
-                double energy = reference.energy();
-                byte[] groupOf = new byte[ROWS];
-                for (int p = 0; p < plans.bytes.length; p++) {
-                    String what = c.at("plan " + p + " " + plans.plans.get(p));
-                    double expected =
-                            reference.choose(1, plans.only(p), groupOf).distortion();
-                    Choice actual = mine.choose(1, plans.only(p), groupOf);
-                    // A row whose largest coordinate sits on a step of the scales may take the step by rounding.
-                    assertEquals(expected, actual.distortion(), 3e-3 * expected + 2e-6 * energy, what);
-                    assertEquals(ROWS, actual.rows()[p], what);
-                    for (byte g : groupOf) {
-                        assertEquals(p, g & 0xff, what);
-                    }
+        compare(cases(), (c, mine, reference, arena) -> {
+            Plans plans = new Plans(c);
+            mine.rate(plans.bases, plans.plans);
+            reference.rate(plans.bases, plans.plans);
+            double energy = reference.energy();
+            byte[] groupOf = new byte[ROWS];
+            for (int p = 0; p < plans.bytes.length; p++) {
+                String what = c.at("plan " + p + " " + plans.plans.get(p));
+                double expected = reference.choose(1, plans.only(p), groupOf).distortion();
+                Choice actual = mine.choose(1, plans.only(p), groupOf);
+                // A row whose largest coordinate sits on a step of the scales may take the step by rounding.
+                assertEquals(expected, actual.distortion(), 3e-3 * expected + 2e-6 * energy, what);
+                assertEquals(ROWS, actual.rows()[p], what);
+                for (byte g : groupOf) {
+                    assertEquals(p, g & 0xff, what);
                 }
             }
-        }
+        });
     }
 
     @Test
     void everyRowTakesItsBestPlanAtEveryPrice() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed, ROWS);
-            Plans plans = new Plans(c, bases(seed));
+        compare(cases(), (c, mine, reference, arena) -> {
+            Plans plans = new Plans(c);
             double[][] distortions = plans.distortions(c);
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem)) {
-                mine.rate(plans.bases, plans.plans);
-                double unit = mine.energy() / ROWS / c.matrix.columns();
-                int[] used = new int[plans.bytes.length];
-                for (double price : new double[] {0, 1e-4 * unit, 1e-3 * unit, 0.01 * unit, 0.1 * unit, unit}) {
-                    byte[] groupOf = new byte[ROWS];
-                    Choice choice = mine.choose(price, plans.bytes, groupOf);
-                    check(c, plans, distortions, price, groupOf, choice);
-                    for (byte g : groupOf) {
-                        used[g & 0xff]++;
-                    }
+            mine.rate(plans.bases, plans.plans);
+            double unit = mine.energy() / ROWS / c.matrix.columns();
+            int[] used = new int[plans.bytes.length];
+            for (double price : new double[] {0, 1e-4 * unit, 1e-3 * unit, 0.01 * unit, 0.1 * unit, unit}) {
+                byte[] groupOf = new byte[ROWS];
+                Choice choice = mine.choose(price, plans.bytes, groupOf);
+                check(c, plans, distortions, price, groupOf, choice);
+                for (byte g : groupOf) {
+                    used[g & 0xff]++;
                 }
-                int taken = (int) Arrays.stream(used).filter(rows -> rows > 0).count();
-                assertTrue(taken >= 6, c.at("only " + taken + " plans were ever chosen"));
             }
-        }
+            int taken = (int) Arrays.stream(used).filter(rows -> rows > 0).count();
+            assertTrue(taken >= 6, c.at("only " + taken + " plans were ever chosen"));
+        });
     }
 
     private static void check(
@@ -198,41 +186,36 @@ public abstract class RateContract {
 
     @Test
     void priceBytesAndTiesDecideAtTheEnds() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed, ROWS);
-            Plans plans = new Plans(c, bases(seed));
+        compare(cases(), (c, mine, reference, arena) -> {
+            Plans plans = new Plans(c);
             int zero = plans.plans.indexOf(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem)) {
-                mine.rate(plans.bases, plans.plans);
-                byte[] groupOf = new byte[ROWS];
-                // Plan 0 stores rows as they are.
-                Choice free = mine.choose(0, plans.bytes, groupOf);
-                assertEquals(0, free.distortion(), c.at("loss at no price"));
-                assertEquals(ROWS, free.rows()[0], c.at("rows stored as they are at no price"));
-                double[] barred = plans.bytes.clone();
-                barred[0] = Double.POSITIVE_INFINITY;
-                for (double price : new double[] {0, 1}) {
-                    assertEquals(0, mine.choose(price, barred, groupOf).rows()[0], c.at("barred at price " + price));
-                }
-                // Low-rank plans that keep nothing take as few bytes as the zero plan, so that it is made cheaper here.
-                double[] bytes = plans.bytes.clone();
-                bytes[zero] = 0.5;
-                assertEquals(
-                        ROWS, mine.choose(1e300, bytes, groupOf).rows()[zero], c.at("zero rows at an enormous price"));
-                Choice tied = mine.choose(1e-3 * mine.energy() / ROWS, plans.bytes, groupOf);
-                for (int p = 1; p < plans.bytes.length; p++) {
-                    int twin = plans.plans.indexOf(plans.plans.get(p));
-                    assertTrue(twin == p || tied.rows()[p] == 0, c.at("plan " + p + " ties with " + twin));
-                }
+            mine.rate(plans.bases, plans.plans);
+            byte[] groupOf = new byte[ROWS];
+            // Plan 0 stores rows as they are.
+            Choice free = mine.choose(0, plans.bytes, groupOf);
+            assertEquals(0, free.distortion(), c.at("loss at no price"));
+            assertEquals(ROWS, free.rows()[0], c.at("rows stored as they are at no price"));
+            double[] barred = plans.bytes.clone();
+            barred[0] = Double.POSITIVE_INFINITY;
+            for (double price : new double[] {0, 1}) {
+                assertEquals(0, mine.choose(price, barred, groupOf).rows()[0], c.at("barred at price " + price));
             }
-        }
+            // Low-rank plans that keep nothing take as few bytes as the zero plan, so that it is made cheaper here.
+            double[] bytes = plans.bytes.clone();
+            bytes[zero] = 0.5;
+            assertEquals(ROWS, mine.choose(1e300, bytes, groupOf).rows()[zero], c.at("zero rows at an enormous price"));
+            Choice tied = mine.choose(1e-3 * mine.energy() / ROWS, plans.bytes, groupOf);
+            for (int p = 1; p < plans.bytes.length; p++) {
+                int twin = plans.plans.indexOf(plans.plans.get(p));
+                assertTrue(twin == p || tied.rows()[p] == 0, c.at("plan " + p + " ties with " + twin));
+            }
+        });
     }
 
     @Test
     void ratingAgainForgetsTheRatingBefore() {
         CompressionCase c = new CompressionCase(5, ROWS);
-        Plans plans = new Plans(c, 3);
+        Plans plans = new Plans(c);
         List<GroupPlan> few = List.of(new GroupPlan(0, 1, Codec.F32), new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
         try (Backend tested = backend(2);
                 CompressionWorkspace mine = tested.open(c.problem)) {
@@ -277,21 +260,14 @@ public abstract class RateContract {
     @Test
     void theNumberOfThreadsChangesNoBit() {
         CompressionCase c = new CompressionCase(6, 2 * 1024 + 77);
-        Plans plans = new Plans(c, 3);
-        byte[] first = null;
-        Choice expected = null;
-        for (int threads = 1; threads <= 3; threads++) {
-            try (Backend tested = backend(threads);
-                    CompressionWorkspace mine = tested.open(c.problem)) {
+        Plans plans = new Plans(c);
+        assertThreadsChangeNoBit(c.at("choices"), (tested, arena) -> {
+            try (CompressionWorkspace mine = tested.open(c.problem)) {
                 mine.rate(plans.bases, plans.plans);
                 byte[] groupOf = new byte[c.matrix.rows()];
                 Choice choice = mine.choose(1e-3 * mine.energy() / groupOf.length, plans.bytes, groupOf);
-                first = first == null ? groupOf : first;
-                expected = expected == null ? choice : expected;
-                assertArrayEquals(first, groupOf, threads + " threads");
-                assertEquals(expected.distortion(), choice.distortion(), threads + " threads");
-                assertArrayEquals(expected.rows(), choice.rows(), threads + " threads");
+                return List.of(groupOf, choice.distortion(), choice.rows());
             }
-        }
+        });
     }
 }

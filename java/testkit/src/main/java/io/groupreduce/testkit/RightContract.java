@@ -1,6 +1,5 @@
 package io.groupreduce.testkit;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,28 +7,28 @@ import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
  * What every backend must do with the directions of its bases: hand them out, store coordinates along them, and set up the
  * equations of better right factors; held against {@link ReferenceBackend}.
  */
-public abstract class RightContract {
+public abstract class RightContract extends Contract {
     private static final int BASES = CompressionCase.BASES;
-    private static final long[] SEEDS = {1, 2, 3, 4};
 
-    /** The backend under test with this many threads; closed by the test. */
-    protected abstract Backend backend(int threads);
+    private static Stream<CompressionCase> cases() {
+        return LongStream.rangeClosed(1, 4).mapToObj(CompressionCase::new);
+    }
 
     /** Rows in groups of several ranks a basis, one of them empty, and dense and zero ones; coordinates stored. */
     private static final class Stored {
@@ -48,12 +47,7 @@ public abstract class RightContract {
                 groups.add(new GroupPlan(b, rank, Codec.INT8));
                 groups.add(new GroupPlan(b, (rank + 1) / 2, b == 1 ? Codec.INT3 : Codec.INT4));
                 groups.add(new GroupPlan(b, Math.max(1, rank - 1), Codec.BF16));
-                float[] scales = new float[rank];
-                for (int k = 0; k < rank; k++) {
-                    scales[k] = 1 + 0.25f * k;
-                }
-                Directions of = directions.directions(b, rank);
-                bases.add(b == 1 ? of.withScales(scales) : of);
+                bases.add(c.directions(directions, b));
             }
             groups.add(2, new GroupPlan(GroupPlan.DENSE, columns, Codec.INT8));
             groups.add(5, new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
@@ -79,60 +73,49 @@ public abstract class RightContract {
 
     @Test
     void directionsTurnRowsIntoCoordinatesAndBack() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
+        compare(cases(), (c, mine, reference, arena) -> {
             int columns = c.matrix.columns();
-            try (Backend tested = backend(2);
-                    CompressionWorkspace mine = tested.open(c.problem)) {
-                c.spectra(mine, c.basisOf);
-                Directions part = mine.directions(0, c.ranks[0]);
-                assertEquals(c.ranks[0], part.rank());
-                assertEquals(c.ranks[0] * columns, part.projection().length, c.at("projection"));
-                assertEquals(c.ranks[0] * columns, part.right().length, c.at("right"));
-                assertEquals(null, part.scales());
-                Directions all = mine.directions(2, columns);
-                float[] row = new float[columns];
-                for (int i = 0; i < 20; i++) {
-                    c.matrix.readRow(i, row, 0);
-                    double[] back = new double[columns];
-                    double norm = 0;
-                    for (int k = 0; k < columns; k++) {
-                        double coordinate = 0;
-                        for (int j = 0; j < columns; j++) {
-                            coordinate += (double) all.projection()[k * columns + j] * row[j];
-                        }
-                        for (int j = 0; j < columns; j++) {
-                            back[j] += coordinate * all.right()[k * columns + j];
-                        }
-                        norm = Math.max(norm, Math.abs(row[k]));
+            c.spectra(mine, c.basisOf);
+            Directions part = mine.directions(0, c.ranks[0]);
+            assertEquals(c.ranks[0], part.rank());
+            assertEquals(c.ranks[0] * columns, part.projection().length, c.at("projection"));
+            assertEquals(c.ranks[0] * columns, part.right().length, c.at("right"));
+            assertEquals(null, part.scales());
+            Directions all = mine.directions(2, columns);
+            float[] row = new float[columns];
+            for (int i = 0; i < 20; i++) {
+                c.matrix.readRow(i, row, 0);
+                double[] back = new double[columns];
+                double norm = 0;
+                for (int k = 0; k < columns; k++) {
+                    double coordinate = 0;
+                    for (int j = 0; j < columns; j++) {
+                        coordinate += (double) all.projection()[k * columns + j] * row[j];
                     }
                     for (int j = 0; j < columns; j++) {
-                        assertEquals(row[j], back[j], 1e-4 * norm, c.at("row " + i + ", column " + j));
+                        back[j] += coordinate * all.right()[k * columns + j];
                     }
+                    norm = Math.max(norm, Math.abs(row[k]));
+                }
+                for (int j = 0; j < columns; j++) {
+                    assertEquals(row[j], back[j], 1e-4 * norm, c.at("row " + i + ", column " + j));
                 }
             }
-        }
+        });
     }
 
     @Test
     void storedCoordinatesAreTheReferences() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
-            try (Backend tested = backend(2);
-                    Backend oracle = new ReferenceBackend();
-                    Arena arena = Arena.ofShared();
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = oracle.open(c.problem)) {
-                Stored expected = new Stored(c, reference, reference, arena);
-                Stored actual = new Stored(c, reference, mine, arena);
-                for (int g = 0; g < expected.groups.size(); g++) {
-                    EncodedMatrix e = expected.left.get(g);
-                    if (e != null) {
-                        assertAlike(c, e, actual.left.get(g), c.at("group " + g));
-                    }
+        compare(cases(), (c, mine, reference, arena) -> {
+            Stored expected = new Stored(c, reference, reference, arena);
+            Stored actual = new Stored(c, reference, mine, arena);
+            for (int g = 0; g < expected.groups.size(); g++) {
+                EncodedMatrix e = expected.left.get(g);
+                if (e != null) {
+                    assertAlike(c, e, actual.left.get(g), c.at("group " + g));
                 }
             }
-        }
+        });
     }
 
     /** A number may be rounded to its other neighbour, and rarely a row may take another scale. */
@@ -157,47 +140,40 @@ public abstract class RightContract {
 
     @Test
     void normalEquationsAreTheReferences() {
-        for (long seed : SEEDS) {
-            CompressionCase c = new CompressionCase(seed);
+        compare(cases(), (c, mine, reference, arena) -> {
             int columns = c.matrix.columns();
-            try (Backend tested = backend(2);
-                    Backend oracle = new ReferenceBackend();
-                    Arena arena = Arena.ofShared();
-                    CompressionWorkspace mine = tested.open(c.problem);
-                    CompressionWorkspace reference = oracle.open(c.problem)) {
-                Stored stored = new Stored(c, reference, mine, arena);
-                List<NormalEquations> expected =
-                        reference.normalEquations(stored.groupOf, stored.groups, stored.ranks, stored.left);
-                List<NormalEquations> actual =
-                        mine.normalEquations(stored.groupOf, stored.groups, stored.ranks, stored.left);
-                assertEquals(BASES, actual.size());
-                for (int b = 0; b < BASES; b++) {
-                    int rank = stored.ranks[b];
-                    NormalEquations e = expected.get(b);
-                    NormalEquations a = actual.get(b);
-                    assertEquals(rank, a.rank());
-                    assertEquals(rank * rank, a.gram().length);
-                    assertEquals(rank * columns, a.cross().length);
-                    double[] norms = norms(c, stored, b);
-                    for (int k = 0; k < rank; k++) {
-                        double norm = Math.sqrt(e.gram()[k * rank + k]);
-                        for (int j = 0; j < rank; j++) {
-                            double scale = norm * Math.sqrt(e.gram()[j * rank + j]);
-                            String what = c.at("gram " + k + ", " + j + " of basis " + b);
-                            assertEquals(e.gram()[k * rank + j], a.gram()[k * rank + j], 1e-5 * scale, what);
-                            assertEquals(a.gram()[j * rank + k], a.gram()[k * rank + j], what + " is symmetric");
-                        }
-                        for (int j = 0; j < columns; j++) {
-                            assertEquals(
-                                    e.cross()[k * columns + j],
-                                    a.cross()[k * columns + j],
-                                    1e-5 * norm * norms[j],
-                                    c.at("cross " + k + ", " + j + " of basis " + b));
-                        }
+            Stored stored = new Stored(c, reference, mine, arena);
+            List<NormalEquations> expected =
+                    reference.normalEquations(stored.groupOf, stored.groups, stored.ranks, stored.left);
+            List<NormalEquations> actual =
+                    mine.normalEquations(stored.groupOf, stored.groups, stored.ranks, stored.left);
+            assertEquals(BASES, actual.size());
+            for (int b = 0; b < BASES; b++) {
+                int rank = stored.ranks[b];
+                NormalEquations e = expected.get(b);
+                NormalEquations a = actual.get(b);
+                assertEquals(rank, a.rank());
+                assertEquals(rank * rank, a.gram().length);
+                assertEquals(rank * columns, a.cross().length);
+                double[] norms = norms(c, stored, b);
+                for (int k = 0; k < rank; k++) {
+                    double norm = Math.sqrt(e.gram()[k * rank + k]);
+                    for (int j = 0; j < rank; j++) {
+                        double scale = norm * Math.sqrt(e.gram()[j * rank + j]);
+                        String what = c.at("gram " + k + ", " + j + " of basis " + b);
+                        assertEquals(e.gram()[k * rank + j], a.gram()[k * rank + j], 1e-5 * scale, what);
+                        assertEquals(a.gram()[j * rank + k], a.gram()[k * rank + j], what + " is symmetric");
+                    }
+                    for (int j = 0; j < columns; j++) {
+                        assertEquals(
+                                e.cross()[k * columns + j],
+                                a.cross()[k * columns + j],
+                                1e-5 * norm * norms[j],
+                                c.at("cross " + k + ", " + j + " of basis " + b));
                     }
                 }
             }
-        }
+        });
     }
 
     /** Per column, the weighted norm over the rows of a basis. */
@@ -219,29 +195,14 @@ public abstract class RightContract {
     @Test
     void theNumberOfThreadsChangesNoBit() {
         CompressionCase c = new CompressionCase(6);
-        List<NormalEquations> expected = null;
-        List<byte[]> bytes = null;
-        for (int threads = 1; threads <= 3; threads++) {
-            try (Backend tested = backend(threads);
-                    Arena arena = Arena.ofShared();
-                    CompressionWorkspace mine = tested.open(c.problem)) {
+        assertThreadsChangeNoBit(c.at("coordinates and equations"), (tested, arena) -> {
+            try (CompressionWorkspace mine = tested.open(c.problem)) {
                 Stored stored = new Stored(c, mine, mine, arena);
-                List<byte[]> data = new ArrayList<>();
-                for (EncodedMatrix part : stored.left) {
-                    data.add(part == null ? new byte[0] : part.data().toArray(ValueLayout.JAVA_BYTE));
-                }
-                List<NormalEquations> actual =
-                        mine.normalEquations(stored.groupOf, stored.groups, stored.ranks, stored.left);
-                expected = expected == null ? actual : expected;
-                bytes = bytes == null ? data : bytes;
-                for (int g = 0; g < data.size(); g++) {
-                    assertArrayEquals(bytes.get(g), data.get(g), "group " + g + " at " + threads + " threads");
-                }
-                for (int b = 0; b < BASES; b++) {
-                    assertArrayEquals(expected.get(b).gram(), actual.get(b).gram(), threads + " threads");
-                    assertArrayEquals(expected.get(b).cross(), actual.get(b).cross(), threads + " threads");
-                }
+                List<Object> made = new ArrayList<>(List.of(bytes(stored.left.stream())));
+                mine.normalEquations(stored.groupOf, stored.groups, stored.ranks, stored.left)
+                        .forEach(equations -> made.addAll(List.of(equations.gram(), equations.cross())));
+                return made;
             }
-        }
+        });
     }
 }

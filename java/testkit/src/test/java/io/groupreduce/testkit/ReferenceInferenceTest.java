@@ -14,4 +14,9 @@ class ReferenceInferenceTest extends InferenceContract {
     protected boolean allocatesNothing() {
         return false;
     }
+
+    @Override
+    protected boolean prunes() {
+        return false;
+    }
 }

@@ -26,9 +26,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Whole steps at a width where the truncated solver works, with tiles and parts enough for several threads. */
+@Tag("long")
 class LargeWorkspaceTest {
     private static final int ROWS = 3001;
     private static final int COLUMNS = 301;
