@@ -23,8 +23,7 @@
 
 #define GR_EXPORT extern "C" __attribute__((visibility("default")))
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 // The numbers of cuda.h.
 enum Result {
@@ -83,5 +82,4 @@ Result submit(void* stream, const std::function<Result()>& work);
 // Calls that cannot be part of a graph fail while one is captured.
 bool capturing();
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver

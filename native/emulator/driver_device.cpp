@@ -8,8 +8,7 @@
 
 #include "driver.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 std::recursive_mutex lock;
 
@@ -132,8 +131,7 @@ size_t memory_limit() {
                                 : static_cast<size_t>(environment("GROUPREDUCE_EMULATED_MEMORY", 2LL << 30));
 }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 

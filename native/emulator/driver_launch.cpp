@@ -10,8 +10,7 @@
 #include "driver.h"
 #include "emulator.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 namespace {
 
@@ -101,8 +100,7 @@ Result execute(const emulator::Kernel& kernel, unsigned x, unsigned y, int block
 
 size_t open_modules() { return modules.size(); }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 

@@ -6,8 +6,7 @@
 
 #include "driver.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 namespace {
 
@@ -153,8 +152,7 @@ void end_context(int device) {
     }
 }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 

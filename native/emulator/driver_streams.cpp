@@ -7,8 +7,7 @@
 
 #include "driver.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 namespace {
 
@@ -138,8 +137,7 @@ Result submit(void* handle, const std::function<Result()>& work) {
     return work();
 }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 

@@ -11,8 +11,7 @@
 #include "fiber.h"
 #include "shared_memory.h"
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 Index threadIdx, blockIdx, blockDim, gridDim;
 
@@ -367,5 +366,4 @@ void fail_alignment(const void* address, int bytes) {
     leave();
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

@@ -6,8 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 constexpr int WARP = 32;
 constexpr int MAX_THREADS = 1024;
@@ -70,5 +69,4 @@ inline void check_aligned(const void* address, int bytes) {
     }
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

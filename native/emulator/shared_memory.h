@@ -4,8 +4,7 @@
 
 #include "emulator.h"
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 class SharedMemory {
 public:
@@ -43,5 +42,4 @@ private:
 // d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
 void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

@@ -11,9 +11,8 @@
 // scale and all pass over the numbers together. Never materialised: scaled coordinates, rounded numbers before they are
 // packed.
 
+namespace gr::encode {
 namespace {
-
-using namespace gr::encode;
 
 constexpr int TILE = 128;
 constexpr int WARPS = 4;  // of a block of gr_encode
@@ -57,24 +56,24 @@ struct Tile {
 
 // Of this lane: a scale to try, or 0 for none.
 GR_DEVICE float candidate(const GrStored& stored, const float* log8, const float* fine, float largest) {
-    const float exact = largest / static_cast<float>(gr::stored::max_integer(stored.bits));
+    const float exact = largest / static_cast<float>(stored::max_integer(stored.bits));
     if (stored.scale_bytes == 1) {
-        const int code = gr::stored::log8_at_least(log8, exact);
-        return lane() <= gr::min(code - 1, stored.steps) ? log8[code - lane()] : 0.0f;
+        const int code = stored::log8_at_least(log8, exact);
+        return lane() <= min(code - 1, stored.steps) ? log8[code - lane()] : 0.0f;
     }
     if (lane() > stored.steps || exact == 0) {
         return 0;
     }
     const float scale = lane() == 0 ? exact : multiply(exact, fine[lane()]);
-    return stored.scale_bytes == 2 ? gr::bits_float(gr::stored::bf16_at_least(scale)) : scale;
+    return stored.scale_bytes == 2 ? bits_float(stored::bf16_at_least(scale)) : scale;
 }
 
 // A number less its rounded and clipped value. Near ROUNDING one unit of a float's bits is one integer, and the bits
 // ascend with them.
 GR_DEVICE float distance(float value, int low, int high) {
-    const int bits = static_cast<int>(gr::float_bits(add(value, ROUNDING)));
-    const int clipped = gr::max(low, gr::min(high, bits));
-    return add(value, -add(gr::bits_float(static_cast<unsigned>(clipped)), -ROUNDING));
+    const int bits = static_cast<int>(float_bits(add(value, ROUNDING)));
+    const int clipped = max(low, min(high, bits));
+    return add(value, -add(bits_float(static_cast<unsigned>(clipped)), -ROUNDING));
 }
 
 // The weighted error of numbers [from, to) at this lane's scale, in units of the scale, so that small numbers do not
@@ -82,17 +81,17 @@ GR_DEVICE float distance(float value, int low, int high) {
 GR_DEVICE float scale_error(const Row& row, const float* error_weights, int from, int to, float scale,
                             const Tile& tile) {
     const float inverse = 1 / scale;
-    const int max = gr::stored::max_integer(row.stored.bits);
-    const int center = static_cast<int>(gr::float_bits(ROUNDING));
+    const int max = stored::max_integer(row.stored.bits);
+    const int center = static_cast<int>(float_bits(ROUNDING));
     float sum = 0;
     for (int first = from; first < to; first += TILE) {
-        const int count = gr::min(TILE, to - first);
+        const int count = min(TILE, to - first);
         for (int j = lane(); j < (count + 3) / 4 * 4; j += 32) {
             const bool inside = j < count;
             tile.numbers[j] = inside ? row.x[first + j] : 0.0f;
             tile.weights[j] = inside && error_weights != nullptr ? error_weights[first + j] : 1.0f;
         }
-        gr::sync_warp();
+        sync_warp();
         for (int j = 0; j < count; j += 4) {
             const float4 y = *reinterpret_cast<const float4*>(tile.numbers + j);
             const float4 u = *reinterpret_cast<const float4*>(tile.weights + j);
@@ -104,7 +103,7 @@ GR_DEVICE float scale_error(const Row& row, const float* error_weights, int from
                 sum = add(sum, multiply(us[i], multiply(off, off)));
             }
         }
-        gr::sync_warp();
+        sync_warp();
     }
     return sum;
 }
@@ -124,20 +123,20 @@ GR_DEVICE float least_error_scale(const GrEncodeParams& p, const Row& row, int f
     int best = lane();
     GR_UNROLL
     for (int mask = 16; mask > 0; mask /= 2) {
-        const double other_error = gr::shuffle_xor(error, mask);
-        const int other = gr::shuffle_xor(best, mask);
+        const double other_error = shuffle_xor(error, mask);
+        const int other = shuffle_xor(best, mask);
         if (other_error < error || (other_error == error && other < best)) {
             error = other_error;
             best = other;
         }
     }
-    return gr::shuffle(scale, best);
+    return shuffle(scale, best);
 }
 
 // Eight numbers from j on, or as many as the row has, to a stream of bits.
 GR_DEVICE uint64_t pack_integers(const Row& row, int j) {
     const GrStored& stored = row.stored;
-    const int max = gr::stored::max_integer(stored.bits);
+    const int max = stored::max_integer(stored.bits);
     const int zero = stored.bits == 8 ? 0 : 1 << (stored.bits - 1);
     uint64_t stream = 0;
     float inverse = 0;
@@ -168,7 +167,7 @@ GR_DEVICE void store_integers(const Row& row) {
     for (int j = 8 * lane(); j < row.stored.width; j += 8 * 32) {
         const uint64_t stream = pack_integers(row, j);
         const int from = j / 8 * bits;
-        const int bytes = gr::min(bits, row.stored.row_bytes - from);
+        const int bytes = min(bits, row.stored.row_bytes - from);
         uint8_t* to = row.codes + from;
         if (bytes == 8 && reinterpret_cast<uintptr_t>(to) % 8 == 0) {
             *reinterpret_cast<uint64_t*>(to) = stream;
@@ -184,7 +183,7 @@ GR_DEVICE void store_integers(const Row& row) {
 
 // Number j of a row as a reader sees it.
 GR_DEVICE float decode(const GrStored& stored, const uint8_t* codes, const float* log8, int64_t first_scale, int j) {
-    const float number = gr::stored::number(codes, stored.bits, j);
+    const float number = stored::number(codes, stored.bits, j);
     if (stored.scale_bytes == 0) {
         return number;
     }
@@ -217,20 +216,20 @@ GR_KERNEL(gr_encode, GrEncodeParams, 128) {
     }
     if (stored.bits == 16) {
         for (int j = lane(); j < stored.width; j += 32) {
-            reinterpret_cast<unsigned short*>(codes)[j] = gr::to_bf16(x[j]);
+            reinterpret_cast<unsigned short*>(codes)[j] = to_bf16(x[j]);
         }
         return;
     }
     const Tile tile = {numbers + warp() * TILE, weights + warp() * TILE};
     for (int s = 0; s < stored.scales_per_row; s++) {
         const int from = s * stored.block;
-        const int to = gr::min(stored.width, from + stored.block);
+        const int to = min(stored.width, from + stored.block);
         const float scale = least_error_scale(p, row, from, to, tile);
         if (lane() == 0) {
-            gr::stored::store_scale(stored.scales, stored.scale_bytes, row.first_scale + s, scale, p.log8);
+            stored::store_scale(stored.scales, stored.scale_bytes, row.first_scale + s, scale, p.log8);
         }
     }
-    gr::sync_warp();
+    sync_warp();
     store_integers(row);
 }
 
@@ -249,3 +248,5 @@ GR_KERNEL(gr_decode, GrDecodeParams, 256) {
         values[j] = j < stored.width ? decode(stored, codes, p.log8, first_scale, j) : 0.0f;
     }
 }
+
+}  // namespace gr::encode

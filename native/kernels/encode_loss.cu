@@ -7,15 +7,10 @@
 // Reconstructions come from gr_decode and a GEMM, the product with S from another. Squares are summed in binary64.
 // Never materialised: A^ beyond a tile of rows.
 
-namespace {
-
-using namespace gr::encode;
-
-}  // namespace
-
+namespace gr::encode {
 // Bytes: 8 read and 4 written a number.
 GR_KERNEL(gr_difference, GrDifferenceParams, 256) {
-    const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int64_t index = thread_in_grid();
     if (index < p.count) {
         p.values[index] -= p.rebuilt[index];
     }
@@ -32,13 +27,13 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     if (p.rebuilt == nullptr) {
         for (int j = lane(); j < p.columns; j += 32) {
             const double difference = values[j];
-            sum = gr::fma(difference, difference, sum);
+            sum = fma(difference, difference, sum);
         }
     } else {
         const float* rebuilt = p.rebuilt + static_cast<int64_t>(index) * p.columns;
         for (int j = lane(); j < p.columns; j += 32) {
             const double difference = static_cast<double>(values[j]) - rebuilt[j];
-            sum = gr::fma(difference, difference, sum);
+            sum = fma(difference, difference, sum);
         }
     }
     sum = warp_sum(sum);
@@ -50,8 +45,10 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
 
 // Bytes: 12 a row.
 GR_KERNEL(gr_listed_weights, GrListedWeightsParams, 256) {
-    const int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    const int64_t index = thread_in_grid();
     if (index < p.count) {
         p.listed[index] = p.weights[p.numbers[index]];
     }
 }
+
+}  // namespace gr::encode

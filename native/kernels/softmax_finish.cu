@@ -7,8 +7,7 @@
 // io.groupreduce.vector.inference.MergedSoftmax.
 #include "softmax_numbers.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 constexpr int THREADS = 128;
@@ -65,17 +64,14 @@ GR_DEVICE void write(const GrFinishParams& p, int state, const Merged& merged) {
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
 GR_KERNEL(gr_finish, GrFinishParams, 128) {
-    using namespace gr::softmax;
     GR_SHARED(Merged, found, THREADS);
     const int thread = static_cast<int>(threadIdx.x);
     const int state = static_cast<int>(blockIdx.x);
     found[thread] = of_thread(p, state);
     for (int half = THREADS / 2; half > 0; half /= 2) {
-        gr::sync_block();
+        sync_block();
         if (thread < half) {
             found[thread].add(found[thread + half]);
         }
@@ -84,3 +80,5 @@ GR_KERNEL(gr_finish, GrFinishParams, 128) {
         write(p, state, found[0]);
     }
 }
+
+}  // namespace gr::softmax

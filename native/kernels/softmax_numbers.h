@@ -1,40 +1,17 @@
-// Numbers of the softmax kernels: keys of logits, noise, scales, and stored codes as operands of the tensor cores.
+// Numbers of the softmax kernels: noise, scales, and stored codes as operands of the tensor cores.
 #pragma once
 
-#include "groupreduce/device.h"
 #include "groupreduce/softmax.h"
+#include "logit_keys.h"
 
-namespace gr {
-namespace softmax {
-
-using Key = unsigned long long;
+namespace gr::softmax {
 
 constexpr unsigned NO_TOKEN = 0xffffffffu;
 constexpr float LOG2_E = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
-constexpr int LANES = 32;
 constexpr int STRIP = 32;  // rows
 
 GR_DEVICE float negative_infinity() { return bits_float(0xff800000u); }
-
-GR_DEVICE int lane_number() { return static_cast<int>(threadIdx.x % LANES); }
-
-GR_DEVICE int warp_number() { return static_cast<int>(threadIdx.x / LANES); }
-
-// Orders logits, the largest first and of equal ones the lower token; NaN is the largest.
-GR_DEVICE Key logit_key(float logit, unsigned token) {
-    unsigned bits = float_bits(logit + 0.0f);  // -0 becomes 0
-    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    bits = logit != logit ? 0xffffffffu : bits;
-    return static_cast<Key>(bits) << 32 | ~token;
-}
-
-GR_DEVICE unsigned key_token(Key key) { return ~static_cast<unsigned>(key); }
-
-GR_DEVICE float key_logit(Key key) {
-    const unsigned bits = static_cast<unsigned>(key >> 32);
-    return bits_float(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
-}
 
 // io.groupreduce.internal.select.GumbelNoise.hash
 GR_DEVICE unsigned noise_hash(Key key, unsigned token) {
@@ -211,5 +188,4 @@ GR_DEVICE float scaled_number(const GrPacked& matrix, int row, int column, const
     return number * stored_scale(matrix.scales, matrix.scale_format, index, log8);
 }
 
-}  // namespace softmax
-}  // namespace gr
+}  // namespace gr::softmax

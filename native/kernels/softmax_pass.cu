@@ -11,8 +11,7 @@
 // with RunningSoftmax and NoiseSearch.
 #include "softmax_running.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 // What the warps of a block share. Keys are double-buffered, so that one barrier a tile is enough.
@@ -52,15 +51,15 @@ struct Pass {
     // there are no registers to hold it, and there is much to compute.
     static constexpr bool EARLY = N < 8;
 
-    GR_DEVICE int state(int number) const { return first_state + number / 2 * 8 + lane_number() % 4 * 2 + number % 2; }
+    GR_DEVICE int state(int number) const { return first_state + number / 2 * 8 + lane() % 4 * 2 + number % 2; }
 
     // This warp's strip of a tile, if there is one.
     GR_DEVICE Strip strip_of(int tile) const {
-        if (tile >= end || warp_number() >= p.tiles[tile].strips) {
+        if (tile >= end || warp() >= p.tiles[tile].strips) {
             return no_strip();
         }
         const GrPacked& group = p.groups[p.tiles[tile].group];
-        return open_strip(group, p.tiles[tile].first_strip + warp_number(), group.slices);
+        return open_strip(group, p.tiles[tile].first_strip + warp(), group.slices);
     }
 
     // Splits the operands of some slices, from an even one on, into shared memory: all 256 threads. States beyond the
@@ -70,14 +69,14 @@ struct Pass {
         constexpr int AT_ONCE = 4;
         constexpr int STRIDE = 2 * WARPS / N;
         const bool dense = group.operand < 0, halves = takes_halves(group);
-        const int lane = lane_number(), j = warp_number() % N;
-        const int column = first_state + j * 8 + lane / 4;
+        const int j = warp() % N;
+        const int column = first_state + j * 8 + lane() / 4;
         const bool present = column < p.states;
         const float* numbers = dense ? p.hidden : p.z + group.operand;
         numbers += present ? static_cast<int64_t>(column) * (dense ? p.columns : p.directions) : 0;
         const PlainNumbers row{numbers, present ? group.columns : 0};
         sync_block();
-        for (int slice = warp_number() / N * 2; slice < slices; slice += AT_ONCE / 2 * STRIDE) {
+        for (int slice = warp() / N * 2; slice < slices; slice += AT_ONCE / 2 * STRIDE) {
             float x[AT_ONCE][4];
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
@@ -87,7 +86,7 @@ struct Pass {
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
                 const int number = slice + i / 2 * STRIDE + i % 2;
-                uint2* to = panel + (number * N + j) * 3 * LANES + lane;
+                uint2* to = panel + (number * N + j) * 3 * WARP + lane();
                 if (halves) {
                     if (i % 2 == 0) {
                         scale = half_scale(largest_of_unit(x[i], x[i + 1]));
@@ -95,16 +94,16 @@ struct Pass {
                     if (number < slices) {
                         const Halves pair = split(x[i], scale.up);
                         to[0] = pair.high;
-                        to[LANES] = pair.low;
-                        if (i % 2 == 0 && lane % 4 == 0) {
-                            downs(to - lane)[lane / 4] = scale.down;
+                        to[WARP] = pair.low;
+                        if (i % 2 == 0 && lane() % 4 == 0) {
+                            downs(to - lane())[lane() / 4] = scale.down;
                         }
                     }
                 } else if (number < slices) {
                     const Terms terms = split(x[i]);
                     to[0] = terms.high;
-                    to[LANES] = terms.mid;
-                    to[2 * LANES] = terms.low;
+                    to[WARP] = terms.mid;
+                    to[2 * WARP] = terms.low;
                 }
             }
         }
@@ -148,7 +147,7 @@ struct Pass {
         GR_UNROLL
         for (int i = 0; i < SpreadKeys<N>::HELD; i++) {
             if (spread.owned) {
-                keys[warp_number()][spread.column(i)] = key[i];
+                keys[warp()][spread.column(i)] = key[i];
             }
         }
         sync_block();
@@ -196,12 +195,12 @@ struct Pass {
             draw.shift = p.shift == nullptr ? 0 : p.shift[s];
             draw.floor = p.floor == nullptr ? negative_infinity() : p.floor[s];
         }
-        double& score = memory.drawn_score[warp_number()][s - first_state];
-        unsigned& token = memory.drawn_token[warp_number()][s - first_state];
+        double& score = memory.drawn_score[warp()][s - first_state];
+        unsigned& token = memory.drawn_token[warp()][s - first_state];
         const Drawn before{score, token};
         const Drawn now = draw_among(four, rows, draw, wanted, before);
         sync_warp();
-        if (lane_number() < 4 && now.token != before.token) {
+        if (lane() < 4 && now.token != before.token) {
             score = now.score;
             token = now.token;
         }
@@ -224,9 +223,9 @@ struct Pass {
                 sum = sum * fade(most, both, factor) + other_sum * fade(other, both, factor);
                 most = both;
             }
-            if (lane_number() < 4) {
-                memory.keys[0][warp_number()][state(q) - first_state] = best;
-                memory.sums[warp_number()][state(q) - first_state] = sum;
+            if (lane() < 4) {
+                memory.keys[0][warp()][state(q) - first_state] = best;
+                memory.sums[warp()][state(q) - first_state] = sum;
             }
         }
         sync_block();
@@ -275,8 +274,8 @@ struct Pass {
         Resident resident{0, 0, false};
         for (; tile < end; tile++) {
             const GrPacked& group = p.groups[p.tiles[tile].group];
-            const int number = p.tiles[tile].first_strip + warp_number();
-            const bool present = warp_number() < p.tiles[tile].strips;
+            const int number = p.tiles[tile].first_strip + warp();
+            const bool present = warp() < p.tiles[tile].strips;
             RowOfLane row{NO_TOKEN, negative_infinity(), 0};
             Strip ahead = no_strip();
             if (EARLY) {
@@ -329,13 +328,13 @@ GR_DEVICE void softmax_pass(const GrSoftmaxParams& p) {
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
-GR_KERNEL(gr_softmax_1, GrSoftmaxParams, 256, 2) { gr::softmax::softmax_pass<1>(p); }
+GR_KERNEL(gr_softmax_1, GrSoftmaxParams, 256, 2) { softmax_pass<1>(p); }
 
-GR_KERNEL(gr_softmax_2, GrSoftmaxParams, 256, 2) { gr::softmax::softmax_pass<2>(p); }
+GR_KERNEL(gr_softmax_2, GrSoftmaxParams, 256, 2) { softmax_pass<2>(p); }
 
-GR_KERNEL(gr_softmax_4, GrSoftmaxParams, 256, 1) { gr::softmax::softmax_pass<4>(p); }
+GR_KERNEL(gr_softmax_4, GrSoftmaxParams, 256, 1) { softmax_pass<4>(p); }
 
-GR_KERNEL(gr_softmax_8, GrSoftmaxParams, 256, 1) { gr::softmax::softmax_pass<8>(p); }
+GR_KERNEL(gr_softmax_8, GrSoftmaxParams, 256, 1) { softmax_pass<8>(p); }
+
+}  // namespace gr::softmax

@@ -14,8 +14,7 @@
 
 #include "softmax_operands.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 
 // What a warp reads of a packed matrix.
 struct Strip {
@@ -30,7 +29,7 @@ struct Strip {
 };
 
 GR_DEVICE Strip open_strip(const GrPacked& matrix, int number, int slices) {
-    return {matrix.codes + number * matrix.strip_bytes + lane_number() * 16, slices * 4 + matrix.codec};
+    return {matrix.codes + number * matrix.strip_bytes + lane() * 16, slices * 4 + matrix.codec};
 }
 
 GR_DEVICE Strip no_strip() { return {nullptr, 0}; }
@@ -49,7 +48,7 @@ GR_DEVICE Pieces pieces(const Strip& strip, int step) {
 
 GR_DEVICE void load_piece(uint4& piece, const Pieces& from, int i) {
     if (2 * i + 3 == from.twice) {
-        const uint2 half = *reinterpret_cast<const uint2*>(from.at + i * 512 - lane_number() * 8);
+        const uint2 half = *reinterpret_cast<const uint2*>(from.at + i * 512 - lane() * 8);
         piece.x = half.x;
         piece.y = half.y;
     } else if (2 * i + 1 < from.twice) {
@@ -78,7 +77,7 @@ GR_DEVICE BlockScales block_scales(const GrPacked& matrix, int strip) {
     if (matrix.scales == nullptr || matrix.scales_per_row == 1) {
         return {nullptr, 0};
     }
-    const int64_t row = static_cast<int64_t>(strip) * STRIP + lane_number();
+    const int64_t row = static_cast<int64_t>(strip) * STRIP + lane();
     const int bytes = matrix.scale_format == GR_SCALE_F32 ? 4 : matrix.scale_format == GR_SCALE_BF16 ? 2 : 1;
     const int count = row < matrix.rows ? matrix.scales_per_row : 0;
     return {matrix.scales + row * matrix.scales_per_row * bytes, count * 4 + matrix.scale_format};
@@ -96,7 +95,7 @@ GR_DEVICE float row_scale(const GrPacked& matrix, int row, const float* log8) {
 }
 
 // The place in a strip of row i = 0..3 of this lane; columns are 8 j + 2 (lane % 4) + e.
-GR_DEVICE int lane_row(int i) { return lane_number() / 4 + 8 * i; }
+GR_DEVICE int lane_row(int i) { return lane() / 4 + 8 * i; }
 
 template <int N>
 struct Sums {
@@ -338,5 +337,4 @@ GR_DEVICE void add_strip(Sums<1>& sums, const Strip& strip, int first_step, cons
     }
 }
 
-}  // namespace softmax
-}  // namespace gr
+}  // namespace gr::softmax

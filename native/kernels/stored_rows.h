@@ -5,8 +5,7 @@
 
 #include "groupreduce/device.h"
 
-namespace gr {
-namespace stored {
+namespace gr::stored {
 
 // Of integers of so many bits; the smallest one is its opposite.
 GR_DEVICE int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
@@ -73,5 +72,4 @@ GR_DEVICE void store_scale(uint8_t* scales, int bytes, int64_t index, float leas
     }
 }
 
-}  // namespace stored
-}  // namespace gr
+}  // namespace gr::stored

@@ -1,11 +1,11 @@
 // The dense and the compressed softmax side by side, tile by tile of the vocabulary: x_i = A_i h + a_i, y_i = L_i z +
 // b_i. Logits of a tile come from GEMMs. Twins: ReferenceCalibration.logits and step, ReferenceComparison.
-#include "groupreduce/device.h"
 #include "groupreduce/training.h"
+#include "warp.h"
 
+namespace gr::training {
 namespace {
 
-constexpr int WARP = 32;
 constexpr int MOST_THREADS = 512;
 constexpr int MOST_WARPS = MOST_THREADS / WARP;
 constexpr int PLACE_THREADS = 128;
@@ -57,17 +57,10 @@ GR_DEVICE void add(Sums& sums, Sums other) {
 }
 
 GR_DEVICE Sums add_over_warp(Sums sums) {
-    float dense_max = sums.dense_max, compressed_max = sums.compressed_max;
-    for (int mask = WARP / 2; mask > 0; mask /= 2) {
-        dense_max = fmaxf(dense_max, gr::shuffle_xor(dense_max, mask));
-        compressed_max = fmaxf(compressed_max, gr::shuffle_xor(compressed_max, mask));
-    }
-    rescale(sums, dense_max, compressed_max);
-    for (int mask = WARP / 2; mask > 0; mask /= 2) {
-        sums.dense_sum += gr::shuffle_xor(sums.dense_sum, mask);
-        sums.gap += gr::shuffle_xor(sums.gap, mask);
-        sums.compressed_sum += gr::shuffle_xor(sums.compressed_sum, mask);
-    }
+    rescale(sums, warp_max(sums.dense_max), warp_max(sums.compressed_max));
+    sums.dense_sum = warp_sum(sums.dense_sum);
+    sums.gap = warp_sum(sums.gap);
+    sums.compressed_sum = warp_sum(sums.compressed_sum);
     return sums;
 }
 
@@ -92,7 +85,7 @@ GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
         }
         const float e = expf(z.dense - dense_max);
         dense_sum += e;
-        gap = gr::fma(e, z.dense - z.compressed, gap);
+        gap = fma(e, z.dense - z.compressed, gap);
         if (z.compressed > compressed_max) {
             compressed_sum *= expf(compressed_max - z.compressed);
             compressed_max = z.compressed;
@@ -101,10 +94,10 @@ GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
     }
     const Sums of_thread = {dense_max, compressed_max, dense_sum, gap, compressed_sum};
     const Sums sums = add_over_warp(of_thread);
-    if (threadIdx.x % WARP == 0) {
-        of_warp[threadIdx.x / WARP] = sums;
+    if (lane() == 0) {
+        of_warp[warp()] = sums;
     }
-    gr::sync_block();
+    sync_block();
     if (threadIdx.x >= WARP) {
         return;
     }
@@ -145,7 +138,7 @@ GR_KERNEL(gr_pair_gradient, GrPairGradientParams, PLACE_THREADS) {
         return;
     }
     const int token = tile.order[tile.first + i];
-    const int end = gr::min(tile.states, static_cast<int>(blockIdx.y + 1) * GR_PAIR_STATES);
+    const int end = min(tile.states, static_cast<int>(blockIdx.y + 1) * GR_PAIR_STATES);
     for (int state = blockIdx.y * GR_PAIR_STATES; state < end; state++) {
         const GrPairState& running = p.running[state];
         const Pair z = logits(tile, state, i, token);
@@ -154,3 +147,5 @@ GR_KERNEL(gr_pair_gradient, GrPairGradientParams, PLACE_THREADS) {
         tile.compressed[static_cast<int64_t>(state) * tile.stride + i] = p.weight * (compressed - dense);
     }
 }
+
+}  // namespace gr::training

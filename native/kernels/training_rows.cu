@@ -2,10 +2,11 @@
 // requantizeRow and encodeRow; ReferenceCalibration.Trained.
 #include "groupreduce/training.h"
 #include "stored_rows.h"
+#include "warp.h"
 
+namespace gr::training {
 namespace {
 
-constexpr int WARP = 32;
 constexpr int WARPS = 4;
 constexpr int PLACE_THREADS = 128;
 constexpr int UNIT = 8;  // numbers that fill whole bytes in every codec
@@ -33,22 +34,22 @@ GR_DEVICE int scale_bytes(const GrFactor& m) {
 // Of number j of a row.
 GR_DEVICE float scale_of(const GrFactor& m, int64_t row, int j, const float* log8) {
     const int s = m.scales_per_row == 1 ? 0 : j / m.block;
-    return gr::stored::scale(m.scales, scale_bytes(m), row * m.scales_per_row + s, log8);
+    return stored::scale(m.scales, scale_bytes(m), row * m.scales_per_row + s, log8);
 }
 
 GR_DEVICE float decoded(const GrFactor& m, int64_t row, int j, const float* log8) {
-    const float number = gr::stored::number(m.codes + row * m.row_bytes, bits_of(m.codec), j);
+    const float number = stored::number(m.codes + row * m.row_bytes, bits_of(m.codec), j);
     return m.scales_per_row == 0 ? number : number * scale_of(m, row, j, log8);
 }
 
 // Rounds numbers from .. from + UNIT - 1 of a row of integers at the scales it has and stores their bytes.
 GR_DEVICE void store_unit(const GrFactor& m, int64_t row, int from, const float* log8) {
     const int bits = bits_of(m.codec);
-    const float most = static_cast<float>(gr::stored::max_integer(bits));
+    const float most = static_cast<float>(stored::max_integer(bits));
     const int zero = bits == 8 ? 0 : 1 << (bits - 1);
     const float* values = m.values + row * m.width;
     uint8_t* target = m.codes + row * m.row_bytes + from * bits / 8;
-    const int count = gr::min(UNIT, m.width - from);
+    const int count = min(UNIT, m.width - from);
     unsigned packed = 0;
     int filled = 0;
     for (int i = 0; i < count; i++) {
@@ -88,14 +89,14 @@ GR_DEVICE Place place(const GrFactorRows& rows, int index) {
 // target_i = stored row i as binary32, then zeros up to the stride. Bytes: the codes and scales of `count` rows, 4
 // count stride written.
 GR_KERNEL(gr_training_decode, GrTrainingDecodeParams, WARPS * WARP) {
-    const int index = blockIdx.x * WARPS + threadIdx.x / WARP;
+    const int index = warp_in_grid();
     if (index >= p.rows.count) {
         return;
     }
     const Place at = place(p.rows, index);
     const GrFactor m = *at.matrix;
     float* target = p.target + static_cast<int64_t>(index) * p.stride;
-    for (int j = threadIdx.x % WARP; j < p.stride; j += WARP) {
+    for (int j = lane(); j < p.stride; j += WARP) {
         target[j] = j < m.width ? decoded(m, at.row, j, p.rows.log8) : 0;
     }
 }
@@ -103,24 +104,21 @@ GR_KERNEL(gr_training_decode, GrTrainingDecodeParams, WARPS * WARP) {
 // values_i = stored row i, size_i = sqrt(sum_j values_ij^2 / width), in double. Bytes: the codes once, 4 a number
 // written.
 GR_KERNEL(gr_training_begin, GrTrainingBeginParams, WARPS * WARP) {
-    const int index = blockIdx.x * WARPS + threadIdx.x / WARP;
+    const int index = warp_in_grid();
     if (index >= p.rows.count) {
         return;
     }
-    const int lane = threadIdx.x % WARP;
     const Place at = place(p.rows, index);
     const GrFactor m = *at.matrix;
     double squares = 0;
-    for (int j = lane; j < m.width; j += WARP) {
+    for (int j = lane(); j < m.width; j += WARP) {
         const float value = decoded(m, at.row, j, p.rows.log8);
         m.values[at.row * m.width + j] = value;
         squares += static_cast<double>(value) * value;
     }
-    for (int mask = WARP / 2; mask > 0; mask /= 2) {
-        squares += gr::shuffle_xor(squares, mask);
-    }
-    if (lane == 0) {
-        m.sizes[at.row] = static_cast<float>(sqrt(squares / gr::max(1, m.width)));
+    squares = warp_sum(squares);
+    if (lane() == 0) {
+        m.sizes[at.row] = static_cast<float>(sqrt(squares / max(1, m.width)));
     }
 }
 
@@ -128,47 +126,44 @@ GR_KERNEL(gr_training_begin, GrTrainingBeginParams, WARPS * WARP) {
 // of x. Bytes a number: 4 of the gradient, 24 of x, m and v read and written, its code; x is read again for its code
 // from the first-level cache.
 GR_KERNEL(gr_training_move, GrTrainingMoveParams, WARPS * WARP) {
-    const int index = blockIdx.x * WARPS + threadIdx.x / WARP;
+    const int index = warp_in_grid();
     if (index >= p.rows.count) {
         return;
     }
-    const int lane = threadIdx.x % WARP;
     const Place at = place(p.rows, index);
     const GrFactor m = *at.matrix;
     const float* gradient = p.gradient + static_cast<int64_t>(index) * p.stride;
     const float length = static_cast<float>(p.length * m.sizes[at.row]);
     const int64_t start = at.row * m.width;
-    for (int j = lane; j < m.width; j += WARP) {
+    for (int j = lane(); j < m.width; j += WARP) {
         float& number = m.values[start + j];
         const float value = moved(number, m.first[start + j], m.second[start + j], gradient[j], length, p.second_scale);
         number = value;
         if (m.codec == GR_F32) {
             reinterpret_cast<float*>(m.codes + at.row * m.row_bytes)[j] = value;
         } else if (m.codec == GR_BF16) {
-            reinterpret_cast<unsigned short*>(m.codes + at.row * m.row_bytes)[j] = gr::to_bf16(value);
+            reinterpret_cast<unsigned short*>(m.codes + at.row * m.row_bytes)[j] = to_bf16(value);
         }
     }
     if (m.scales_per_row == 0) {
         return;
     }
-    gr::sync_warp();
+    sync_warp();
     if (p.renew_scales != 0) {
         for (int s = 0; s < m.scales_per_row; s++) {
             float largest = 0;
-            for (int j = s * m.block + lane; j < gr::min(m.width, (s + 1) * m.block); j += WARP) {
+            for (int j = s * m.block + lane(); j < min(m.width, (s + 1) * m.block); j += WARP) {
                 largest = fmaxf(largest, fabsf(m.values[start + j]));
             }
-            for (int mask = WARP / 2; mask > 0; mask /= 2) {
-                largest = fmaxf(largest, gr::shuffle_xor(largest, mask));
-            }
-            if (lane == 0) {
-                const float least = largest / static_cast<float>(gr::stored::max_integer(bits_of(m.codec)));
-                gr::stored::store_scale(m.scales, scale_bytes(m), at.row * m.scales_per_row + s, least, p.rows.log8);
+            largest = warp_max(largest);
+            if (lane() == 0) {
+                const float least = largest / static_cast<float>(stored::max_integer(bits_of(m.codec)));
+                stored::store_scale(m.scales, scale_bytes(m), at.row * m.scales_per_row + s, least, p.rows.log8);
             }
         }
-        gr::sync_warp();
+        sync_warp();
     }
-    for (int from = lane * UNIT; from < m.width; from += WARP * UNIT) {
+    for (int from = lane() * UNIT; from < m.width; from += WARP * UNIT) {
         store_unit(m, at.row, from, p.rows.log8);
     }
 }
@@ -190,5 +185,7 @@ GR_KERNEL(gr_training_bias, GrTrainingBiasParams, PLACE_THREADS) {
     const int token = p.order[p.place + i];
     const float value = moved(p.values[token], p.first[token], p.second[token], sum, p.length, p.second_scale);
     p.values[token] = value;
-    p.stored[token] = gr::from_bf16(gr::to_bf16(value));
+    p.stored[token] = from_bf16(to_bf16(value));
 }
+
+}  // namespace gr::training

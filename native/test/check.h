@@ -18,8 +18,7 @@
         }                                                                   \
     } while (false)
 
-namespace gr {
-namespace test {
+namespace gr::test {
 
 // Seeded numbers that are the same everywhere (SplitMix64).
 class Random {
@@ -85,5 +84,4 @@ inline const std::vector<float>& log8_scales() {
     return scales;
 }
 
-}  // namespace test
-}  // namespace gr
+}  // namespace gr::test

@@ -11,8 +11,7 @@
 #include "check.h"
 #include "groupreduce/softmax.h"
 
-namespace gr {
-namespace test {
+namespace gr::test {
 
 using Bytes = std::vector<uint8_t>;
 
@@ -185,5 +184,4 @@ struct GroupOfHead {
     std::vector<float> bias;
 };
 
-}  // namespace test
-}  // namespace gr
+}  // namespace gr::test

@@ -6,8 +6,7 @@
 
 #include "softmax_case.h"
 
-namespace gr {
-namespace test {
+namespace gr::test {
 
 class Head {
 public:
@@ -246,5 +245,4 @@ inline uint64_t plain_key(float logit, int token) {
     return static_cast<uint64_t>(ordered) << 32 | (0xffffffffu - token);
 }
 
-}  // namespace test
-}  // namespace gr
+}  // namespace gr::test
