@@ -128,7 +128,8 @@ int syrk(const Handle* handle, int fill, int op, int n, int k, const T* alpha, c
     return status;
 }
 
-// x l^T = alpha b, l lower triangular, n x n, b m x n: column j of x, which takes the place of b, needs those before it.
+// x l^T = alpha b, l lower triangular, n x n, b m x n: column j of x, which takes the place of b, needs those before
+// it.
 void solve(int m, int n, double alpha, const double* l, int ldl, double* b, int ldb) {
     for (int j = 0; j < n; j++) {
         double* x = b + column(j, ldb);

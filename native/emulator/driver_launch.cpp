@@ -27,7 +27,6 @@ std::set<Module*> modules;
 std::set<Function*> functions;
 
 constexpr size_t DYNAMIC_BY_DEFAULT = 48 * 1024;
-constexpr size_t MAX_PARAMETERS = 4096;
 
 constexpr int MAX_DYNAMIC_SHARED = 8;  // CUfunction_attribute
 
@@ -47,9 +46,9 @@ std::vector<unsigned char> parameters(const emulator::Kernel& kernel, void** ext
             size = *static_cast<const size_t*>(extra[i + 1]);
         }
     }
-    if (size != kernel.params || bytes == nullptr || size > MAX_PARAMETERS) {
-        refuse(INVALID_VALUE, "kernel %s takes %zu bytes of parameters, %zu at most, and was given %zu", kernel.name,
-               kernel.params, MAX_PARAMETERS, size);
+    if (size != kernel.params || bytes == nullptr) {
+        refuse(INVALID_VALUE, "kernel %s takes %zu bytes of parameters and was given %zu", kernel.name, kernel.params,
+               size);
         return {};
     }
     return std::vector<unsigned char>(bytes, bytes + size);
@@ -57,7 +56,7 @@ std::vector<unsigned char> parameters(const emulator::Kernel& kernel, void** ext
 
 Result execute(const emulator::Kernel& kernel, unsigned x, unsigned y, int block, size_t shared,
                const std::vector<unsigned char>& bytes) {
-    alignas(128) unsigned char aligned[MAX_PARAMETERS];
+    alignas(128) unsigned char aligned[emulator::MAX_PARAMETERS];
     memcpy(aligned, bytes.data(), bytes.size());
     if (!emulator::run(kernel, x, y, block, shared, aligned)) {
         return LAUNCH_FAILED;

@@ -10,6 +10,7 @@ namespace gr::emulator {
 
 constexpr int WARP = 32;
 constexpr int MAX_THREADS = 1024;
+constexpr size_t MAX_PARAMETERS = 4096;  // bytes
 constexpr size_t MAX_STATIC_SHARED = 48 * 1024;
 constexpr size_t MAX_SHARED = 227 * 1024;
 
@@ -52,6 +53,9 @@ void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_
 
 // What the operands of a matrix product hold two of in a register.
 enum class Pairs { BF16, F16 };
+
+// d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
+void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
 
 // What device_emulation.h needs.
 void block_barrier();

@@ -1,8 +1,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "emulator.h"
 #include "half.h"
-#include "shared_memory.h"
 
 namespace gr::emulator {
 

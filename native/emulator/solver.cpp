@@ -292,7 +292,8 @@ API cusolverDnXsyevBatched(Handle* handle, Params* params, int mode, int fill, i
     *static_cast<double*>(device) = 1;
     Eigen eigen(n);
     for (int64_t t = 0; t < batch; t++) {
-        info[t] = eigen.solve(static_cast<double*>(a) + column(t * n, lda), lda, static_cast<double*>(w) + t * n) ? 0 : 1;
+        info[t] =
+            eigen.solve(static_cast<double*>(a) + column(t * n, lda), lda, static_cast<double*>(w) + t * n) ? 0 : 1;
     }
     return SUCCESS;
 }

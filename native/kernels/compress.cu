@@ -1,6 +1,6 @@
 // Rows, Gram matrices and the assignment of rows: the kernels of io.groupreduce.cuda.compress around products by
-// cuBLAS. Sums run in a fixed order: lanes take every 32nd number, then a tree over lanes. Twin:
-// io.groupreduce.internal.reference.ReferenceWorkspace.
+// cuBLAS. Sums run in a fixed order: lanes take every 32nd number, then a tree over lanes. Twins: energy, accumulate,
+// assign and directions of io.groupreduce.internal.reference.ReferenceWorkspace.
 #include "groupreduce/compress.h"
 #include "warp.h"
 
@@ -151,8 +151,9 @@ GR_KERNEL(gr_prefix_energies, GrPrefixEnergiesParams, 256) {
     }
 }
 
-// o(i, c) = w_i max(0, e_i - kept_i,c) + price_c;   best_i = the first c of least o(i, c), gain_i = o(i, current_i) -
-// o(i, best_i) Bytes: 14 a row and 4 a slot. Never materialised: objectives.
+// o(i, c) = w_i max(0, e_i - kept_i,c) + price_c;   best_i = the first c of least o(i, c),
+// gain_i = o(i, current_i) - o(i, best_i);   kept: count x slots
+// Bytes: 14 a row and 4 a slot. Never materialised: objectives.
 GR_KERNEL(gr_choose_candidate, GrChooseCandidateParams, 256) {
     const int64_t row = thread_in_grid();
     if (row >= p.count) {
@@ -183,7 +184,8 @@ GR_KERNEL(gr_choose_candidate, GrChooseCandidateParams, 256) {
 }
 
 // gain_i = w_i max(0, e_i - kept_i) + price,   for the listed rows i, which are in one candidate; price is what it
-// costs more than dense Bytes: 20 a row. Never materialised: residuals.
+// costs more than dense
+// Bytes: 20 a row. Never materialised: residuals.
 GR_KERNEL(gr_gain_when_dense, GrGainWhenDenseParams, 256) {
     const int64_t x = thread_in_grid();
     if (x >= p.count) {

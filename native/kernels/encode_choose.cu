@@ -1,11 +1,13 @@
-#include "encode_math.h"
-
-// The plan of every row at a price: choose() of io.groupreduce.internal.reference.ReferenceWorkspace.
+// The plan of every row at a price.
 //
 //   p(i) = argmin over p of distortion(i, p) + cost_p in binary64, ties to the lower number
+//   sums, rows of every plan: of the distortions of the rows that took it, and their number
 //
-// Bytes: 4 P read and 1 written a row. Never materialised: objectives. Sums run in a fixed order: a warp's rows one
-// after the other, warps in order, blocks by lane and then over the lanes.
+// Shapes: distortions count x P, rows `stride` numbers apart; P at most 256. Bytes: 4 P read and 1 written a row. Never
+// materialised: objectives. Sums run in a fixed order: a warp's rows one after the other, warps in order, blocks by
+// lane and then over the lanes. Twin: io.groupreduce.internal.reference.ReferenceWorkspace.choose.
+#include "groupreduce/encode.h"
+#include "warp.h"
 
 namespace gr::encode {
 namespace {
@@ -88,7 +90,7 @@ GR_KERNEL(gr_choose, GrChooseParams, 256) {
     }
 }
 
-// Bytes: 12 a block and plan.
+// The sums of the blocks. Bytes: 12 a block and plan.
 GR_KERNEL(gr_choice_sum, GrChoiceSumParams, 32) {
     const int plan = static_cast<int>(blockIdx.x);
     double sum = 0;

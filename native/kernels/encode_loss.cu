@@ -1,14 +1,15 @@
-#include "encode_math.h"
-
-// What stored rows lose, row by row: loss() of io.groupreduce.internal.reference.ReferenceWorkspace.
+// What stored rows lose, row by row.
 //
 //   loss_i = w_i ||(A_i - A^_i) S||^2
 //
-// Reconstructions come from gr_decode and a GEMM, the product with S from another. Squares are summed in binary64.
-// Never materialised: A^ beyond a tile of rows.
+// Shapes: count x D of A, of A^ and of their difference. Reconstructions come from gr_decode and a GEMM, the product
+// with S from another. Squares are summed in binary64. Never materialised: A^ beyond a tile of rows. Twin:
+// io.groupreduce.internal.reference.ReferenceWorkspace.loss.
+#include "groupreduce/encode.h"
+#include "warp.h"
 
 namespace gr::encode {
-// Bytes: 8 read and 4 written a number.
+// A - A^, in place of A. Bytes: 8 read and 4 written a number.
 GR_KERNEL(gr_difference, GrDifferenceParams, 256) {
     const int64_t index = thread_in_grid();
     if (index < p.count) {
@@ -16,7 +17,7 @@ GR_KERNEL(gr_difference, GrDifferenceParams, 256) {
     }
 }
 
-// Bytes: 4 D read a row, 8 D where the difference is taken here.
+// w_i times the squares of a row. Bytes: 4 D read a row, 8 D where the difference is taken here.
 GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     const int index = warp_in_grid();
     if (index >= p.count) {
@@ -43,7 +44,7 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     }
 }
 
-// Bytes: 12 a row.
+// Weights of listed rows. Bytes: 12 a row.
 GR_KERNEL(gr_listed_weights, GrListedWeightsParams, 256) {
     const int64_t index = thread_in_grid();
     if (index < p.count) {

@@ -1,14 +1,17 @@
-#include "encode_math.h"
-
-// What every row loses under every plan: rate() of io.groupreduce.internal.reference.ReferenceRating.
+// What every row loses under every plan.
 //
 //   distortion(i, p) = w_i (e_i - ||c_i[0 : k_p]||^2 + rounding error),   c_i = A_i P_b
 //   rounding error   = min over 12 scales s of sum over j < k_p of u_j (y_j - round(y_j / s) s)^2    (INT3, INT4)
 //                    = s^2 / 12 * sum over j < k_p of u_j                                            (INT8)
 //                    = 2^-18 / 3 * ||c_i[0 : k_p]||^2                                                (BF16)
 //
-// with y_j = c_j scale_j; one matrix product before this makes the coordinates c. Never materialised: rounded
-// coordinates, errors beyond one row.
+//   distortion(i, p) = w_i (of_energy_p e_i + of_square_p max_j A_ij^2)   for a plan without coordinates
+//
+// with y_j = c_j scale_j; one matrix product before this makes the coordinates c. Shapes: c count x (ranks of all
+// bases), distortions count x P. Never materialised: rounded coordinates, errors beyond one row. Twin:
+// io.groupreduce.internal.reference.ReferenceRating.
+#include "groupreduce/encode.h"
+#include "warp.h"
 
 namespace gr::encode {
 namespace {

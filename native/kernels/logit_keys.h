@@ -60,7 +60,8 @@ struct RadixSelection {
     int warp_sums[Finders / WARP];
     int bin, before;  // the bin of the k-th largest key, and how many keys are in larger bins
 
-    // Finds the bin in which the wanted-th largest key lies. Thread t looks after the bins from the t-th largest few on.
+    // Finds the bin in which the wanted-th largest key lies. Thread t looks after the bins from the t-th largest few
+    // on.
     GR_DEVICE void find_bin(int wanted) {
         int counts[BINS_OF_THREAD];
         int own = 0;

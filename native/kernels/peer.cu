@@ -1,7 +1,10 @@
-// What a dense softmax does after its matrix product, for benchmarks: the parts of the log-sum-exp that gr_finish merges,
-// and the keys of the chunks that hold the largest logits, for a selection. Shapes: logits states x vocabulary. Bytes: 4
-// read a logit, and a chosen chunk once more. The logits are materialised, and nothing else of their number. Twin:
-// io.groupreduce.internal.reference.ReferenceInference.logSumExp.
+// What a dense softmax does after its matrix product, for benchmarks: the parts of the log-sum-exp that gr_finish
+// merges, and the keys of the chunks that hold the largest logits, for a selection.
+//
+//   max, sum exp(y - max), best key   of every chunk of 1,024 logits y;   key_i = logit_key(y_i, i) of chosen chunks
+//
+// Shapes: logits states x vocabulary. Bytes: 4 read a logit, and a chosen chunk once more. The logits are materialised,
+// and nothing else of their number. Twin: top of io.groupreduce.internal.reference.ReferenceInference.
 #include "groupreduce/peer.h"
 #include "softmax_numbers.h"
 
@@ -77,8 +80,6 @@ GR_KERNEL(gr_dense_scan, GrDenseScanParams, 256) {
         out.score = 0;
         out.token = -1;
         out.broken = parts[0].sum == parts[0].sum ? 0 : 1;
-        out.unused[0] = 0;
-        out.unused[1] = 0;
         p.best[chunk] = bests[0];
     }
 }

@@ -3,8 +3,9 @@
 //   log-sum-exp = M + log sum_b sum_b exp(max_b - M), M = max_b max_b;   the best key;   the token of largest score
 //
 // Shapes: partials states x blocks. A thread merges partials t, t + 128, .., then threads are merged in a tree: always
-// the same order. Bytes: 48 a partial, and z once, to find coordinates that are not finite. Twin:
-// io.groupreduce.vector.inference.MergedSoftmax.
+// the same order. Bytes: 32 a partial, and z once, to find coordinates that are not finite. Never materialised:
+// anything between the partials and the result. Twin: logSumExp and draw of
+// io.groupreduce.internal.reference.ReferenceInference.
 #include "softmax_numbers.h"
 
 namespace gr::softmax {

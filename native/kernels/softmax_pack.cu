@@ -1,5 +1,6 @@
-// Stored rows to packed strips, and packed strips back to rows of A^.
-// Twins: io.groupreduce.vector.inference.TilePacker and RowReader, io.groupreduce.internal.reference.ReferenceInference.rows.
+// Stored rows to packed strips, and packed strips back to rows of A^. Twins:
+// io.groupreduce.vector.inference.TilePacker and RowReader, rows of
+// io.groupreduce.internal.reference.ReferenceInference.
 #include "softmax_numbers.h"
 
 namespace gr::softmax {
@@ -21,15 +22,8 @@ GR_DEVICE unsigned stored_bits(const GrPackParams& p, int row, int column) {
             return inside ? at[column] : 0;
         case GR_INT4:
             return inside ? at[column / 2] >> 4 * (column % 2) & 15u : 8;
-        default: {
-            if (!inside) {
-                return 8;
-            }
-            const int bit = 3 * column;
-            unsigned bits = at[bit / 8];
-            bits |= bit % 8 > 5 ? static_cast<unsigned>(at[bit / 8 + 1]) << 8 : 0;
-            return (bits >> bit % 8 & 7) + 4;
-        }
+        default:
+            return inside ? stored::int3(at, column) + 4 : 8;
     }
 }
 
@@ -66,7 +60,7 @@ GR_DEVICE void pack_slice(const GrPackParams& p, int strip, int slice) {
     if (p.codec == GR_F32 || p.codec == GR_BF16) {
         GR_UNROLL
         for (int t = 0; t < 2; t++) {
-            const unsigned(&b)[8] = bits[t];
+            const unsigned (&b)[8] = bits[t];
             if (p.codec == GR_F32) {
                 uint4* piece = reinterpret_cast<uint4*>(to + slice * 2048 + t * 1024) + lane();
                 piece[0] = make_uint4(b[0], b[1], b[2], b[3]);

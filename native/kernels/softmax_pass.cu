@@ -7,8 +7,8 @@
 // Shapes: codes and z as in softmax.h; GrPartial states x blocks. Bytes: all codes, scales, biases and tokens once a
 // block of 8 N states (blocks that run together over the same tiles share them in the second-level cache), operands
 // from shared memory. Never materialised: the states x vocabulary logits (unless asked for), decoded factors,
-// probabilities, noise. Twins: io.groupreduce.internal.reference.ReferenceInference, io.groupreduce.vector.inference.HeadPass
-// with RunningSoftmax and NoiseSearch.
+// probabilities, noise. Twins: io.groupreduce.internal.reference.ReferenceInference,
+// io.groupreduce.vector.inference.HeadPass with RunningSoftmax and NoiseSearch.
 #include "softmax_running.h"
 
 namespace gr::softmax {
@@ -58,7 +58,7 @@ struct Pass {
         if (tile >= end || warp() >= p.tiles[tile].strips) {
             return no_strip();
         }
-        const GrPacked& group = p.groups[p.tiles[tile].group];
+        const GrPacked& group = p.inputs.groups[p.tiles[tile].group];
         return open_strip(group, p.tiles[tile].first_strip + warp(), group.slices);
     }
 
@@ -72,8 +72,8 @@ struct Pass {
         const int j = warp() % N;
         const int column = first_state + j * 8 + lane() / 4;
         const bool present = column < p.states;
-        const float* numbers = dense ? p.hidden : p.z + group.operand;
-        numbers += present ? static_cast<int64_t>(column) * (dense ? p.columns : p.directions) : 0;
+        const float* numbers = dense ? p.inputs.hidden : p.inputs.z + group.operand;
+        numbers += present ? static_cast<int64_t>(column) * (dense ? p.inputs.columns : p.inputs.directions) : 0;
         const PlainNumbers row{numbers, present ? group.columns : 0};
         sync_block();
         for (int slice = warp() / N * 2; slice < slices; slice += AT_ONCE / 2 * STRIDE) {
@@ -113,7 +113,7 @@ struct Pass {
     // The sums of this warp's strip of a tile; the whole block loads operands. Leaves the first pieces of what is ahead
     // in the ring.
     GR_DEVICE void add_tile(Sums<N>& sums, uint4 (&ring)[4], const GrPacked& group, const Strip& strip,
-            const Strip& ahead, const BlockScales& scales, Resident& resident) const {
+                            const Strip& ahead, const BlockScales& scales, Resident& resident) const {
         const int chunk = group.slices <= p.chunk_slices ? group.slices : p.chunk_slices & ~7;
         int step = 0;
         for (int first = 0; first < group.slices; first += chunk) {
@@ -124,8 +124,8 @@ struct Pass {
             const SharedOperands<N> operands{panel, first};
             for (; step < strip.steps() && step << strip.codec() < first + chunk; step++) {
                 const bool last = step + 1 == strip.steps();
-                add_step(sums, ring, strip, step, scales, p.log8, operands,
-                        pieces(last ? ahead : strip, last ? 0 : step + 1));
+                add_step(sums, ring, strip, step, scales, p.inputs.log8, operands,
+                         pieces(last ? ahead : strip, last ? 0 : step + 1));
             }
         }
         if (strip.slices() == 0) {
@@ -181,7 +181,7 @@ struct Pass {
                     }
                 }
             }
-            if (p.noise != nullptr) {
+            if (p.draw.noise != nullptr) {
                 draw(four, rows, s);
             }
         }
@@ -189,11 +189,11 @@ struct Pass {
 
     GR_DEVICE void draw(const float (&four)[4], const Rows& rows, int s) const {
         const bool wanted = s < p.states;
-        Draw draw{0, 0, negative_infinity(), p.noise_scale};
+        Draw draw{0, 0, negative_infinity(), p.draw.noise_scale};
         if (wanted) {
-            draw.key = p.noise[s];
-            draw.shift = p.shift == nullptr ? 0 : p.shift[s];
-            draw.floor = p.floor == nullptr ? negative_infinity() : p.floor[s];
+            draw.key = p.draw.noise[s];
+            draw.shift = p.draw.shift == nullptr ? 0 : p.draw.shift[s];
+            draw.floor = p.draw.floor == nullptr ? negative_infinity() : p.draw.floor[s];
         }
         double& score = memory.drawn_score[warp()][s - first_state];
         unsigned& token = memory.drawn_token[warp()][s - first_state];
@@ -255,8 +255,6 @@ struct Pass {
         partial.score = drawn.score;
         partial.token = static_cast<int32_t>(drawn.token);
         partial.broken = sum == sum ? 0 : 1;
-        partial.unused[0] = 0;
-        partial.unused[1] = 0;
     }
 
     GR_DEVICE void run() const {
@@ -273,20 +271,20 @@ struct Pass {
         load_pieces(ring, pieces(strip, 0));
         Resident resident{0, 0, false};
         for (; tile < end; tile++) {
-            const GrPacked& group = p.groups[p.tiles[tile].group];
+            const GrPacked& group = p.inputs.groups[p.tiles[tile].group];
             const int number = p.tiles[tile].first_strip + warp();
             const bool present = warp() < p.tiles[tile].strips;
             RowOfLane row{NO_TOKEN, negative_infinity(), 0};
             Strip ahead = no_strip();
             if (EARLY) {
-                row = present ? row_of_lane(group, number, p.log8) : row;
+                row = present ? row_of_lane(group, number, p.inputs.log8) : row;
                 ahead = strip_of(tile + 1);
             }
             Sums<N> sums;
             sums.clear();
             add_tile(sums, ring, group, strip, ahead, block_scales(group, number), resident);
             if (!EARLY) {
-                row = present ? row_of_lane(group, number, p.log8) : row;
+                row = present ? row_of_lane(group, number, p.inputs.log8) : row;
                 ahead = strip_of(tile + 1);
                 load_pieces(ring, pieces(ahead, 0));
             }
@@ -303,7 +301,7 @@ struct Pass {
             if (p.tile_keys != nullptr) {
                 tile_key(sums, rows, tile);
             }
-            if (p.logits != nullptr || p.noise != nullptr) {
+            if (p.logits != nullptr || p.draw.noise != nullptr) {
                 write_and_draw(sums, rows);
             }
             strip = ahead;

@@ -18,7 +18,7 @@ constexpr int COLUMN = STRIP + 4;  // of a share in shared memory: so far apart,
 // Warp w takes units w, w + 8, .. of the width: at least four slices, so that sums are added up as everywhere, and a
 // whole step.
 GR_DEVICE void add_share(Sums<1>& sums, const GrPacked& right, int strip, const PlainNumbers& hidden,
-        const float* log8) {
+                         const float* log8) {
     const int unit = right.codec == GR_INT4 ? 8 : 4;
     const BlockScales scales = block_scales(right, strip);
     for (int first = warp() * unit; first < right.slices; first += WARPS * unit) {

@@ -113,8 +113,9 @@ struct Running {
 };
 
 // exp of a maximum below another one, which may be the same or infinite.
-GR_DEVICE float fade(float max, float largest, float factor) { return max == largest ? 1
-        : exp2f((max - largest) * factor); }
+GR_DEVICE float fade(float max, float largest, float factor) {
+    return max == largest ? 1 : exp2f((max - largest) * factor);
+}
 
 // The largest key of each column over the eight lanes that share it. After it lane l holds N / 4 numbers (at least one)
 // of key, for the thread's numbers first onward; where it is fewer than one a lane, only some lanes are said to own

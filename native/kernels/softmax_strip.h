@@ -66,10 +66,10 @@ GR_DEVICE void load_pieces(uint4 (&ring)[4], const Pieces& from) {
 // The scales of a strip's blocks, one for every two slices; this lane's row.
 struct BlockScales {
     const uint8_t* scales;  // null where a row has one scale or none
-    int shape;              // how many, none for a row beyond the matrix, and their format in one register
+    int shape;              // how many, none for a row beyond the matrix, and their bytes in one register
 
     GR_DEVICE float of(int block, const float* log8) const {
-        return block < shape >> 2 ? stored_scale(scales, shape & 3, block, log8) : 0;
+        return block < shape >> 3 ? stored::scale(scales, shape & 7, block, log8) : 0;
     }
 };
 
@@ -78,9 +78,8 @@ GR_DEVICE BlockScales block_scales(const GrPacked& matrix, int strip) {
         return {nullptr, 0};
     }
     const int64_t row = static_cast<int64_t>(strip) * STRIP + lane();
-    const int bytes = matrix.scale_format == GR_SCALE_F32 ? 4 : matrix.scale_format == GR_SCALE_BF16 ? 2 : 1;
     const int count = row < matrix.rows ? matrix.scales_per_row : 0;
-    return {matrix.scales + row * matrix.scales_per_row * bytes, count * 4 + matrix.scale_format};
+    return {matrix.scales + row * matrix.scales_per_row * matrix.scale_bytes, count * 8 + matrix.scale_bytes};
 }
 
 // What multiplies a whole row of sums, for this lane's row: 1 where sums are scaled already, 0 beyond the matrix.
@@ -91,7 +90,7 @@ GR_DEVICE float row_scale(const GrPacked& matrix, int row, const float* log8) {
     if (matrix.scales == nullptr || matrix.scales_per_row != 1) {
         return 1;
     }
-    return stored_scale(matrix.scales, matrix.scale_format, row, log8);
+    return stored::scale(matrix.scales, matrix.scale_bytes, row, log8);
 }
 
 // The place in a strip of row i = 0..3 of this lane; columns are 8 j + 2 (lane % 4) + e.
@@ -154,7 +153,7 @@ struct Sums {
 // The lowest terms first; no product waits for the one before it.
 template <int N, class Operands>
 GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
-        int slice) {
+                        int slice) {
     const typename Operands::Slice x = operands.terms(slice);
     GR_UNROLL
     for (int which = 2; which >= 0; which--) {
@@ -170,7 +169,7 @@ GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (
 // The same for integers, which are binary16.
 template <int N, class Operands>
 GR_DEVICE void multiply_integers(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
-        int slice) {
+                                 int slice) {
     const typename Operands::Slice x = operands.halves(slice);
     GR_UNROLL
     for (int which = 1; which >= 0; which--) {
@@ -225,7 +224,7 @@ GR_DEVICE void step_f32(Sums<N>& sums, uint4 (&ring)[4], int step, Operands& ope
 
 template <int N, class Operands>
 GR_DEVICE void step_bf16(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, Operands& operands,
-        const Pieces& next) {
+                         const Pieces& next) {
     GR_UNROLL
     for (int i = 0; i < 2; i++) {
         const uint4 first = ring[2 * i], second = ring[2 * i + 1];
@@ -244,7 +243,7 @@ GR_DEVICE void step_bf16(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
 // registers.
 template <int N, class Operands>
 GR_DEVICE void add_up_unit(Sums<N>& sums, const Strip& strip, int slice, int first_slice, bool blocks, float scale,
-        const Operands& operands) {
+                           const Operands& operands) {
     if (blocks) {
         sums.scale_rows(scale);
     }
@@ -253,7 +252,7 @@ GR_DEVICE void add_up_unit(Sums<N>& sums, const Strip& strip, int slice, int fir
 
 template <int N, class Operands>
 GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-        const float* log8, Operands& operands, const Pieces& next) {
+                         const float* log8, Operands& operands, const Pieces& next) {
     const bool blocks = scales.scales != nullptr;
     const float scale[2] = {scales.of(2 * step, log8), scales.of(2 * step + 1, log8)};
     GR_UNROLL
@@ -275,7 +274,7 @@ GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
 
 template <int N, class Operands>
 GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-        const float* log8, Operands& operands, const Pieces& next) {
+                         const float* log8, Operands& operands, const Pieces& next) {
     const bool blocks = scales.scales != nullptr;
     float scale[4];
     GR_UNROLL
@@ -305,7 +304,7 @@ GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
 // Adds a step of a strip, which the ring holds, and fills the ring with the pieces that come next.
 template <int N, class Operands>
 GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-        const float* log8, Operands& operands, const Pieces& next) {
+                        const float* log8, Operands& operands, const Pieces& next) {
     switch (strip.codec()) {
         case GR_F32:
             step_f32(sums, ring, step, operands, next);
@@ -323,7 +322,7 @@ GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int
 
 // A strip from a step on, with nothing behind it. Its sums are not scaled yet where a row has one scale.
 GR_DEVICE void add_strip(Sums<1>& sums, const Strip& strip, int first_step, const BlockScales& scales,
-        const float* log8, const PlainNumbers& numbers) {
+                         const float* log8, const PlainNumbers& numbers) {
     if (strip.slices() == 0) {
         return;
     }

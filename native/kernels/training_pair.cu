@@ -1,5 +1,7 @@
-// The dense and the compressed softmax side by side, tile by tile of the vocabulary: x_i = A_i h + a_i, y_i = L_i z +
-// b_i. Logits of a tile come from GEMMs. Twins: ReferenceCalibration.logits and step, ReferenceComparison.
+// The dense and the compressed softmax side by side, tile by tile of the vocabulary: x_i = A_i h + a_i,
+// y_i = L_i z + b_i. Shapes: logits of a tile, states x stride, come from GEMMs. Twins:
+// io.groupreduce.internal.reference.ReferenceComparison, logits and step of
+// io.groupreduce.internal.reference.ReferenceCalibration.
 #include "groupreduce/training.h"
 #include "warp.h"
 
@@ -66,9 +68,10 @@ GR_DEVICE Sums add_over_warp(Sums sums) {
 
 }  // namespace
 
-// m = max z_i,   s = sum exp(z_i - m) of both heads,   gap = sum exp(x_i - m) (x_i - y_i), rescaled when a maximum
-// rises; a thread sums in binary32, threads and tiles are added up in double, in a fixed order. Bytes: 8 a token and
-// state, read once. Never materialised: a probability, logits beyond the tile.
+//   m = max z_i,   s = sum exp(z_i - m) of both heads,   gap = sum exp(x_i - m) (x_i - y_i)
+//
+// rescaled when a maximum rises; a thread sums in binary32, threads and tiles are added up in double, in a fixed order.
+// Bytes: 8 a token and state, read once. Never materialised: a probability, logits beyond the tile.
 GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
     GR_SHARED(Sums, of_warp, MOST_WARPS);
     const int state = blockIdx.x;
@@ -130,7 +133,7 @@ GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
     }
 }
 
-// g_i = weight (q_i - p_i), in place of the compressed logits. Bytes: 12 a token and state.
+// g_i = weight (q_i - p_i), in place of the compressed logits. Bytes: 12 a token and state. Never materialised: p, q.
 GR_KERNEL(gr_pair_gradient, GrPairGradientParams, PLACE_THREADS) {
     const GrPairTile& tile = p.tile;
     const int i = blockIdx.x * PLACE_THREADS + threadIdx.x;

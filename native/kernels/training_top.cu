@@ -1,4 +1,11 @@
-// The k best tokens of a state, kept while the vocabulary goes by. Twin: ReferenceComparison.largest.
+// The k best tokens of a state, kept while the vocabulary goes by.
+//
+//   best_now = the k largest keys of best and of this tile
+//
+// Shapes: logits states x stride, best states x k, in no order. Only what beats the least of k known keys is looked at
+// twice: radix selection among those and the known ones. Bytes: 4 a token and state, read once; candidates, few after
+// the first tile. Never materialised: a sorted list, keys of all tokens. Twin: largest of
+// io.groupreduce.internal.reference.ReferenceComparison.
 #include "groupreduce/training.h"
 #include "logit_keys.h"
 
@@ -20,9 +27,7 @@ struct Keys {
 
 }  // namespace
 
-// best_now = the k largest keys of best and of this tile. Only what beats the least of k known keys is looked at twice:
-// radix selection among those and the known ones. Bytes: 4 a token and state, read once; candidates, few after the
-// first tile. Counters in shared memory settle where keys lie, never which.
+// Counters in shared memory settle where keys lie, never which.
 GR_KERNEL(gr_pair_top, GrPairTopParams, MOST_THREADS) {
     GR_SHARED(Selection, selection, 1);
     GR_SHARED(Key, beaten, 1);  // the complement of the least known key: 0 is the easiest start for a maximum

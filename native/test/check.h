@@ -2,6 +2,7 @@
 #pragma once
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,13 @@ inline float from_half_bits(unsigned bits) { return from_bits(bits << 16); }
 inline float bf16(float value) {
     const unsigned bits = bits_of(value);
     return from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+}
+
+// The key of a logit, as logit_keys.h says.
+inline uint64_t plain_key(float logit, int token) {
+    const unsigned bits = logit == 0 ? 0 : bits_of(logit);
+    const unsigned ordered = bits & 0x80000000u ? ~bits : bits + 0x80000000u;
+    return static_cast<uint64_t>(ordered) << 32 | (0xffffffffu - token);
 }
 
 // The scales of LOG8.

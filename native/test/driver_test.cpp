@@ -115,7 +115,8 @@ static void launches(const Launcher& launch) {
              cuMemsetD8Async(a, 0, 200 * sizeof(float), launch.stream) == 0);
     GR_CHECK(launch({on_device(a), 200, 1.5f}) == 0 && *on_device(a) == 1.5f && *on_device(a + 796) == 1.5f);
     AddParams params{on_device(a), 200, 1};
-    GR_CHECK(cuLaunchKernel(launch.function, 2, 1, 1, 128, 1, 1, 512, launch.stream, nullptr, nullptr) == INVALID_VALUE);
+    GR_CHECK(cuLaunchKernel(launch.function, 2, 1, 1, 128, 1, 1, 512, launch.stream, nullptr, nullptr) ==
+             INVALID_VALUE);
     GR_CHECK(launch(params, sizeof params - 8) == INVALID_VALUE &&
              launch(params, sizeof params, 160, 640) == INVALID_VALUE);
     GR_CHECK(launch(params, sizeof params, 128, 48 * 1024 + 4) == INVALID_VALUE);
@@ -139,8 +140,7 @@ static void graphs(const Launcher& launch) {
     GR_CHECK((Launcher{launch.function, other})({on_device(a), 1, 1}) == 0);
     GR_CHECK(cuEventRecord(joined, other) == 0 && cuStreamWaitEvent(launch.stream, joined, 0) == 0);
     GR_CHECK(cuMemcpyDtoHAsync_v2(&result, a, sizeof result, launch.stream) == 0);
-    GR_CHECK(cuStreamSynchronize(launch.stream) == CAPTURE_UNSUPPORTED &&
-             cuMemAlloc_v2(&a, 4) == CAPTURE_UNSUPPORTED);
+    GR_CHECK(cuStreamSynchronize(launch.stream) == CAPTURE_UNSUPPORTED && cuMemAlloc_v2(&a, 4) == CAPTURE_UNSUPPORTED);
     GR_CHECK(cuStreamEndCapture(launch.stream, &graph) == 0 && isnan(*on_device(a)), "nothing ran yet");
     GR_CHECK(cuGraphInstantiateWithFlags(&instance, graph, 0) == 0 && cuGraphDestroy(graph) == 0);
     for (int i = 0; i < 3; i++) {
@@ -154,7 +154,8 @@ static void graphs(const Launcher& launch) {
     GR_CHECK(cuStreamWaitEvent(launch.stream, joined, 0) == 0);
     GR_CHECK(cuStreamEndCapture(launch.stream, &graph) == CAPTURE_UNJOINED, "the second launch is not waited for");
     GR_CHECK(cuStreamSynchronize(other) == 0 && cuEventRecord(forked, launch.stream) == 0 &&
-             cuEventRecord(joined, other) == 0, "the capture is over");
+                 cuEventRecord(joined, other) == 0,
+             "the capture is over");
     float milliseconds = -1;
     GR_CHECK(cuEventElapsedTime(&milliseconds, forked, joined) == 0 && milliseconds >= 0);
     GR_CHECK(cuGraphExecDestroy(instance) == 0 && cuGraphLaunch(instance, launch.stream) == INVALID_VALUE);
@@ -180,8 +181,8 @@ int main() {
     memory(stream);
     launches({function, stream});
     graphs({function, stream});
-    GR_CHECK(cuStreamSynchronize(stream) == 0 && gr_emulated_objects() == 2, "the stream and the module are left, not %zu",
-             gr_emulated_objects());
+    GR_CHECK(cuStreamSynchronize(stream) == 0 && gr_emulated_objects() == 2,
+             "the stream and the module are left, not %zu", gr_emulated_objects());
     GR_CHECK(cuModuleUnload(module) == 0 && (Launcher{function, stream})({nullptr, 0, 0}) == INVALID_HANDLE);
     GR_CHECK(cuStreamDestroy_v2(stream) == 0 && gr_emulated_objects() == 0);
     GR_CHECK(cuDevicePrimaryCtxRelease_v2(0) == 0 && cuDevicePrimaryCtxRelease_v2(0) == INVALID_CONTEXT);
