@@ -9,6 +9,7 @@ import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
+import java.util.Arrays;
 
 /**
  * The softmax of a model in a folder: {@code model.safetensors}, {@code counts.tsv}, and {@code hidden.safetensors} with
@@ -34,7 +35,6 @@ public final class QualityModel implements AutoCloseable {
                 .orElseThrow(() -> new InvalidDataException(
                         model.path() + " has no output matrix under a known name, such as softmax.weight; rename it."));
         dense = output.matrix(model.fileOf(output.name()).toString());
-        hidden.require(dense.columns(), dense.rows());
         int states = hidden.hidden().rows();
         if (hidden.targets() == null || states < 2) {
             throw new InvalidDataException(hidden.hidden().name()
@@ -44,12 +44,13 @@ public final class QualityModel implements AutoCloseable {
         float[] bias = SoftmaxBias.of(model, output.name());
         int middle = states / 2;
         int most = quick ? QUICK_STATES : states;
-        known = half(hidden.slice(0, middle), bias).first(most);
-        judged = half(hidden.slice(middle, states), bias).first(most);
+        known = part(0, middle, bias).first(most);
+        judged = part(middle, states, bias).first(most);
     }
 
-    private static SoftmaxData half(HiddenStates states, float[] bias) {
-        return new SoftmaxData(states.hidden(), states.targets(), bias);
+    private SoftmaxData part(int from, int to, float[] bias) {
+        int[] targets = Arrays.copyOfRange(hidden.targets(), from, to);
+        return new SoftmaxData(hidden.hidden().slice(from, to - from), targets, bias);
     }
 
     /** Opens what lies in a folder; a quick run takes few of its hidden states. */

@@ -90,10 +90,6 @@ public final class SoftmaxHead implements AutoCloseable {
 
     private static InferenceProblem problem(CompressedMatrix matrix, float[] model, HeadOptions options) {
         float[] bias = options.bias().orElse(model);
-        if (bias != null && bias.length != matrix.rows()) {
-            throw new InvalidDataException("The bias of '" + matrix.name() + "' has " + bias.length + " entries for "
-                    + matrix.rows() + " rows.");
-        }
         FactorCheck.requireFinite(matrix, bias);
         return new InferenceProblem(matrix, bias, options.pruning(), options.logSumExpTolerance());
     }

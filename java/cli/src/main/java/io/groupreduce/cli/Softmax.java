@@ -39,7 +39,6 @@ final class Softmax {
             Backend backend, Model model, CompressedFile compressed, String tensor, HiddenStates states) {
         Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
         CompressedMatrix matrix = compressed.require(tensor);
-        states.require(dense.columns(), dense.rows());
         return GroupReduce.evaluate(
                 backend, dense, SoftmaxBias.of(model, tensor), matrix, states.hidden(), states.targets());
     }

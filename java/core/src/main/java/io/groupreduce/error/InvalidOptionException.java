@@ -7,8 +7,4 @@ public final class InvalidOptionException extends GroupReduceException {
     public InvalidOptionException(String message) {
         super(message, null);
     }
-
-    public InvalidOptionException(String message, Throwable cause) {
-        super(message, cause);
-    }
 }

@@ -9,8 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.UnaryOperator;
 
 /**
@@ -18,9 +16,6 @@ import java.util.function.UnaryOperator;
  * forced to the disk, checked, then renamed. A failure removes the temporary file and leaves an earlier target as it was.
  */
 public final class AtomicFile {
-    /** Long names are cut in the temporary's name, which may not exceed the file system's limit either. */
-    private static final int NAME_PART = 40;
-
     /** What to write. */
     @FunctionalInterface
     public interface Content {
@@ -64,52 +59,30 @@ public final class AtomicFile {
     static void write(
             Path target, long bytes, Content content, Check check, UnaryOperator<WritableByteChannel> wiring) {
         requireReplaceable(target);
-        Path temporary = null;
-        try {
-            temporary = neighbour(target);
-            // Also removed when a signal ends the process; after the rename there is nothing left to remove.
-            temporary.toFile().deleteOnExit();
-            try (FileChannel file =
-                    FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        try (TemporaryFile temporary = new TemporaryFile(target)) {
+            try (FileChannel file = temporary.create()) {
                 content.writeTo(wiring.apply(file));
                 file.force(true);
             }
-            check.verify(temporary);
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-            temporary = null;
+            check.verify(temporary.path());
+            Files.move(temporary.path(), target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw Wording.cannotWrite(target, bytes, e);
-        } finally {
-            delete(temporary);
         }
     }
 
-    /** Renaming onto a device such as /dev/null would destroy it. */
-    private static void requireReplaceable(Path target) {
+    /**
+     * Renaming onto a device such as /dev/null would destroy it.
+     *
+     * @throws FileAccessException if the target is a directory or anything else that no file may replace
+     */
+    static void requireReplaceable(Path target) {
         if (target.getFileName() == null || Files.isDirectory(target)) {
             throw new FileAccessException(Wording.file(target) + " is a directory; give the name of a file to write.");
         }
         if (Files.exists(target) && !Files.isRegularFile(target)) {
             throw new FileAccessException(
                     Wording.file(target) + " is not a regular file; give the name of a file to write.");
-        }
-    }
-
-    private static Path neighbour(Path target) {
-        String name = target.getFileName().toString();
-        String part = name.substring(0, Math.min(name.length(), NAME_PART));
-        String random = Long.toHexString(ThreadLocalRandom.current().nextLong());
-        return target.resolveSibling("." + part + "." + random + ".tmp");
-    }
-
-    private static void delete(Path temporary) {
-        if (temporary == null) {
-            return;
-        }
-        try {
-            Files.deleteIfExists(temporary);
-        } catch (IOException e) {
-            // The failure that led here is the one to report; the end of the process tries again.
         }
     }
 

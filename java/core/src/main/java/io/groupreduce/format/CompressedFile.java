@@ -15,6 +15,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -32,9 +33,7 @@ public final class CompressedFile implements AutoCloseable {
     /** The metadata key of the JSON document. */
     public static final String METADATA_KEY = "groupreduce";
 
-    /**
-     * The newest format version this software reads, and the one it writes. Version 1 had no INT3, no LOG8 scales and no bias.
-     */
+    /** The format version that is written, and the only one that is read. */
     public static final int FORMAT_VERSION = 2;
 
     /** Far more than any document needs; what is parsed can take thirty times its characters in memory. */
@@ -47,21 +46,22 @@ public final class CompressedFile implements AutoCloseable {
 
     private final Safetensors file;
     private final JsonNode document;
-    private final Map<String, CompressedMatrix> matrices;
+    private final Map<String, CompressedMatrix> matrices = new LinkedHashMap<>();
     private final Map<String, Tensor> copied;
-    private final Map<String, String> tied;
+    private final Map<String, String> tied = new LinkedHashMap<>();
 
-    private CompressedFile(
-            Safetensors file,
-            JsonNode document,
-            Map<String, CompressedMatrix> matrices,
-            Map<String, Tensor> copied,
-            Map<String, String> tied) {
+    private CompressedFile(Safetensors file) {
         this.file = file;
-        this.document = document;
-        this.matrices = matrices;
-        this.copied = copied;
-        this.tied = tied;
+        document = document();
+        copied = new LinkedHashMap<>(file.tensors());
+        document.path("tensors").properties().forEach(entry -> {
+            CompressedLayout layout = new CompressedLayout(path(), entry.getKey(), entry.getValue(), copied);
+            matrices.put(entry.getKey(), layout.read());
+        });
+        requireSeparate();
+        document.path("tied")
+                .properties()
+                .forEach(entry -> tie(entry.getKey(), entry.getValue().asText()));
     }
 
     /**
@@ -70,21 +70,12 @@ public final class CompressedFile implements AutoCloseable {
      * @throws FileAccessException if it is missing, a directory, or unreadable
      * @throws MalformedFileException if it is not a safetensors file, its parts do not fit each other, or a right factor, a
      *     scale or a bias is not finite
-     * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of a newer version
+     * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of another version
      */
     public static CompressedFile open(Path path) {
         Safetensors file = Safetensors.open(path);
         try {
-            JsonNode document = document(file);
-            int version = document.path("format").intValue();
-            Map<String, Tensor> rest = new LinkedHashMap<>(file.tensors());
-            Map<String, CompressedMatrix> matrices = new LinkedHashMap<>();
-            for (Map.Entry<String, JsonNode> entry : document.path("tensors").properties()) {
-                CompressedLayout layout = new CompressedLayout(path, version, entry.getKey(), entry.getValue(), rest);
-                matrices.put(entry.getKey(), layout.read());
-            }
-            requireSeparate(path, matrices, rest);
-            return new CompressedFile(file, document, matrices, rest, tied(path, document, matrices, rest));
+            return new CompressedFile(file);
         } catch (Throwable e) {
             file.close();
             throw e;
@@ -96,71 +87,60 @@ public final class CompressedFile implements AutoCloseable {
         return file.metadata().containsKey(METADATA_KEY);
     }
 
-    private static JsonNode document(Safetensors file) {
+    private JsonNode document() {
         String text = file.metadata().get(METADATA_KEY);
         if (text == null) {
-            throw new InvalidDataException(Wording.file(file.path())
+            throw new InvalidDataException(Wording.file(path())
                     + " holds no compressed matrix; give a file that 'groupreduce compress' wrote.");
         }
         if (text.length() > LONGEST_DOCUMENT) {
             throw damaged(
-                    file.path(),
-                    "has " + text.length() + " characters, more than the " + LONGEST_DOCUMENT + " that are read");
+                    "has " + text.length() + " characters, more than the " + LONGEST_DOCUMENT + " that are read", null);
         }
-        JsonNode document;
+        JsonNode parsed;
         try {
-            document = STRICT.readTree(text);
+            parsed = STRICT.readTree(text);
         } catch (JsonProcessingException e) {
-            throw damaged(file.path(), "is not JSON", e);
+            throw damaged("is not JSON", e);
         }
-        JsonNode format = document.path("format");
+        JsonNode format = parsed.path("format");
         int version = format.isIntegralNumber() && format.canConvertToInt() ? format.intValue() : 0;
-        if (version < 1 || !document.path("tensors").isObject()) {
-            throw damaged(file.path(), "lacks a format version or tensors");
+        if (version < 1 || !parsed.path("tensors").isObject()) {
+            throw damaged("lacks a format version or tensors", null);
         }
-        if (version > FORMAT_VERSION) {
-            throw new InvalidDataException(Wording.file(file.path()) + " is of format version " + version
-                    + ", but this software reads up to " + FORMAT_VERSION + "; install a newer version.");
+        if (version != FORMAT_VERSION) {
+            throw new InvalidDataException(Wording.file(path()) + " is of format version " + version
+                    + ", but this software reads version " + FORMAT_VERSION
+                    + "; compress the model again, or install a newer version.");
         }
-        return document;
+        return parsed;
     }
 
     /** A part that its matrix did not take, or a dense twin of a matrix, must not pass as a copied tensor. */
-    private static void requireSeparate(Path path, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
-        for (String tensor : rest.keySet()) {
+    private void requireSeparate() {
+        for (String tensor : copied.keySet()) {
             String owner = CompressedLayout.owner(tensor).orElse(tensor);
             if (matrices.containsKey(owner)) {
-                throw new MalformedFileException(Wording.file(path) + " is damaged: it holds the tensor "
+                throw new MalformedFileException(Wording.file(path()) + " is damaged: it holds the tensor "
                         + Wording.quoted(tensor) + ", which is no part of the compressed matrix "
                         + Wording.quoted(owner) + "; compress the model again.");
             }
         }
     }
 
-    private static Map<String, String> tied(
-            Path path, JsonNode document, Map<String, CompressedMatrix> matrices, Map<String, Tensor> rest) {
-        Map<String, String> tied = new LinkedHashMap<>();
-        for (Map.Entry<String, JsonNode> entry : document.path("tied").properties()) {
-            String name = entry.getKey();
-            String stored = entry.getValue().asText();
-            if (!matrices.containsKey(stored) || matrices.containsKey(name) || rest.containsKey(name)) {
-                throw damaged(
-                        path,
-                        "ties " + Wording.quoted(name) + " to " + Wording.quoted(stored)
-                                + " where only the second may be stored, compressed");
-            }
-            tied.put(name, stored);
+    private void tie(String name, String stored) {
+        if (!matrices.containsKey(stored) || matrices.containsKey(name) || copied.containsKey(name)) {
+            throw damaged(
+                    "ties " + Wording.quoted(name) + " to " + Wording.quoted(stored)
+                            + " where only the second may be stored, compressed",
+                    null);
         }
-        return tied;
+        tied.put(name, stored);
     }
 
-    private static MalformedFileException damaged(Path path, String what) {
-        return damaged(path, what, null);
-    }
-
-    private static MalformedFileException damaged(Path path, String what, Throwable cause) {
+    private MalformedFileException damaged(String what, Throwable cause) {
         return new MalformedFileException(
-                Wording.file(path) + " is damaged: its 'groupreduce' metadata entry " + what
+                Wording.file(path()) + " is damaged: its 'groupreduce' metadata entry " + what
                         + "; compress the model again.",
                 cause);
     }
@@ -238,12 +218,7 @@ public final class CompressedFile implements AutoCloseable {
      * @throws InvalidDataException if there is none; the message lists what there is
      */
     public CompressedMatrix require(String name) {
-        CompressedMatrix found = matrices.get(tied.getOrDefault(name, name));
-        if (found == null) {
-            throw new InvalidDataException(Wording.file(path()) + " holds no compressed matrix " + Wording.quoted(name)
-                    + "; it has " + Wording.candidates(name, matrices.keySet()) + ".");
-        }
-        return found;
+        return Wording.require(path(), "compressed matrix", tied.getOrDefault(name, name), matrices);
     }
 
     /**
@@ -253,7 +228,7 @@ public final class CompressedFile implements AutoCloseable {
      * @throws InvalidDataException if that does not leave exactly one; the message lists what there is
      */
     public CompressedMatrix outputMatrix() {
-        return matrix(Model.Role.OUTPUT, "output");
+        return matrix(Model.Role.OUTPUT);
     }
 
     /**
@@ -263,13 +238,14 @@ public final class CompressedFile implements AutoCloseable {
      * @throws InvalidDataException if that does not leave exactly one; the message lists what there is
      */
     public CompressedMatrix embeddingMatrix() {
-        return matrix(Model.Role.EMBEDDING, "embedding");
+        return matrix(Model.Role.EMBEDDING);
     }
 
-    private CompressedMatrix matrix(Model.Role role, String word) {
+    private CompressedMatrix matrix(Model.Role role) {
+        String word = role.name().toLowerCase(Locale.ROOT);
         Set<String> candidates = withRole(role);
         Optional<String> dense = copied.values().stream()
-                .filter(t -> t.shape().length == 2 && hasRole(t.name(), role))
+                .filter(t -> t.shape().length == 2 && VocabularyNames.tells(t.name(), role))
                 .map(Tensor::name)
                 .findFirst();
         if (candidates.isEmpty() && dense.isEmpty()) {
@@ -288,16 +264,10 @@ public final class CompressedFile implements AutoCloseable {
 
     /** The stored matrices that have a name of this role, their own or one tied to them. */
     private Set<String> withRole(Model.Role role) {
-        return Stream.concat(
-                        matrices.keySet().stream().filter(name -> hasRole(name, role)),
-                        tied.keySet().stream()
-                                .filter(name -> hasRole(name, role))
-                                .map(tied::get))
+        return Stream.concat(matrices.keySet().stream(), tied.keySet().stream())
+                .filter(name -> VocabularyNames.tells(name, role))
+                .map(name -> tied.getOrDefault(name, name))
                 .collect(Collectors.toCollection(LinkedHashSet::new));
-    }
-
-    private static boolean hasRole(String name, Model.Role role) {
-        return VocabularyNames.role(name).filter(role::equals).isPresent();
     }
 
     /**

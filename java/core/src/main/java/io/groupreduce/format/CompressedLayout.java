@@ -2,7 +2,7 @@ package io.groupreduce.format;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.error.MalformedFileException;
-import io.groupreduce.internal.check.FiniteCheck;
+import io.groupreduce.internal.check.Finite;
 import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -14,31 +14,23 @@ import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The tensors that stand for one matrix NAME: {@code NAME.group}, {@code NAME.basis}, {@code NAME.left.P}, {@code
- * NAME.left_scale.P}, {@code NAME.right.B}, {@code NAME.right_scale.B} and, since version 2 of the format, {@code NAME.bias};
- * and the metadata that they need: {@code shape}, {@code ranks} and, since version 2, {@code codecs} and {@code rightCodecs}.
- * Without those, data of type U8 is INT4.
+ * NAME.left_scale.P}, {@code NAME.right.B}, {@code NAME.right_scale.B} and {@code NAME.bias}; and the metadata that they need:
+ * {@code shape}, {@code ranks}, {@code codecs}, {@code rightCodecs} and {@code bias}.
  */
 final class CompressedLayout {
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
-    /** Groups are numbered by a byte, and {@link io.groupreduce.spi.CompressionWorkspace#NO_BASIS} is none. */
-    private static final int MAX_GROUPS = 255;
-
-    /** The longest byte array that every Java machine can make. */
-    private static final int MAX_ROWS = Integer.MAX_VALUE - 8;
-
     private static final Pattern PART =
             Pattern.compile("(.*)\\.(?:group|basis|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
 
@@ -47,18 +39,14 @@ final class CompressedLayout {
     /** The codec, in the metadata, of a group that stores nothing. */
     private static final String NO_CODEC = "none";
 
-    private static final int FIRST_VERSION_WITH_CODECS_AND_BIAS = 2;
-
     private final Path path;
-    private final int version;
     private final String name;
     private final JsonNode provenance;
     private final Map<String, Tensor> rest;
 
     /** {@code rest} loses the tensors that {@link #read} takes. */
-    CompressedLayout(Path path, int version, String name, JsonNode provenance, Map<String, Tensor> rest) {
+    CompressedLayout(Path path, String name, JsonNode provenance, Map<String, Tensor> rest) {
         this.path = path;
-        this.version = version;
         this.name = name;
         this.provenance = provenance;
         this.rest = rest;
@@ -87,11 +75,9 @@ final class CompressedLayout {
     }
 
     private static Tensor bias(String name, float[] values) {
-        MemorySegment stored = Arena.ofAuto().allocate((long) Short.BYTES * values.length, Short.BYTES);
-        for (long i = 0; i < values.length; i++) {
-            stored.set(B16, Short.BYTES * i, Bf16.round(values[(int) i]));
-        }
-        return new Tensor(name + "." + BIAS, DType.BF16, new long[] {values.length}, stored);
+        EncodedMatrix row = EncodedMatrix.allocate(Arena.ofAuto(), Codec.BF16, 1, values.length, 1);
+        row.encodeRow(0, values, 0);
+        return new Tensor(biasOf(name), DType.BF16, new long[] {values.length}, row.data());
     }
 
     private static Tensor bytes(String name, byte[] values) {
@@ -100,34 +86,17 @@ final class CompressedLayout {
 
     private static void add(List<Tensor> tensors, String stem, int number, EncodedMatrix part) {
         long[] dataShape = {part.rows(), storedWidth(part.codec(), part.width())};
-        tensors.add(new Tensor(stem + "." + number, type(part.codec()), dataShape, part.data()));
+        tensors.add(new Tensor(stem + "." + number, part.codec().type(), dataShape, part.data()));
         if (part.codec().scaled()) {
             long[] shape =
                     part.scalesPerRow() == 1 ? new long[] {part.rows()} : new long[] {part.rows(), part.scalesPerRow()};
-            tensors.add(new Tensor(stem + "_scale." + number, type(part.scaleFormat()), shape, part.scales()));
+            tensors.add(new Tensor(stem + "_scale." + number, part.scaleFormat().type(), shape, part.scales()));
         }
-    }
-
-    private static DType type(Codec codec) {
-        return switch (codec) {
-            case F32 -> DType.F32;
-            case BF16 -> DType.BF16;
-            case INT8 -> DType.I8;
-            case INT4, INT3 -> DType.U8;
-        };
-    }
-
-    private static DType type(ScaleFormat scales) {
-        return switch (scales) {
-            case F32 -> DType.F32;
-            case BF16 -> DType.BF16;
-            case LOG8 -> DType.U8;
-        };
     }
 
     /** Elements of a stored row: bytes where numbers share them. */
     private static long storedWidth(Codec codec, int width) {
-        return type(codec) == DType.U8 ? codec.rowBytes(width) : width;
+        return codec.type() == DType.U8 ? codec.rowBytes(width) : width;
     }
 
     /** What the stored tensors do not say, for the metadata: shape, ranks of the groups, codecs of groups and bases. */
@@ -174,15 +143,18 @@ final class CompressedLayout {
      */
     CompressedMatrix read() {
         long[] shape = longs("shape", 2);
-        if (shape[0] < 1 || shape[0] > MAX_ROWS || shape[1] < 1 || shape[1] > CompressedMatrix.MAX_COLUMNS) {
+        if (shape[0] < 1
+                || shape[0] > CompressedMatrix.MAX_ROWS
+                || shape[1] < 1
+                || shape[1] > CompressedMatrix.MAX_COLUMNS) {
             throw damaged("the metadata of " + quoted() + " gives the shape " + Wording.shape(shape)
-                    + ", where rows lie between 1 and " + MAX_ROWS + " and columns between 1 and "
+                    + ", where rows lie between 1 and " + CompressedMatrix.MAX_ROWS + " and columns between 1 and "
                     + CompressedMatrix.MAX_COLUMNS);
         }
         int rows = (int) shape[0];
         int columns = (int) shape[1];
         byte[] groupOf = bytes("group", rows, rows);
-        byte[] bases = bytes("basis", 1, MAX_GROUPS);
+        byte[] bases = bytes("basis", 1, GroupPlan.MAX_GROUPS);
         long[] ranks = longs("ranks", bases.length);
         long[] sizes = sizes(groupOf, bases.length);
         String[] codecs = labels("codecs", bases.length);
@@ -191,7 +163,7 @@ final class CompressedLayout {
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < bases.length; g++) {
             int basis = bases[g] & 0xff;
-            if (codecs[g] != null && codecs[g].equals(NO_CODEC) != (basis == GroupPlan.ZERO)) {
+            if (codecs[g].equals(NO_CODEC) != (basis == GroupPlan.ZERO)) {
                 throw damaged("the metadata of " + quoted() + " gives group " + g + " the codec "
                         + Wording.quoted(codecs[g]) + ", but its basis number is " + basis);
             }
@@ -276,7 +248,7 @@ final class CompressedLayout {
         return right;
     }
 
-    /** {@code rows < 0} takes as many rows as are stored, {@code label == null} the codec of version 1 for the stored type. */
+    /** {@code rows < 0} takes as many rows as are stored. */
     private EncodedMatrix part(String kind, int number, long rows, int width, String label) {
         Tensor data = take(kind + "." + number);
         Codec codec = codec(data, label);
@@ -297,15 +269,11 @@ final class CompressedLayout {
             throw damaged(Wording.quoted(scales.name()) + " has shape " + Wording.shape(scales.shape())
                     + ", which fits neither one scale a row nor one a block of " + CompressedMatrix.SCALE_BLOCK);
         }
-        ScaleFormat format =
-                switch (scales.type()) {
-                    case F32 -> ScaleFormat.F32;
-                    case BF16 -> ScaleFormat.BF16;
-                    case U8 -> ScaleFormat.LOG8;
-                    default ->
-                        throw damaged(Wording.quoted(scales.name()) + " has type " + scales.type()
-                                + " where U8, BF16 or F32 is needed");
-                };
+        ScaleFormat format = Stream.of(ScaleFormat.values())
+                .filter(f -> f.type() == scales.type())
+                .findFirst()
+                .orElseThrow(() -> damaged(Wording.quoted(scales.name()) + " has type " + scales.type()
+                        + " where U8, BF16 or F32 is needed"));
         if (storedRows > 0 && format != ScaleFormat.LOG8) {
             requireFinite(scales.name(), Matrix.of(scales.name(), scales.type(), storedRows, perRow, scales.data()));
         }
@@ -313,14 +281,11 @@ final class CompressedLayout {
     }
 
     private Codec codec(Tensor data, String label) {
-        for (Codec codec : Codec.values()) {
-            boolean meant = label == null ? codec != Codec.INT3 : codec.label().equals(label);
-            if (meant && type(codec) == data.type()) {
-                return codec;
-            }
-        }
-        throw damaged(Wording.quoted(data.name()) + " has type " + data.type()
-                + (label == null ? "" : " where the metadata gives the codec " + Wording.quoted(label)));
+        return Stream.of(Codec.values())
+                .filter(codec -> codec.label().equals(label) && codec.type() == data.type())
+                .findFirst()
+                .orElseThrow(() -> damaged(Wording.quoted(data.name()) + " has type " + data.type()
+                        + " where the metadata gives the codec " + Wording.quoted(label)));
     }
 
     private Tensor take(String suffix) {
@@ -346,39 +311,28 @@ final class CompressedLayout {
     }
 
     private long[] longs(String key, int count) {
-        JsonNode node = provenance.path(key);
-        boolean whole = node.isArray() && node.size() == count;
-        long[] values = new long[count];
-        for (int i = 0; whole && i < count; i++) {
-            whole = node.get(i).isIntegralNumber() && node.get(i).canConvertToLong();
-            values[i] = node.get(i).asLong();
-        }
-        if (!whole) {
-            throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " whole numbers");
-        }
-        return values;
+        return list(key, count, node -> node.isIntegralNumber() && node.canConvertToLong(), "whole numbers")
+                .mapToLong(JsonNode::longValue)
+                .toArray();
     }
 
-    /** One text for each group or basis; all {@code null} in version 1. */
+    /** One text for each group or basis. */
     private String[] labels(String key, int count) {
-        String[] labels = new String[count];
-        if (version < FIRST_VERSION_WITH_CODECS_AND_BIAS) {
-            return labels;
-        }
+        return list(key, count, JsonNode::isTextual, "codecs")
+                .map(JsonNode::textValue)
+                .toArray(String[]::new);
+    }
+
+    private Stream<JsonNode> list(String key, int count, Predicate<JsonNode> fits, String what) {
         JsonNode node = provenance.path(key);
-        boolean texts = node.isArray() && node.size() == count;
-        for (int i = 0; texts && i < count; i++) {
-            texts = node.get(i).isTextual();
-            labels[i] = node.get(i).asText();
+        if (!node.isArray() || node.size() != count || !node.valueStream().allMatch(fits)) {
+            throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " " + what);
         }
-        if (!texts) {
-            throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " codecs");
-        }
-        return labels;
+        return node.valueStream();
     }
 
     private void requireFinite(String tensor, Matrix numbers) {
-        long bad = FiniteCheck.firstNotFinite(numbers);
+        long bad = Finite.firstNot(numbers);
         if (bad >= 0) {
             throw damaged(Wording.quoted(tensor) + " holds NaN or infinity in row " + bad / numbers.columns()
                     + ", column " + bad % numbers.columns());

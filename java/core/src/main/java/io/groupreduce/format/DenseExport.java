@@ -11,9 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -42,26 +40,17 @@ public final class DenseExport {
      * @throws FileAccessException if the target is a directory or cannot be written
      */
     public static void write(CompressedFile source, Path target) {
-        if (Files.isDirectory(target)) {
-            throw new FileAccessException(Wording.file(target) + " is a directory; give the name of a file to write.");
-        }
+        AtomicFile.requireReplaceable(target);
         long bytes = 0;
         for (CompressedMatrix matrix : source.matrices().values()) {
             bytes += bytes(source, matrix);
         }
-        Path scratch = null;
-        try (Arena arena = Arena.ofConfined()) {
-            scratch = Files.createTempFile(target.toAbsolutePath().getParent(), ".groupreduce-export", ".tmp");
-            // Also removed when a signal ends the process.
-            scratch.toFile().deleteOnExit();
+        try (TemporaryFile scratch = new TemporaryFile(target);
+                Arena arena = Arena.ofConfined()) {
             SafetensorsWriter.write(
                     target, tensors(source, multiplyOut(source, scratch, arena), arena), source.sourceMetadata());
         } catch (IOException e) {
             throw Wording.cannotWrite(target, bytes, e);
-        } finally {
-            if (scratch != null) {
-                scratch.toFile().delete();
-            }
         }
     }
 
@@ -102,7 +91,7 @@ public final class DenseExport {
                 .flatMap(name -> SoftmaxBias.find(source.copied(), name, matrix.rows()).stream())
                 .findFirst();
         String output = names.stream()
-                .filter(name -> VocabularyNames.role(name).orElse(null) == Model.Role.OUTPUT)
+                .filter(name -> VocabularyNames.tells(name, Model.Role.OUTPUT))
                 .findFirst()
                 .orElse(matrix.name());
         DType type = own.map(Tensor::type).orElse(type(source, matrix));
@@ -125,8 +114,9 @@ public final class DenseExport {
     }
 
     /** Written through a channel, not through a mapping: a full disk must be an exception, not a fault. */
-    private static MemorySegment multiplyOut(CompressedFile source, Path scratch, Arena arena) throws IOException {
-        try (FileChannel channel = FileChannel.open(scratch, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+    private static MemorySegment multiplyOut(CompressedFile source, TemporaryFile scratch, Arena arena)
+            throws IOException {
+        try (FileChannel channel = scratch.create()) {
             for (CompressedMatrix matrix : source.matrices().values()) {
                 multiplyOut(matrix, type(source, matrix), channel);
             }

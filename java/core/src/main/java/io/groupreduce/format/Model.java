@@ -39,11 +39,9 @@ public final class Model implements AutoCloseable {
     private Arena numpy;
 
     private final List<Safetensors> parts = new ArrayList<>();
-    private final List<Path> files = new ArrayList<>();
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
     private final Map<String, Path> fileOf = new LinkedHashMap<>();
     private boolean tied;
-    private List<Tensor> compressible;
     private Map<String, String> duplicates;
 
     private Model(Path path) {
@@ -77,12 +75,11 @@ public final class Model implements AutoCloseable {
     private void openFile() {
         if (path.toString().toLowerCase(Locale.ROOT).endsWith(".npy")) {
             numpy = Arena.ofShared();
-            files.add(path);
             tensors.put(NumpyFile.TENSOR, NumpyFile.open(path, numpy));
             fileOf.put(NumpyFile.TENSOR, path);
             return;
         }
-        if (Files.exists(path) && isPickle(path)) {
+        if (Files.exists(path) && isPickle(path.toString())) {
             throw new MalformedFileException(
                     Wording.file(path) + " is named like a PyTorch pickle; " + Wording.CONVERT);
         }
@@ -104,45 +101,37 @@ public final class Model implements AutoCloseable {
     }
 
     private Path onlySafetensors() {
-        List<Path> entries;
+        List<String> entries;
         try (Stream<Path> list = Files.list(path)) {
-            entries = list.sorted().toList();
+            entries = list.map(entry -> entry.getFileName().toString()).sorted().toList();
         } catch (IOException e) {
             throw Wording.cannotRead(path, e);
         }
-        List<Path> found = entries.stream()
-                .filter(p -> p.toString().endsWith(".safetensors"))
-                .toList();
+        List<String> found =
+                entries.stream().filter(name -> name.endsWith(".safetensors")).toList();
         if (found.size() == 1) {
-            return found.get(0);
+            return path.resolve(found.get(0));
         }
         if (found.size() > 1) {
-            String names = found.stream()
-                    .limit(4)
-                    .map(p -> Wording.quoted(p.getFileName().toString()))
-                    .collect(Collectors.joining(", "));
+            String names = found.stream().limit(4).map(Wording::quoted).collect(Collectors.joining(", "));
             throw new InvalidDataException(Wording.file(path) + " holds " + found.size()
                     + " safetensors files and no index, among them " + names + "; name one of the files.");
         }
-        for (Path entry : entries) {
-            if (isPickle(entry)) {
-                throw new MalformedFileException(Wording.file(path) + " holds only the PyTorch pickle "
-                        + Wording.quoted(entry.getFileName().toString()) + "; " + Wording.CONVERT);
-            }
-        }
+        entries.stream().filter(Model::isPickle).findFirst().ifPresent(pickle -> {
+            throw new MalformedFileException(Wording.file(path) + " holds only the PyTorch pickle "
+                    + Wording.quoted(pickle) + "; " + Wording.CONVERT);
+        });
         throw new InvalidDataException(
                 Wording.file(path) + " holds no .safetensors file; name a model directory or a model file.");
     }
 
-    private static boolean isPickle(Path file) {
-        String name = file.toString().toLowerCase(Locale.ROOT);
-        return PICKLE_SUFFIXES.stream().anyMatch(name::endsWith);
+    private static boolean isPickle(String file) {
+        return PICKLE_SUFFIXES.stream().anyMatch(file.toLowerCase(Locale.ROOT)::endsWith);
     }
 
     private void add(Path file) {
         Safetensors part = Safetensors.open(file);
         parts.add(part);
-        files.add(file);
         for (Tensor tensor : part.tensors().values()) {
             tensors.put(tensor.name(), tensor);
             Path earlier = fileOf.put(tensor.name(), file);
@@ -164,19 +153,9 @@ public final class Model implements AutoCloseable {
         return Collections.unmodifiableMap(tensors);
     }
 
-    /** The files that hold tensors, shards by name. */
-    public List<Path> files() {
-        return Collections.unmodifiableList(files);
-    }
-
     /** @throws InvalidDataException if there is no tensor of that name; the message lists names like it */
     public Tensor require(String name) {
-        Tensor tensor = tensors.get(name);
-        if (tensor == null) {
-            throw new InvalidDataException(Wording.file(path) + " has no tensor " + Wording.quoted(name) + "; it has "
-                    + Wording.candidates(name, tensors.keySet()) + ".");
-        }
-        return tensor;
+        return Wording.require(path, "tensor", name, tensors);
     }
 
     /**
@@ -193,24 +172,14 @@ public final class Model implements AutoCloseable {
         return parts.isEmpty() ? Map.of() : parts.get(0).metadata();
     }
 
-    /** Whether the model's {@code config.json}, beside its files, says that embedding and output are one matrix. */
-    public boolean tiedEmbeddings() {
-        return tied;
-    }
-
     /**
      * The embedding and output matrices found by name, of type F32, F16 or BF16: embeddings first. A matrix that is stored
      * twice because the model ties it is listed once, as the embedding. Of a NumPy file: its matrix.
      */
-    public synchronized List<Tensor> compressible() {
-        if (compressible == null) {
-            List<Tensor> found = new ArrayList<>(withRole(Role.EMBEDDING));
-            withRole(Role.OUTPUT).stream()
-                    .filter(t -> !duplicates().containsKey(t.name()))
-                    .forEach(found::add);
-            compressible = List.copyOf(found);
-        }
-        return compressible;
+    public List<Tensor> compressible() {
+        Stream<Tensor> outputs =
+                withRole(Role.OUTPUT).stream().filter(t -> !duplicates().containsKey(t.name()));
+        return Stream.concat(withRole(Role.EMBEDDING).stream(), outputs).toList();
     }
 
     /**
@@ -265,23 +234,16 @@ public final class Model implements AutoCloseable {
      * @throws InvalidDataException if there is no tensor of that name
      */
     public boolean servesAsOutput(String tensor) {
-        if (role(tensor) == Role.OUTPUT) {
-            return true;
-        }
-        if (duplicates().containsValue(tensor)) {
-            return true;
-        }
-        boolean separate = namedButUnsupported().stream().anyMatch(t -> role(t.name()) == Role.OUTPUT);
-        return !separate && withRole(Role.OUTPUT).isEmpty();
+        return role(tensor) == Role.OUTPUT
+                || duplicates().containsValue(tensor)
+                || tensors.values().stream()
+                        .noneMatch(t -> isMatrix(t) && VocabularyNames.tells(t.name(), Role.OUTPUT));
     }
 
     private List<Tensor> withRole(Role role) {
-        boolean lone = numpy != null;
         return tensors.values().stream()
                 .filter(t -> t.type().compressible() && isMatrix(t))
-                .filter(t -> lone
-                        ? role == Role.OUTPUT
-                        : VocabularyNames.role(t.name()).orElse(null) == role)
+                .filter(t -> numpy == null ? VocabularyNames.tells(t.name(), role) : role == Role.OUTPUT)
                 .toList();
     }
 

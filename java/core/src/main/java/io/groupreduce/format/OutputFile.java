@@ -25,9 +25,7 @@ public final class OutputFile {
             throw new FileAccessException(
                     output + " cannot be written: its directory does not exist; create it first.");
         }
-        if (Files.isDirectory(output)) {
-            throw new FileAccessException(output + " is a directory; give the name of a file to write.");
-        }
+        AtomicFile.requireReplaceable(output);
         for (Path other : read) {
             if (same(output, other)) {
                 throw new InvalidDataException("The output " + output

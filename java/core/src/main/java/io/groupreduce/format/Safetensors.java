@@ -29,14 +29,22 @@ public final class Safetensors implements AutoCloseable {
 
     private final Path path;
     private final Arena arena;
-    private final Map<String, Tensor> tensors;
+    private final Map<String, Tensor> tensors = new LinkedHashMap<>();
     private final Map<String, String> metadata;
 
-    private Safetensors(Path path, Arena arena, Map<String, Tensor> tensors, Map<String, String> metadata) {
+    private Safetensors(Path path, Arena arena) {
         this.path = path;
         this.arena = arena;
-        this.tensors = Collections.unmodifiableMap(tensors);
-        this.metadata = Collections.unmodifiableMap(metadata);
+        MemorySegment content = InputFile.map(path, arena);
+        long headerBytes = headerLength(path, content);
+        byte[] json = content.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
+        MemorySegment data = content.asSlice(LENGTH_BYTES + headerBytes);
+        SafetensorsHeader header = SafetensorsHeader.parse(path, json, data.byteSize());
+        metadata = header.metadata();
+        for (SafetensorsHeader.Entry e : header.entriesInOrder()) {
+            MemorySegment bytes = data.asSlice(e.begin(), e.end() - e.begin());
+            tensors.put(e.name(), new Tensor(e.name(), e.type(), e.shape(), bytes));
+        }
     }
 
     /**
@@ -49,25 +57,11 @@ public final class Safetensors implements AutoCloseable {
         Objects.requireNonNull(file, "file");
         Arena arena = Arena.ofShared();
         try {
-            return read(file, arena);
+            return new Safetensors(file, arena);
         } catch (Throwable e) {
             arena.close();
             throw e;
         }
-    }
-
-    private static Safetensors read(Path file, Arena arena) {
-        MemorySegment content = InputFile.map(file, arena);
-        long headerBytes = headerLength(file, content);
-        byte[] json = content.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
-        MemorySegment data = content.asSlice(LENGTH_BYTES + headerBytes);
-        SafetensorsHeader header = SafetensorsHeader.parse(file, json, data.byteSize());
-        Map<String, Tensor> tensors = new LinkedHashMap<>();
-        for (SafetensorsHeader.Entry e : header.entriesInOrder()) {
-            MemorySegment bytes = data.asSlice(e.begin(), e.end() - e.begin());
-            tensors.put(e.name(), new Tensor(e.name(), e.type(), e.shape(), bytes));
-        }
-        return new Safetensors(file, arena, tensors, header.metadata());
     }
 
     private static long headerLength(Path file, MemorySegment content) {
@@ -132,12 +126,12 @@ public final class Safetensors implements AutoCloseable {
 
     /** All tensors in the order of their data. */
     public Map<String, Tensor> tensors() {
-        return tensors;
+        return Collections.unmodifiableMap(tensors);
     }
 
     /** The {@code __metadata__} of the header; empty when there is none. */
     public Map<String, String> metadata() {
-        return metadata;
+        return Collections.unmodifiableMap(metadata);
     }
 
     /** The tensor of that name, if there is one. */
@@ -147,9 +141,7 @@ public final class Safetensors implements AutoCloseable {
 
     /** @throws InvalidDataException if there is no tensor of that name; the message lists names like it */
     public Tensor require(String name) {
-        return find(name)
-                .orElseThrow(() -> new InvalidDataException(Wording.file(path) + " has no tensor "
-                        + Wording.quoted(name) + "; it has " + Wording.candidates(name, tensors.keySet()) + "."));
+        return Wording.require(path, "tensor", name, tensors);
     }
 
     /** Unmaps the file; may be called again. */

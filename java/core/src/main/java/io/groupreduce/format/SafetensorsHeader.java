@@ -10,11 +10,13 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.LongStream;
 
 /**
  * The JSON header of a safetensors file, read as a stream so that a hostile one cannot grow in memory, and checked: the
@@ -22,6 +24,7 @@ import java.util.Map;
  */
 final class SafetensorsHeader {
     static final String METADATA = "__metadata__";
+    private static final List<String> FIELDS = List.of("dtype", "shape", "data_offsets");
 
     private final Path file;
     private final long dataBytes;
@@ -62,16 +65,16 @@ final class SafetensorsHeader {
         List<Entry> sorted = new ArrayList<>(entries.values());
         sorted.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
         long covered = 0;
-        Entry previous = null;
+        String previous = null;
         for (Entry entry : sorted) {
             if (entry.begin() < covered) {
-                throw malformed(of(entry.name()) + " overlaps " + of(previous.name()));
+                throw malformed(of(entry.name()) + " overlaps " + of(previous));
             }
             if (entry.begin() > covered) {
                 throw malformed("bytes " + covered + " to " + entry.begin() + " of the data belong to no tensor");
             }
             covered = entry.end();
-            previous = entry;
+            previous = entry.name();
         }
         if (covered != dataBytes) {
             throw malformed("the last " + (dataBytes - covered) + " bytes belong to no tensor");
@@ -122,43 +125,28 @@ final class SafetensorsHeader {
             throw malformed("the header entry of " + of(name) + " is not a JSON object");
         }
         DType type = null;
-        long[] shape = null;
-        long[] offsets = null;
+        long[] shape = {};
+        long[] offsets = {};
+        Set<String> seen = new HashSet<>();
         for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
             parser.nextToken();
+            if (FIELDS.contains(field) && !seen.add(field)) {
+                throw malformed(of(name) + " has " + field + " twice");
+            }
             switch (field) {
-                case "dtype" -> {
-                    requireFirst(type, name, field);
-                    type = readType(parser, name);
-                }
-                case "shape" -> {
-                    requireFirst(shape, name, field);
-                    shape = readNumbers(parser, name, field);
-                }
-                case "data_offsets" -> {
-                    requireFirst(offsets, name, field);
-                    offsets = readNumbers(parser, name, field);
-                }
+                case "dtype" -> type = readType(parser, name);
+                case "shape" -> shape = readNumbers(parser, name, field);
+                case "data_offsets" -> offsets = readNumbers(parser, name, field);
                 default -> parser.skipChildren();
             }
         }
-        requirePresent(type, name, "dtype");
-        requirePresent(shape, name, "shape");
-        requirePresent(offsets, name, "data_offsets");
+        for (String field : FIELDS) {
+            if (!seen.contains(field)) {
+                throw malformed(of(name) + " has no " + field);
+            }
+        }
         checkExtent(name, type, shape, offsets);
         return new Entry(name, type, shape, offsets[0], offsets[1]);
-    }
-
-    private void requireFirst(Object earlier, String name, String field) {
-        if (earlier != null) {
-            throw malformed(of(name) + " has " + field + " twice");
-        }
-    }
-
-    private void requirePresent(Object value, String name, String field) {
-        if (value == null) {
-            throw malformed(of(name) + " has no " + field);
-        }
     }
 
     private DType readType(JsonParser parser, String name) throws IOException {
@@ -174,8 +162,7 @@ final class SafetensorsHeader {
         if (parser.currentToken() != JsonToken.START_ARRAY) {
             throw malformed(field + " of " + of(name) + " is not an array");
         }
-        long[] numbers = new long[4];
-        int n = 0;
+        LongStream.Builder numbers = LongStream.builder();
         for (JsonToken t = parser.nextToken(); t != JsonToken.END_ARRAY; t = parser.nextToken()) {
             if (t != JsonToken.VALUE_NUMBER_INT) {
                 throw malformed(field + " of " + of(name) + " holds something that is not a whole number");
@@ -183,15 +170,12 @@ final class SafetensorsHeader {
             if (parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
                 throw malformed(field + " of " + of(name) + " holds a number beyond 2^63 - 1");
             }
-            if (n == numbers.length) {
-                numbers = Arrays.copyOf(numbers, 2 * n);
-            }
-            numbers[n++] = parser.getLongValue();
-            if (numbers[n - 1] < 0) {
+            if (parser.getLongValue() < 0) {
                 throw malformed(field + " of " + of(name) + " holds a negative number");
             }
+            numbers.add(parser.getLongValue());
         }
-        return Arrays.copyOf(numbers, n);
+        return numbers.build().toArray();
     }
 
     private void checkExtent(String name, DType type, long[] shape, long[] offsets) {

@@ -29,7 +29,7 @@ public final class SoftmaxBias {
     /** The bias among the tensors of a model that belongs to a matrix of {@code rows} rows. */
     static Optional<Tensor> find(Map<String, Tensor> tensors, String matrix, long rows) {
         List<String> names = new ArrayList<>(List.of(nameFor(matrix)));
-        if (VocabularyNames.role(matrix).orElse(Model.Role.OUTPUT) == Model.Role.EMBEDDING) {
+        if (VocabularyNames.tells(matrix, Model.Role.EMBEDDING)) {
             tensors.keySet().stream().filter(SoftmaxBias::isOfAnOutput).forEach(names::add);
         }
         return names.stream()

@@ -1,7 +1,6 @@
 package io.groupreduce.format;
 
 import io.groupreduce.error.InvalidDataException;
-import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -16,8 +15,6 @@ import java.util.Objects;
  * @param data a read-only view of exactly the bytes that type and shape need
  */
 public record Tensor(String name, DType type, long[] shape, MemorySegment data) {
-    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -105,13 +102,8 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
                     "tensor " + Wording.quoted(name) + " has type " + type + "; F32, F16 or BF16 is needed.");
         }
         float[] values = new float[arrayLength()];
-        if (type == DType.F32) {
-            MemorySegment.copy(data, F32, 0, values, 0, values.length);
-            return values;
-        }
-        for (int i = 0; i < values.length; i++) {
-            short bits = data.get(B16, 2L * i);
-            values[i] = type == DType.F16 ? Float.float16ToFloat(bits) : Bf16.widen(bits);
+        if (values.length > 0) {
+            Matrix.of(name, type, 1, values.length, data).readRow(0, values, 0);
         }
         return values;
     }
@@ -144,7 +136,7 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
 
     private int arrayLength() {
         long n = elements();
-        if (n > Integer.MAX_VALUE - 8) {
+        if (n > Matrix.LONGEST_ARRAY) {
             throw new InvalidDataException(
                     "tensor " + Wording.quoted(name) + " has " + n + " elements, too many to read into an array.");
         }

@@ -2,6 +2,7 @@ package io.groupreduce.format;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /** The names that common model families give to their embedding and output matrices. */
 final class VocabularyNames {
@@ -30,11 +31,14 @@ final class VocabularyNames {
             "output_projection.weight",
             "head.weight");
 
+    /** {@code layers.7.output.weight} belongs to a layer: what stands once for the vocabulary has no number in its name. */
+    private static final Pattern IN_LAYER = Pattern.compile("(?:^|\\.)[0-9]+(?:\\.|$)");
+
     private VocabularyNames() {}
 
     /** The role a tensor's name tells, if it tells one. */
     static Optional<Model.Role> role(String tensor) {
-        if (inLayer(tensor)) {
+        if (IN_LAYER.matcher(tensor).find()) {
             return Optional.empty();
         }
         if (endsWithOne(tensor, EMBEDDING)) {
@@ -43,14 +47,9 @@ final class VocabularyNames {
         return endsWithOne(tensor, OUTPUT) ? Optional.of(Model.Role.OUTPUT) : Optional.empty();
     }
 
-    /** {@code layers.7.output.weight} belongs to a layer: what stands once for the vocabulary has no number in its name. */
-    private static boolean inLayer(String tensor) {
-        for (String part : tensor.split("\\.")) {
-            if (!part.isEmpty() && part.chars().allMatch(c -> c >= '0' && c <= '9')) {
-                return true;
-            }
-        }
-        return false;
+    /** Whether a tensor's name tells this role. */
+    static boolean tells(String tensor, Model.Role role) {
+        return role(tensor).filter(role::equals).isPresent();
     }
 
     private static boolean endsWithOne(String tensor, List<String> names) {

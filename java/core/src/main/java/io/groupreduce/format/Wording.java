@@ -1,6 +1,7 @@
 package io.groupreduce.format;
 
 import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidDataException;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
@@ -9,8 +10,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /** How names, paths and causes are put into messages: on one line and short, whatever a file contains. */
@@ -43,18 +44,28 @@ final class Wording {
         return text.append(shape.length > MOST_CANDIDATES ? ", ...]" : "]").toString();
     }
 
+    /** @throws InvalidDataException if a file has no tensor or the like of that name; the message lists names like it */
+    static <T> T require(Path file, String kind, String name, Map<String, T> named) {
+        T found = named.get(name);
+        if (found == null) {
+            throw new InvalidDataException(file(file) + " has no " + kind + " " + quoted(name) + "; it has "
+                    + candidates(name, named.keySet()) + ".");
+        }
+        return found;
+    }
+
     /** Names that resemble the wanted one most, to put after "it has". */
     static String candidates(String wanted, Collection<String> names) {
         if (names.isEmpty()) {
             return "no tensor at all";
         }
-        List<String> nearest = names.stream()
+        String nearest = names.stream()
                 .sorted(Comparator.comparingInt((String name) -> -resemblance(wanted, name)))
                 .limit(MOST_CANDIDATES)
                 .map(Wording::quoted)
-                .collect(Collectors.toList());
-        int more = names.size() - nearest.size();
-        return String.join(", ", nearest) + (more > 0 ? " and " + more + " more" : "");
+                .collect(Collectors.joining(", "));
+        int more = names.size() - MOST_CANDIDATES;
+        return nearest + (more > 0 ? " and " + more + " more" : "");
     }
 
     private static int resemblance(String a, String b) {
@@ -104,8 +115,7 @@ final class Wording {
         if (cause instanceof ClosedByInterruptException) {
             return "the thread was interrupted";
         }
-        String reason =
-                cause instanceof FileSystemException ? ((FileSystemException) cause).getReason() : cause.getMessage();
+        String reason = cause instanceof FileSystemException system ? system.getReason() : cause.getMessage();
         return reason == null ? cause.getClass().getSimpleName() : plain(reason, 1024);
     }
 

@@ -1,6 +1,7 @@
 package io.groupreduce.matrix;
 
 import io.groupreduce.error.InvalidDataException;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -18,11 +19,13 @@ public final class CompressedMatrix {
     /** Numbers that share a scale where a row has several. */
     public static final int SCALE_BLOCK = 32;
 
+    /** The most rows: their groups are one array. */
+    public static final int MAX_ROWS = Matrix.LONGEST_ARRAY;
+
     /** The widest matrix: D x D is the length of an array in many places, so it must stay an {@code int}. */
     public static final int MAX_COLUMNS = 46_340;
 
     private final String name;
-    private final int rows;
     private final int columns;
     private final byte[] groupOf;
     private final List<GroupPlan> groups;
@@ -48,7 +51,6 @@ public final class CompressedMatrix {
             List<EncodedMatrix> left,
             List<EncodedMatrix> right) {
         this.name = name;
-        this.rows = groupOf.length;
         this.columns = columns;
         this.groupOf = groupOf;
         this.groups = List.copyOf(groups);
@@ -60,7 +62,6 @@ public final class CompressedMatrix {
 
     private CompressedMatrix(CompressedMatrix other, String name, float[] bias) {
         this.name = name;
-        this.rows = other.rows;
         this.columns = other.columns;
         this.groupOf = other.groupOf;
         this.groups = other.groups;
@@ -98,12 +99,12 @@ public final class CompressedMatrix {
         if (values == null) {
             return new CompressedMatrix(this, name, null);
         }
-        if (values.length != rows) {
+        if (values.length != rows()) {
             throw new InvalidDataException(
-                    "The bias of '" + name + "' has " + values.length + " entries for " + rows + " rows.");
+                    "The bias of '" + name + "' has " + values.length + " entries for " + rows() + " rows.");
         }
-        float[] rounded = new float[rows];
-        for (int i = 0; i < rows; i++) {
+        float[] rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
             rounded[i] = Bf16.widen(Bf16.round(values[i]));
             if (!Float.isFinite(values[i]) || !Float.isFinite(rounded[i])) {
                 throw new InvalidDataException("The bias of '" + name + "' holds " + values[i] + " at index " + i
@@ -113,9 +114,19 @@ public final class CompressedMatrix {
         return new CompressedMatrix(this, name, rounded);
     }
 
+    /** The same matrix, its factors bit for bit in memory of {@code arena}. */
+    public CompressedMatrix copyTo(Arena arena) {
+        List<EncodedMatrix> leftCopy = new ArrayList<>();
+        left.forEach(part -> leftCopy.add(part == null ? null : part.copyTo(arena)));
+        List<EncodedMatrix> rightCopy =
+                right.stream().map(part -> part.copyTo(arena)).toList();
+        CompressedMatrix copy = new CompressedMatrix(name, columns, groupOf, groups, leftCopy, rightCopy);
+        return new CompressedMatrix(copy, name, bias);
+    }
+
     /** N: the vocabulary size. */
     public int rows() {
-        return rows;
+        return groupOf.length;
     }
 
     /** D: the hidden size. */
@@ -173,9 +184,9 @@ public final class CompressedMatrix {
     private int[] slots() {
         int[] ready = slots;
         if (ready == null) {
-            ready = new int[rows];
+            ready = new int[groupOf.length];
             int[] next = new int[256];
-            for (int i = 0; i < rows; i++) {
+            for (int i = 0; i < ready.length; i++) {
                 ready[i] = next[groupOf[i] & 0xff]++;
             }
             slots = ready;
@@ -198,16 +209,16 @@ public final class CompressedMatrix {
      * @throws InvalidDataException if the shapes differ
      */
     public void requireStandsFor(Matrix dense) {
-        if (dense.rows() != rows || dense.columns() != columns) {
+        if (dense.rows() != rows() || dense.columns() != columns) {
             throw new InvalidDataException(dense.name() + " has shape [" + dense.rows() + ", " + dense.columns()
-                    + "] but the compressed '" + name + "' stands for [" + rows + ", " + columns
+                    + "] but the compressed '" + name + "' stands for [" + rows() + ", " + columns
                     + "]; give the model it was made from.");
         }
     }
 
     /** Bytes of everything that replaces the matrix: groups, bases, factors, scales and the bias. */
     public long bytes() {
-        long total = (long) rows + groups.size() + (bias == null ? 0 : (long) Short.BYTES * rows);
+        long total = (long) rows() + groups.size() + (bias == null ? 0 : (long) Short.BYTES * rows());
         for (EncodedMatrix part : left) {
             total += part == null ? 0 : part.bytes();
         }

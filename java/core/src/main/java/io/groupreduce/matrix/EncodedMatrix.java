@@ -18,9 +18,6 @@ public final class EncodedMatrix {
 
     private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    /** The most scales that {@link #scaleCandidates} finds. */
-    public static final int MOST_SCALE_CANDIDATES = ScaleSearch.MOST;
-
     private final Codec codec;
     private final long rows;
     private final int width;
@@ -66,6 +63,16 @@ public final class EncodedMatrix {
         MemorySegment scales = codec.scaled() ? arena.allocate(scaleBytes, Long.BYTES) : null;
         MemorySegment data = arena.allocate(rows * codec.rowBytes(width), 64);
         return new EncodedMatrix(codec, rows, width, block, data, scales, scaleFormat);
+    }
+
+    /** The same numbers and scales, bit for bit, in memory of {@code arena}. */
+    public EncodedMatrix copyTo(Arena arena) {
+        EncodedMatrix copy = allocate(arena, codec, rows, width, block, scaleFormat);
+        copy.data.copyFrom(data);
+        if (scales != null) {
+            copy.scales.copyFrom(scales);
+        }
+        return copy;
     }
 
     /** Bytes that {@link #allocate(Arena, Codec, long, int, int)} would store: numbers and bfloat16 scales. */
@@ -264,18 +271,6 @@ public final class EncodedMatrix {
                 target[offset + j + i] = (bits >> 3 * i & 7) - 4;
             }
         }
-    }
-
-    /**
-     * The scales that {@link #encodeRow(long, float[], int, float[])} tries for a block, falling: for a backend that compares
-     * them with a kernel of its own.
-     *
-     * @param largest the largest magnitude in the block
-     * @param into room for {@link #MOST_SCALE_CANDIDATES}
-     * @return how many; 0 where all numbers are 0
-     */
-    public int scaleCandidates(float largest, float[] into) {
-        return ScaleSearch.candidates(codec, scaleFormat, largest, into);
     }
 
     /** Stores the scale of block {@code s} of a row, one that the scale format holds exactly, for {@link #requantizeRow}. */

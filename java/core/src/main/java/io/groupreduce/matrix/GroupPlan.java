@@ -8,6 +8,9 @@ package io.groupreduce.matrix;
  * @param codec how the left factor or the dense rows are stored
  */
 public record GroupPlan(int basis, int rank, Codec codec) {
+    /** The most groups a matrix has: a byte numbers them, and its last value stands for a row that has none. */
+    public static final int MAX_GROUPS = 255;
+
     /** The basis number, in the file too, of a group whose rows are stored as they are. */
     public static final int DENSE = 255;
 

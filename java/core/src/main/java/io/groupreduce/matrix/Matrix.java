@@ -11,6 +11,9 @@ import java.util.Objects;
  * time as binary32. It owns no memory and may be read by any number of threads.
  */
 public final class Matrix {
+    /** The longest array that every Java machine can make. */
+    public static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8;
+
     private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -36,7 +39,7 @@ public final class Matrix {
      */
     public static Matrix of(String name, DType type, long rows, long columns, MemorySegment data) {
         Objects.requireNonNull(data, "data");
-        if (type != DType.F32 && type != DType.F16 && type != DType.BF16) {
+        if (!type.compressible()) {
             throw new InvalidDataException(
                     name + " has element type " + type + "; convert it to F32, F16 or BF16 first.");
         }

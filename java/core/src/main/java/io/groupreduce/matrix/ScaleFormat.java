@@ -8,14 +8,14 @@ import java.util.Arrays;
 /** How the scales of a scaled {@link Codec} are stored. A scale is never negative. */
 public enum ScaleFormat {
     /** IEEE 754 binary32, exact. */
-    F32(4),
+    F32(DType.F32),
     /** bfloat16. */
-    BF16(2),
+    BF16(DType.BF16),
     /**
      * One byte u on a logarithmic grid: 0 for u = 0, else {@code 2^((u - 192) / 8)}, so steps of an eighth of an octave from
      * 2^-23.875 to 2^7.875.
      */
-    LOG8(1);
+    LOG8(DType.U8);
 
     private static final ValueLayout.OfFloat B32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -23,10 +23,10 @@ public enum ScaleFormat {
     /** The scale of every byte of {@link #LOG8}, ascending. */
     private static final float[] LOG8_SCALES = makeLog8Scales();
 
-    private final int bytes;
+    private final DType type;
 
-    ScaleFormat(int bytes) {
-        this.bytes = bytes;
+    ScaleFormat(DType type) {
+        this.type = type;
     }
 
     private static float[] makeLog8Scales() {
@@ -39,7 +39,12 @@ public enum ScaleFormat {
 
     /** Bytes of one stored scale. */
     public int bytes() {
-        return bytes;
+        return type.bytes();
+    }
+
+    /** What a scale is in a file. */
+    public DType type() {
+        return type;
     }
 
     /** The scale that a byte of {@link #LOG8} stands for, {@code code} from 0 to 255. */

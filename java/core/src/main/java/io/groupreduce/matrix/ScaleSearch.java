@@ -6,7 +6,7 @@ package io.groupreduce.matrix;
  * <p>The largest candidate is the scale that clips nothing: a smaller one clips the largest magnitudes and rounds all others
  * more finely. Candidates are tried one after the other, larger ones first, on a block that stays in the first-level cache.
  */
-final class ScaleSearch {
+public final class ScaleSearch {
     /** Steps down from the scale that clips nothing where any scale, or nearly any, can be stored. */
     private static final int FINE_STEPS = 24;
 
@@ -18,7 +18,7 @@ final class ScaleSearch {
     private static final int LOG8_STEPS_INT8 = 3;
 
     /** Scales tried at most. */
-    static final int MOST = FINE_STEPS + 1;
+    public static final int MOST = FINE_STEPS + 1;
 
     /** Entry t: what t steps down multiply the scale by, 2^(-t/16). */
     private static final float[] FINE_FACTORS = fineFactors();
@@ -66,12 +66,13 @@ final class ScaleSearch {
     }
 
     /**
-     * The scales to try for numbers of which the largest magnitude is {@code largest}, falling.
+     * The scales to try for numbers of which the largest magnitude is {@code largest}, falling: also for a backend that compares
+     * them with a kernel of its own.
      *
      * @param into room for {@link #MOST}
      * @return how many: none where all numbers are 0
      */
-    static int candidates(Codec codec, ScaleFormat format, float largest, float[] into) {
+    public static int candidates(Codec codec, ScaleFormat format, float largest, float[] into) {
         float exact = largest / codec.maxInteger();
         into[0] = format.atLeast(exact);
         if (into[0] == 0) {

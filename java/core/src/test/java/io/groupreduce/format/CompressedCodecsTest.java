@@ -37,7 +37,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Codecs, scale formats and biases through a file, format 1, and metadata that its tensors belie. */
+/** Codecs, scale formats and biases through a file, and metadata that its tensors belie. */
 class CompressedCodecsTest {
     @TempDir
     private Path directory;
@@ -125,42 +125,6 @@ class CompressedCodecsTest {
         found.decodeRows(0, matrix.rows(), decoded, 0);
         assertArrayEquals(expected, decoded, what);
         assertFalse(Arrays.equals(expected, new float[expected.length]), what);
-    }
-
-    /** As version 1 wrote it: U8 is INT4, the metadata names no codec, and a tensor called NAME.bias is the model's own. */
-    @Test
-    void aFileOfFormatOneIsRead() {
-        fixture.tensors.clear();
-        String name = "decoder";
-        fixture.put(name + ".group", DType.U8, new byte[] {0, 1, 2}, 3);
-        fixture.put(name + ".basis", DType.U8, new byte[] {0, (byte) GroupPlan.DENSE, (byte) GroupPlan.ZERO}, 3);
-        fixture.put(name + ".left.0", DType.U8, new byte[] {(byte) (7 + 8 | 8 - 2 << 4)}, 1, 1);
-        fixture.tensors.put(name + ".left_scale.0", f32(name + ".left_scale.0", new long[] {1}, 0.5f));
-        fixture.put(name + ".left.1", DType.I8, new byte[] {4, -4, 100}, 1, 3);
-        fixture.put(name + ".left_scale.1", DType.BF16, new byte[] {0x00, 0x3f}, 1);
-        fixture.tensors.put(name + ".right.0", f32(name + ".right.0", new long[] {2, 3}, 1, 2, 3, 10, 20, 30));
-        fixture.tensors.put(name + ".bias", f32(name + ".bias", new long[] {3}, 7, 8, 9));
-        fixture.metadata = "{\"format\":1,\"software\":\"0.1.0\",\"tensors\":{\"decoder\":{\"shape\":[3,3],"
-                + "\"dtype\":\"F32\",\"method\":\"groupreduce\",\"ranks\":[2,3,0],\"bytes\":40}}}";
-        Path dense = directory.resolve("dense.safetensors");
-        try (CompressedFile file = open()) {
-            CompressedMatrix matrix = file.require(name);
-            float[] rows = new float[9];
-            matrix.decodeRows(0, 3, rows, 0);
-            assertArrayEquals(new float[] {-6.5f, -13, -19.5f, 2, -2, 50, 0, 0, 0}, rows);
-            assertEquals(Codec.INT4, matrix.groups().get(0).codec());
-            assertEquals(ScaleFormat.F32, matrix.left(0).scaleFormat());
-            assertEquals(ScaleFormat.BF16, matrix.left(1).scaleFormat());
-            assertNull(matrix.bias());
-            assertArrayEquals(
-                    new float[] {7, 8, 9},
-                    file.copied(name + ".bias").orElseThrow().floats());
-            DenseExport.write(file, dense);
-        }
-        try (Safetensors plain = Safetensors.open(dense)) {
-            assertArrayEquals(
-                    new float[] {7, 8, 9}, plain.require(name + ".bias").floats());
-        }
     }
 
     /** The fixture's groups: int8, int4, bf16, int8, none, f32, f32, int3, int3; its bases: f32, int8, int4, int3. */

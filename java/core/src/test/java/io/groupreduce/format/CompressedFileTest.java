@@ -166,15 +166,19 @@ class CompressedFileTest {
     }
 
     @Test
-    void aNewerVersionIsNamed() {
-        rewrite(List.of(), "{\"format\":3,\"tensors\":{}}");
-        InvalidDataException e = assertThrows(InvalidDataException.class, () -> CompressedFile.open(output));
-        assertTrue(e.getMessage().contains("format version 3"), e.getMessage());
+    void anotherVersionIsNamed() {
+        for (int version : new int[] {1, 3, 1_000_000}) {
+            rewrite(List.of(), "{\"format\":" + version + ",\"tensors\":{}}");
+            InvalidDataException e = assertThrows(InvalidDataException.class, () -> CompressedFile.open(output));
+            assertTrue(e.getMessage().contains("format version " + version + ", but"), e.getMessage());
+            assertTrue(
+                    e.getMessage().endsWith("compress the model again, or install a newer version."), e.getMessage());
+        }
     }
 
     @Test
     void damagedMetadataIsNamed() {
-        for (String text : List.of("nonsense", "{}", "{\"format\":1}", "{\"format\":1,\"tensors\":{\"w\":{}}}")) {
+        for (String text : List.of("nonsense", "{}", "{\"format\":2}", "{\"format\":2,\"tensors\":{\"w\":{}}}")) {
             rewrite(List.of(), text);
             assertThrows(MalformedFileException.class, () -> CompressedFile.open(output), text);
         }

@@ -43,29 +43,20 @@ class HiddenStatesTest {
                 assertEquals(3, states.hidden().rows());
                 assertArrayEquals(new float[] {4f, 5f}, row(states.hidden(), 2));
                 assertArrayEquals(new int[] {4, 0, 9}, states.targets());
-                states.require(2, 10);
             }
         }
         try (HiddenStates states = HiddenStates.open(file(matrix("hidden", 3, 2, 0f)))) {
             assertNull(states.targets());
-            states.require(2, 1);
         }
     }
 
     @Test
-    void slicesShareTheFile() {
+    void closingEndsTheStatesAndMayBeRepeated() {
         HiddenStates states = HiddenStates.open(file(matrix("hidden", 4, 2, 0f), i32("targets", 4, 5, 6, 7)));
-        HiddenStates slice = states.slice(1, 3);
-        assertEquals(2, slice.hidden().rows());
-        assertArrayEquals(new float[] {2f, 3f}, row(slice.hidden(), 0));
-        assertArrayEquals(new int[] {5, 6}, slice.targets());
-        slice.close();
         assertArrayEquals(new float[] {6f, 7f}, row(states.hidden(), 3));
-        assertThrows(IndexOutOfBoundsException.class, () -> states.slice(2, 2));
-        assertThrows(IndexOutOfBoundsException.class, () -> states.slice(2, 5));
         states.close();
         states.close();
-        assertThrows(IllegalStateException.class, () -> row(slice.hidden(), 0));
+        assertThrows(IllegalStateException.class, () -> row(states.hidden(), 0));
     }
 
     @Test
@@ -90,19 +81,5 @@ class HiddenStatesTest {
         assertFails(InvalidDataException.class, () -> HiddenStates.open(far), far, "\"targets\"", "1099511627776");
         Path none = directory.resolve("none.safetensors");
         assertFails(FileAccessException.class, () -> HiddenStates.open(none), none);
-    }
-
-    @Test
-    void refusesWhatDoesNotFitTheMatrix() {
-        Matrix hidden = Matrix.of("h", new float[] {1, 2, 3, 4}, 2, 2);
-        HiddenStates states = HiddenStates.of(hidden, new int[] {3, 7});
-        assertFails(InvalidDataException.class, () -> states.require(5, 8), "h", "width 2", "5 columns");
-        assertFails(InvalidDataException.class, () -> states.require(2, 7), "h", "target 7", "index 1", "rows 0 to 6");
-        states.require(2, 8);
-        HiddenStates negative = HiddenStates.of(hidden, new int[] {-1, 0});
-        assertFails(InvalidDataException.class, () -> negative.require(2, 8), "target -1", "index 0");
-        HiddenStates infinite = HiddenStates.of(Matrix.of("h", new float[] {1, 2, 3, Float.NaN}, 2, 2), null);
-        assertFails(InvalidDataException.class, () -> infinite.require(2, 8), "h", "NaN", "row 1");
-        assertFails(InvalidDataException.class, () -> HiddenStates.of(hidden, new int[1]), "2 hidden", "1 targets");
     }
 }

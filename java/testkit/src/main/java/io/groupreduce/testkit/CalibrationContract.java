@@ -16,7 +16,6 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.matrix.StoredCopy;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -173,7 +172,7 @@ public abstract class CalibrationContract {
         part.data().setAtIndex(F32, n, value);
         try (Arena arena = Arena.ofShared();
                 CalibrationSession session =
-                        reference(new CalibrationProblem(c.dense, c.bias, StoredCopy.of(c.start, arena), false))) {
+                        reference(new CalibrationProblem(c.dense, c.bias, c.start.copyTo(arena), false))) {
             return session.loss(hidden, hidden.length / c.columns);
         }
     }

@@ -7,7 +7,7 @@ import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 
-/** What hidden states must be like before a compression may use them. */
+/** What hidden states, targets and biases must be like before a matrix may meet them. */
 public final class SoftmaxChecks {
     private SoftmaxChecks() {}
 
@@ -32,34 +32,7 @@ public final class SoftmaxChecks {
             throw new InvalidDataException(hidden.name()
                     + " has 1 hidden state, but some are needed to fit to and others to judge on; give at least 2.");
         }
-        if (hidden.columns() != matrix.columns()) {
-            throw new InvalidDataException(
-                    hidden.name() + " has hidden states of width " + hidden.columns() + " but " + matrix.name()
-                            + " has " + matrix.columns() + " columns; take the hidden states of the same model.");
-        }
-        int[] targets = softmax.targets();
-        if (targets != null && targets.length != hidden.rows()) {
-            throw new InvalidDataException(hidden.name() + " has " + hidden.rows() + " hidden states but there are "
-                    + targets.length + " targets; give one target for each.");
-        }
-        for (int t = 0; targets != null && t < targets.length; t++) {
-            if (targets[t] < 0 || targets[t] >= matrix.rows()) {
-                throw new InvalidDataException(hidden.name() + " has the target " + targets[t] + " at index " + t
-                        + ", but " + matrix.name() + " has only rows 0 to " + (matrix.rows() - 1) + ".");
-            }
-        }
-        float[] bias = softmax.bias();
-        if (bias != null && bias.length != matrix.rows()) {
-            throw new InvalidDataException("The bias of " + matrix.name() + " has " + bias.length + " entries for "
-                    + matrix.rows() + " rows.");
-        }
-        for (int i = 0; bias != null && i < bias.length; i++) {
-            if (!Float.isFinite(bias[i])) {
-                throw new InvalidDataException("The bias of " + matrix.name() + " holds " + bias[i] + " at index " + i
-                        + "; only finite numbers can be used.");
-            }
-        }
-        FiniteCheck.requireFinite(hidden, hidden.name());
+        requireSoftmax(matrix, softmax.bias(), hidden, softmax.targets());
     }
 
     /**
@@ -70,42 +43,45 @@ public final class SoftmaxChecks {
      */
     public static void requireComparable(
             Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
-        requireShapes(dense, bias, compressed, hidden);
-        requireTargets(targets, hidden, dense);
-        int bad = bias == null ? -1 : Finite.firstNot(bias, 0, bias.length);
-        if (bad >= 0) {
-            throw new InvalidDataException("The bias of " + dense.name() + " holds " + bias[bad] + " at index " + bad
-                    + "; only finite numbers can be used.");
-        }
-        FiniteCheck.requireFinite(hidden, hidden.name());
-        FiniteCheck.requireFinite(dense, dense.name());
-    }
-
-    private static void requireShapes(Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden) {
         compressed.requireStandsFor(dense);
-        if (hidden.columns() != dense.columns()) {
-            throw new InvalidDataException(hidden.name() + " is " + hidden.columns() + " wide but " + dense.name()
-                    + " has " + dense.columns() + " columns; give hidden states of this model.");
-        }
-        if (bias != null && bias.length != dense.rows()) {
-            throw new InvalidDataException(
-                    "The bias of " + dense.name() + " has " + bias.length + " entries for " + dense.rows() + " rows.");
-        }
+        requireSoftmax(dense, bias, hidden, targets);
+        Finite.require(dense);
     }
 
-    private static void requireTargets(int[] targets, Matrix hidden, Matrix dense) {
-        if (targets == null) {
-            return;
+    private static void requireSoftmax(Matrix matrix, float[] bias, Matrix hidden, int[] targets) {
+        if (hidden.columns() != matrix.columns()) {
+            throw new InvalidDataException(
+                    hidden.name() + " has hidden states of width " + hidden.columns() + " but " + matrix.name()
+                            + " has " + matrix.columns() + " columns; take the hidden states of the same model.");
         }
-        if (targets.length != hidden.rows()) {
+        requireTargets(targets, hidden, matrix);
+        requireBias(bias, matrix.rows(), matrix.name());
+        Finite.require(hidden);
+    }
+
+    private static void requireTargets(int[] targets, Matrix hidden, Matrix matrix) {
+        if (targets != null && targets.length != hidden.rows()) {
             throw new InvalidDataException(hidden.name() + " has " + hidden.rows() + " hidden states but there are "
                     + targets.length + " targets; give one target for each.");
         }
-        for (int t = 0; t < targets.length; t++) {
-            if (targets[t] < 0 || targets[t] >= dense.rows()) {
-                throw new InvalidDataException("The target at index " + t + " is " + targets[t] + ", but "
-                        + dense.name() + " has only rows 0 to " + (dense.rows() - 1) + ".");
+        for (int t = 0; targets != null && t < targets.length; t++) {
+            if (targets[t] < 0 || targets[t] >= matrix.rows()) {
+                throw new InvalidDataException(hidden.name() + " has the target " + targets[t] + " at index " + t
+                        + ", but " + matrix.name() + " has only rows 0 to " + (matrix.rows() - 1) + ".");
             }
+        }
+    }
+
+    /** @throws InvalidDataException if a bias, unless {@code null}, is not of length N or holds NaN or infinity */
+    static void requireBias(float[] bias, int rows, String matrix) {
+        if (bias != null && bias.length != rows) {
+            throw new InvalidDataException(
+                    "The bias of " + matrix + " has " + bias.length + " entries for " + rows + " rows.");
+        }
+        int bad = bias == null ? -1 : Finite.firstNot(bias, 0, rows);
+        if (bad >= 0) {
+            throw new InvalidDataException("The bias of " + matrix + " holds " + bias[bad] + " at index " + bad
+                    + "; only finite numbers can be used.");
         }
     }
 }

@@ -5,7 +5,6 @@ import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.matrix.StoredCopy;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -190,7 +189,7 @@ public final class Calibration {
         }
 
         CompressedMatrix in(Arena arena) {
-            return matrix == start ? start : StoredCopy.of(matrix, arena);
+            return matrix == start ? start : matrix.copyTo(arena);
         }
 
         @Override

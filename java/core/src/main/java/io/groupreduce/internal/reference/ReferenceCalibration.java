@@ -4,7 +4,6 @@ import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.matrix.StoredCopy;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import java.lang.foreign.Arena;
@@ -63,10 +62,10 @@ final class ReferenceCalibration implements CalibrationSession {
         teacher = new double[rows];
         student = new double[rows];
         for (int g = 0; g < start.groups().size(); g++) {
-            storedLeft.add(start.left(g) == null ? null : StoredCopy.of(start.left(g), arena));
+            storedLeft.add(start.left(g) == null ? null : start.left(g).copyTo(arena));
         }
         for (int b = 0; b < start.bases(); b++) {
-            storedRight.add(StoredCopy.of(start.right(b), arena));
+            storedRight.add(start.right(b).copyTo(arena));
             decodedRight[b] = new float[(int) start.right(b).rows()][columns];
         }
         storedBias = problem.bias() == null ? new float[rows] : problem.bias().clone();
@@ -247,7 +246,7 @@ final class ReferenceCalibration implements CalibrationSession {
         if (problem.trainBias()) {
             now = now.withBias(storedBias);
         }
-        return StoredCopy.of(now, target);
+        return now.copyTo(target);
     }
 
     @Override

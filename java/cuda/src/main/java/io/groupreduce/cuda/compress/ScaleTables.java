@@ -2,8 +2,8 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.matrix.Codec;
-import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.matrix.ScaleSearch;
 import java.util.Arrays;
 
 /**
@@ -18,7 +18,7 @@ final class ScaleTables implements AutoCloseable {
     /** Copies the tables to the card. */
     ScaleTables(Device device) {
         float[] scales = ScaleFormat.log8Scales();
-        float[] factors = new float[EncodedMatrix.MOST_SCALE_CANDIDATES];
+        float[] factors = new float[ScaleSearch.MOST];
         candidates(Codec.INT4, ScaleFormat.F32, factors);
         image = new DeviceImage(device, Float.BYTES * (scales.length + factors.length), "tables of scales");
         try {
@@ -46,13 +46,13 @@ final class ScaleTables implements AutoCloseable {
 
     /** How many scales are tried after the one that clips nothing. */
     static int steps(Codec codec, ScaleFormat format) {
-        return candidates(codec, format, new float[EncodedMatrix.MOST_SCALE_CANDIDATES]) - 1;
+        return candidates(codec, format, new float[ScaleSearch.MOST]) - 1;
     }
 
     /** Candidates for numbers that the scale 1 stores without clipping, which are all of their kind. */
     private static int candidates(Codec codec, ScaleFormat format, float[] into) {
         Arrays.fill(into, 0);
-        return new EncodedMatrix(codec, 0, 1, 1, null, null, format).scaleCandidates(codec.maxInteger(), into);
+        return ScaleSearch.candidates(codec, format, codec.maxInteger(), into);
     }
 
     @Override

@@ -9,7 +9,6 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.ScaleFormat;
-import io.groupreduce.matrix.StoredCopy;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -258,7 +257,7 @@ final class StoredFactors implements AutoCloseable {
     /** What is not trained is still what it was at the start. */
     private EncodedMatrix copy(EncodedMatrix start, Part part, Arena arena) {
         if (!part.trained()) {
-            return StoredCopy.of(start, arena);
+            return start.copyTo(arena);
         }
         EncodedMatrix copy = EncodedMatrix.allocate(
                 arena, start.codec(), start.rows(), start.width(), start.block(), start.scaleFormat());

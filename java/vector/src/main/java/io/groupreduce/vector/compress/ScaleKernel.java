@@ -4,6 +4,7 @@ import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
 import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.ScaleSearch;
 import io.groupreduce.vector.kernel.Lanes;
 import jdk.incubator.vector.FloatVector;
 
@@ -19,13 +20,14 @@ final class ScaleKernel {
     /** 1.5 * 2^23: a number below 2^22 added to it is rounded to an integer, ties to even. */
     private static final float ROUNDING = 12_582_912f;
 
-    private final float[] candidates = new float[EncodedMatrix.MOST_SCALE_CANDIDATES];
+    private final float[] candidates = new float[ScaleSearch.MOST];
     private final float[] lanes = new float[LANES];
 
     /** Encodes {@code width} numbers from {@code from} on as row {@code row}; {@code weights} u may be {@code null}. */
     void encode(EncodedMatrix target, long row, float[] values, int from, float[] weights) {
         int width = target.width();
-        int count = target.scaleCandidates(Lanes.largest(values, from, width, lanes), candidates);
+        float largest = Lanes.largest(values, from, width, lanes);
+        int count = ScaleSearch.candidates(target.codec(), target.scaleFormat(), largest, candidates);
         float best = count == 0 ? 0 : candidates[0];
         double least = Double.POSITIVE_INFINITY;
         for (int t = 0; t < count && least > 0; t++) {

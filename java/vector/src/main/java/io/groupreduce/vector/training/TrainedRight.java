@@ -2,7 +2,6 @@ package io.groupreduce.vector.training;
 
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
-import io.groupreduce.matrix.StoredCopy;
 import io.groupreduce.vector.kernel.Lanes;
 import java.lang.foreign.Arena;
 
@@ -38,7 +37,7 @@ final class TrainedRight {
             first[b] = new float[rank * columns];
             second[b] = new float[rank * columns];
             sizes[b] = new float[rank];
-            stored[b] = StoredCopy.of(start.right(b), arena);
+            stored[b] = start.right(b).copyTo(arena);
             decoded[b] = new float[Lanes.padRows(rank) * columns];
             System.arraycopy(values[b], 0, decoded[b], 0, rank * columns);
             for (int r = 0; r < rank; r++) {

@@ -5,7 +5,6 @@ import static io.groupreduce.vector.kernel.Lanes.NR;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.matrix.StoredCopy;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.vector.compress.GroupTiles;
@@ -154,7 +153,7 @@ public final class VectorCalibration implements CalibrationSession {
         CompressedMatrix start = problem.start();
         List<EncodedMatrix> storedLeft = new ArrayList<>();
         for (int g = 0; g < start.groups().size(); g++) {
-            storedLeft.add(start.left(g) == null ? null : StoredCopy.of(start.left(g), target));
+            storedLeft.add(start.left(g) == null ? null : start.left(g).copyTo(target));
         }
         workers.run(tiles.count(), (tile, worker) -> {
             GroupPlan plan = start.groups().get(tiles.group(tile));
@@ -164,7 +163,7 @@ public final class VectorCalibration implements CalibrationSession {
         });
         List<EncodedMatrix> storedRight = new ArrayList<>();
         for (int b = 0; b < right.bases(); b++) {
-            storedRight.add(StoredCopy.of(right.stored(b), target));
+            storedRight.add(right.stored(b).copyTo(target));
         }
         CompressedMatrix now =
                 new CompressedMatrix(start.name(), columns, start.groupOf(), start.groups(), storedLeft, storedRight);

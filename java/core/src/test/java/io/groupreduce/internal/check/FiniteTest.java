@@ -1,10 +1,10 @@
-package io.groupreduce.format;
+package io.groupreduce.internal.check;
 
-import static io.groupreduce.format.FormatFixtures.assertFails;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.error.InvalidDataException;
-import io.groupreduce.internal.check.FiniteCheck;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-class FiniteCheckTest {
+class FiniteTest {
     /** Every 16-bit pattern in both halves of a word, beside the pattern that is most likely to carry. */
     @ParameterizedTest
     @EnumSource(
@@ -29,7 +29,7 @@ class FiniteCheckTest {
                 short[] pair = {(short) largest, (short) largest};
                 pair[place] = (short) pattern;
                 Matrix matrix = Matrix.of("m", type, 1, 2, MemorySegment.ofArray(pair));
-                assertEquals(Float.isFinite(value) ? -1 : place, FiniteCheck.firstNotFinite(matrix));
+                assertEquals(Float.isFinite(value) ? -1 : place, Finite.firstNot(matrix));
             }
         }
     }
@@ -38,11 +38,11 @@ class FiniteCheckTest {
     void judgesBinary32AtTheEdges() {
         int[] finite = {0, 0x80000000, 1, 0x7f7fffff, 0xff7fffff, 0x00800000, 0x807fffff};
         for (int bits : finite) {
-            assertEquals(-1, FiniteCheck.firstNotFinite(single(bits)), Integer.toHexString(bits));
+            assertEquals(-1, Finite.firstNot(single(bits)), Integer.toHexString(bits));
         }
         int[] bad = {0x7f800000, 0xff800000, 0x7f800001, 0x7fc00000, 0x7fffffff, 0xffffffff};
         for (int bits : bad) {
-            assertEquals(0, FiniteCheck.firstNotFinite(single(bits)), Integer.toHexString(bits));
+            assertEquals(0, Finite.firstNot(single(bits)), Integer.toHexString(bits));
         }
     }
 
@@ -64,10 +64,10 @@ class FiniteCheckTest {
                     data[(i + 1) * type.bytes() - 1] &= 0x3b; // clears an exponent bit of every type
                 }
                 Matrix matrix = Matrix.of("m", type, 1, n, MemorySegment.ofArray(data));
-                assertEquals(-1, FiniteCheck.firstNotFinite(matrix));
+                assertEquals(-1, Finite.firstNot(matrix));
                 int from = Math.max(0, at);
                 Arrays.fill(data, from * type.bytes(), data.length, (byte) 0xff);
-                assertEquals(from, FiniteCheck.firstNotFinite(matrix), type + " " + n + " " + at);
+                assertEquals(from, Finite.firstNot(matrix), type + " " + n + " " + at);
             }
         }
     }
@@ -77,19 +77,15 @@ class FiniteCheckTest {
         float[] values = new float[12];
         values[7] = Float.NEGATIVE_INFINITY;
         values[9] = Float.NaN;
-        assertFails(
-                InvalidDataException.class,
-                () -> FiniteCheck.requireFinite(Matrix.of("m", values, 3, 4), "m.safetensors: tensor \"w\""),
-                "m.safetensors: tensor \"w\"",
-                "-Infinity",
-                "row 1",
-                "column 3");
+        assertRefused(values, "m.safetensors: tensor \"w\" holds -Infinity in row 1, column 3;");
         values[7] = 0;
-        assertFails(
-                InvalidDataException.class,
-                () -> FiniteCheck.requireFinite(Matrix.of("m", values, 3, 4), "w"),
-                "NaN",
-                "row 2",
-                "column 1");
+        assertRefused(values, "m.safetensors: tensor \"w\" holds NaN in row 2, column 1;");
+    }
+
+    private static void assertRefused(float[] values, String words) {
+        Matrix matrix = Matrix.of("m.safetensors: tensor \"w\"", values, 3, 4);
+        String message = assertThrows(InvalidDataException.class, () -> Finite.require(matrix))
+                .getMessage();
+        assertTrue(message.startsWith(words), message);
     }
 }
