@@ -16,8 +16,11 @@ import java.util.stream.IntStream;
  * projections of all bases, one below the other, so that one matrix product makes the coordinates of all.
  */
 final class RatingTables implements AutoCloseable {
-    private static final int BASIS_BYTES = 64;
-    private static final int PLAN_BYTES = 16;
+    /** Bytes of {@code GrRateBasis}. */
+    private static final int BASIS_BYTES = 56;
+    /** Bytes of {@code GrRatePlan}. */
+    private static final int PLAN_BYTES = 12;
+    /** Bytes of {@code GrWholePlan}. */
     private static final int WHOLE_PLAN_BYTES = 24;
 
     /** The mean squared relative error of rounding to bfloat16. */
@@ -108,7 +111,7 @@ final class RatingTables implements AutoCloseable {
             double ofEnergy = plan.isZero() ? 1 : codec == Codec.BF16 && type != DType.BF16 ? BF16_NOISE : 0;
             double ofSquare =
                     plan.isDense() && codec.scaled() ? noise / (12.0 * codec.maxInteger() * codec.maxInteger()) : 0;
-            image.f64(ofEnergy).f64(ofSquare).i32(p).i32(0);
+            image.f64(ofEnergy).f64(ofSquare).i32(p).align(Double.BYTES);
         }
         return address;
     }
@@ -137,7 +140,6 @@ final class RatingTables implements AutoCloseable {
                     plans.stream().filter(p -> p.basis() == of.basis()).toList();
             boolean measured = own.stream().anyMatch(p -> p.codec() == Codec.INT3 || p.codec() == Codec.INT4);
             image.i32(own.size()).i32(of.levels().count()).i32(of.offset()).i32(measured ? 1 : 0);
-            image.i64(0);
         }
         return address;
     }
@@ -148,7 +150,7 @@ final class RatingTables implements AutoCloseable {
             GroupPlan plan = plans.get(p);
             if (plan.basis() == of.basis()) {
                 int level = of.levels().of(plan.rank());
-                image.i32(p).i32(level).i32(plan.codec().bits()).i32(0);
+                image.i32(p).i32(level).i32(plan.codec().bits());
             }
         }
         return address;

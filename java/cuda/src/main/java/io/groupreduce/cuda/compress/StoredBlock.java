@@ -15,7 +15,9 @@ import java.util.List;
  * bytes.
  */
 final class StoredBlock implements AutoCloseable {
+    /** Bytes of {@code GrStored}. */
     private static final int STRUCTURE_BYTES = 48;
+
     private static final int ALIGNMENT = 16;
 
     private final Device device;
@@ -121,10 +123,10 @@ final class StoredBlock implements AutoCloseable {
 
     private void write(EncodedMatrix matrix, long codes, long scales, int first) {
         Codec codec = matrix.codec();
-        table.i64(codes).i64(scales).i32(first);
+        table.i64(codes).i64(scales);
         table.i32(Math.toIntExact(rowBytes(matrix))).i32(matrix.width()).i32(codec.bits());
         table.i32(matrix.block()).i32(matrix.scalesPerRow()).i32(scaleBytes(matrix));
-        table.i32(codec.scaled() ? ScaleTables.steps(codec, matrix.scaleFormat()) : 0);
+        table.i32(first).i32(codec.scaled() ? ScaleTables.steps(codec, matrix.scaleFormat()) : 0);
     }
 
     /** The device address of the table of the present block. */

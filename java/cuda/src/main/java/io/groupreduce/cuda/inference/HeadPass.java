@@ -140,14 +140,9 @@ final class HeadPass implements AutoCloseable {
         int slices = panelSlices(layout.mostSlices(), panelBytes(sharedBytes, size), size);
         int tiles = layout.plan().tiles().size();
         int blocks = layout.plan().blocks();
-        parameters
-                .reset()
-                .address(head.at(Table.GROUPS))
+        inputs(first)
                 .address(head.at(Table.TILES))
                 .address(head.at(Table.FIRST_TILE))
-                .address(input + first * Float.BYTES * layout.columns())
-                .address(buffers.coordinates() + first * Float.BYTES * layout.directions())
-                .address(head.at(Table.LOG8))
                 .address(buffers.partials() + first * PassBuffers.PARTIAL_BYTES * blocks)
                 .address(question.listed() > 1 ? buffers.tileKeys() + first * Long.BYTES * tiles : 0)
                 .address(keepsLogits(question) ? keptLogits(question) + first * Float.BYTES * layout.rows() : 0)
@@ -157,8 +152,6 @@ final class HeadPass implements AutoCloseable {
                 .f64(question.noiseScale())
                 .f32(question.softmaxScale())
                 .i32(states)
-                .i32(layout.columns())
-                .i32(layout.directions())
                 .i32(tiles)
                 .i32(layout.rows())
                 .i32(slices);
@@ -170,6 +163,18 @@ final class HeadPass implements AutoCloseable {
                 THREADS,
                 slices * columns * PANEL_SLICE_BYTES,
                 parameters);
+    }
+
+    /** Writes the structure {@code GrInputs} of {@code softmax.h}, of the states from {@code first} on. */
+    private Parameters inputs(long first) {
+        return parameters
+                .reset()
+                .address(head.at(Table.GROUPS))
+                .address(buffers.input().address() + first * Float.BYTES * layout.columns())
+                .address(buffers.coordinates() + first * Float.BYTES * layout.directions())
+                .address(head.at(Table.LOG8))
+                .i32(layout.columns())
+                .i32(layout.directions());
     }
 
     private boolean keepsLogits(Question question) {
@@ -216,7 +221,6 @@ final class HeadPass implements AutoCloseable {
                 .address(result + buffers.bestAt())
                 .address(question.drawn() ? result + buffers.drawnAt() : 0)
                 .address(result + buffers.brokenAt())
-                .i32(states)
                 .i32(layout.plan().blocks())
                 .i32(layout.directions());
         finish.launch(on, states, 1, FINISH_THREADS, 0, parameters);
@@ -230,18 +234,11 @@ final class HeadPass implements AutoCloseable {
         int k = question.listed();
         int tiles = PassBuffers.chosenTiles(layout, k);
         select(selectPlaces, buffers.tileKeys(), layout.plan().tiles().size(), tiles, states);
-        parameters
-                .reset()
-                .address(head.at(Table.GROUPS))
+        inputs(0)
                 .address(head.at(Table.TILES))
-                .address(buffers.input().address())
-                .address(buffers.coordinates())
-                .address(head.at(Table.LOG8))
                 .address(buffers.places())
                 .address(keptLogits(question))
                 .address(buffers.keys())
-                .i32(layout.columns())
-                .i32(layout.directions())
                 .i32(tiles)
                 .i32(layout.rows());
         rescore.launch(stream, tiles, states, THREADS, 0, parameters);
@@ -263,19 +260,12 @@ final class HeadPass implements AutoCloseable {
 
     private void score(int states) {
         long input = buffers.input().address();
-        parameters
-                .reset()
-                .address(head.at(Table.GROUPS))
-                .address(input)
-                .address(buffers.coordinates())
-                .address(head.at(Table.LOG8))
+        inputs(0)
                 .address(head.at(Table.GROUP_OF))
                 .address(head.at(Table.SLOT_OF))
                 .address(input + buffers.targetAt())
                 .address(buffers.result().address() + buffers.scoreAt())
-                .i32(states)
-                .i32(layout.columns())
-                .i32(layout.directions());
+                .i32(states);
         target.launch(stream, Math.ceilDiv(states, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
     }
 

@@ -11,7 +11,7 @@ import java.util.List;
  */
 final class PassBuffers implements AutoCloseable {
     /** Bytes of the {@code GrPartial} structure. */
-    static final int PARTIAL_BYTES = 48;
+    static final int PARTIAL_BYTES = 32;
 
     /** Work memory of a pass, unless a single state takes more. */
     static final long MOST_BYTES = 256 << 20;

@@ -24,7 +24,7 @@ final class HeadPair implements AutoCloseable {
     /** Hidden states taken together. */
     static final int STATES = 512;
 
-    private static final int TILE_PARAMETER_BYTES = 64;
+    private static final int TILE_PARAMETER_BYTES = 56;
     private static final int MOST_THREADS = 512;
     private static final int WARP = 32;
 
@@ -224,8 +224,7 @@ final class HeadPair implements AutoCloseable {
                 .address(targets.places())
                 .address(targets.dense())
                 .address(targets.compressed())
-                .i32(tile == 0 ? 1 : 0)
-                .i32(0);
+                .i32(tile == 0 ? 1 : 0);
         softmax.launch(device.stream(), states, 1, threads(tile), 0, all);
     }
 
@@ -245,9 +244,7 @@ final class HeadPair implements AutoCloseable {
                 .i32(tiles.first(tile))
                 .i32(tiles.count(tile))
                 .i32(stride())
-                .i32(states)
-                .i32(0)
-                .i32(0);
+                .i32(states);
     }
 
     /** The address of the bias that is added to the dense logits; 0 for none. */

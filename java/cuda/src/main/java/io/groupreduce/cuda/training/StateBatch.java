@@ -15,7 +15,9 @@ import java.lang.foreign.ValueLayout;
  * <p>Bytes: 4 D a state, 4 a coordinate (8 where there are gradients of them), 40 a state for the softmaxes.
  */
 final class StateBatch implements AutoCloseable {
+    /** Bytes of {@code GrPairState}. */
     private static final int RUNNING_BYTES = 40;
+
     private static final int LONGS = RUNNING_BYTES / Long.BYTES;
 
     private final Device device;

@@ -22,7 +22,9 @@ import java.util.List;
  * of {@code training.h}; matrices are numbered: the groups, then the bases.
  */
 final class StoredFactors implements AutoCloseable {
-    private static final int STRUCTURE_BYTES = 80;
+    /** Bytes of {@code GrFactor}. */
+    private static final int STRUCTURE_BYTES = 72;
+
     private static final int ROWS_PARAMETER_BYTES = 56;
     private static final int ALIGNMENT = 16;
     private static final int THREADS = 128;
@@ -146,32 +148,24 @@ final class StoredFactors implements AutoCloseable {
         return written;
     }
 
-    private void write(MemorySegment structure, Part part, DeviceMemory training) {
+    private void write(MemorySegment structure, Part part, DeviceMemory memory) {
         EncodedMatrix start = part.start();
-        long values = part.trained() ? training.address() + part.training() : 0;
+        long values = part.trained() ? memory.address() + part.training() : 0;
         long step = part.trained() ? Float.BYTES * part.numbers() : 0;
-        long[] addresses = {
-            stored.address() + part.codes(),
-            start.scales() == null ? 0 : stored.address() + part.scales(),
-            values,
-            values + step,
-            values + 2 * step,
-            values + 3 * step,
-            start.codec().rowBytes(start.width())
-        };
+        long codes = stored.address() + part.codes();
+        long scales = start.scales() == null ? 0 : stored.address() + part.scales();
         int[] numbers = {
+            Math.toIntExact(start.codec().rowBytes(start.width())),
             start.width(),
+            start.codec().bits(),
             start.block(),
             start.scalesPerRow(),
-            start.codec().ordinal(),
-            start.scaleFormat() == null ? 0 : start.scaleFormat().ordinal()
+            start.scales() == null ? 0 : start.scaleFormat().bytes()
         };
-        for (int n = 0; n < addresses.length; n++) {
-            structure.setAtIndex(ValueLayout.JAVA_LONG, n, addresses[n]);
-        }
-        for (int n = 0; n < numbers.length; n++) {
-            structure.setAtIndex(ValueLayout.JAVA_INT, 2L * addresses.length + n, numbers[n]);
-        }
+        MemorySegment.copy(new long[] {codes, scales}, 0, structure, ValueLayout.JAVA_LONG, 0, 2);
+        MemorySegment.copy(numbers, 0, structure, ValueLayout.JAVA_INT, 16, numbers.length);
+        long[] training = {values, values + step, values + 2 * step, values + 3 * step};
+        MemorySegment.copy(training, 0, structure, ValueLayout.JAVA_LONG, 40, training.length);
     }
 
     private int[] slots() {
@@ -208,7 +202,7 @@ final class StoredFactors implements AutoCloseable {
      * @param stride at least the widest row
      */
     void decode(Rows rows, long target, int stride) {
-        launch(decode, rows, rows(rows).address(target).i32(stride).i32(0));
+        launch(decode, rows, rows(rows).address(target).i32(stride));
     }
 
     /**
@@ -223,8 +217,7 @@ final class StoredFactors implements AutoCloseable {
                 .f64(step.length())
                 .f32(step.secondScale())
                 .i32(stride)
-                .i32(renewScales ? 1 : 0)
-                .i32(0);
+                .i32(renewScales ? 1 : 0);
         launch(train, rows, all);
     }
 
@@ -238,8 +231,7 @@ final class StoredFactors implements AutoCloseable {
                 .address(log8.address())
                 .i32(rows.matrix())
                 .i32(rows.first())
-                .i32(rows.count())
-                .i32(0);
+                .i32(rows.count());
     }
 
     private void launch(Kernel kernel, Rows rows, Parameters all) {

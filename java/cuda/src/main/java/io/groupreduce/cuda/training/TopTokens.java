@@ -66,8 +66,7 @@ final class TopTokens implements AutoCloseable {
                 .i32(tiles.count(tile))
                 .i32(pair.stride())
                 .i32(k)
-                .i32(Math.min(k, tiles.first(tile)))
-                .i32(0);
+                .i32(Math.min(k, tiles.first(tile)));
         kernel.launch(device.stream(), states, 1, pair.threads(tile), 0, parameters);
     }
 

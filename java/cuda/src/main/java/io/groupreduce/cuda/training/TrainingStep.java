@@ -98,8 +98,7 @@ final class TrainingStep implements AutoCloseable {
     private void takeGradient(int tile, StateBatch batch, int firstState, int states) {
         Parameters all = pair.tile(parameters.reset(), tile, states)
                 .address(batch.running(firstState))
-                .f32(1f / batch.count())
-                .i32(0);
+                .f32(1f / batch.count());
         int blocks = Math.ceilDiv(tiles.count(tile), THREADS);
         gradient.launch(device.stream(), blocks, Math.ceilDiv(states, STATES_OF_BLOCK), THREADS, 0, all);
     }
