@@ -26,8 +26,6 @@ final class CudaBackend implements Backend {
     /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
     private Cublas blas;
 
-    private boolean closed;
-
     /** Takes over the device: {@link #close} closes it. */
     CudaBackend(Device device) {
         this.device = device;
@@ -77,17 +75,12 @@ final class CudaBackend implements Backend {
 
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            try {
-                device.run(() -> {
-                    if (blas != null) {
-                        blas.close();
-                    }
-                });
-            } finally {
-                device.close();
-            }
+        try (device) {
+            device.runUnlessClosed(() -> {
+                if (blas != null) {
+                    blas.close();
+                }
+            });
         }
     }
 }

@@ -4,6 +4,7 @@ import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.DeviceMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -31,9 +32,8 @@ public final class CudaCalibration implements CalibrationSession {
     private final int columns;
     private final Owned owned;
     private final StoredFactors stored;
-    private final RightFactors right;
     private final Tiled tiled;
-    private StateBatch batch;
+    private final StateBatch batch;
     private int steps;
 
     /**
@@ -52,30 +52,26 @@ public final class CudaCalibration implements CalibrationSession {
         columns = problem.start().columns();
         owned = new Owned(device);
         try {
-            stored = new StoredFactors(device, problem.start(), true);
-            owned.add(stored::close);
-            right = new RightFactors(device, problem.start(), stored);
-            owned.add(right::close);
-            batch = new StateBatch(device, right, MOST_STATES, true);
-            owned.add(() -> batch.close());
-            tiled = VocabularyTiles.fitting(tileRows, rows -> new Tiled(device, blas, problem, stored, right, rows));
-            owned.add(tiled.owned::close);
-        } catch (RuntimeException e) {
-            owned.close();
+            stored = new StoredFactors(owned, problem.start(), true);
+            RightFactors right = new RightFactors(owned, problem.start(), stored);
+            batch = new StateBatch(owned, right, MOST_STATES, true);
+            tiled = VocabularyTiles.fitting(
+                    owned, tileRows, (taken, rows) -> new Tiled(taken, blas, problem, stored, right, rows));
+        } catch (Throwable e) {
+            owned.closeAfter(e);
             throw e;
         }
     }
 
     /** What depends on the size of a tile. */
     private static final class Tiled {
-        final Owned owned;
         final TrainedBias bias;
         final HeadPair pair;
         final TrainingStep step;
         final DeviceMatrix matrix;
 
         Tiled(
-                Device device,
+                Owned owned,
                 Cublas blas,
                 CalibrationProblem problem,
                 StoredFactors stored,
@@ -83,30 +79,16 @@ public final class CudaCalibration implements CalibrationSession {
                 int rows) {
             CompressedMatrix start = problem.start();
             VocabularyTiles tiles = new VocabularyTiles(start, rows);
-            owned = new Owned(device);
-            try {
-                long denseBias = problem.bias() == null
-                        ? 0
-                        : owned.copy(MemorySegment.ofArray(problem.bias()), "the bias of the dense softmax")
-                                .address();
-                bias = problem.trainBias()
-                        ? new TrainedBias(device, problem.bias(), start.rows(), tiles.tileRows())
-                        : null;
-                if (bias != null) {
-                    owned.add(bias::close);
-                }
-                long ownBias = bias == null ? denseBias : bias.address();
-                pair = new HeadPair(device, blas, stored, tiles, start.columns(), denseBias, ownBias);
-                owned.add(pair::close);
-                step = new TrainingStep(device, blas, pair, stored, right, bias);
-                owned.add(step::close);
-                // Last, because it stays on the card only if everything else has found room.
-                matrix = new DeviceMatrix(device, problem.dense(), tiles.tileRows());
-                owned.add(matrix::close);
-            } catch (RuntimeException e) {
-                owned.close();
-                throw e;
-            }
+            long denseBias = problem.bias() == null
+                    ? 0
+                    : owned.copy(MemorySegment.ofArray(problem.bias()), "the bias of the dense softmax")
+                            .address();
+            bias = problem.trainBias() ? new TrainedBias(owned, problem.bias(), start.rows(), tiles.tileRows()) : null;
+            long ownBias = bias == null ? denseBias : bias.address();
+            pair = new HeadPair(owned, blas, stored, tiles, start.columns(), denseBias, ownBias);
+            step = new TrainingStep(owned, blas, pair, stored, right, bias);
+            // Last, because it stays on the card only if everything else has found room.
+            matrix = new DeviceMatrix(owned, problem.dense(), tiles.tileRows());
         }
     }
 
@@ -127,11 +109,6 @@ public final class CudaCalibration implements CalibrationSession {
     @Override
     public double step(float[] hidden, int count, double rate) {
         return device.call(() -> {
-            if (count > batch.capacity()) {
-                StateBatch larger = new StateBatch(device, right, count, true);
-                batch.close();
-                batch = larger;
-            }
             load(hidden, 0, count);
             forward();
             tiled.step.run(tiled.matrix, batch, new AdamStep(rate, ++steps));

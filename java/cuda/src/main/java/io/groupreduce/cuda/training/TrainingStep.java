@@ -7,6 +7,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 
 /**
@@ -19,7 +20,7 @@ import io.groupreduce.cuda.driver.Parameters;
  * logits of a tile, 28 a trained number. Never materialised: p or q, G beyond a tile, the gradient of left rows beyond
  * a tile.
  */
-final class TrainingStep implements AutoCloseable {
+final class TrainingStep {
     private static final int THREADS = 128;
 
     /** {@code GR_PAIR_STATES} of {@code training.h}. */
@@ -32,7 +33,6 @@ final class TrainingStep implements AutoCloseable {
     private final StoredFactors stored;
     private final RightFactors right;
     private final TrainedBias bias;
-    private final Owned owned;
     private final DeviceMemory leftGradient;
     private final DeviceMemory rightGradient;
     private final Kernel gradient;
@@ -44,9 +44,8 @@ final class TrainingStep implements AutoCloseable {
      * @param bias {@code null} when none is trained
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    TrainingStep(
-            Device device, Cublas blas, HeadPair pair, StoredFactors stored, RightFactors right, TrainedBias bias) {
-        this.device = device;
+    TrainingStep(Owned owned, Cublas blas, HeadPair pair, StoredFactors stored, RightFactors right, TrainedBias bias) {
+        device = owned.device();
         this.blas = blas;
         this.pair = pair;
         this.stored = stored;
@@ -54,15 +53,9 @@ final class TrainingStep implements AutoCloseable {
         this.bias = bias;
         tiles = pair.tiles();
         gradient = device.kernel("gr_pair_gradient");
-        owned = new Owned(device);
-        try {
-            leftGradient =
-                    owned.allocate(4L * tiles.tileRows() * tiles.widest(), "the gradient of the left rows of a tile");
-            rightGradient = owned.allocate(4L * right.rows() * right.columns(), "the gradient of the right factors");
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
-        }
+        leftGradient =
+                owned.allocate(4L * tiles.tileRows() * tiles.widest(), "the gradient of the left rows of a tile");
+        rightGradient = owned.allocate(4L * right.rows() * right.columns(), "the gradient of the right factors");
     }
 
     /**
@@ -156,10 +149,5 @@ final class TrainingStep implements AutoCloseable {
             stored.train(stored.right(b), target, columns, step, true);
         }
         right.refresh();
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }
