@@ -1,6 +1,6 @@
 // Kernels between the library calls of the device eigensolver. Each moves its operands once and computes next to
 // nothing: they are bound by memory bandwidth. Sums have a fixed order: threads stride over the elements, then the
-// warps' trees, then the warps in order. The Java side is io.groupreduce.cuda.blas.DeviceEigen, the plain twin of the
+// warps' trees, then the warps in order. The Java side is io.groupreduce.cuda.blas.CudaTruncatedEigen, the plain twin of the
 // whole solver io.groupreduce.internal.linear.SymmetricEigen.
 #include "groupreduce/device.h"
 #include "groupreduce/eigen.h"

@@ -5,7 +5,7 @@ import io.groupreduce.cuda.compress.CudaWorkspace;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.inference.CudaInference;
 import io.groupreduce.cuda.training.CudaCalibration;
-import io.groupreduce.cuda.training.SoftmaxPair;
+import io.groupreduce.cuda.training.CudaSoftmaxPair;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -48,7 +48,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public TokenScores compare(SoftmaxComparison task) {
-        return device.call(() -> SoftmaxPair.compare(device, blas(), task));
+        return device.call(() -> CudaSoftmaxPair.compare(device, blas(), task));
     }
 
     @Override

@@ -27,14 +27,14 @@ public final class CudaWorkspace implements CompressionWorkspace {
     private final float[] weights;
     private final Owned owned;
     private final DeviceMatrix matrix;
-    private final RowEnergies energies;
-    private final GramMatrices grams;
-    private final Bases bases;
-    private final Assignment assignment;
-    private final CodeRating rating;
-    private final LeftEncoding encoding;
-    private final RightSums equations;
-    private final StoredLoss storedLoss;
+    private final CudaRowEnergies energies;
+    private final CudaGramMatrices grams;
+    private final CudaBasisSolver bases;
+    private final CudaAssignment assignment;
+    private final CudaRating rating;
+    private final CudaLeftEncoder encoding;
+    private final CudaRightEquations equations;
+    private final CudaMeasuredLoss storedLoss;
 
     /**
      * Copies the matrix to the card, or gets ready to stream it where it does not fit. To be called on the device's thread;
@@ -51,17 +51,17 @@ public final class CudaWorkspace implements CompressionWorkspace {
         try {
             DeviceMetric metric = new DeviceMetric(owned, problem.metricRoot(), problem.metricRootInverse(), columns);
             // Before the matrix, which goes by what is free: NVIDIA's solver takes memory of its own.
-            bases = new Bases(owned, blas, metric, columns);
+            bases = new CudaBasisSolver(owned, blas, metric, columns);
             matrix = new DeviceMatrix(owned, problem.matrix(), weights);
-            energies = new RowEnergies(owned, blas, matrix, metric);
+            energies = new CudaRowEnergies(owned, blas, matrix, metric);
             GatheredRows gathered = new GatheredRows(owned, matrix);
             ProductSums sums = new ProductSums(owned, blas);
-            grams = new GramMatrices(owned, matrix, weights, energies, gathered, sums);
-            assignment = new Assignment(owned, blas, matrix, energies, gathered);
-            rating = new CodeRating(owned, blas, matrix, metric, energies);
-            encoding = new LeftEncoding(device, blas, matrix, gathered);
-            equations = new RightSums(device, matrix, gathered, sums);
-            storedLoss = new StoredLoss(device, blas, matrix, metric, gathered);
+            grams = new CudaGramMatrices(owned, matrix, weights, energies, gathered, sums);
+            assignment = new CudaAssignment(owned, blas, matrix, energies, gathered);
+            rating = new CudaRating(owned, blas, matrix, metric, energies);
+            encoding = new CudaLeftEncoder(device, blas, matrix, gathered);
+            equations = new CudaRightEquations(device, matrix, gathered, sums);
+            storedLoss = new CudaMeasuredLoss(device, blas, matrix, metric, gathered);
         } catch (Throwable e) {
             owned.closeAfter(e);
             throw e;

@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
  *
  * <pre>1  z = R h                                           (GEMM)
  * 2  log sum exp of both heads and KL, tile by tile    (first pass: GEMMs, gr_pair_softmax)
- * 3  logits again, gradients, step of left rows, bias  (second pass: {@link TrainingStep})
+ * 3  logits again, gradients, step of left rows, bias  (second pass: {@link CudaCalibrationGradient})
  * 4  dR = dz^T h, step of R                            (GEMM, gr_training_move)</pre>
  *
  * <p>On the card for good: the stored factors, 12 bytes a trained number, the decoded right factors, and A as it is
@@ -33,7 +33,7 @@ public final class CudaCalibration implements CalibrationSession {
     private final Owned owned;
     private final StoredFactors stored;
     private final Tiled tiled;
-    private final StateBatch batch;
+    private final CudaCalibrationBatch batch;
     private int steps;
 
     /**
@@ -54,7 +54,7 @@ public final class CudaCalibration implements CalibrationSession {
         try {
             stored = new StoredFactors(owned, problem.start(), true);
             RightFactors right = new RightFactors(owned, problem.start(), stored);
-            batch = new StateBatch(owned, right, MOST_STATES, true);
+            batch = new CudaCalibrationBatch(owned, right, MOST_STATES, true);
             tiled = VocabularyTiles.fitting(
                     owned, tileRows, (taken, rows) -> new Tiled(taken, blas, problem, stored, right, rows));
         } catch (Throwable e) {
@@ -65,9 +65,9 @@ public final class CudaCalibration implements CalibrationSession {
 
     /** What depends on the size of a tile. */
     private static final class Tiled {
-        final TrainedBias bias;
-        final HeadPair pair;
-        final TrainingStep step;
+        final CudaTrainedBias bias;
+        final CudaLogitTiles pair;
+        final CudaCalibrationGradient step;
         final DeviceMatrix matrix;
 
         Tiled(
@@ -83,10 +83,12 @@ public final class CudaCalibration implements CalibrationSession {
                     ? 0
                     : owned.copy(MemorySegment.ofArray(problem.bias()), "the bias of the dense softmax")
                             .address();
-            bias = problem.trainBias() ? new TrainedBias(owned, problem.bias(), start.rows(), tiles.tileRows()) : null;
+            bias = problem.trainBias()
+                    ? new CudaTrainedBias(owned, problem.bias(), start.rows(), tiles.tileRows())
+                    : null;
             long ownBias = bias == null ? denseBias : bias.address();
-            pair = new HeadPair(owned, blas, stored, tiles, start.columns(), denseBias, ownBias);
-            step = new TrainingStep(owned, blas, pair, stored, right, bias);
+            pair = new CudaLogitTiles(owned, blas, stored, tiles, start.columns(), denseBias, ownBias);
+            step = new CudaCalibrationGradient(owned, blas, pair, stored, right, bias);
             // Last, because it stays on the card only if everything else has found room.
             matrix = new DeviceMatrix(owned, problem.dense(), tiles.tileRows());
         }
@@ -111,7 +113,7 @@ public final class CudaCalibration implements CalibrationSession {
         return device.call(() -> {
             load(hidden, 0, count);
             forward();
-            tiled.step.run(tiled.matrix, batch, new AdamStep(rate, ++steps));
+            tiled.step.run(tiled.matrix, batch, new CudaAdamStep(rate, ++steps));
             return totalKl() / count;
         });
     }
@@ -129,13 +131,14 @@ public final class CudaCalibration implements CalibrationSession {
                     tile,
                     values,
                     batch,
-                    (first, states) -> tiled.pair.addToSoftmax(tile, batch, first, states, HeadPair.Targets.NONE));
+                    (first, states) ->
+                            tiled.pair.addToSoftmax(tile, batch, first, states, CudaLogitTiles.Targets.NONE));
         });
     }
 
     /** The sum of KL over the states of the batch; waits for the card. */
     private double totalKl() {
-        StateBatch.Softmaxes found = batch.softmaxes();
+        CudaCalibrationBatch.Softmaxes found = batch.softmaxes();
         double total = 0;
         for (int state = 0; state < batch.count(); state++) {
             total += found.kl(state);

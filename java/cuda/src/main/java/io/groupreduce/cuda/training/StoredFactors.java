@@ -212,7 +212,7 @@ final class StoredFactors {
      * @param gradient device address of count x stride numbers
      * @param renewScales whether a row gets the smallest scales that clip nothing, or keeps those it has
      */
-    void train(Rows rows, long gradient, int stride, AdamStep step, boolean renewScales) {
+    void train(Rows rows, long gradient, int stride, CudaAdamStep step, boolean renewScales) {
         Parameters all = rows(rows).address(gradient).f64(step.length()).f32(step.secondScale());
         launch(train, rows, all.i32(stride, renewScales ? 1 : 0, 0));
     }

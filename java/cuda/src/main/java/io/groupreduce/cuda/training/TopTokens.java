@@ -45,7 +45,15 @@ final class TopTokens {
      * @param order device address of the token at every place when logits are by place, 0 when they are by row
      * @param scratch device address of one key a row of a tile and state
      */
-    void add(HeadPair pair, int tile, int firstState, int states, long logits, long bias, long order, long scratch) {
+    void add(
+            CudaLogitTiles pair,
+            int tile,
+            int firstState,
+            int states,
+            long logits,
+            long bias,
+            long order,
+            long scratch) {
         VocabularyTiles tiles = pair.tiles();
         long list = (long) Long.BYTES * k * firstState;
         parameters.reset().address(logits, bias, order);

@@ -21,7 +21,7 @@ import java.lang.foreign.MemorySegment;
  * the left rows, 4 k a row decoded, 16 a row and state written and read. Never materialised: logits beyond a tile, a
  * decoded factor beyond a tile.
  */
-final class HeadPair {
+final class CudaLogitTiles {
     /** Hidden states taken together. */
     static final int STATES = 512;
 
@@ -74,7 +74,7 @@ final class HeadPair {
      * @param compressedBias likewise; what lies there may change between visits
      * @throws OutOfDeviceMemoryException if tiles of this size do not fit
      */
-    HeadPair(
+    CudaLogitTiles(
             Owned owned,
             Cublas blas,
             StoredFactors stored,
@@ -165,7 +165,7 @@ final class HeadPair {
      *
      * @param values device address of the tile's rows of A
      */
-    void forEachPart(int tile, long values, StateBatch batch, Part part) {
+    void forEachPart(int tile, long values, CudaCalibrationBatch batch, Part part) {
         decode(tile);
         for (int first = 0; first < batch.count(); first += STATES) {
             int states = Math.min(STATES, batch.count() - first);
@@ -174,7 +174,7 @@ final class HeadPair {
         }
     }
 
-    private void logits(int tile, long values, StateBatch batch, int firstState, int states) {
+    private void logits(int tile, long values, CudaCalibrationBatch batch, int firstState, int states) {
         int count = tiles.count(tile);
         // In columns: X, rows x states, is A, D x rows, transposed, times H, D x states.
         long hidden = batch.hidden(firstState);
@@ -211,7 +211,7 @@ final class HeadPair {
     }
 
     /** Adds the logits of a tile to the running softmaxes of those states. */
-    void addToSoftmax(int tile, StateBatch batch, int firstState, int states, Targets targets) {
+    void addToSoftmax(int tile, CudaCalibrationBatch batch, int firstState, int states, Targets targets) {
         tile(parameters.reset(), tile, states).address(batch.running(firstState));
         parameters.address(targets.targets(), targets.places(), targets.dense(), targets.compressed());
         softmax.launch(states, threads(tile), parameters.i32(tile == 0 ? 1 : 0, 0));

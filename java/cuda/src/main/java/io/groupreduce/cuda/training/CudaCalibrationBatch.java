@@ -15,7 +15,7 @@ import java.lang.foreign.ValueLayout;
  *
  * <p>Bytes: 4 D a state, 4 a coordinate (8 where there are gradients of them), 40 a state for the softmaxes.
  */
-final class StateBatch {
+final class CudaCalibrationBatch {
     private static final int RUNNING_BYTES = 40;
     private static final int LONGS = RUNNING_BYTES / Long.BYTES;
 
@@ -35,7 +35,7 @@ final class StateBatch {
      * @param trained whether there are gradients of coordinates
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    StateBatch(Owned owned, RightFactors right, int states, boolean trained) {
+    CudaCalibrationBatch(Owned owned, RightFactors right, int states, boolean trained) {
         device = owned.device();
         this.right = right;
         this.trained = trained;

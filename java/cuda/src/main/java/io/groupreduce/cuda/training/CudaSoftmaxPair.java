@@ -21,7 +21,7 @@ import java.util.Arrays;
  * is stored where it fits, else it is streamed from the host once for all of them. Never materialised: the T x N
  * logits, a row of A^.
  */
-public final class SoftmaxPair {
+public final class CudaSoftmaxPair {
     /** Hidden states taken together: A is read once for each such block. */
     private static final int MOST_STATES = 2048;
 
@@ -32,14 +32,14 @@ public final class SoftmaxPair {
     private final Cublas blas;
     private final SoftmaxComparison task;
     private final int block;
-    private final StateBatch batch;
+    private final CudaCalibrationBatch batch;
     private final TopTokens denseTop;
     private final TopTokens compressedTop;
     private final DeviceMemory targets;
     private final Tiled tiled;
     private final TokenScores scores;
 
-    private SoftmaxPair(Owned owned, Cublas blas, SoftmaxComparison task, int tileRows) {
+    private CudaSoftmaxPair(Owned owned, Cublas blas, SoftmaxComparison task, int tileRows) {
         device = owned.device();
         this.blas = blas;
         this.task = task;
@@ -48,7 +48,7 @@ public final class SoftmaxPair {
         long mostListed = Math.max(1, LIST_BYTES / (4L * Long.BYTES * Math.max(1, top)));
         block = (int) Math.min(Math.min(states, MOST_STATES), mostListed);
         StoredFactors stored = new StoredFactors(owned, task.compressed(), false);
-        batch = new StateBatch(owned, new RightFactors(owned, task.compressed(), stored), block, false);
+        batch = new CudaCalibrationBatch(owned, new RightFactors(owned, task.compressed(), stored), block, false);
         denseTop = top == 0 ? null : new TopTokens(owned, block, top);
         compressedTop = top == 0 ? null : new TopTokens(owned, block, top);
         targets = task.targets() == null ? null : owned.allocate(16L * block, "the targets");
@@ -65,7 +65,7 @@ public final class SoftmaxPair {
 
     /** What depends on the size of a tile. */
     private static final class Tiled {
-        final HeadPair pair;
+        final CudaLogitTiles pair;
         final DeviceMemory keys;
         final DeviceMatrix matrix;
 
@@ -74,8 +74,8 @@ public final class SoftmaxPair {
             VocabularyTiles tiles = new VocabularyTiles(compressed, rows);
             long denseBias = bias(owned, task.denseBias());
             long compressedBias = bias(owned, task.compressedBias());
-            pair = new HeadPair(owned, blas, stored, tiles, compressed.columns(), denseBias, compressedBias);
-            long keyBytes = (long) Long.BYTES * HeadPair.STATES * tiles.tileRows();
+            pair = new CudaLogitTiles(owned, blas, stored, tiles, compressed.columns(), denseBias, compressedBias);
+            long keyBytes = (long) Long.BYTES * CudaLogitTiles.STATES * tiles.tileRows();
             keys = task.topK() == 0 ? null : owned.allocate(keyBytes, "the keys of a tile's logits");
             // Last, because it stays on the card only if everything else has found room.
             matrix = new DeviceMatrix(owned, task.dense(), tiles.tileRows());
@@ -102,7 +102,7 @@ public final class SoftmaxPair {
     static TokenScores compare(Device device, Cublas blas, SoftmaxComparison task, int tileRows) {
         return device.call(() -> {
             try (Owned owned = new Owned(device)) {
-                return new SoftmaxPair(owned, blas, task, tileRows).run();
+                return new CudaSoftmaxPair(owned, blas, task, tileRows).run();
             }
         });
     }
@@ -114,7 +114,7 @@ public final class SoftmaxPair {
             int count = Math.min(block, task.hidden().rows() - first);
             task.hidden().readRows(first, count, hidden, 0);
             batch.load(blas, MemorySegment.ofArray(hidden).asSlice(0, 4L * count * columns), count);
-            HeadPair.Targets wanted = loadTargets(first, count);
+            CudaLogitTiles.Targets wanted = loadTargets(first, count);
             tiled.matrix.forEach((values, row, rows) -> tile(tiled.pair.tiles().tileAt(row), values, wanted));
             read(first, count);
         }
@@ -122,9 +122,9 @@ public final class SoftmaxPair {
     }
 
     /** Uploads the targets and their places; room for their logits follows. */
-    private HeadPair.Targets loadTargets(int first, int count) {
+    private CudaLogitTiles.Targets loadTargets(int first, int count) {
         if (targets == null) {
-            return HeadPair.Targets.NONE;
+            return CudaLogitTiles.Targets.NONE;
         }
         int[] placeOf = tiled.pair.tiles().placeOf();
         int[] tokens = Arrays.copyOfRange(task.targets(), first, first + count);
@@ -132,7 +132,7 @@ public final class SoftmaxPair {
         device.upload(MemorySegment.ofArray(tokens), targets, 0);
         device.upload(MemorySegment.ofArray(places), targets, part(1));
         long address = targets.address();
-        return new HeadPair.Targets(address, address + part(1), address + part(2), address + part(3));
+        return new CudaLogitTiles.Targets(address, address + part(1), address + part(2), address + part(3));
     }
 
     /** Where part {@code number} of the targets' memory begins. */
@@ -140,8 +140,8 @@ public final class SoftmaxPair {
         return 4L * block * number;
     }
 
-    private void tile(int tile, long values, HeadPair.Targets wanted) {
-        HeadPair pair = tiled.pair;
+    private void tile(int tile, long values, CudaLogitTiles.Targets wanted) {
+        CudaLogitTiles pair = tiled.pair;
         pair.forEachPart(tile, values, batch, (first, states) -> {
             pair.addToSoftmax(tile, batch, first, states, wanted.from(first));
             if (denseTop != null) {
@@ -165,7 +165,7 @@ public final class SoftmaxPair {
     }
 
     private void read(int first, int count) {
-        StateBatch.Softmaxes found = batch.softmaxes();
+        CudaCalibrationBatch.Softmaxes found = batch.softmaxes();
         for (int state = 0; state < count; state++) {
             scores.denseLogSumExp()[first + state] = found.denseLogSumExp(state);
             scores.compressedLogSumExp()[first + state] = found.compressedLogSumExp(state);

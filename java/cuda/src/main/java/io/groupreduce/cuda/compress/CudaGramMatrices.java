@@ -18,21 +18,21 @@ import java.util.List;
  * and taken away. Bytes: these, gathered and scaled once (12 D a row in binary64) and read by the product. Never
  * materialised: the scaled matrix beyond a block.
  */
-final class GramMatrices {
+final class CudaGramMatrices {
     private final Device device;
     private final DeviceMatrix matrix;
-    private final RowEnergies energies;
+    private final CudaRowEnergies energies;
     private final GatheredRows gathered;
     private final ProductSums sums;
     private final List<DeviceMemory> grams = new ArrayList<>();
     private final RowMoves moves;
 
     /** Starts with no row in any basis. */
-    GramMatrices(
+    CudaGramMatrices(
             Owned owned,
             DeviceMatrix matrix,
             float[] weights,
-            RowEnergies energies,
+            CudaRowEnergies energies,
             GatheredRows gathered,
             ProductSums sums) {
         device = owned.device();

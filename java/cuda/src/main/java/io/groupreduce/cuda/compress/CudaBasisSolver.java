@@ -1,7 +1,7 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.DeviceEigen;
+import io.groupreduce.cuda.blas.CudaTruncatedEigen;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
@@ -24,7 +24,7 @@ import java.util.List;
  * for are solved together. Kept for every basis: V^T (k x D, binary64) and V^T S (k x D, binary32), what rows are
  * multiplied with.
  */
-final class Bases {
+final class CudaBasisSolver {
     /** D x D matrices of binary64 that one basis needs while it is solved; most of them are the solver's. */
     private static final int SQUARES = 6;
 
@@ -34,7 +34,7 @@ final class Bases {
     private final Cublas blas;
     private final DeviceMetric metric;
     private final int columns;
-    private final DeviceEigen eigen;
+    private final CudaTruncatedEigen eigen;
     private final Kernel narrow;
     private final Parameters parameters = new Parameters(32);
     private final WorkMemory copies;
@@ -47,12 +47,12 @@ final class Bases {
     private final WorkMemory projections;
 
     /** Holds nothing yet. */
-    Bases(Owned owned, Cublas blas, DeviceMetric metric, int columns) {
+    CudaBasisSolver(Owned owned, Cublas blas, DeviceMetric metric, int columns) {
         device = owned.device();
         this.blas = blas;
         this.metric = metric;
         this.columns = columns;
-        eigen = owned.add(new DeviceEigen(device, blas));
+        eigen = owned.add(new CudaTruncatedEigen(device, blas));
         owned.addPassing(eigen::forget);
         narrow = device.kernel("gr_narrow");
         copies = owned.work("Gram matrices to decompose");
@@ -64,7 +64,7 @@ final class Bases {
     }
 
     /** Decomposes all Gram matrices and replaces the bases; a basis of rank 0 gets its trace alone. */
-    List<Spectrum> decompose(GramMatrices grams, int[] wanted) {
+    List<Spectrum> decompose(CudaGramMatrices grams, int[] wanted) {
         ranks = Arrays.copyOf(wanted, grams.bases());
         starts = new long[ranks.length + 1];
         for (int b = 0; b < ranks.length; b++) {
@@ -86,7 +86,7 @@ final class Bases {
         return List.copyOf(spectra);
     }
 
-    private List<Spectrum> decompose(GramMatrices grams, int first, int count) {
+    private List<Spectrum> decompose(CudaGramMatrices grams, int first, int count) {
         long square = 8L * columns * columns;
         double[] trace = copyAll(grams, first, count);
         long pairs = found.atLeast(count * square);
@@ -105,7 +105,7 @@ final class Bases {
     }
 
     /** Puts {@code S G S} of some bases one behind the other and returns their traces. */
-    private double[] copyAll(GramMatrices grams, int first, int count) {
+    private double[] copyAll(CudaGramMatrices grams, int first, int count) {
         long square = 8L * columns * columns;
         long target = copies.atLeast(count * square);
         for (int s = 0; s < count; s++) {

@@ -15,7 +15,7 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>Bytes: one pass over A, and 8 D more a row with a metric; 4 a row kept. Never materialised: A S beyond a chunk.
  */
-final class RowEnergies {
+final class CudaRowEnergies {
     private static final int THREADS = 256;
     private static final int ROWS_PER_BLOCK = THREADS / 32;
 
@@ -30,7 +30,7 @@ final class RowEnergies {
     private float[] host;
 
     /** Holds nothing yet. */
-    RowEnergies(Owned owned, Cublas blas, DeviceMatrix matrix, DeviceMetric metric) {
+    CudaRowEnergies(Owned owned, Cublas blas, DeviceMatrix matrix, DeviceMetric metric) {
         this.owned = owned;
         this.blas = blas;
         this.matrix = matrix;

@@ -28,7 +28,7 @@ import java.util.List;
  * <p>Bytes: one pass over A, 8 K a row (K the sum of ranks) for coordinates written and read, 9 N of small results.
  * Never materialised: coordinates beyond a chunk, objectives.
  */
-final class Assignment {
+final class CudaAssignment {
     /** Columns of one product, in units of D, unless one basis alone has more. */
     private static final int MOST_WIDTH = 4;
 
@@ -38,7 +38,7 @@ final class Assignment {
     private final Device device;
     private final Cublas blas;
     private final DeviceMatrix matrix;
-    private final RowEnergies energies;
+    private final CudaRowEnergies energies;
     private final GatheredRows gathered;
     private final Kernel prefixEnergies;
     private final Kernel choose;
@@ -53,7 +53,7 @@ final class Assignment {
     private final WorkMemory gainRows;
 
     /** Holds nothing yet. */
-    Assignment(Owned owned, Cublas blas, DeviceMatrix matrix, RowEnergies energies, GatheredRows gathered) {
+    CudaAssignment(Owned owned, Cublas blas, DeviceMatrix matrix, CudaRowEnergies energies, GatheredRows gathered) {
         device = owned.device();
         this.blas = blas;
         this.matrix = matrix;
@@ -72,7 +72,7 @@ final class Assignment {
     }
 
     /** Fills {@code best} and {@code gain}. */
-    void run(Bases bases, List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
+    void run(CudaBasisSolver bases, List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
         gainRows.reserve(4L * gain.length);
         int dense = Candidate.unbeatenDense(candidates);
         if (dense >= 0) {
@@ -85,7 +85,7 @@ final class Assignment {
         device.download(gainRows.memory(), 0, MemorySegment.ofArray(gain));
     }
 
-    private void makeDense(Bases bases, List<Candidate> candidates, double price, byte[] current) {
+    private void makeDense(CudaBasisSolver bases, List<Candidate> candidates, double price, byte[] current) {
         RowLists lists = RowLists.of(current, candidates.size());
         gathered.load(lists, false);
         long block = gathered.blockRows();
@@ -141,7 +141,7 @@ final class Assignment {
     /** Bases whose projections lie one behind the other, {@code width} directions in all. */
     private record Run(List<Used> bases, int width) {}
 
-    private List<Run> runs(Bases bases, List<Used> used) {
+    private List<Run> runs(CudaBasisSolver bases, List<Used> used) {
         int columns = matrix.columns();
         List<Run> runs = new ArrayList<>();
         List<Used> run = new ArrayList<>();
@@ -164,7 +164,7 @@ final class Assignment {
         return runs;
     }
 
-    private void choose(Bases bases, List<Candidate> candidates, byte[] current) {
+    private void choose(CudaBasisSolver bases, List<Candidate> candidates, byte[] current) {
         CandidateSlots slots = CandidateSlots.of(candidates);
         int width = slots.ends().length;
         int[] tables = Arrays.copyOf(slots.ends(), width + candidates.size());

@@ -28,7 +28,7 @@ import java.util.List;
  * written and read for each of reconstruction, difference and product. Never materialised: A^ or the difference beyond
  * a block.
  */
-final class StoredLoss {
+final class CudaMeasuredLoss {
     private static final int THREADS = 256;
     private static final int WARP = 32;
 
@@ -46,7 +46,7 @@ final class StoredLoss {
      *
      * @param gathered stays the caller's
      */
-    StoredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, GatheredRows gathered) {
+    CudaMeasuredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, GatheredRows gathered) {
         this.device = device;
         this.blas = blas;
         this.matrix = matrix;

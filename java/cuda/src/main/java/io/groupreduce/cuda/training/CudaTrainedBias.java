@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
  * A bias in training: its numbers, what Adam remembers of them, and what is stored of them, rounded to bfloat16. 16
  * bytes a row.
  */
-final class TrainedBias {
+final class CudaTrainedBias {
     /** What steps are relative to, in nats. */
     private static final double SIZE = 0.3;
 
@@ -35,7 +35,7 @@ final class TrainedBias {
      * @param tileRows the most rows that are moved together
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    TrainedBias(Owned owned, float[] bias, int rows, int tileRows) {
+    CudaTrainedBias(Owned owned, float[] bias, int rows, int tileRows) {
         device = owned.device();
         this.rows = rows;
         kernel = device.kernel("gr_training_bias");
@@ -62,7 +62,7 @@ final class TrainedBias {
      * @param pair holds the gradient by the logits of a tile, in place of the compressed ones
      * @param last whether no states of the batch follow
      */
-    void add(HeadPair pair, int tile, int firstState, int states, boolean last, AdamStep step) {
+    void add(CudaLogitTiles pair, int tile, int firstState, int states, boolean last, CudaAdamStep step) {
         int count = pair.tiles().count(tile);
         parameters.reset().address(pair.compressedLogits(), sums.address(), pair.order(), values.address());
         parameters.address(first.address(), second.address(), stored.address());

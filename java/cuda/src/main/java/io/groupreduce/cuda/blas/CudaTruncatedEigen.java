@@ -37,7 +37,7 @@ import java.util.TreeMap;
  * @see <a href="https://arxiv.org/abs/0909.4061">Halko, Martinsson and Tropp, Finding structure with randomness,
  *     2011</a>
  */
-public final class DeviceEigen implements AutoCloseable {
+public final class CudaTruncatedEigen implements AutoCloseable {
     /** Below this order the full decompositions of a batch take milliseconds. */
     private static final int LEAST_ORDER = 256;
 
@@ -56,12 +56,12 @@ public final class DeviceEigen implements AutoCloseable {
     private int unsettled;
 
     /** A solver on the device's stream; {@code blas} stays the caller's. */
-    public DeviceEigen(Device device, Cublas blas) {
+    public CudaTruncatedEigen(Device device, Cublas blas) {
         this(device, blas, true);
     }
 
     /** @param batchedSolver false to do without {@code cusolverDnXsyevBatched}, as on CUDA before 12.6 */
-    DeviceEigen(Device device, Cublas blas, boolean batchedSolver) {
+    CudaTruncatedEigen(Device device, Cublas blas, boolean batchedSolver) {
         this.device = device;
         owned = new Owned(device);
         try {

@@ -28,7 +28,7 @@ import java.util.function.LongSupplier;
  * coordinates fills the first k rows of both matrices. Bytes: the stored left rows, 8 D a row gathered, and what {@link
  * ProductSums} moves. Never materialised: a decoded left factor beyond a block.
  */
-final class RightSums {
+final class CudaRightEquations {
     private static final int THREADS = 256;
 
     private final Device device;
@@ -45,12 +45,12 @@ final class RightSums {
      * @param gathered stays the caller's
      * @param sums stays the caller's
      */
-    RightSums(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums) {
+    CudaRightEquations(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums) {
         this(device, matrix, gathered, sums, () -> device.availableMemory() / 2);
     }
 
     /** The same with other room for the sums, in bytes. */
-    RightSums(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums, LongSupplier room) {
+    CudaRightEquations(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums, LongSupplier room) {
         this.device = device;
         this.room = room;
         this.matrix = matrix;

@@ -21,7 +21,7 @@ import java.util.stream.IntStream;
  * them. Bytes: 4 D a row and the projections read by the product, 4 K of coordinates written and read (K the sum of the
  * bases' longest ranks), 4 P written. Never materialised: coordinates beyond a tile.
  */
-final class CodeRating {
+final class CudaRating {
     private static final int THREADS = 256;
     private static final int ROWS_PER_BLOCK = THREADS / 32;
 
@@ -39,18 +39,18 @@ final class CodeRating {
     private final Cublas blas;
     private final DeviceMatrix matrix;
     private final DeviceMetric metric;
-    private final RowEnergies energies;
+    private final CudaRowEnergies energies;
     private final Kernel rateKernel;
     private final Kernel wholeKernel;
     private final Parameters parameters = new Parameters(128);
-    private DistortionTable table;
+    private CudaDistortions table;
 
     /**
      * Holds nothing yet.
      *
      * @param energies stays the caller's
      */
-    CodeRating(Owned owned, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, RowEnergies energies) {
+    CudaRating(Owned owned, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, CudaRowEnergies energies) {
         device = owned.device();
         owned.add(this::forget);
         this.blas = blas;
@@ -74,7 +74,7 @@ final class CodeRating {
             DeviceMemory coordinates =
                     step.allocate((long) Float.BYTES * tileRows * tables.coordinates(), "a tile of coordinates");
             if (table == null) {
-                table = new DistortionTable(device, matrix.rows(), plans.size(), headroom());
+                table = new CudaDistortions(device, matrix.rows(), plans.size(), headroom());
             }
             matrix.forEach((values, first, count) -> {
                 int end;

@@ -23,7 +23,7 @@ import java.util.stream.Collectors;
  * gathered, 4 D read and 8 k written and read again, the stored bytes written and copied to the host. Never
  * materialised: coordinates beyond a block.
  */
-final class LeftEncoding {
+final class CudaLeftEncoder {
     private final Device device;
     private final Cublas blas;
     private final DeviceMatrix matrix;
@@ -34,7 +34,7 @@ final class LeftEncoding {
      *
      * @param gathered stays the caller's
      */
-    LeftEncoding(Device device, Cublas blas, DeviceMatrix matrix, GatheredRows gathered) {
+    CudaLeftEncoder(Device device, Cublas blas, DeviceMatrix matrix, GatheredRows gathered) {
         this.device = device;
         this.blas = blas;
         this.matrix = matrix;

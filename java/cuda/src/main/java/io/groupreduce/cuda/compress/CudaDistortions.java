@@ -23,7 +23,7 @@ import java.util.List;
  * distortion away and overflows for no plan that could win. Bytes a choice: 4 P read and 1 written a row. Never
  * materialised: objectives.
  */
-final class DistortionTable implements AutoCloseable {
+final class CudaDistortions implements AutoCloseable {
     /** Rows that a block of the kernel takes: GR_CHOOSE_ROWS of {@code encode.h}. */
     private static final int UNIT_ROWS = 1024;
 
@@ -57,7 +57,7 @@ final class DistortionTable implements AutoCloseable {
      * @param headroom bytes to leave free on the card
      * @throws OutOfDeviceMemoryException if the card has not even room for a window
      */
-    DistortionTable(Device device, int rows, int plans, long headroom) {
+    CudaDistortions(Device device, int rows, int plans, long headroom) {
         this.device = device;
         this.rows = rows;
         this.plans = plans;

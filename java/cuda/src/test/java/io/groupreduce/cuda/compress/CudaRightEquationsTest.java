@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 
 /** Normal equations in one pass and basis by basis, in double and in single precision, and of bases without rows. */
 @Tag("gpu")
-class RightSumsTest {
+class CudaRightEquationsTest {
     private static final int ROWS = 5000;
     private static final int COLUMNS = 23;
     private static final int[] RANKS = {9, 0, COLUMNS, 4, 6};
@@ -103,11 +103,11 @@ class RightSumsTest {
         });
     }
 
-    private static RightSums sums(Owned owned, LongSupplier room) {
+    private static CudaRightEquations sums(Owned owned, LongSupplier room) {
         DeviceMatrix matrix = new DeviceMatrix(owned, MATRIX, weights());
         GatheredRows gathered = new GatheredRows(owned, matrix);
         ProductSums sums = new ProductSums(owned, owned.add(new Cublas(owned.device())));
-        return new RightSums(owned.device(), matrix, gathered, sums, room);
+        return new CudaRightEquations(owned.device(), matrix, gathered, sums, room);
     }
 
     private static List<NormalEquations> expected(Arena arena) {
@@ -166,7 +166,7 @@ class RightSumsTest {
             List<EncodedMatrix> left = left(groupOf, arena);
             device.run(() -> {
                 try (Owned owned = new Owned(device)) {
-                    RightSums sums = sums(owned, () -> {
+                    CudaRightEquations sums = sums(owned, () -> {
                         throw error;
                     });
                     long before = device.openAllocations();
