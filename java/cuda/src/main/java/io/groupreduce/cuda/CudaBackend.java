@@ -16,6 +16,9 @@ import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.util.OptionalDouble;
+import java.util.concurrent.ForkJoinPool;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 
 /**
  * One NVIDIA card. Everything on it runs in the order it is asked for, on the one thread of its {@link Device}; callers may be several
@@ -23,12 +26,18 @@ import java.util.OptionalDouble;
  */
 final class CudaBackend implements Backend {
     private final Device device;
+    private final ForkJoinPool threads;
     /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
     private Cublas blas;
 
-    /** Takes over the device: {@link #close} closes it. */
-    CudaBackend(Device device) {
+    /**
+     * Takes over the device: {@link #close} closes it.
+     *
+     * @param threads of the processor, for what is too small for the card
+     */
+    CudaBackend(Device device, int threads) {
         this.device = device;
+        this.threads = new ForkJoinPool(threads);
     }
 
     @Override
@@ -39,6 +48,11 @@ final class CudaBackend implements Backend {
     @Override
     public String description() {
         return device.properties().card();
+    }
+
+    @Override
+    public void forEach(int tasks, IntConsumer task) {
+        threads.submit(() -> IntStream.range(0, tasks).parallel().forEach(task)).join();
     }
 
     @Override
@@ -75,6 +89,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public void close() {
+        threads.shutdown();
         try (device) {
             device.runUnlessClosed(() -> {
                 if (blas != null) {
