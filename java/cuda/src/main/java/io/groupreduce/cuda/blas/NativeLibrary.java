@@ -11,9 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -65,12 +63,10 @@ final class NativeLibrary {
          * @throws DeviceException naming the sizes of the call, if the status is not success
          */
         void call(Object... values) {
-            List<Object> all = new ArrayList<>(arguments.length);
-            flatten(values, all);
-            if (all.size() != arguments.length) {
-                throw new IllegalArgumentException(function + " takes " + arguments.length + " arguments");
+            Object[] flat = new Object[arguments.length];
+            if (flatten(values, flat, 0) != flat.length) {
+                throw new IllegalArgumentException(function + " takes " + flat.length + " arguments");
             }
-            Object[] flat = all.toArray();
             int status;
             try {
                 status = (int) handle.invokeExact(flat);
@@ -92,17 +88,26 @@ final class NativeLibrary {
         }
     }
 
-    private static void flatten(Object[] values, List<Object> flat) {
+    /** Writes values from {@code flat[at]} on, as far as there is room; returns where it would end. */
+    private static int flatten(Object[] values, Object[] flat, int at) {
+        int next = at;
         for (Object value : values) {
             if (value instanceof Object[] several) {
-                flatten(several, flat);
+                next = flatten(several, flat, next);
             } else if (value instanceof Operand operand) {
-                flat.add(operand.address());
-                flat.add(operand.leading());
+                next = put(operand.leading(), flat, put(operand.address(), flat, next));
             } else {
-                flat.add(value);
+                next = put(value, flat, next);
             }
         }
+        return next;
+    }
+
+    private static int put(Object value, Object[] flat, int at) {
+        if (at < flat.length) {
+            flat[at] = value;
+        }
+        return at + 1;
     }
 
     /**

@@ -184,8 +184,21 @@ public final class DeviceMatrix {
         return true;
     }
 
+    /** Works on some rows of the matrix while they lie on the card. */
+    @FunctionalInterface
+    public interface Visitor {
+        /**
+         * Queues work on {@code device.stream()}; the rows stay until that work is through.
+         *
+         * @param values device address of {@code count} x D binary32, row-major
+         * @param first the row that {@code values} begins with
+         * @param count at least 1, at most {@link #chunkRows}
+         */
+        void visit(long values, int first, int count);
+    }
+
     /** Visits all rows, chunk by chunk in their order. */
-    public void forEach(ChunkVisitor visitor) {
+    public void forEach(Visitor visitor) {
         int turn = 0;
         for (long next = 0; next < rows(); next += chunkRows, turn ^= 1) {
             int first = (int) next;

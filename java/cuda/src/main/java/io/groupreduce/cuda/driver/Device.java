@@ -55,9 +55,11 @@ public final class Device implements AutoCloseable {
         Device device = new Device(libraries, ordinal, stagingBytes);
         try {
             device.run(device::start);
-        } catch (RuntimeException | Error e) {
-            device.close();
-            throw e;
+        } catch (Throwable e) {
+            // What closing it throws is attached.
+            try (device) {
+                throw e;
+            }
         }
         return device;
     }
