@@ -111,11 +111,13 @@ GR_KERNEL(gr_row_norms, GrRowNormsParams, 256) {
     }
 }
 
-// C += s P,   P: binary32, C: binary64, elementwise; s is 1 or -1. Bytes: 20 a number.
+// C += s P,   P: rows x columns in binary32, C: binary64; s is 1 or -1. Of a symmetric P, which cuBLAS wrote half of,
+// only what lies on and above the diagonal is read. Bytes: 20 a number.
 GR_KERNEL(gr_add_single, GrAddSingleParams, 256) {
-    const int64_t x = thread_in_grid();
-    if (x < p.count) {
-        p.sums[x] += p.sign * p.values[x];
+    const int64_t j = thread_in_grid();
+    const int64_t i = blockIdx.y;
+    if (j < p.columns && (!p.upper || j >= i)) {
+        p.sums[i * p.columns + j] += p.sign * p.values[i * p.columns + j];
     }
 }
 

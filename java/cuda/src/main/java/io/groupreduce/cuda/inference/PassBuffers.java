@@ -1,6 +1,8 @@
 package io.groupreduce.cuda.inference;
 
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.MirroredMemory;
+import io.groupreduce.cuda.driver.WorkMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;

@@ -2,6 +2,7 @@ package io.groupreduce.cuda.inference;
 
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.MirroredMemory;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Stream;
 import io.groupreduce.cuda.inference.HeadLayout.Table;

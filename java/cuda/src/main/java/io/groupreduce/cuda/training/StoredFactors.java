@@ -4,6 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -21,7 +22,7 @@ import java.util.List;
  * their numbers in full precision and what Adam remembers of them: 12 bytes a number, and 4 a row. Structures are those
  * of {@code training.h}; matrices are numbered: the groups, then the bases.
  */
-final class StoredFactors implements AutoCloseable {
+final class StoredFactors {
     /** Bytes of {@code GrFactor}. */
     private static final int STRUCTURE_BYTES = 72;
 
@@ -32,7 +33,6 @@ final class StoredFactors implements AutoCloseable {
 
     private final Device device;
     private final CompressedMatrix matrix;
-    private final Owned owned;
     private final List<Part> parts;
     private final DeviceMemory stored;
     private final DeviceMemory table;
@@ -74,29 +74,23 @@ final class StoredFactors implements AutoCloseable {
      * @param trained whether low-rank left factors and the right factors are trained
      * @throws OutOfDeviceMemoryException if they do not fit
      */
-    StoredFactors(Device device, CompressedMatrix matrix, boolean trained) {
-        this.device = device;
+    StoredFactors(Owned owned, CompressedMatrix matrix, boolean trained) {
+        device = owned.device();
         this.matrix = matrix;
         decode = device.kernel("gr_training_decode");
         begin = device.kernel("gr_training_begin");
         train = device.kernel("gr_training_move");
         Layout layout = new Layout(matrix, trained);
         parts = layout.parts;
-        owned = new Owned(device);
-        try {
-            stored = owned.allocate(layout.storedBytes, "the stored factors");
-            DeviceMemory training =
-                    owned.zeros(layout.trainingBytes, "the factors in full precision and what Adam remembers of them");
-            table = owned.copy(table(training), "the table of the factors");
-            groupOf = owned.copy(MemorySegment.ofArray(matrix.groupOf()), "the group of every row");
-            slotOf = owned.copy(MemorySegment.ofArray(slots()), "the slot of every row");
-            log8 = owned.copy(MemorySegment.ofArray(ScaleFormat.log8Scales()), "the scales of one byte");
-            for (int p = 0; p < parts.size(); p++) {
-                load(p);
-            }
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
+        stored = owned.allocate(layout.storedBytes, "the stored factors");
+        DeviceMemory training =
+                owned.zeros(layout.trainingBytes, "the factors in full precision and what Adam remembers of them");
+        table = owned.copy(table(training), "the table of the factors");
+        groupOf = owned.copy(MemorySegment.ofArray(matrix.groupOf()), "the group of every row");
+        slotOf = owned.copy(MemorySegment.ofArray(slots()), "the slot of every row");
+        log8 = owned.copy(MemorySegment.ofArray(ScaleFormat.log8Scales()), "the scales of one byte");
+        for (int p = 0; p < parts.size(); p++) {
+            load(p);
         }
     }
 
@@ -211,32 +205,19 @@ final class StoredFactors implements AutoCloseable {
      * @param gradient device address of count x stride numbers
      * @param renewScales whether a row gets the smallest scales that clip nothing, or keeps those it has
      */
-    void train(Rows rows, long gradient, int stride, AdamStep step, boolean renewScales) {
-        Parameters all = rows(rows)
-                .address(gradient)
-                .f64(step.length())
-                .f32(step.secondScale())
-                .i32(stride)
-                .i32(renewScales ? 1 : 0);
-        launch(train, rows, all);
+    void train(Rows rows, long gradient, int stride, CudaAdamStep step, boolean renewScales) {
+        Parameters all = rows(rows).address(gradient).f64(step.length()).f32(step.secondScale());
+        launch(train, rows, all.i32(stride, renewScales ? 1 : 0));
     }
 
     private Parameters rows(Rows rows) {
-        return parameters
-                .reset()
-                .address(table.address())
-                .address(rows.order())
-                .address(groupOf.address())
-                .address(slotOf.address())
-                .address(log8.address())
-                .i32(rows.matrix())
-                .i32(rows.first())
-                .i32(rows.count());
+        parameters.reset().address(table.address(), rows.order(), groupOf.address(), slotOf.address(), log8.address());
+        return parameters.i32(rows.matrix(), rows.first(), rows.count());
     }
 
     private void launch(Kernel kernel, Rows rows, Parameters all) {
         if (rows.count() > 0) {
-            kernel.launch(device.stream(), Math.ceilDiv(rows.count(), ROWS_OF_BLOCK), 1, THREADS, 0, all);
+            kernel.launch(Math.ceilDiv(rows.count(), ROWS_OF_BLOCK), THREADS, all);
         }
     }
 
@@ -266,10 +247,5 @@ final class StoredFactors implements AutoCloseable {
             device.download(stored, part.scales(), copy.scales());
         }
         return copy;
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

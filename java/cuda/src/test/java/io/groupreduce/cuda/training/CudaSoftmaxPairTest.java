@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Test;
 
 /** The comparison on the card finds what the reference finds, whatever the tiles and however the states are split. */
 @Tag("gpu")
-class SoftmaxPairTest {
+class CudaSoftmaxPairTest {
     private static final int ONE_TILE = 16_384;
 
     @AfterEach
@@ -43,7 +43,7 @@ class SoftmaxPairTest {
     }
 
     private static TokenScores compare(TrainingBackend backend, SoftmaxComparison task, int tileRows) {
-        return SoftmaxPair.compare(TestDevice.open(), backend.blas(), task, tileRows);
+        return CudaSoftmaxPair.compare(TestDevice.open(), backend.blas(), task, tileRows);
     }
 
     private static void check(TrainingCase c, SoftmaxComparison task, int tileRows) {

@@ -5,6 +5,7 @@ import io.groupreduce.cuda.compress.DeviceMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
@@ -20,7 +21,7 @@ import java.util.Arrays;
  * is stored where it fits, else it is streamed from the host once for all of them. Never materialised: the T x N
  * logits, a row of A^.
  */
-public final class SoftmaxPair {
+public final class CudaSoftmaxPair {
     /** Hidden states taken together: A is read once for each such block. */
     private static final int MOST_STATES = 2048;
 
@@ -31,40 +32,27 @@ public final class SoftmaxPair {
     private final Cublas blas;
     private final SoftmaxComparison task;
     private final int block;
-    private final Owned owned;
-    private final StoredFactors stored;
-    private final StateBatch batch;
+    private final CudaCalibrationBatch batch;
     private final TopTokens denseTop;
     private final TopTokens compressedTop;
     private final DeviceMemory targets;
     private final Tiled tiled;
     private final TokenScores scores;
 
-    private SoftmaxPair(Device device, Cublas blas, SoftmaxComparison task, int tileRows) {
-        this.device = device;
+    private CudaSoftmaxPair(Owned owned, Cublas blas, SoftmaxComparison task, int tileRows) {
+        device = owned.device();
         this.blas = blas;
         this.task = task;
         int states = task.hidden().rows();
         int top = task.topK();
         long mostListed = Math.max(1, LIST_BYTES / (4L * Long.BYTES * Math.max(1, top)));
         block = (int) Math.min(Math.min(states, MOST_STATES), mostListed);
-        owned = new Owned(device);
-        try {
-            stored = new StoredFactors(device, task.compressed(), false);
-            owned.add(stored::close);
-            RightFactors right = new RightFactors(device, task.compressed(), stored);
-            owned.add(right::close);
-            batch = new StateBatch(device, right, block, false);
-            owned.add(batch::close);
-            denseTop = top == 0 ? null : lists(top);
-            compressedTop = top == 0 ? null : lists(top);
-            targets = task.targets() == null ? null : owned.allocate(16L * block, "the targets");
-            tiled = VocabularyTiles.fitting(tileRows, rows -> new Tiled(device, blas, task, stored, rows));
-            owned.add(tiled.owned::close);
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
-        }
+        StoredFactors stored = new StoredFactors(owned, task.compressed(), false);
+        batch = new CudaCalibrationBatch(owned, new RightFactors(owned, task.compressed(), stored), block, false);
+        denseTop = top == 0 ? null : new TopTokens(owned, block, top);
+        compressedTop = top == 0 ? null : new TopTokens(owned, block, top);
+        targets = task.targets() == null ? null : owned.allocate(16L * block, "the targets");
+        tiled = VocabularyTiles.fitting(owned, tileRows, (taken, rows) -> new Tiled(taken, blas, task, stored, rows));
         scores = new TokenScores(
                 new double[states],
                 new double[states],
@@ -75,42 +63,25 @@ public final class SoftmaxPair {
                 new int[states * top]);
     }
 
-    private TopTokens lists(int top) {
-        TopTokens lists = new TopTokens(device, block, top);
-        owned.add(lists::close);
-        return lists;
-    }
-
     /** What depends on the size of a tile. */
     private static final class Tiled {
-        final Owned owned;
-        final HeadPair pair;
+        final CudaLogitTiles pair;
         final DeviceMemory keys;
         final DeviceMatrix matrix;
 
-        Tiled(Device device, Cublas blas, SoftmaxComparison task, StoredFactors stored, int rows) {
+        Tiled(Owned owned, Cublas blas, SoftmaxComparison task, StoredFactors stored, int rows) {
             CompressedMatrix compressed = task.compressed();
             VocabularyTiles tiles = new VocabularyTiles(compressed, rows);
-            owned = new Owned(device);
-            try {
-                long denseBias = bias(task.denseBias());
-                long compressedBias = bias(task.compressedBias());
-                pair = new HeadPair(device, blas, stored, tiles, compressed.columns(), denseBias, compressedBias);
-                owned.add(pair::close);
-                keys = task.topK() == 0
-                        ? null
-                        : owned.allocate(
-                                (long) Long.BYTES * HeadPair.STATES * tiles.tileRows(), "the keys of a tile's logits");
-                // Last, because it stays on the card only if everything else has found room.
-                matrix = new DeviceMatrix(device, task.dense(), tiles.tileRows());
-                owned.add(matrix::close);
-            } catch (RuntimeException e) {
-                owned.close();
-                throw e;
-            }
+            long denseBias = bias(owned, task.denseBias());
+            long compressedBias = bias(owned, task.compressedBias());
+            pair = new CudaLogitTiles(owned, blas, stored, tiles, compressed.columns(), denseBias, compressedBias);
+            long keyBytes = (long) Long.BYTES * CudaLogitTiles.STATES * tiles.tileRows();
+            keys = task.topK() == 0 ? null : owned.allocate(keyBytes, "the keys of a tile's logits");
+            // Last, because it stays on the card only if everything else has found room.
+            matrix = new DeviceMatrix(owned, task.dense(), tiles.tileRows());
         }
 
-        private long bias(float[] values) {
+        private static long bias(Owned owned, float[] values) {
             return values == null
                     ? 0
                     : owned.copy(MemorySegment.ofArray(values), "the bias of a softmax")
@@ -130,11 +101,8 @@ public final class SoftmaxPair {
     /** The same with at most so many rows a tile. */
     static TokenScores compare(Device device, Cublas blas, SoftmaxComparison task, int tileRows) {
         return device.call(() -> {
-            SoftmaxPair pair = new SoftmaxPair(device, blas, task, tileRows);
-            try {
-                return pair.run();
-            } finally {
-                pair.owned.close();
+            try (Owned owned = new Owned(device)) {
+                return new CudaSoftmaxPair(owned, blas, task, tileRows).run();
             }
         });
     }
@@ -146,7 +114,7 @@ public final class SoftmaxPair {
             int count = Math.min(block, task.hidden().rows() - first);
             task.hidden().readRows(first, count, hidden, 0);
             batch.load(blas, MemorySegment.ofArray(hidden).asSlice(0, 4L * count * columns), count);
-            HeadPair.Targets wanted = loadTargets(first, count);
+            CudaLogitTiles.Targets wanted = loadTargets(first, count);
             tiled.matrix.forEach((values, row, rows) -> tile(tiled.pair.tiles().tileAt(row), values, wanted));
             read(first, count);
         }
@@ -154,9 +122,9 @@ public final class SoftmaxPair {
     }
 
     /** Uploads the targets and their places; room for their logits follows. */
-    private HeadPair.Targets loadTargets(int first, int count) {
+    private CudaLogitTiles.Targets loadTargets(int first, int count) {
         if (targets == null) {
-            return HeadPair.Targets.NONE;
+            return CudaLogitTiles.Targets.NONE;
         }
         int[] placeOf = tiled.pair.tiles().placeOf();
         int[] tokens = Arrays.copyOfRange(task.targets(), first, first + count);
@@ -164,7 +132,7 @@ public final class SoftmaxPair {
         device.upload(MemorySegment.ofArray(tokens), targets, 0);
         device.upload(MemorySegment.ofArray(places), targets, part(1));
         long address = targets.address();
-        return new HeadPair.Targets(address, address + part(1), address + part(2), address + part(3));
+        return new CudaLogitTiles.Targets(address, address + part(1), address + part(2), address + part(3));
     }
 
     /** Where part {@code number} of the targets' memory begins. */
@@ -172,8 +140,8 @@ public final class SoftmaxPair {
         return 4L * block * number;
     }
 
-    private void tile(int tile, long values, HeadPair.Targets wanted) {
-        HeadPair pair = tiled.pair;
+    private void tile(int tile, long values, CudaLogitTiles.Targets wanted) {
+        CudaLogitTiles pair = tiled.pair;
         pair.forEachPart(tile, values, batch, (first, states) -> {
             pair.addToSoftmax(tile, batch, first, states, wanted.from(first));
             if (denseTop != null) {
@@ -197,7 +165,7 @@ public final class SoftmaxPair {
     }
 
     private void read(int first, int count) {
-        StateBatch.Softmaxes found = batch.softmaxes();
+        CudaCalibrationBatch.Softmaxes found = batch.softmaxes();
         for (int state = 0; state < count; state++) {
             scores.denseLogSumExp()[first + state] = found.denseLogSumExp(state);
             scores.compressedLogSumExp()[first + state] = found.compressedLogSumExp(state);

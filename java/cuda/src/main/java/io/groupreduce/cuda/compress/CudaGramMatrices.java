@@ -1,11 +1,13 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.internal.rows.RowLists;
 import io.groupreduce.internal.rows.RowMoves;
-import io.groupreduce.spi.CompressionWorkspace;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The Gram matrices of all bases on the card, kept up to date as rows move.
@@ -16,27 +18,25 @@ import io.groupreduce.spi.CompressionWorkspace;
  * and taken away. Bytes: these, gathered and scaled once (12 D a row in binary64) and read by the product. Never
  * materialised: the scaled matrix beyond a block.
  */
-final class GramMatrices implements AutoCloseable {
-    private static final int NO_BASIS = CompressionWorkspace.NO_BASIS;
-
+final class CudaGramMatrices {
     private final Device device;
     private final DeviceMatrix matrix;
-    private final RowEnergies energies;
+    private final CudaRowEnergies energies;
     private final GatheredRows gathered;
     private final ProductSums sums;
-    private final DeviceMemory[] grams = new DeviceMemory[NO_BASIS];
+    private final List<DeviceMemory> grams = new ArrayList<>();
     private final RowMoves moves;
-    private int bases;
 
     /** Starts with no row in any basis. */
-    GramMatrices(
-            Device device,
+    CudaGramMatrices(
+            Owned owned,
             DeviceMatrix matrix,
             float[] weights,
-            RowEnergies energies,
+            CudaRowEnergies energies,
             GatheredRows gathered,
             ProductSums sums) {
-        this.device = device;
+        device = owned.device();
+        owned.add(this::forget);
         this.matrix = matrix;
         this.energies = energies;
         this.gathered = gathered;
@@ -45,44 +45,42 @@ final class GramMatrices implements AutoCloseable {
     }
 
     int bases() {
-        return bases;
+        return grams.size();
     }
 
     /** The device address of a Gram matrix; of symmetric pairs only the number with column >= row counts. */
     long gram(int basis) {
-        return grams[basis].address();
+        return grams.get(basis).address();
     }
 
     /** Takes up a new assignment; after an exception, the next call starts from nothing. */
     void update(byte[] basisOf, int newBases) {
         try {
             resize(newBases);
-            moves.compare(basisOf, bases, energies.host());
-            for (int b = 0; b < bases; b++) {
+            moves.compare(basisOf, newBases, energies.host());
+            for (int b = 0; b < newBases; b++) {
                 if (moves.afresh(b)) {
-                    device.stream().clear(gram(b), grams[b].bytes());
+                    device.stream().clear(gram(b), grams.get(b).bytes());
                 }
             }
             add(moves.joining(), 1);
             add(moves.leaving(), -1);
             moves.accept();
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             forget();
             throw e;
         }
     }
 
     private void resize(int newBases) {
-        for (int b = newBases; b < bases; b++) {
-            grams[b].close();
-            grams[b] = null;
+        while (grams.size() > newBases) {
+            grams.removeLast().close();
         }
-        bases = Math.min(bases, newBases);
         long bytes = 8L * matrix.columns() * matrix.columns();
-        for (int b = bases; b < newBases; b++) {
-            grams[b] = device.allocate(bytes, "the Gram matrix of basis " + b + " of " + newBases);
+        while (grams.size() < newBases) {
+            int b = grams.size();
+            grams.add(device.allocate(bytes, "the Gram matrix of basis " + b + " of " + newBases));
             device.stream().clear(gram(b), bytes);
-            bases = b + 1;
         }
     }
 
@@ -91,7 +89,7 @@ final class GramMatrices implements AutoCloseable {
             return;
         }
         gathered.load(lists, sums.wide());
-        for (int b = 0; b < bases; b++) {
+        for (int b = 0; b < bases(); b++) {
             long gram = gram(b);
             gathered.forEach(
                     lists.start(b),
@@ -103,18 +101,7 @@ final class GramMatrices implements AutoCloseable {
     }
 
     private void forget() {
-        for (int b = 0; b < grams.length; b++) {
-            if (grams[b] != null) {
-                grams[b].close();
-                grams[b] = null;
-            }
-        }
-        bases = 0;
+        resize(0);
         moves.forget();
-    }
-
-    @Override
-    public void close() {
-        forget();
     }
 }

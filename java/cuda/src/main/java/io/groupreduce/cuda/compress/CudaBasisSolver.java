@@ -1,10 +1,13 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.blas.DeviceEigen;
+import io.groupreduce.cuda.blas.CudaTruncatedEigen;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.cuda.driver.WorkMemory;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.Directions;
 import java.lang.foreign.MemorySegment;
@@ -21,49 +24,54 @@ import java.util.List;
  * for are solved together. Kept for every basis: V^T (k x D, binary64) and V^T S (k x D, binary32), what rows are
  * multiplied with.
  */
-final class Bases implements AutoCloseable {
+final class CudaBasisSolver {
     /** D x D matrices of binary64 that one basis needs while it is solved; most of them are the solver's. */
     private static final int SQUARES = 6;
+
+    private static final int THREADS = 256;
 
     private final Device device;
     private final Cublas blas;
     private final DeviceMetric metric;
     private final int columns;
-    private final DeviceEigen eigen;
-    private final RowKernels kernels;
-    private final Scratch copies;
-    private final Scratch product;
-    private final Scratch found;
-    private final Scratch direction32;
+    private final CudaTruncatedEigen eigen;
+    private final Kernel narrow;
+    private final Parameters parameters = new Parameters(32);
+    private final WorkMemory copies;
+    private final WorkMemory product;
+    private final WorkMemory found;
+    private final WorkMemory direction32;
     private int[] ranks = {};
     private long[] starts = {};
-    private final Scratch vectors;
-    private final Scratch projections;
+    private final WorkMemory vectors;
+    private final WorkMemory projections;
 
-    Bases(Device device, Cublas blas, DeviceMetric metric, int columns) {
-        this.device = device;
+    /** Holds nothing yet. */
+    CudaBasisSolver(Owned owned, Cublas blas, DeviceMetric metric, int columns) {
+        device = owned.device();
         this.blas = blas;
         this.metric = metric;
         this.columns = columns;
-        eigen = new DeviceEigen(device, blas);
-        kernels = new RowKernels(device);
-        copies = new Scratch(device, "Gram matrices to decompose");
-        product = new Scratch(device, "a product with the metric");
-        found = new Scratch(device, "eigenvectors");
-        direction32 = new Scratch(device, "right factors");
-        vectors = new Scratch(device, "the vectors of all bases");
-        projections = new Scratch(device, "the projections of all bases");
+        eigen = owned.add(new CudaTruncatedEigen(device, blas));
+        owned.addPassing(eigen::forget);
+        narrow = device.kernel("gr_narrow");
+        copies = owned.work("Gram matrices to decompose");
+        product = owned.work("a product with the metric");
+        found = owned.work("eigenvectors");
+        direction32 = owned.work("right factors");
+        vectors = owned.add(new WorkMemory(device, "the vectors of all bases"));
+        projections = owned.add(new WorkMemory(device, "the projections of all bases"));
     }
 
     /** Decomposes all Gram matrices and replaces the bases; a basis of rank 0 gets its trace alone. */
-    List<Spectrum> decompose(GramMatrices grams, int[] wanted) {
+    List<Spectrum> decompose(CudaGramMatrices grams, int[] wanted) {
         ranks = Arrays.copyOf(wanted, grams.bases());
         starts = new long[ranks.length + 1];
         for (int b = 0; b < ranks.length; b++) {
             starts[b + 1] = starts[b] + (long) ranks[b] * columns;
         }
-        vectors.atLeast(8 * starts[ranks.length]);
-        projections.atLeast(4 * starts[ranks.length]);
+        vectors.reserve(8 * starts[ranks.length]);
+        projections.reserve(4 * starts[ranks.length]);
         long square = 8L * columns * columns;
         long room = device.availableMemory() + copies.bytes() + found.bytes();
         int most = Math.clamp(room / (SQUARES * square), 1, Math.max(1, ranks.length));
@@ -78,12 +86,12 @@ final class Bases implements AutoCloseable {
         return List.copyOf(spectra);
     }
 
-    private List<Spectrum> decompose(GramMatrices grams, int first, int count) {
+    private List<Spectrum> decompose(CudaGramMatrices grams, int first, int count) {
         long square = 8L * columns * columns;
         double[] trace = copyAll(grams, first, count);
         long pairs = found.atLeast(count * square);
         int[] some = Arrays.copyOfRange(ranks, first, first + count);
-        List<double[]> values = eigen.leading(copies.atLeast(0), columns, some, pairs, trace);
+        List<double[]> values = eigen.leading(copies.address(), columns, some, pairs, trace);
         List<Spectrum> spectra = new ArrayList<>();
         for (int s = 0; s < count; s++) {
             if (some[s] > 0) {
@@ -97,7 +105,7 @@ final class Bases implements AutoCloseable {
     }
 
     /** Puts {@code S G S} of some bases one behind the other and returns their traces. */
-    private double[] copyAll(GramMatrices grams, int first, int count) {
+    private double[] copyAll(CudaGramMatrices grams, int first, int count) {
         long square = 8L * columns * columns;
         long target = copies.atLeast(count * square);
         for (int s = 0; s < count; s++) {
@@ -119,7 +127,7 @@ final class Bases implements AutoCloseable {
     private void keep(int basis, long pairs) {
         long numbers = (long) ranks[basis] * columns;
         device.stream().copy(vectors(basis), pairs, 8 * numbers);
-        kernels.narrow(times(pairs, ranks[basis], metric.present() ? metric.root64() : 0), projection(basis), numbers);
+        narrow(times(pairs, ranks[basis], metric.present() ? metric.root64() : 0), projection(basis), numbers);
     }
 
     /** {@code V^T square}, k x D in binary64, or V^T itself when {@code square} is 0. */
@@ -140,42 +148,33 @@ final class Bases implements AutoCloseable {
     }
 
     private long vectors(int basis) {
-        return vectors.atLeast(0) + 8 * starts[basis];
+        return vectors.address() + 8 * starts[basis];
     }
 
     /** The device address of V^T S, k x D in binary32. */
     long projection(int basis) {
-        return projections.atLeast(0) + 4 * starts[basis];
+        return projections.address() + 4 * starts[basis];
     }
 
     /** The first {@code rank} directions of a basis. */
     Directions directions(int basis, int rank) {
         float[] projection = new float[rank * columns];
-        projections.download(4 * starts[basis], MemorySegment.ofArray(projection));
+        device.download(projections.memory(), 4 * starts[basis], MemorySegment.ofArray(projection));
         if (!metric.present() || rank == 0) {
             return new Directions(rank, projection, projection.clone(), null);
         }
         float[] right = new float[projection.length];
         long target = direction32.atLeast(4L * right.length);
-        kernels.narrow(times(vectors(basis), rank, metric.inverse64()), target, right.length);
-        direction32.download(MemorySegment.ofArray(right));
+        narrow(times(vectors(basis), rank, metric.inverse64()), target, right.length);
+        device.download(direction32.memory(), 0, MemorySegment.ofArray(right));
         return new Directions(rank, projection, right, null);
     }
 
-    /** Frees what only a decomposition needs. */
-    void release() {
-        eigen.forget();
-        copies.close();
-        product.close();
-        found.close();
-        direction32.close();
-    }
-
-    @Override
-    public void close() {
-        release();
-        vectors.close();
-        projections.close();
-        eigen.close();
+    /** Rounds {@code count} numbers to binary32. */
+    private void narrow(long from, long to, long count) {
+        narrow.launch(
+                Math.ceilDiv(count, THREADS),
+                THREADS,
+                parameters.reset().address(from, to).i64(count));
     }
 }

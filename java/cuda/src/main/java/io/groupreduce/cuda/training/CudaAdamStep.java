@@ -6,7 +6,7 @@ package io.groupreduce.cuda.training;
  * @param rate the learning rate
  * @param number 1 for the first step
  */
-record AdamStep(double rate, int number) {
+record CudaAdamStep(double rate, int number) {
     /** What the first moment is multiplied by: the rate, and the correction of a moment that began at 0. */
     double length() {
         return rate / (1 - Math.pow(0.9, number));

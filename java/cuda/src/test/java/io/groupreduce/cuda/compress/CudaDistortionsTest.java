@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 
 /** Tables of distortions on the card and on the host, in pieces, and the choices from them. */
 @Tag("gpu")
-class RatingTableTest {
+class CudaDistortionsTest {
     private static final int ROWS = 5 * 1024 + 77;
 
     @AfterEach
@@ -35,7 +35,7 @@ class RatingTableTest {
         return values;
     }
 
-    private static void write(Device device, DistortionTable table, float[] values, int plans) {
+    private static void write(Device device, CudaDistortions table, float[] values, int plans) {
         int end;
         for (int first = 0; first < ROWS; first = end) {
             end = Math.min(table.end(first), first + 700);
@@ -64,7 +64,7 @@ class RatingTableTest {
             for (boolean onHost : new boolean[] {false, true}) {
                 device.run(() -> {
                     long headroom = onHost ? device.availableMemory() : 0;
-                    try (DistortionTable table = new DistortionTable(device, ROWS, plans, headroom)) {
+                    try (CudaDistortions table = new CudaDistortions(device, ROWS, plans, headroom)) {
                         write(device, table, values, plans);
                         assertEquals(onHost ? 1024 : ROWS, table.end(0));
                         for (double price : new double[] {0, 0.5, 1, 3, 1e300}) {
@@ -76,7 +76,7 @@ class RatingTableTest {
         }
     }
 
-    private static void check(DistortionTable table, float[] values, double price, double[] bytes) {
+    private static void check(CudaDistortions table, float[] values, double price, double[] bytes) {
         byte[] groupOf = new byte[ROWS];
         Choice choice = table.choose(price, bytes, groupOf);
         int plans = bytes.length;

@@ -1,11 +1,11 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.WorkMemory;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -15,27 +15,28 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>Bytes: one pass over A, and 8 D more a row with a metric; 4 a row kept. Never materialised: A S beyond a chunk.
  */
-final class RowEnergies implements AutoCloseable {
+final class CudaRowEnergies {
     private static final int THREADS = 256;
     private static final int ROWS_PER_BLOCK = THREADS / 32;
 
-    private final Device device;
+    private final Owned owned;
     private final Cublas blas;
     private final DeviceMatrix matrix;
     private final DeviceMetric metric;
     private final Kernel norms;
-    private final Scratch transformed;
+    private final WorkMemory transformed;
     private final Parameters parameters = new Parameters(32);
     private DeviceMemory energies;
     private float[] host;
 
-    RowEnergies(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric) {
-        this.device = device;
+    /** Holds nothing yet. */
+    CudaRowEnergies(Owned owned, Cublas blas, DeviceMatrix matrix, DeviceMetric metric) {
+        this.owned = owned;
         this.blas = blas;
         this.matrix = matrix;
         this.metric = metric;
-        norms = device.kernel("gr_row_norms");
-        transformed = new Scratch(device, "a chunk of rows under the metric");
+        norms = owned.device().kernel("gr_row_norms");
+        transformed = owned.work("a chunk of rows under the metric");
     }
 
     /** The device address of N energies in binary32. */
@@ -48,15 +49,15 @@ final class RowEnergies implements AutoCloseable {
     float[] host() {
         if (host == null) {
             if (energies == null) {
-                energies = device.allocate(4L * matrix.rows(), "the energies of the rows");
+                energies = owned.allocate(4L * matrix.rows(), "the energies of the rows");
             }
             if (metric.present()) {
-                transformed.atLeast(4L * matrix.chunkRows() * matrix.columns());
+                transformed.reserve(4L * matrix.chunkRows() * matrix.columns());
             }
             matrix.forEach(this::chunk);
             transformed.close();
             float[] found = new float[matrix.rows()];
-            device.download(energies, 0, MemorySegment.ofArray(found));
+            owned.device().download(energies, 0, MemorySegment.ofArray(found));
             host = found;
         }
         return host;
@@ -66,28 +67,10 @@ final class RowEnergies implements AutoCloseable {
         int columns = matrix.columns();
         long rows = values;
         if (metric.present()) {
-            rows = transformed.atLeast(0);
+            rows = transformed.address();
             blas.product(count, columns, columns, values, metric.root32(), rows);
         }
-        parameters
-                .reset()
-                .address(rows)
-                .address(energies.address() + 4L * first)
-                .i32(count)
-                .i32(columns);
-        norms.launch(device.stream(), Math.ceilDiv(count, ROWS_PER_BLOCK), 1, THREADS, 0, parameters);
-    }
-
-    /** Frees what only a pass needs. */
-    void release() {
-        transformed.close();
-    }
-
-    @Override
-    public void close() {
-        release();
-        if (energies != null) {
-            energies.close();
-        }
+        parameters.reset().address(rows, energies.address() + 4L * first).i32(count, columns);
+        norms.launch(Math.ceilDiv(count, ROWS_PER_BLOCK), THREADS, parameters);
     }
 }

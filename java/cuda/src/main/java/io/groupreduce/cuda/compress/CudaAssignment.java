@@ -1,12 +1,13 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.compress.AssignmentKernels.Candidates;
-import io.groupreduce.cuda.compress.AssignmentKernels.Rows;
 import io.groupreduce.cuda.compress.CandidateSlots.Used;
-import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.cuda.driver.WorkMemory;
 import io.groupreduce.internal.rows.RowLists;
 import io.groupreduce.spi.Candidate;
 import java.lang.foreign.MemorySegment;
@@ -27,55 +28,64 @@ import java.util.List;
  * <p>Bytes: one pass over A, 8 K a row (K the sum of ranks) for coordinates written and read, 9 N of small results.
  * Never materialised: coordinates beyond a chunk, objectives.
  */
-final class Assignment implements AutoCloseable {
+final class CudaAssignment {
     /** Columns of one product, in units of D, unless one basis alone has more. */
     private static final int MOST_WIDTH = 4;
+
+    private static final int THREADS = 256;
+    private static final int WARP = 32;
 
     private final Device device;
     private final Cublas blas;
     private final DeviceMatrix matrix;
-    private final RowEnergies energies;
+    private final CudaRowEnergies energies;
     private final GatheredRows gathered;
-    private final AssignmentKernels kernels;
-    private final Scratch prices;
-    private final Scratch numbers;
-    private final Scratch coordinates;
-    private final Scratch kept;
-    private final Scratch currentRows;
-    private final Scratch bestRows;
-    private final Scratch gainRows;
+    private final Kernel prefixEnergies;
+    private final Kernel choose;
+    private final Kernel gainWhenDense;
+    private final Parameters parameters = new Parameters(96);
+    private final WorkMemory prices;
+    private final WorkMemory numbers;
+    private final WorkMemory coordinates;
+    private final WorkMemory kept;
+    private final WorkMemory currentRows;
+    private final WorkMemory bestRows;
+    private final WorkMemory gainRows;
 
-    Assignment(Device device, Cublas blas, DeviceMatrix matrix, RowEnergies energies, GatheredRows gathered) {
-        this.device = device;
+    /** Holds nothing yet. */
+    CudaAssignment(Owned owned, Cublas blas, DeviceMatrix matrix, CudaRowEnergies energies, GatheredRows gathered) {
+        device = owned.device();
         this.blas = blas;
         this.matrix = matrix;
         this.energies = energies;
         this.gathered = gathered;
-        kernels = new AssignmentKernels(device);
-        prices = new Scratch(device, "the prices of candidates");
-        numbers = new Scratch(device, "the ranks of candidates");
-        coordinates = new Scratch(device, "coordinates of rows");
-        kept = new Scratch(device, "energies that candidates keep");
-        currentRows = new Scratch(device, "the candidates of rows");
-        bestRows = new Scratch(device, "the best candidates of rows");
-        gainRows = new Scratch(device, "the gains of rows");
+        prefixEnergies = device.kernel("gr_prefix_energies");
+        choose = device.kernel("gr_choose_candidate");
+        gainWhenDense = device.kernel("gr_gain_when_dense");
+        prices = owned.work("the prices of candidates");
+        numbers = owned.work("the ranks of candidates");
+        coordinates = owned.work("coordinates of rows");
+        kept = owned.work("energies that candidates keep");
+        currentRows = owned.work("the candidates of rows");
+        bestRows = owned.work("the best candidates of rows");
+        gainRows = owned.work("the gains of rows");
     }
 
     /** Fills {@code best} and {@code gain}. */
-    void run(Bases bases, List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
-        gainRows.atLeast(4L * gain.length);
+    void run(CudaBasisSolver bases, List<Candidate> candidates, byte[] current, byte[] best, float[] gain) {
+        gainRows.reserve(4L * gain.length);
         int dense = Candidate.unbeatenDense(candidates);
         if (dense >= 0) {
             makeDense(bases, candidates, candidates.get(dense).price(), current);
             Arrays.fill(best, (byte) dense);
         } else {
             choose(bases, candidates, current);
-            bestRows.download(MemorySegment.ofArray(best));
+            device.download(bestRows.memory(), 0, MemorySegment.ofArray(best));
         }
-        gainRows.download(MemorySegment.ofArray(gain));
+        device.download(gainRows.memory(), 0, MemorySegment.ofArray(gain));
     }
 
-    private void makeDense(Bases bases, List<Candidate> candidates, double price, byte[] current) {
+    private void makeDense(CudaBasisSolver bases, List<Candidate> candidates, double price, byte[] current) {
         RowLists lists = RowLists.of(current, candidates.size());
         gathered.load(lists, false);
         long block = gathered.blockRows();
@@ -95,23 +105,43 @@ final class Assignment implements AutoCloseable {
             }
             gathered.forEach(lists.start(c), lists.count(c), Factor.ONE, false, (rows, list, count) -> {
                 multiply(bases.projection(here.basis()), rank, rows, count, products);
-                kernels.prefixEnergies(products, count, rank, end, 1, energy, 1);
+                prefixEnergies(products, count, rank, end, 1, energy, 1);
                 gains(list, energy, gap, count, false);
             });
         }
     }
 
+    /**
+     * What listed rows of one candidate gain when they become dense.
+     *
+     * @param keptEnergy {@code count} binary32, or 0 when the candidate keeps nothing
+     * @param gap what the candidate costs more than the dense one
+     * @param all whether the candidate keeps all
+     */
     private void gains(long list, long keptEnergy, double gap, int count, boolean all) {
         if (count > 0) {
-            kernels.gainWhenDense(
-                    energies.address(), matrix.weights(), list, keptEnergy, gainRows.atLeast(0), gap, count, all);
+            parameters.reset().address(energies.address(), matrix.weights(), list, keptEnergy, gainRows.address());
+            parameters.f64(gap).i32(count, all ? 1 : 0);
+            gainWhenDense.launch(Math.ceilDiv(count, THREADS), THREADS, parameters);
         }
+    }
+
+    /**
+     * Sums squared coordinates up to some ranks.
+     *
+     * @param products rows of {@code width} coordinates
+     * @param ends {@code levels} ascending ranks, int32
+     * @param target receives {@code levels} binary32 a row, rows {@code stride} apart
+     */
+    private void prefixEnergies(long products, int count, int width, long ends, int levels, long target, int stride) {
+        parameters.reset().address(products, ends, target).i32(count, width, levels, stride);
+        prefixEnergies.launch(Math.ceilDiv(count, THREADS / WARP), THREADS, parameters);
     }
 
     /** Bases whose projections lie one behind the other, {@code width} directions in all. */
     private record Run(List<Used> bases, int width) {}
 
-    private List<Run> runs(Bases bases, List<Used> used) {
+    private List<Run> runs(CudaBasisSolver bases, List<Used> used) {
         int columns = matrix.columns();
         List<Run> runs = new ArrayList<>();
         List<Used> run = new ArrayList<>();
@@ -134,7 +164,7 @@ final class Assignment implements AutoCloseable {
         return runs;
     }
 
-    private void choose(Bases bases, List<Candidate> candidates, byte[] current) {
+    private void choose(CudaBasisSolver bases, List<Candidate> candidates, byte[] current) {
         CandidateSlots slots = CandidateSlots.of(candidates);
         int width = slots.ends().length;
         int[] tables = Arrays.copyOf(slots.ends(), width + candidates.size());
@@ -142,7 +172,6 @@ final class Assignment implements AutoCloseable {
         long ends = numbers.upload(MemorySegment.ofArray(tables));
         long places = prices.upload(MemorySegment.ofArray(
                 candidates.stream().mapToDouble(Candidate::price).toArray()));
-        Candidates table = new Candidates(places, ends + 4L * width, candidates.size(), width);
         List<Run> runs = runs(bases, slots.bases());
         long chunk = matrix.chunkRows();
         long products = coordinates.atLeast(
@@ -150,7 +179,7 @@ final class Assignment implements AutoCloseable {
         long energy = kept.atLeast(4 * chunk * width);
         long from = currentRows.upload(MemorySegment.ofArray(current));
         long best = bestRows.atLeast(current.length);
-        long gain = gainRows.atLeast(0);
+        long gain = gainRows.address();
         long all = energies.address();
         matrix.forEach((values, first, count) -> {
             for (Run run : runs) {
@@ -158,22 +187,16 @@ final class Assignment implements AutoCloseable {
                 multiply(projection, run.width(), values, count, products);
                 int column = 0;
                 for (Used basis : run.bases()) {
-                    kernels.prefixEnergies(
-                            products + 4L * column,
-                            count,
-                            run.width(),
-                            ends + 4L * basis.first(),
-                            basis.slots(),
-                            energy + 4L * basis.first(),
-                            width);
+                    long ranks = ends + 4L * basis.first();
+                    long target = energy + 4L * basis.first();
+                    prefixEnergies(products + 4L * column, count, run.width(), ranks, basis.slots(), target, width);
                     column += basis.longest();
                 }
             }
             long at = 4L * first;
-            kernels.choose(
-                    table,
-                    new Rows(all + at, matrix.weights() + at, energy, from + first, best + first, gain + at),
-                    count);
+            parameters.reset().address(all + at, matrix.weights() + at, energy, places, ends + 4L * width);
+            parameters.address(from + first, best + first, gain + at).i32(count, candidates.size(), width);
+            choose.launch(Math.ceilDiv(count, THREADS), THREADS, parameters);
         });
     }
 
@@ -181,13 +204,5 @@ final class Assignment implements AutoCloseable {
     private void multiply(long projection, int rank, long rows, int count, long target) {
         int columns = matrix.columns();
         blas.productTransposed(count, rank, columns, rows, projection, target);
-    }
-
-    /** Frees the buffers; they come back when they are needed. */
-    @Override
-    public void close() {
-        for (Scratch buffer : List.of(prices, numbers, coordinates, kept, currentRows, bestRows, gainRows)) {
-            buffer.close();
-        }
     }
 }

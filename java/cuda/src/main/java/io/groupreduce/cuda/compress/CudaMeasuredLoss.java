@@ -1,11 +1,14 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.compress.RowRuns.Run;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -25,36 +28,36 @@ import java.util.List;
  * written and read for each of reconstruction, difference and product. Never materialised: A^ or the difference beyond
  * a block.
  */
-final class StoredLoss implements AutoCloseable {
+final class CudaMeasuredLoss {
+    private static final int THREADS = 256;
+    private static final int WARP = 32;
+
     private final Device device;
     private final Cublas blas;
     private final DeviceMatrix matrix;
     private final DeviceMetric metric;
     private final GatheredRows gathered;
-    private final StoredKernels kernels;
-    private final Scratch coordinates;
-    private final Scratch rebuilt;
-    private final Scratch losses;
+    private final Kernel difference;
+    private final Kernel rowLoss;
+    private final Parameters parameters = new Parameters(64);
 
     /**
      * Holds nothing yet.
      *
      * @param gathered stays the caller's
      */
-    StoredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, GatheredRows gathered) {
+    CudaMeasuredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, GatheredRows gathered) {
         this.device = device;
         this.blas = blas;
         this.matrix = matrix;
         this.metric = metric;
         this.gathered = gathered;
-        kernels = new StoredKernels(device);
-        coordinates = new Scratch(device, "a block of stored coordinates");
-        rebuilt = new Scratch(device, "a block of rebuilt rows");
-        losses = new Scratch(device, "the losses of the rows");
+        difference = device.kernel("gr_difference");
+        rowLoss = device.kernel("gr_row_loss");
     }
 
-    /** What the card has of the approximation. */
-    private record Tables(StoredBlock stored, FloatTables right, ScaleTables scales) {}
+    /** What the card has of the approximation, and room for coordinates, rebuilt rows and losses: device addresses. */
+    private record Tables(StoredBlock stored, FloatTables right, long coordinates, long rebuilt, long losses) {}
 
     /** See {@link io.groupreduce.spi.CompressionWorkspace#loss}. */
     double of(CompressedMatrix approximation) {
@@ -72,26 +75,25 @@ final class StoredLoss implements AutoCloseable {
         for (int g = 0; g < approximation.groups().size(); g++) {
             left.add(approximation.left(g));
         }
-        try (FloatTables right = new FloatTables(device, "the right factors", factors, numbers);
-                ScaleTables scales = new ScaleTables(device);
-                StoredBlock stored = new StoredBlock(device, runs, left, blocks)) {
+        try (Owned step = new Owned(device)) {
+            FloatTables right = new FloatTables(step, "the right factors", factors, numbers);
+            StoredBlock stored = new StoredBlock(step, runs, left, blocks);
             gathered.load(runs.lists(), false);
+            long column = (long) Float.BYTES * gathered.blockRows();
             int most = Arrays.stream(longest).max().orElse(0);
-            coordinates.atLeast((long) Float.BYTES * gathered.blockRows() * most);
-            rebuilt.atLeast((long) Float.BYTES * gathered.blockRows() * columns);
-            losses.atLeast((long) Double.BYTES * matrix.rows());
-            Tables tables = new Tables(stored, right, scales);
+            DeviceMemory coordinates = step.allocate(column * most, "a block of stored coordinates");
+            DeviceMemory rebuilt = step.allocate(column * columns, "a block of rebuilt rows");
+            DeviceMemory losses = step.allocate((long) Double.BYTES * matrix.rows(), "the losses of the rows");
+            Tables tables = new Tables(stored, right, coordinates.address(), rebuilt.address(), losses.address());
             for (Block block : blocks) {
                 gathered.forEach(block.from(), block.count(), Factor.ONE, false, (rows, list, count) -> {
                     rebuild(block, tables);
-                    measure(rows, list, count);
+                    measure(rows, list, count, tables);
                 });
             }
             double[] found = new double[matrix.rows()];
-            losses.download(MemorySegment.ofArray(found));
+            device.download(losses, 0, MemorySegment.ofArray(found));
             return Arrays.stream(found).sequential().reduce(0, Double::sum);
-        } finally {
-            close();
         }
     }
 
@@ -100,40 +102,42 @@ final class StoredLoss implements AutoCloseable {
         Run run = block.run();
         int count = block.count();
         int columns = matrix.columns();
-        long target = rebuilt.atLeast(0);
         if (run.basis() == GroupPlan.ZERO) {
-            device.stream().clear(target, (long) Float.BYTES * count * columns);
+            device.stream().clear(tables.rebuilt(), (long) Float.BYTES * count * columns);
             return;
         }
-        int groups = tables.stored().begin(block);
-        tables.stored().upload();
-        long decoded = run.isDense() ? target : coordinates.atLeast(0);
+        tables.stored().load(block);
+        long decoded = run.isDense() ? tables.rebuilt() : tables.coordinates();
         int width = run.width();
-        long table = tables.stored().table();
-        kernels.decode(new StoredKernels.Rows(decoded, count, width, table, groups), tables.scales());
+        tables.stored().decode(decoded, count, width);
         if (run.isLowRank()) {
-            long right = tables.right().address(run.basis());
-            blas.product(count, columns, width, decoded, right, target);
+            blas.product(count, columns, width, decoded, tables.right().address(run.basis()), tables.rebuilt());
         }
     }
 
-    private void measure(long rows, long list, int count) {
+    private void measure(long rows, long list, int count, Tables tables) {
         int columns = matrix.columns();
-        long other = rebuilt.atLeast(0);
         if (!metric.present()) {
-            kernels.rowLosses(rows, other, list, matrix.weights(), losses.atLeast(0), count, columns);
+            rowLosses(rows, tables.rebuilt(), list, tables.losses(), count);
             return;
         }
-        kernels.subtract(other, rows, (long) count * columns);
-        blas.product(count, columns, columns, rows, metric.root32(), other);
-        kernels.rowLosses(other, 0, list, matrix.weights(), losses.atLeast(0), count, columns);
+        long numbers = (long) count * columns;
+        parameters.reset().address(tables.rebuilt(), rows).i64(numbers);
+        difference.launch(Math.ceilDiv(numbers, THREADS), THREADS, parameters);
+        blas.product(count, columns, columns, rows, metric.root32(), tables.rebuilt());
+        rowLosses(tables.rebuilt(), 0, list, tables.losses(), count);
     }
 
-    /** Frees what only a step needs; it comes back with the next one. */
-    @Override
-    public void close() {
-        coordinates.close();
-        rebuilt.close();
-        losses.close();
+    /**
+     * {@code losses[list[i]] = w ||values_i - rebuilt_i||^2}, in binary64.
+     *
+     * @param rebuilt 0 where values are differences already
+     */
+    private void rowLosses(long values, long rebuilt, long list, long losses, int count) {
+        parameters
+                .reset()
+                .address(values, rebuilt, list, matrix.weights(), losses)
+                .i32(count, matrix.columns());
+        rowLoss.launch(Math.ceilDiv(count, THREADS / WARP), THREADS, parameters);
     }
 }

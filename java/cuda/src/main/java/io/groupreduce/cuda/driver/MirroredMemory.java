@@ -1,17 +1,15 @@
-package io.groupreduce.cuda.inference;
+package io.groupreduce.cuda.driver;
 
-import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.PinnedMemory;
-import io.groupreduce.cuda.driver.Stream;
 import java.lang.foreign.MemorySegment;
 
-/** Device memory with page-locked memory of the same size on the host: what a query brings, or what it takes away, in one copy. */
-final class MirroredMemory implements AutoCloseable {
+/** {@link WorkMemory} with page-locked memory of the same size on the host: what a query brings, or what it takes away, in one copy. */
+public final class MirroredMemory implements AutoCloseable {
     private final Device device;
     private final WorkMemory onDevice;
     private PinnedMemory onHost;
 
-    MirroredMemory(Device device, String purpose) {
+    /** Holds nothing yet; {@code purpose} is what an error message calls it. */
+    public MirroredMemory(Device device, String purpose) {
         this.device = device;
         onDevice = new WorkMemory(device, purpose);
     }
@@ -21,7 +19,7 @@ final class MirroredMemory implements AutoCloseable {
      *
      * @return whether they were made anew
      */
-    boolean reserve(long bytes) {
+    public boolean reserve(long bytes) {
         boolean anew = onDevice.reserve(bytes);
         long length = onDevice.memory().bytes();
         if (onHost == null || onHost.segment().byteSize() < length) {
@@ -33,22 +31,22 @@ final class MirroredMemory implements AutoCloseable {
     }
 
     /** Where it starts on the device. */
-    long address() {
+    public long address() {
         return onDevice.address();
     }
 
     /** The host's side. */
-    MemorySegment host() {
+    public MemorySegment host() {
         return onHost.segment();
     }
 
     /** Queues the copy of a range to the device. */
-    void upload(Stream stream, long from, long to) {
+    public void upload(Stream stream, long from, long to) {
         stream.copyToDevice(address() + from, host().asSlice(from, to - from));
     }
 
     /** Queues the copy of the first bytes to the host. */
-    void download(Stream stream, long bytes) {
+    public void download(Stream stream, long bytes) {
         stream.copyToHost(host().asSlice(0, bytes), address());
     }
 

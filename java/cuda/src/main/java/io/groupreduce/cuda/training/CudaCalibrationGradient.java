@@ -7,6 +7,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 
 /**
@@ -19,7 +20,7 @@ import io.groupreduce.cuda.driver.Parameters;
  * logits of a tile, 28 a trained number. Never materialised: p or q, G beyond a tile, the gradient of left rows beyond
  * a tile.
  */
-final class TrainingStep implements AutoCloseable {
+final class CudaCalibrationGradient {
     private static final int THREADS = 128;
 
     /** {@code GR_PAIR_STATES} of {@code training.h}. */
@@ -27,12 +28,11 @@ final class TrainingStep implements AutoCloseable {
 
     private final Device device;
     private final Cublas blas;
-    private final HeadPair pair;
+    private final CudaLogitTiles pair;
     private final VocabularyTiles tiles;
     private final StoredFactors stored;
     private final RightFactors right;
-    private final TrainedBias bias;
-    private final Owned owned;
+    private final CudaTrainedBias bias;
     private final DeviceMemory leftGradient;
     private final DeviceMemory rightGradient;
     private final Kernel gradient;
@@ -44,9 +44,14 @@ final class TrainingStep implements AutoCloseable {
      * @param bias {@code null} when none is trained
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    TrainingStep(
-            Device device, Cublas blas, HeadPair pair, StoredFactors stored, RightFactors right, TrainedBias bias) {
-        this.device = device;
+    CudaCalibrationGradient(
+            Owned owned,
+            Cublas blas,
+            CudaLogitTiles pair,
+            StoredFactors stored,
+            RightFactors right,
+            CudaTrainedBias bias) {
+        device = owned.device();
         this.blas = blas;
         this.pair = pair;
         this.stored = stored;
@@ -54,15 +59,9 @@ final class TrainingStep implements AutoCloseable {
         this.bias = bias;
         tiles = pair.tiles();
         gradient = device.kernel("gr_pair_gradient");
-        owned = new Owned(device);
-        try {
-            leftGradient =
-                    owned.allocate(4L * tiles.tileRows() * tiles.widest(), "the gradient of the left rows of a tile");
-            rightGradient = owned.allocate(4L * right.rows() * right.columns(), "the gradient of the right factors");
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
-        }
+        leftGradient =
+                owned.allocate(4L * tiles.tileRows() * tiles.widest(), "the gradient of the left rows of a tile");
+        rightGradient = owned.allocate(4L * right.rows() * right.columns(), "the gradient of the right factors");
     }
 
     /**
@@ -70,13 +69,13 @@ final class TrainingStep implements AutoCloseable {
      *
      * @param matrix A, in chunks of one tile
      */
-    void run(DeviceMatrix matrix, StateBatch batch, AdamStep step) {
+    void run(DeviceMatrix matrix, CudaCalibrationBatch batch, CudaAdamStep step) {
         batch.clearGradients();
         matrix.forEach((values, first, count) -> tile(tiles.tileAt(first), values, batch, step));
         moveRight(batch, step);
     }
 
-    private void tile(int tile, long values, StateBatch batch, AdamStep step) {
+    private void tile(int tile, long values, CudaCalibrationBatch batch, CudaAdamStep step) {
         pair.forEachPart(tile, values, batch, (first, states) -> {
             takeGradient(tile, batch, first, states);
             for (int section = 0; section < right.bases(); section++) {
@@ -95,7 +94,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     /** Puts the gradient by the compressed logits in their place. */
-    private void takeGradient(int tile, StateBatch batch, int firstState, int states) {
+    private void takeGradient(int tile, CudaCalibrationBatch batch, int firstState, int states) {
         Parameters all = pair.tile(parameters.reset(), tile, states)
                 .address(batch.running(firstState))
                 .f32(1f / batch.count());
@@ -108,7 +107,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     /** In columns: dL^T, k x rows, is Z^T, k x states, times G^T, states x rows. */
-    private void addToLeft(int tile, int section, StateBatch batch, int firstState, int states) {
+    private void addToLeft(int tile, int section, CudaCalibrationBatch batch, int firstState, int states) {
         int width = tiles.width(section);
         blas.sgemm(
                 width,
@@ -122,7 +121,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     /** In columns: dZ^T, k x states, is L^T, k x rows, times G, rows x states. */
-    private void addToCoordinates(int tile, int section, StateBatch batch, int firstState, int states) {
+    private void addToCoordinates(int tile, int section, CudaCalibrationBatch batch, int firstState, int states) {
         int width = tiles.width(section);
         blas.sgemm(
                 width,
@@ -136,7 +135,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     /** In columns: dR^T, D x k, is H^T, D x B, times dZ, B x k. */
-    private void moveRight(StateBatch batch, AdamStep step) {
+    private void moveRight(CudaCalibrationBatch batch, CudaAdamStep step) {
         int columns = right.columns();
         for (int b = 0; b < right.bases(); b++) {
             if (right.rank(b) == 0) {
@@ -155,10 +154,5 @@ final class TrainingStep implements AutoCloseable {
             stored.train(stored.right(b), target, columns, step, true);
         }
         right.refresh();
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

@@ -4,6 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.Bf16;
 import java.lang.foreign.MemorySegment;
@@ -12,7 +13,7 @@ import java.lang.foreign.MemorySegment;
  * A bias in training: its numbers, what Adam remembers of them, and what is stored of them, rounded to bfloat16. 16
  * bytes a row.
  */
-final class TrainedBias implements AutoCloseable {
+final class CudaTrainedBias {
     /** What steps are relative to, in nats. */
     private static final double SIZE = 0.3;
 
@@ -20,7 +21,6 @@ final class TrainedBias implements AutoCloseable {
 
     private final Device device;
     private final int rows;
-    private final Owned owned;
     private final DeviceMemory values;
     private final DeviceMemory first;
     private final DeviceMemory second;
@@ -35,8 +35,8 @@ final class TrainedBias implements AutoCloseable {
      * @param tileRows the most rows that are moved together
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    TrainedBias(Device device, float[] bias, int rows, int tileRows) {
-        this.device = device;
+    CudaTrainedBias(Owned owned, float[] bias, int rows, int tileRows) {
+        device = owned.device();
         this.rows = rows;
         kernel = device.kernel("gr_training_bias");
         float[] start = bias == null ? new float[rows] : bias;
@@ -44,17 +44,11 @@ final class TrainedBias implements AutoCloseable {
         for (int i = 0; i < rows; i++) {
             rounded[i] = Bf16.widen(Bf16.round(start[i]));
         }
-        owned = new Owned(device);
-        try {
-            values = owned.copy(MemorySegment.ofArray(start), "the bias");
-            first = owned.zeros(4L * rows, "the bias's first moments");
-            second = owned.zeros(4L * rows, "the bias's second moments");
-            stored = owned.copy(MemorySegment.ofArray(rounded), "the stored bias");
-            sums = owned.allocate(4L * tileRows, "the gradient of the bias of a tile");
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
-        }
+        values = owned.copy(MemorySegment.ofArray(start), "the bias");
+        first = owned.zeros(4L * rows, "the bias's first moments");
+        second = owned.zeros(4L * rows, "the bias's second moments");
+        stored = owned.copy(MemorySegment.ofArray(rounded), "the stored bias");
+        sums = owned.allocate(4L * tileRows, "the gradient of the bias of a tile");
     }
 
     /** The device address of what is stored, by row. */
@@ -68,26 +62,14 @@ final class TrainedBias implements AutoCloseable {
      * @param pair holds the gradient by the logits of a tile, in place of the compressed ones
      * @param last whether no states of the batch follow
      */
-    void add(HeadPair pair, int tile, int firstState, int states, boolean last, AdamStep step) {
+    void add(CudaLogitTiles pair, int tile, int firstState, int states, boolean last, CudaAdamStep step) {
         int count = pair.tiles().count(tile);
-        parameters
-                .reset()
-                .address(pair.compressedLogits())
-                .address(sums.address())
-                .address(pair.order())
-                .address(values.address())
-                .address(first.address())
-                .address(second.address())
-                .address(stored.address())
-                .f32((float) (step.length() * SIZE))
-                .f32(step.secondScale())
-                .i32(pair.tiles().first(tile))
-                .i32(count)
-                .i32(pair.stride())
-                .i32(states)
-                .i32(firstState == 0 ? 1 : 0)
-                .i32(last ? 1 : 0);
-        kernel.launch(device.stream(), Math.ceilDiv(count, THREADS), 1, THREADS, 0, parameters);
+        parameters.reset().address(pair.compressedLogits(), sums.address(), pair.order(), values.address());
+        parameters.address(first.address(), second.address(), stored.address());
+        parameters.f32((float) (step.length() * SIZE), step.secondScale());
+        parameters.i32(pair.tiles().first(tile), count, pair.stride(), states);
+        parameters.i32(firstState == 0 ? 1 : 0, last ? 1 : 0);
+        kernel.launch(Math.ceilDiv(count, THREADS), THREADS, parameters);
     }
 
     /** Waits until the card is through and reads what is stored. */
@@ -95,10 +77,5 @@ final class TrainedBias implements AutoCloseable {
         float[] values = new float[rows];
         device.download(stored, 0, MemorySegment.ofArray(values));
         return values;
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

@@ -2,6 +2,7 @@ package io.groupreduce.cuda.blas;
 
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.error.DeviceException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -36,7 +37,7 @@ import java.util.TreeMap;
  * @see <a href="https://arxiv.org/abs/0909.4061">Halko, Martinsson and Tropp, Finding structure with randomness,
  *     2011</a>
  */
-public final class DeviceEigen implements AutoCloseable {
+public final class CudaTruncatedEigen implements AutoCloseable {
     /** Below this order the full decompositions of a batch take milliseconds. */
     private static final int LEAST_ORDER = 256;
 
@@ -47,31 +48,30 @@ public final class DeviceEigen implements AutoCloseable {
     private static final int MEMORY_SHARE = 2;
 
     private final Device device;
+    private final Owned owned;
     private final Cusolver solver;
     private final SolverTools tools;
     private final WarmBlocks warm;
     private int rounds;
     private int unsettled;
-    private boolean closed;
 
     /** A solver on the device's stream; {@code blas} stays the caller's. */
-    public DeviceEigen(Device device, Cublas blas) {
+    public CudaTruncatedEigen(Device device, Cublas blas) {
         this(device, blas, true);
     }
 
     /** @param batchedSolver false to do without {@code cusolverDnXsyevBatched}, as on CUDA before 12.6 */
-    DeviceEigen(Device device, Cublas blas, boolean batchedSolver) {
+    CudaTruncatedEigen(Device device, Cublas blas, boolean batchedSolver) {
         this.device = device;
-        solver = new Cusolver(device, batchedSolver);
-        EigenKernels kernels;
+        owned = new Owned(device);
         try {
-            kernels = new EigenKernels(device);
-        } catch (RuntimeException | Error e) {
-            solver.close();
+            solver = owned.add(new Cusolver(device, batchedSolver));
+            tools = new SolverTools(device, blas, solver, new EigenKernels(device));
+            warm = owned.add(new WarmBlocks(device));
+        } catch (Throwable e) {
+            owned.closeAfter(e);
             throw e;
         }
-        tools = new SolverTools(device, blas, solver, kernels);
-        warm = new WarmBlocks(device);
     }
 
     /**
@@ -115,13 +115,7 @@ public final class DeviceEigen implements AutoCloseable {
     /** Gives everything back; calling it again does nothing. Any thread. */
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            device.runUnlessClosed(() -> {
-                warm.close();
-                solver.close();
-            });
-        }
+        device.runUnlessClosed(owned::close);
     }
 
     /** Rounds of the Krylov path since the beginning, all calls together. */

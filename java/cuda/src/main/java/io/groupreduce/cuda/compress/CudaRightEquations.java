@@ -1,10 +1,12 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.NormalEquations;
@@ -26,16 +28,16 @@ import java.util.function.LongSupplier;
  * coordinates fills the first k rows of both matrices. Bytes: the stored left rows, 8 D a row gathered, and what {@link
  * ProductSums} moves. Never materialised: a decoded left factor beyond a block.
  */
-final class RightSums implements AutoCloseable {
+final class CudaRightEquations {
+    private static final int THREADS = 256;
+
     private final Device device;
     private final DeviceMatrix matrix;
     private final ProductSums sums;
     private final GatheredRows gathered;
-    private final StoredKernels kernels;
+    private final Kernel listedWeights;
+    private final Parameters parameters = new Parameters(32);
     private final LongSupplier room;
-    private final Scratch kept;
-    private final Scratch padded;
-    private final Scratch weights;
 
     /**
      * Holds nothing yet. Half of the memory is for the sums, the other half for the products.
@@ -43,22 +45,22 @@ final class RightSums implements AutoCloseable {
      * @param gathered stays the caller's
      * @param sums stays the caller's
      */
-    RightSums(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums) {
+    CudaRightEquations(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums) {
         this(device, matrix, gathered, sums, () -> device.availableMemory() / 2);
     }
 
     /** The same with other room for the sums, in bytes. */
-    RightSums(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums, LongSupplier room) {
+    CudaRightEquations(Device device, DeviceMatrix matrix, GatheredRows gathered, ProductSums sums, LongSupplier room) {
         this.device = device;
         this.room = room;
         this.matrix = matrix;
         this.sums = sums;
         this.gathered = gathered;
-        kernels = new StoredKernels(device);
-        kept = new Scratch(device, "a block of left rows");
-        padded = new Scratch(device, "a block of padded left rows");
-        weights = new Scratch(device, "the weights of a block of rows");
+        listedWeights = device.kernel("gr_listed_weights");
     }
+
+    /** Stored rows, and room for a block of them decoded, padded, and for the weights of its rows: device addresses. */
+    private record Tables(StoredBlock stored, long kept, long padded, long weights) {}
 
     /** Where the sums of a basis lie, in bytes from the start of those that are made together. */
     private record Place(int basis, int rank, long gram, long cross, long end) {}
@@ -74,12 +76,14 @@ final class RightSums implements AutoCloseable {
                 .filter(block -> block.run().isLowRank())
                 .toList();
         int longest = Arrays.stream(ranks).max().orElse(0);
-        try (ScaleTables scales = new ScaleTables(device);
-                StoredBlock stored = new StoredBlock(device, runs, left, blocks)) {
+        try (Owned step = new Owned(device)) {
+            StoredBlock stored = new StoredBlock(step, runs, left, blocks);
             gathered.load(runs.lists(), false);
-            kept.atLeast((long) Float.BYTES * gathered.blockRows() * longest);
-            padded.atLeast((long) Float.BYTES * gathered.blockRows() * longest);
-            weights.atLeast((long) Float.BYTES * gathered.blockRows());
+            long column = (long) Float.BYTES * gathered.blockRows();
+            DeviceMemory kept = step.allocate(column * longest, "a block of left rows");
+            DeviceMemory padded = step.allocate(column * longest, "a block of padded left rows");
+            DeviceMemory weights = step.allocate(column, "the weights of a block of rows");
+            Tables tables = new Tables(stored, kept.address(), padded.address(), weights.address());
             for (int first = 0; first < ranks.length; ) {
                 List<Place> places = places(ranks, first);
                 try (DeviceMemory result =
@@ -88,7 +92,7 @@ final class RightSums implements AutoCloseable {
                     for (Block block : blocks) {
                         int at = block.run().basis() - first;
                         if (at >= 0 && at < places.size()) {
-                            add(block, places.get(at), result.address(), stored, scales);
+                            add(block, places.get(at), result.address(), tables);
                         }
                     }
                     for (Place place : places) {
@@ -98,8 +102,6 @@ final class RightSums implements AutoCloseable {
                 first += places.size();
             }
             return equations;
-        } finally {
-            close();
         }
     }
 
@@ -120,25 +122,24 @@ final class RightSums implements AutoCloseable {
         return places;
     }
 
-    private void add(Block block, Place place, long result, StoredBlock stored, ScaleTables scales) {
-        int groups = stored.begin(block);
-        stored.upload();
+    private void add(Block block, Place place, long result, Tables tables) {
+        StoredBlock stored = tables.stored();
+        stored.load(block);
         int width = block.run().width();
         gathered.forEach(block.from(), block.count(), Factor.ONE, false, (rows, numbers, count) -> {
-            long by = weights.atLeast(0);
-            kernels.listWeights(numbers, matrix.weights(), by, count);
-            long left = decode(kept, width, count, stored.table(), groups, scales);
-            long all =
-                    width == place.rank() ? left : decode(padded, place.rank(), count, stored.table(), groups, scales);
+            long by = tables.weights();
+            parameters.reset().address(numbers, matrix.weights(), by).i32(count);
+            listedWeights.launch(Math.ceilDiv(count, THREADS), THREADS, parameters);
+            long left = tables.kept();
+            long all = left;
+            stored.decode(left, count, width);
+            if (width < place.rank()) {
+                all = tables.padded();
+                stored.decode(all, count, place.rank());
+            }
             sums.add(left, width, all, place.rank(), by, count, result + place.gram());
             sums.add(left, width, rows, matrix.columns(), by, count, result + place.cross());
         });
-    }
-
-    private long decode(Scratch scratch, int width, int count, long table, int groups, ScaleTables scales) {
-        long target = scratch.atLeast(0);
-        kernels.decode(new StoredKernels.Rows(target, count, width, table, groups), scales);
-        return target;
     }
 
     /** Copies sums to the host; of symmetric pairs, what stands above the diagonal counts for both. */
@@ -151,13 +152,5 @@ final class RightSums implements AutoCloseable {
                 equations.gram()[i * rank + j] = equations.gram()[j * rank + i];
             }
         }
-    }
-
-    /** Frees what only a step needs; it comes back with the next one. */
-    @Override
-    public void close() {
-        kept.close();
-        padded.close();
-        weights.close();
     }
 }

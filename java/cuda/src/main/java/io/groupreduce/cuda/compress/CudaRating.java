@@ -2,9 +2,10 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
-import io.groupreduce.cuda.driver.Scratch;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.Directions;
@@ -20,7 +21,7 @@ import java.util.stream.IntStream;
  * them. Bytes: 4 D a row and the projections read by the product, 4 K of coordinates written and read (K the sum of the
  * bases' longest ranks), 4 P written. Never materialised: coordinates beyond a tile.
  */
-final class CodeRating implements AutoCloseable {
+final class CudaRating {
     private static final int THREADS = 256;
     private static final int ROWS_PER_BLOCK = THREADS / 32;
 
@@ -38,27 +39,26 @@ final class CodeRating implements AutoCloseable {
     private final Cublas blas;
     private final DeviceMatrix matrix;
     private final DeviceMetric metric;
-    private final RowEnergies energies;
+    private final CudaRowEnergies energies;
     private final Kernel rateKernel;
     private final Kernel wholeKernel;
-    private final Scratch coordinates;
     private final Parameters parameters = new Parameters(128);
-    private DistortionTable table;
+    private CudaDistortions table;
 
     /**
      * Holds nothing yet.
      *
      * @param energies stays the caller's
      */
-    CodeRating(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, RowEnergies energies) {
-        this.device = device;
+    CudaRating(Owned owned, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, CudaRowEnergies energies) {
+        device = owned.device();
+        owned.add(this::forget);
         this.blas = blas;
         this.matrix = matrix;
         this.metric = metric;
         this.energies = energies;
         rateKernel = device.kernel("gr_rate");
         wholeKernel = device.kernel("gr_rate_whole");
-        coordinates = new Scratch(device, "a tile of coordinates");
     }
 
     /** See {@link io.groupreduce.spi.CompressionWorkspace#rate}. */
@@ -67,27 +67,27 @@ final class CodeRating implements AutoCloseable {
             forget();
         }
         long energy = energies.address();
-        try (RatingTables tables =
-                new RatingTables(device, bases, plans, matrix.type(), matrix.columns(), metric.squaredTrace())) {
+        try (Owned step = new Owned(device)) {
+            RatingTables tables =
+                    new RatingTables(step, bases, plans, matrix.type(), matrix.columns(), metric.squaredTrace());
             int tileRows = tileRows(tables.coordinates());
-            coordinates.atLeast((long) Float.BYTES * tileRows * tables.coordinates());
+            DeviceMemory coordinates =
+                    step.allocate((long) Float.BYTES * tileRows * tables.coordinates(), "a tile of coordinates");
             if (table == null) {
-                table = new DistortionTable(device, matrix.rows(), plans.size(), headroom());
+                table = new CudaDistortions(device, matrix.rows(), plans.size(), headroom());
             }
             matrix.forEach((values, first, count) -> {
                 int end;
                 for (int row = first; row < first + count; row = end) {
                     end = Math.min(Math.min(first + count, row + tileRows), table.end(row));
                     long rows = values + (long) Float.BYTES * (row - first) * matrix.columns();
-                    tile(tables, rows, energy + (long) Float.BYTES * row, row, end - row);
+                    tile(tables, rows, energy + (long) Float.BYTES * row, coordinates.address(), row, end - row);
                     table.written(row, end - row);
                 }
             });
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             forget();
             throw e;
-        } finally {
-            coordinates.close();
         }
     }
 
@@ -106,44 +106,25 @@ final class CodeRating implements AutoCloseable {
         return ROWS_PER_BLOCK * Float.BYTES * (2 * RATE_TILE + 4 * levels);
     }
 
-    /** Rates some rows: their numbers, their energies, the number of the first, how many. */
-    private void tile(RatingTables tables, long rows, long energy, int first, int count) {
+    /** Rates some rows: their numbers, their energies, room for their coordinates, the number of the first, how many. */
+    private void tile(RatingTables tables, long rows, long energy, long target, int first, int count) {
         long weights = matrix.weights() + (long) Float.BYTES * first;
         if (tables.wholePlans() > 0) {
-            parameters
-                    .reset()
-                    .address(tables.wholeTable())
-                    .address(tables.asksForLargest() ? rows : 0)
-                    .address(energy)
-                    .address(weights)
-                    .address(table.address(first))
-                    .i32(count)
-                    .i32(matrix.columns())
-                    .i32(tables.wholePlans())
-                    .i32(table.stride());
-            wholeKernel.launch(device.stream(), Math.ceilDiv(count, ROWS_PER_BLOCK), 1, THREADS, 0, parameters);
+            parameters.reset().address(tables.wholeTable(), tables.asksForLargest() ? rows : 0);
+            parameters.address(energy, weights, table.address(first));
+            parameters.i32(count, matrix.columns(), tables.wholePlans(), table.stride());
+            wholeKernel.launch(Math.ceilDiv(count, ROWS_PER_BLOCK), THREADS, parameters);
         }
         if (tables.bases() == 0) {
             return;
         }
         int columns = matrix.columns();
         int width = tables.coordinates();
-        long target = coordinates.atLeast(0);
         if (width > 0) {
-            long projections = tables.projections();
-            blas.productTransposed(count, width, columns, rows, projections, target);
+            blas.productTransposed(count, width, columns, rows, tables.projections(), target);
         }
-        parameters
-                .reset()
-                .address(target)
-                .address(tables.basisTable())
-                .address(energy)
-                .address(weights)
-                .address(table.address(first));
-        for (double power : EIGHTHS) {
-            parameters.f64(power);
-        }
-        parameters.i32(count).i32(width).i32(table.stride()).i32(tables.mostLevels());
+        parameters.reset().address(target, tables.basisTable(), energy, weights, table.address(first));
+        parameters.f64(EIGHTHS).i32(count, width, table.stride(), tables.mostLevels());
         int shared = rateShared(tables.mostLevels());
         int blocks = Math.ceilDiv(count, ROWS_PER_BLOCK);
         rateKernel.launch(device.stream(), blocks, tables.bases(), THREADS, shared, parameters);
@@ -160,11 +141,5 @@ final class CodeRating implements AutoCloseable {
             table.close();
             table = null;
         }
-    }
-
-    @Override
-    public void close() {
-        forget();
-        coordinates.close();
     }
 }

@@ -6,6 +6,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 import java.lang.foreign.MemorySegment;
 
@@ -20,7 +21,7 @@ import java.lang.foreign.MemorySegment;
  * the left rows, 4 k a row decoded, 16 a row and state written and read. Never materialised: logits beyond a tile, a
  * decoded factor beyond a tile.
  */
-final class HeadPair implements AutoCloseable {
+final class CudaLogitTiles {
     /** Hidden states taken together. */
     static final int STATES = 512;
 
@@ -35,7 +36,6 @@ final class HeadPair implements AutoCloseable {
     private final Cublas blas;
     private final VocabularyTiles tiles;
     private final StoredFactors stored;
-    private final Owned owned;
     private final DeviceMemory order;
     private final DeviceMemory denseLogits;
     private final DeviceMemory compressedLogits;
@@ -74,15 +74,15 @@ final class HeadPair implements AutoCloseable {
      * @param compressedBias likewise; what lies there may change between visits
      * @throws OutOfDeviceMemoryException if tiles of this size do not fit
      */
-    HeadPair(
-            Device device,
+    CudaLogitTiles(
+            Owned owned,
             Cublas blas,
             StoredFactors stored,
             VocabularyTiles tiles,
             int columns,
             long denseBias,
             long compressedBias) {
-        this.device = device;
+        device = owned.device();
         this.blas = blas;
         this.tiles = tiles;
         this.stored = stored;
@@ -90,17 +90,11 @@ final class HeadPair implements AutoCloseable {
         this.compressedBias = compressedBias;
         this.columns = columns;
         softmax = device.kernel("gr_pair_softmax");
-        owned = new Owned(device);
-        try {
-            long logitBytes = 4L * STATES * tiles.tileRows();
-            order = owned.copy(MemorySegment.ofArray(tiles.order()), "the order of the rows");
-            denseLogits = owned.allocate(logitBytes, "the dense logits of a tile");
-            compressedLogits = owned.allocate(logitBytes, "the compressed logits of a tile");
-            left = owned.allocate(4L * tiles.tileRows() * tiles.widest(), "the decoded left rows of a tile");
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
-        }
+        long logitBytes = 4L * STATES * tiles.tileRows();
+        order = owned.copy(MemorySegment.ofArray(tiles.order()), "the order of the rows");
+        denseLogits = owned.allocate(logitBytes, "the dense logits of a tile");
+        compressedLogits = owned.allocate(logitBytes, "the compressed logits of a tile");
+        left = owned.allocate(4L * tiles.tileRows() * tiles.widest(), "the decoded left rows of a tile");
     }
 
     VocabularyTiles tiles() {
@@ -171,7 +165,7 @@ final class HeadPair implements AutoCloseable {
      *
      * @param values device address of the tile's rows of A
      */
-    void forEachPart(int tile, long values, StateBatch batch, Part part) {
+    void forEachPart(int tile, long values, CudaCalibrationBatch batch, Part part) {
         decode(tile);
         for (int first = 0; first < batch.count(); first += STATES) {
             int states = Math.min(STATES, batch.count() - first);
@@ -180,7 +174,7 @@ final class HeadPair implements AutoCloseable {
         }
     }
 
-    private void logits(int tile, long values, StateBatch batch, int firstState, int states) {
+    private void logits(int tile, long values, CudaCalibrationBatch batch, int firstState, int states) {
         int count = tiles.count(tile);
         // In columns: X, rows x states, is A, D x rows, transposed, times H, D x states.
         long hidden = batch.hidden(firstState);
@@ -217,15 +211,10 @@ final class HeadPair implements AutoCloseable {
     }
 
     /** Adds the logits of a tile to the running softmaxes of those states. */
-    void addToSoftmax(int tile, StateBatch batch, int firstState, int states, Targets targets) {
-        Parameters all = tile(parameters.reset(), tile, states)
-                .address(batch.running(firstState))
-                .address(targets.targets())
-                .address(targets.places())
-                .address(targets.dense())
-                .address(targets.compressed())
-                .i32(tile == 0 ? 1 : 0);
-        softmax.launch(device.stream(), states, 1, threads(tile), 0, all);
+    void addToSoftmax(int tile, CudaCalibrationBatch batch, int firstState, int states, Targets targets) {
+        tile(parameters.reset(), tile, states).address(batch.running(firstState));
+        parameters.address(targets.targets(), targets.places(), targets.dense(), targets.compressed());
+        softmax.launch(states, threads(tile), parameters.i32(tile == 0 ? 1 : 0));
     }
 
     /** Threads of a block that goes through all rows of a tile. */
@@ -236,15 +225,8 @@ final class HeadPair implements AutoCloseable {
 
     /** Writes the structure {@code GrPairTile} of {@code training.h}. */
     Parameters tile(Parameters target, int tile, int states) {
-        return target.address(denseLogits())
-                .address(compressedLogits())
-                .address(denseBias)
-                .address(compressedBias)
-                .address(order())
-                .i32(tiles.first(tile))
-                .i32(tiles.count(tile))
-                .i32(stride())
-                .i32(states);
+        return target.address(denseLogits(), compressedLogits(), denseBias, compressedBias, order())
+                .i32(tiles.first(tile), tiles.count(tile), stride(), states);
     }
 
     /** The address of the bias that is added to the dense logits; 0 for none. */
@@ -255,10 +237,5 @@ final class HeadPair implements AutoCloseable {
     /** The address of the bias that is added to the compressed logits; 0 for none. */
     long compressedBias() {
         return compressedBias;
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

@@ -1,10 +1,11 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
-import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Directions;
@@ -22,30 +23,26 @@ import java.util.stream.Collectors;
  * gathered, 4 D read and 8 k written and read again, the stored bytes written and copied to the host. Never
  * materialised: coordinates beyond a block.
  */
-final class LeftEncoding implements AutoCloseable {
+final class CudaLeftEncoder {
     private final Device device;
     private final Cublas blas;
     private final DeviceMatrix matrix;
     private final GatheredRows gathered;
-    private final StoredKernels kernels;
-    private final Scratch coordinates;
 
     /**
      * Holds nothing yet.
      *
      * @param gathered stays the caller's
      */
-    LeftEncoding(Device device, Cublas blas, DeviceMatrix matrix, GatheredRows gathered) {
+    CudaLeftEncoder(Device device, Cublas blas, DeviceMatrix matrix, GatheredRows gathered) {
         this.device = device;
         this.blas = blas;
         this.matrix = matrix;
         this.gathered = gathered;
-        kernels = new StoredKernels(device);
-        coordinates = new Scratch(device, "a block of coordinates");
     }
 
     /** What the card has of every basis. */
-    private record Tables(FloatTables projections, FloatTables factors, FloatTables errorWeights, ScaleTables scales) {}
+    private record Tables(FloatTables projections, FloatTables factors, FloatTables errorWeights) {}
 
     /** See {@link io.groupreduce.spi.CompressionWorkspace#encodeLeft}. */
     void encode(byte[] groupOf, List<GroupPlan> groups, List<Directions> bases, List<EncodedMatrix> left) {
@@ -61,48 +58,36 @@ final class LeftEncoding implements AutoCloseable {
         List<float[]> projection = bases.stream().map(Directions::projection).toList();
         List<float[]> scale = bases.stream().map(Directions::scales).collect(Collectors.toList());
         List<float[]> weight = bases.stream().map(Directions::errorWeights).collect(Collectors.toList());
-        try (FloatTables projections = new FloatTables(device, "the projections of the bases", projection, numbers);
-                FloatTables factors = new FloatTables(device, "the scales of the coordinates", scale, longest);
-                FloatTables errors = new FloatTables(device, "the weights of the coordinates", weight, longest);
-                ScaleTables scales = new ScaleTables(device);
-                StoredBlock stored = new StoredBlock(device, runs, left, blocks)) {
+        try (Owned step = new Owned(device)) {
+            Tables tables = new Tables(
+                    new FloatTables(step, "the projections of the bases", projection, numbers),
+                    new FloatTables(step, "the scales of the coordinates", scale, longest),
+                    new FloatTables(step, "the weights of the coordinates", weight, longest));
+            StoredBlock stored = new StoredBlock(step, runs, left, blocks);
             gathered.load(runs.lists(), false);
-            coordinates.atLeast((long) Float.BYTES * gathered.blockRows() * most);
-            Tables tables = new Tables(projections, factors, errors, scales);
+            long bytes = (long) Float.BYTES * gathered.blockRows() * most;
+            DeviceMemory coordinates = step.allocate(bytes, "a block of coordinates");
             for (Block block : blocks) {
-                encode(block, stored, tables);
+                encode(block, stored, tables, coordinates.address());
             }
-        } finally {
-            close();
         }
     }
 
-    private void encode(Block block, StoredBlock stored, Tables tables) {
-        int groups = stored.begin(block);
+    private void encode(Block block, StoredBlock stored, Tables tables, long coordinates) {
+        stored.begin(block);
         gathered.forEach(block.from(), block.count(), Factor.ONE, false, (rows, numbers, count) -> {
             int basis = block.run().basis();
             int width = block.run().width();
             if (block.run().isDense()) {
-                kernels.encode(
-                        new StoredKernels.Rows(rows, count, width, stored.table(), groups), 0, 0, tables.scales());
+                stored.encode(rows, count, width, 0, 0);
                 return;
             }
-            int columns = matrix.columns();
-            long target = coordinates.atLeast(0);
             long projection = tables.projections().address(basis);
-            blas.productTransposed(count, width, columns, rows, projection, target);
-            kernels.encode(
-                    new StoredKernels.Rows(target, count, width, stored.table(), groups),
-                    tables.factors().address(basis),
-                    tables.errorWeights().address(basis),
-                    tables.scales());
+            blas.productTransposed(count, width, matrix.columns(), rows, projection, coordinates);
+            long factors = tables.factors().address(basis);
+            stored.encode(
+                    coordinates, count, width, factors, tables.errorWeights().address(basis));
         });
         stored.download();
-    }
-
-    /** Frees what only a step needs; it comes back with the next one. */
-    @Override
-    public void close() {
-        coordinates.close();
     }
 }

@@ -4,6 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.spi.Choice;
 import java.lang.foreign.Arena;
@@ -22,7 +23,7 @@ import java.util.List;
  * distortion away and overflows for no plan that could win. Bytes a choice: 4 P read and 1 written a row. Never
  * materialised: objectives.
  */
-final class DistortionTable implements AutoCloseable {
+final class CudaDistortions implements AutoCloseable {
     /** Rows that a block of the kernel takes: GR_CHOOSE_ROWS of {@code encode.h}. */
     private static final int UNIT_ROWS = 1024;
 
@@ -42,6 +43,7 @@ final class DistortionTable implements AutoCloseable {
     private final Parameters parameters = new Parameters(64);
     private final List<Piece> pieces = new ArrayList<>();
     private final ChoiceLayout layout;
+    private final Owned owned;
     private final DeviceMemory chosen;
     private DeviceMemory window;
     private Arena hostMemory;
@@ -55,7 +57,7 @@ final class DistortionTable implements AutoCloseable {
      * @param headroom bytes to leave free on the card
      * @throws OutOfDeviceMemoryException if the card has not even room for a window
      */
-    DistortionTable(Device device, int rows, int plans, long headroom) {
+    CudaDistortions(Device device, int rows, int plans, long headroom) {
         this.device = device;
         this.rows = rows;
         this.plans = plans;
@@ -66,25 +68,26 @@ final class DistortionTable implements AutoCloseable {
         long room = Math.max(0, device.availableMemory() - headroom);
         long units = Math.min(PIECE_BYTES, room / 4) / (rowBytes() * UNIT_ROWS);
         pieceRows = UNIT_ROWS * Math.clamp(units, 1, Math.ceilDiv(rows, UNIT_ROWS));
-        chosen = device.allocate(layout.bytes(), "the choices of the rows");
+        owned = new Owned(device);
         try {
+            chosen = owned.allocate(layout.bytes(), "the choices of the rows");
             for (int first = 0; first < rows; first += pieceRows) {
                 pieces.add(piece(Math.min(pieceRows, rows - first) * rowBytes(), headroom));
             }
-        } catch (RuntimeException e) {
-            close();
+        } catch (Throwable e) {
+            owned.closeAfter(e);
             throw e;
         }
     }
 
     private Piece piece(long bytes, long headroom) {
         if (hostMemory == null && bytes + windowBytes() + headroom <= device.availableMemory()) {
-            return new Piece(device.allocate(bytes, "the distortions of the rows"), null);
+            return new Piece(owned.allocate(bytes, "the distortions of the rows"), null);
         }
         if (hostMemory == null) {
             // Confined memory would be unreadable to those who help to copy it.
-            hostMemory = Arena.ofShared();
-            window = device.allocate(windowBytes(), "a piece of the distortions");
+            hostMemory = owned.add(Arena.ofShared());
+            window = owned.allocate(windowBytes(), "a piece of the distortions");
         }
         return new Piece(null, hostMemory.allocate(bytes, Long.BYTES));
     }
@@ -166,28 +169,15 @@ final class DistortionTable implements AutoCloseable {
                 device.upload(pieces.get(p).host(), window, 0);
             }
             int firstBlock = first / UNIT_ROWS;
-            parameters
-                    .reset()
-                    .address(address(first))
-                    .address(base + layout.costs())
-                    .address(base + layout.groupOf() + first)
-                    .address(base + layout.blockSums() + (long) Double.BYTES * plans * firstBlock)
-                    .address(base + layout.blockCounts() + (long) Integer.BYTES * plans * firstBlock)
-                    .i32(count)
-                    .i32(plans)
-                    .i32(stride)
-                    .i32(open);
-            chooseKernel.launch(device.stream(), Math.ceilDiv(count, UNIT_ROWS), 1, THREADS, 0, parameters);
+            long sums = base + layout.blockSums() + (long) Double.BYTES * plans * firstBlock;
+            long rowCounts = base + layout.blockCounts() + (long) Integer.BYTES * plans * firstBlock;
+            parameters.reset().address(address(first), base + layout.costs(), base + layout.groupOf() + first);
+            parameters.address(sums, rowCounts).i32(count, plans, stride, open);
+            chooseKernel.launch(Math.ceilDiv(count, UNIT_ROWS), THREADS, parameters);
         }
-        parameters
-                .reset()
-                .address(base + layout.blockSums())
-                .address(base + layout.blockCounts())
-                .address(base + layout.distortions())
-                .address(base + layout.counts())
-                .i32(layout.blocks())
-                .i32(plans);
-        sumKernel.launch(device.stream(), plans, 1, 32, 0, parameters);
+        parameters.reset().address(base + layout.blockSums(), base + layout.blockCounts());
+        parameters.address(base + layout.distortions(), base + layout.counts()).i32(layout.blocks(), plans);
+        sumKernel.launch(plans, 32, parameters);
         double[] distortions = new double[plans];
         long[] counts = new long[plans];
         device.download(chosen, layout.distortions(), MemorySegment.ofArray(distortions));
@@ -206,19 +196,6 @@ final class DistortionTable implements AutoCloseable {
 
     @Override
     public void close() {
-        for (Piece piece : pieces) {
-            if (piece.card() != null) {
-                piece.card().close();
-            }
-        }
-        pieces.clear();
-        if (window != null) {
-            window.close();
-        }
-        chosen.close();
-        if (hostMemory != null) {
-            hostMemory.close();
-            hostMemory = null;
-        }
+        owned.close();
     }
 }

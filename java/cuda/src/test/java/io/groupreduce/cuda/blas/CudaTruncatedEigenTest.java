@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Both paths of the device eigensolver, on matrices whose spectrum is known. */
 @Tag("gpu")
-class DeviceEigenTest {
+class CudaTruncatedEigenTest {
     private static final double EXACT = 1e-13;
 
     /** Of what the Krylov path may miss. */
@@ -37,17 +37,17 @@ class DeviceEigenTest {
     }
 
     /** Runs the test and checks that the Krylov path settled everything. */
-    private void settled(boolean batched, Consumer<DeviceEigen> test) {
+    private void settled(boolean batched, Consumer<CudaTruncatedEigen> test) {
         with(batched, eigen -> {
             test.accept(eigen);
             assertEquals(0, eigen.unsettled(), "matrices that went to the full decomposition");
         });
     }
 
-    private void with(boolean batched, Consumer<DeviceEigen> test) {
+    private void with(boolean batched, Consumer<CudaTruncatedEigen> test) {
         device.run(() -> {
             try (Cublas blas = new Cublas(device);
-                    DeviceEigen eigen = new DeviceEigen(device, blas, batched)) {
+                    CudaTruncatedEigen eigen = new CudaTruncatedEigen(device, blas, batched)) {
                 test.accept(eigen);
             }
         });
@@ -269,12 +269,12 @@ class DeviceEigenTest {
     @Test
     void blocksAreWiderThanRanksAndSharedBySimilarOnes() {
         for (int rank = 1; rank < 2000; rank++) {
-            int width = DeviceEigen.width(rank);
+            int width = CudaTruncatedEigen.width(rank);
             assertTrue(width >= rank + 8 && width >= rank + rank / 8, "rank " + rank + ": " + width);
             assertTrue(width <= rank * 1.3 + 24, "rank " + rank + ": " + width);
-            assertTrue(width >= DeviceEigen.width(Math.max(1, rank - 1)), "rank " + rank + ": " + width);
+            assertTrue(width >= CudaTruncatedEigen.width(Math.max(1, rank - 1)), "rank " + rank + ": " + width);
         }
-        assertEquals(DeviceEigen.width(17), DeviceEigen.width(24));
+        assertEquals(CudaTruncatedEigen.width(17), CudaTruncatedEigen.width(24));
     }
 
     @Test
@@ -298,7 +298,7 @@ class DeviceEigenTest {
     @Test
     void closingTwiceIsHarmless() {
         try (Cublas blas = device.call(() -> new Cublas(device))) {
-            DeviceEigen eigen = device.call(() -> new DeviceEigen(device, blas));
+            CudaTruncatedEigen eigen = device.call(() -> new CudaTruncatedEigen(device, blas));
             eigen.close();
             eigen.close();
         }

@@ -2,8 +2,9 @@ package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.WorkMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -14,7 +15,7 @@ import java.lang.foreign.ValueLayout;
  *
  * <p>Bytes: 4 D a state, 4 a coordinate (8 where there are gradients of them), 40 a state for the softmaxes.
  */
-final class StateBatch implements AutoCloseable {
+final class CudaCalibrationBatch {
     /** Bytes of {@code GrPairState}. */
     private static final int RUNNING_BYTES = 40;
 
@@ -22,45 +23,45 @@ final class StateBatch implements AutoCloseable {
 
     private final Device device;
     private final RightFactors right;
-    private final int capacity;
-    private final Owned owned;
-    private final DeviceMemory hidden;
-    private final DeviceMemory coordinates;
-    private final DeviceMemory gradients;
-    private final DeviceMemory running;
+    private final boolean trained;
+    private final WorkMemory hidden;
+    private final WorkMemory coordinates;
+    private final WorkMemory gradients;
+    private final WorkMemory running;
+    private int capacity;
     private int count;
 
     /**
-     * Room for so many states.
+     * Room for so many states, and for more when they come.
      *
      * @param trained whether there are gradients of coordinates
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    StateBatch(Device device, RightFactors right, int capacity, boolean trained) {
-        this.device = device;
+    CudaCalibrationBatch(Owned owned, RightFactors right, int states, boolean trained) {
+        device = owned.device();
         this.right = right;
-        this.capacity = capacity;
-        owned = new Owned(device);
-        try {
-            long coordinateBytes = 4L * capacity * right.rows();
-            hidden = owned.allocate(4L * capacity * right.columns(), "a batch of hidden states");
-            coordinates = owned.allocate(coordinateBytes, "the coordinates of hidden states");
-            gradients = owned.allocate(trained ? coordinateBytes : 1, "the gradients of coordinates");
-            running = owned.allocate((long) RUNNING_BYTES * capacity, "the running softmaxes");
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
-        }
+        this.trained = trained;
+        hidden = owned.work("a batch of hidden states");
+        coordinates = owned.work("the coordinates of hidden states");
+        gradients = owned.work("the gradients of coordinates");
+        running = owned.work("the running softmaxes");
+        reserve(states);
+    }
+
+    private void reserve(int states) {
+        // What fails half-way is taken anew by the next batch.
+        capacity = 0;
+        long coordinateBytes = 4L * states * right.rows();
+        hidden.reserve(4L * states * right.columns());
+        coordinates.reserve(coordinateBytes);
+        gradients.reserve(trained ? coordinateBytes : 0);
+        running.reserve((long) RUNNING_BYTES * states);
+        capacity = states;
     }
 
     /** k_b: the coordinates of a state in a basis. */
     int rank(int basis) {
         return right.rank(basis);
-    }
-
-    /** The most states. */
-    int capacity() {
-        return capacity;
     }
 
     /** B. */
@@ -74,8 +75,11 @@ final class StateBatch implements AutoCloseable {
      * @param values B x D row-major, as binary32 of this machine
      */
     void load(Cublas blas, MemorySegment values, int states) {
+        if (states > capacity) {
+            reserve(states);
+        }
         count = states;
-        device.upload(values, hidden, 0);
+        device.upload(values, hidden.memory(), 0);
         int columns = right.columns();
         for (int b = 0; b < right.bases(); b++) {
             int rank = right.rank(b);
@@ -106,7 +110,7 @@ final class StateBatch implements AutoCloseable {
 
     /** Sets the gradients of coordinates to 0. */
     void clearGradients() {
-        device.stream().clear(gradients.address(), gradients.bytes());
+        device.stream().clear(gradients.address(), 4L * capacity * right.rows());
     }
 
     /** The device address of the running softmaxes from {@code state} on. */
@@ -117,7 +121,7 @@ final class StateBatch implements AutoCloseable {
     /** Waits until the card is through and reads the softmaxes of the batch. */
     Softmaxes softmaxes() {
         MemorySegment found = MemorySegment.ofArray(new long[count * LONGS]);
-        device.download(running, 0, found);
+        device.download(running.memory(), 0, found);
         return new Softmaxes(found);
     }
 
@@ -150,10 +154,5 @@ final class StateBatch implements AutoCloseable {
         double kl(int state) {
             return Math.max(0, expectedGap(state) - denseLogSumExp(state) + compressedLogSumExp(state));
         }
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

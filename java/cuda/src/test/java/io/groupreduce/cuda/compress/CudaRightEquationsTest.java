@@ -2,12 +2,15 @@ package io.groupreduce.cuda.compress;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.EmulatedDriver;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -21,13 +24,14 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.LongSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Normal equations in one pass and basis by basis, in double and in single precision, and of bases without rows. */
 @Tag("gpu")
-class RightSumsTest {
+class CudaRightEquationsTest {
     private static final int ROWS = 5000;
     private static final int COLUMNS = 23;
     private static final int[] RANKS = {9, 0, COLUMNS, 4, 6};
@@ -92,16 +96,18 @@ class RightSumsTest {
         byte[] groupOf = groupOf();
         List<EncodedMatrix> left = left(groupOf, arena);
         return device.call(() -> {
-            try (Cublas blas = new Cublas(device);
-                    DeviceMatrix matrix = new DeviceMatrix(device, MATRIX, weights());
-                    GatheredRows gathered = new GatheredRows(device, matrix);
-                    ProductSums sums = new ProductSums(device, blas);
-                    RightSums right = basisByBasis
-                            ? new RightSums(device, matrix, gathered, sums, () -> 1)
-                            : new RightSums(device, matrix, gathered, sums)) {
-                return right.of(groupOf, GROUPS, RANKS, left);
+            try (Owned owned = new Owned(device)) {
+                return (basisByBasis ? sums(owned, () -> 1) : sums(owned, () -> device.availableMemory() / 2))
+                        .of(groupOf, GROUPS, RANKS, left);
             }
         });
+    }
+
+    private static CudaRightEquations sums(Owned owned, LongSupplier room) {
+        DeviceMatrix matrix = new DeviceMatrix(owned, MATRIX, weights());
+        GatheredRows gathered = new GatheredRows(owned, matrix);
+        ProductSums sums = new ProductSums(owned, owned.add(new Cublas(owned.device())));
+        return new CudaRightEquations(owned.device(), matrix, gathered, sums, room);
     }
 
     private static List<NormalEquations> expected(Arena arena) {
@@ -149,5 +155,28 @@ class RightSumsTest {
                 check(expected(arena), equations(device, false, arena), 1e-5);
             }
         });
+    }
+
+    @Test
+    void anErrorHalfWayLeavesNothing() {
+        Device device = TestDevice.open();
+        StackOverflowError error = new StackOverflowError("planted");
+        byte[] groupOf = groupOf();
+        try (Arena arena = Arena.ofShared()) {
+            List<EncodedMatrix> left = left(groupOf, arena);
+            device.run(() -> {
+                try (Owned owned = new Owned(device)) {
+                    CudaRightEquations sums = sums(owned, () -> {
+                        throw error;
+                    });
+                    long before = device.openAllocations();
+                    assertSame(
+                            error, assertThrows(StackOverflowError.class, () -> sums.of(groupOf, GROUPS, RANKS, left)));
+                    owned.release();
+                    assertEquals(before, device.openAllocations());
+                }
+            });
+        }
+        TestDevice.assertNothingLeaked();
     }
 }
