@@ -4,7 +4,7 @@
 //
 // Shapes: partials states x blocks. A thread merges partials t, t + 128, .., then threads are merged in a tree: always
 // the same order. Bytes: 48 a partial, and z once, to find coordinates that are not finite. Twin:
-// io.groupreduce.vector.inference.MergedSoftmax.
+// io.groupreduce.vector.inference.RunningSoftmax.Merged.
 #include "softmax_numbers.h"
 
 namespace gr {

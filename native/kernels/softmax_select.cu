@@ -8,7 +8,7 @@
 // Where the shortlist would be long, t is found by digits of 11 bits from the top: a histogram of the keys that agree
 // with what is known of t says where the k-th largest lies; no further digit is looked at once all keys of its bin are
 // taken. Bytes: the keys twice, or once a digit, six times at most, and once more. Never materialised: a sorted list
-// longer than k. Twin: io.groupreduce.vector.inference.Ranking.
+// longer than k. Twin: io.groupreduce.internal.select.Ranking.
 #include "softmax_numbers.h"
 
 namespace gr {
