@@ -119,12 +119,8 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
                     "tensor " + Wording.quoted(name) + " has type " + type + "; I32 or I64 is needed.");
         }
         int[] values = new int[arrayLength()];
-        if (type == DType.I32) {
-            MemorySegment.copy(data, I32, 0, values, 0, values.length);
-            return values;
-        }
         for (int i = 0; i < values.length; i++) {
-            long value = data.get(I64, 8L * i);
+            long value = type == DType.I32 ? data.get(I32, 4L * i) : data.get(I64, 8L * i);
             if (value != (int) value) {
                 throw new InvalidDataException("tensor " + Wording.quoted(name) + " holds " + value + " at index " + i
                         + ", outside the range of 32-bit integers.");
