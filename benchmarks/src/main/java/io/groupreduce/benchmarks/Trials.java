@@ -9,6 +9,7 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.internal.compress.Calibration;
 import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -77,7 +78,7 @@ final class Trials {
 
     /** E[h h^T] of the hidden states that a method may be fitted to. */
     Metric metric() {
-        return MetricRoot.hiddenMoment(known.hidden());
+        return MetricRoot.hiddenMoment(new DenseAlgebra(backend::forEach), known.hidden());
     }
 
     /** Rows rounded to integers, with the scales of least error. Nothing but integers and scales is counted. */

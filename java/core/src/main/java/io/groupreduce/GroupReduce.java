@@ -26,10 +26,12 @@ import io.groupreduce.format.Tensor;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.SoftmaxChecks;
 import io.groupreduce.internal.compress.Compression;
+import io.groupreduce.internal.compress.CompressionTask;
 import io.groupreduce.internal.compress.ErrorCurves;
 import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.compress.SoftmaxEvaluation;
 import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
@@ -118,19 +120,25 @@ public final class GroupReduce {
         if (softmax != null) {
             SoftmaxChecks.require(softmax, matrix, options);
         }
-        return Compression.run(
-                backend, matrix, used, metric(matrix, metric, softmax, options), softmax, options, arena, progress);
+        MetricRoot root = metric(new DenseAlgebra(backend::forEach), matrix, metric, softmax, options);
+        return Compression.run(new CompressionTask(backend, matrix, used, root, softmax, options), arena, progress);
     }
 
     /** The metric of rate-distortion knows the hidden states; the paper's methods take only what they are given. */
-    private static MetricRoot metric(Matrix matrix, Metric given, SoftmaxData softmax, CompressionOptions options) {
+    private static MetricRoot metric(
+            DenseAlgebra algebra, Matrix matrix, Metric given, SoftmaxData softmax, CompressionOptions options) {
         if (softmax == null || options.method() != Method.RATE_DISTORTION) {
-            return given == null ? null : MetricRoot.of(given);
+            return given == null ? null : MetricRoot.of(algebra, given);
         }
-        MetricRoot met = MetricRoot.ofHidden((options.holdsStatesOut() ? softmax.fitted() : softmax).hidden());
+        MetricRoot met = MetricRoot.ofHidden(algebra, (options.holdsStatesOut() ? softmax.fitted() : softmax).hidden());
         return given == null
                 ? met
-                : MetricRoot.combined(MetricRoot.of(given), met, matrix.columns(), "The metric of " + matrix.name());
+                : MetricRoot.combined(
+                        algebra,
+                        MetricRoot.of(algebra, given),
+                        met,
+                        matrix.columns(),
+                        "The metric of " + matrix.name());
     }
 
     /** Gram matrices are D x D arrays. */
@@ -177,7 +185,7 @@ public final class GroupReduce {
             requireMetricsMatch(job, chosen);
             List<long[]> counts = counts(job, matrices, tell);
             SoftmaxData[] softmax = softmax(job, model, chosen, matrices, hidden, tell);
-            requireReachable(job, matrices, counts, softmax);
+            requireReachable(job, backend, matrices, counts, softmax);
             List<CompressionResult> results = new ArrayList<>();
             List<CompressedEntry> entries = new ArrayList<>();
             for (int m = 0; m < matrices.size(); m++) {
@@ -400,7 +408,7 @@ public final class GroupReduce {
 
     /** All targets before the long work; a size shared by several matrices is judged as a whole. */
     private static void requireReachable(
-            CompressionJob job, List<Matrix> matrices, List<long[]> counts, SoftmaxData[] softmax) {
+            CompressionJob job, Backend backend, List<Matrix> matrices, List<long[]> counts, SoftmaxData[] softmax) {
         SizeTarget target = job.options().target();
         double total = matrices.stream().mapToDouble(Matrix::bytes).sum();
         long smallest = 0;
@@ -409,7 +417,7 @@ public final class GroupReduce {
             CompressionOptions options = options(job, matrices, m, softmax[m] != null);
             long[] used = counts.get(m) == null ? new long[matrix.rows()] : counts.get(m);
             try {
-                Compression.requireReachable(matrix, used, options);
+                Compression.requireReachable(new CompressionTask(backend, matrix, used, null, softmax[m], options));
             } catch (UnreachableTargetException e) {
                 if (target.size() == 0 || matrices.size() == 1) {
                     throw e;

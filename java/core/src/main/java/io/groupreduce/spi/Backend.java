@@ -1,6 +1,7 @@
 package io.groupreduce.spi;
 
 import java.util.OptionalDouble;
+import java.util.function.IntConsumer;
 
 /**
  * One device that can compress, compare and answer queries. A backend validates nothing: the public API did, once. Every method is a whole
@@ -14,6 +15,16 @@ public interface Backend extends AutoCloseable {
 
     /** One line for a person: the instruction set or the card, and how many threads. */
     String description();
+
+    /**
+     * Runs tasks 0 to tasks - 1 on the processor's threads that this backend was given, and returns when all are done: for the small
+     * algebra between steps. A task may depend on its number only. A backend that has one thread need not say more.
+     */
+    default void forEach(int tasks, IntConsumer task) {
+        for (int t = 0; t < tasks; t++) {
+            task.accept(t);
+        }
+    }
 
     /** Takes up a matrix to compress. The caller closes the workspace before the matrix's memory goes away. */
     CompressionWorkspace open(CompressionProblem problem);

@@ -16,6 +16,9 @@ import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.util.OptionalDouble;
+import java.util.concurrent.ForkJoinPool;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 
 /**
  * One NVIDIA card. Everything on it runs in the order it is asked for, on the one thread of its {@link Device}; callers may be several
@@ -23,14 +26,20 @@ import java.util.OptionalDouble;
  */
 final class CudaBackend implements Backend {
     private final Device device;
+    private final ForkJoinPool threads;
     /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
     private Cublas blas;
 
     private boolean closed;
 
-    /** Takes over the device: {@link #close} closes it. */
-    CudaBackend(Device device) {
+    /**
+     * Takes over the device: {@link #close} closes it.
+     *
+     * @param threads of the processor, for what is too small for the card
+     */
+    CudaBackend(Device device, int threads) {
         this.device = device;
+        this.threads = new ForkJoinPool(threads);
     }
 
     @Override
@@ -41,6 +50,11 @@ final class CudaBackend implements Backend {
     @Override
     public String description() {
         return device.properties().card();
+    }
+
+    @Override
+    public void forEach(int tasks, IntConsumer task) {
+        threads.submit(() -> IntStream.range(0, tasks).parallel().forEach(task)).join();
     }
 
     @Override
@@ -79,6 +93,7 @@ final class CudaBackend implements Backend {
     public void close() {
         if (!closed) {
             closed = true;
+            threads.shutdown();
             try {
                 device.run(() -> {
                     if (blas != null) {

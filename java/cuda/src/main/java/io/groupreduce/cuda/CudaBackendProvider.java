@@ -34,6 +34,6 @@ public final class CudaBackendProvider implements BackendProvider {
 
     @Override
     public Backend create(int index, int threads) {
-        return new CudaBackend(Device.open(libraries, index));
+        return new CudaBackend(Device.open(libraries, index), threads);
     }
 }

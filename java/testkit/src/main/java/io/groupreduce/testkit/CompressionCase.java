@@ -3,6 +3,8 @@ package io.groupreduce.testkit;
 import io.groupreduce.api.Metric;
 import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionProblem;
@@ -33,7 +35,9 @@ final class CompressionCase {
         matrix = Matrix.of("seed " + seed, values, rows, columns);
         float[] weights = Weights.scaledToMeanOne(Weights.raw(Generators.zipf(seed, rows, 1e5), 1));
         if (seed % 2 == 0) {
-            MetricRoot metric = MetricRoot.of(new Metric("seed " + seed, columns, Generators.moment(seed, columns)));
+            MetricRoot metric = MetricRoot.of(
+                    new DenseAlgebra(new ReferenceBackend()::forEach),
+                    new Metric("seed " + seed, columns, Generators.moment(seed, columns)));
             problem = new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
         } else {
             problem = CompressionProblem.weighted(matrix, weights);

@@ -15,6 +15,7 @@ import io.groupreduce.vector.inference.VectorInference;
 import io.groupreduce.vector.kernel.Lanes;
 import io.groupreduce.vector.kernel.Workers;
 import io.groupreduce.vector.training.VectorCalibration;
+import java.util.function.IntConsumer;
 
 /** The CPU backend: single-precision kernels on the Java Vector API, shared out over a fixed number of threads. */
 public final class VectorBackend implements Backend {
@@ -38,6 +39,11 @@ public final class VectorBackend implements Backend {
     @Override
     public String description() {
         return "Java Vector API, " + shape() + ", " + workers.count() + (workers.count() == 1 ? " thread" : " threads");
+    }
+
+    @Override
+    public void forEach(int tasks, IntConsumer task) {
+        workers.run(tasks, (t, worker) -> task.accept(t));
     }
 
     @Override

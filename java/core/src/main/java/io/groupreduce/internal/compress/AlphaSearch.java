@@ -4,7 +4,6 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionWorkspace;
 
 /**
@@ -23,27 +22,16 @@ final class AlphaSearch {
     private static final int FEWEST_STATES = 64;
     private static final int MOST_STATES = 2048;
 
-    private final Backend backend;
-    private final Matrix matrix;
-    private final long[] counts;
-    private final MetricRoot metric;
+    private final CompressionTask task;
     private final SoftmaxData sample;
-    private final RateDistortion.Settings settings;
+    private final Alternation.Settings settings;
     private final StartingBases start;
+    private int measured;
 
-    AlphaSearch(
-            Backend backend,
-            Matrix matrix,
-            long[] counts,
-            MetricRoot metric,
-            SoftmaxData fitted,
-            RateDistortion.Settings settings,
-            StartingBases start) {
+    AlphaSearch(CompressionTask task, SoftmaxData fitted, Alternation.Settings settings, StartingBases start) {
+        this.task = task;
         this.start = start;
-        this.backend = backend;
-        this.matrix = matrix;
-        this.counts = counts;
-        this.metric = metric;
+        Matrix matrix = task.matrix();
         double affordable = MOST_WORK / ((double) matrix.rows() * matrix.columns());
         sample = fitted.first((int) Math.clamp(affordable, FEWEST_STATES, MOST_STATES));
         this.settings = settings.withRounds(0);
@@ -73,14 +61,13 @@ final class AlphaSearch {
 
     private double measure(int index, Progress progress) {
         double alpha = EXPONENTS[index];
-        progress.at("weights, exponent " + alpha, 0.04 * index);
-        double[] raw = Weights.raw(counts, alpha);
-        try (CompressionWorkspace workspace = backend.open(Compression.problem(matrix, raw, metric));
-                RateDistortion method = new RateDistortion(workspace, matrix, metric, settings)) {
-            Compression.requireRange(matrix, workspace.energy());
+        progress.at("weights, exponent " + alpha, 0.04 * ++measured);
+        try (CompressionWorkspace workspace = task.open(Weights.raw(task.counts(), alpha));
+                Alternation alternation = new Alternation(workspace, task, settings)) {
+            task.energy(workspace);
             CompressedMatrix small =
-                    method.stored(method.run(start, Progress.NONE).best());
-            return SoftmaxEvaluation.of(backend, matrix, sample.bias(), small, sample.hidden(), null)
+                    alternation.stored(alternation.run(start, Progress.NONE).best());
+            return SoftmaxEvaluation.of(task.backend(), task.matrix(), sample.bias(), small, sample.hidden(), null)
                     .meanKl();
         }
     }

@@ -3,7 +3,6 @@ package io.groupreduce.internal.compress;
 import io.groupreduce.api.Progress;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.SplittableRandom;
 
@@ -20,32 +19,21 @@ final class BasisCount {
     private static final int SAMPLE_FLOATS = 1 << 24;
     private static final long SEED = 7;
 
-    private final Backend backend;
-    private final MetricRoot metric;
-    private final RateDistortion.Settings settings;
-    private final Matrix sample;
-    private final long[] counts;
+    private final CompressionTask sample;
     private final double[] raw;
+    private final Alternation.Settings settings;
 
-    BasisCount(
-            Backend backend,
-            Matrix matrix,
-            long[] counts,
-            double[] raw,
-            MetricRoot metric,
-            RateDistortion.Settings settings) {
-        this.backend = backend;
-        this.metric = metric;
+    BasisCount(CompressionTask task, double[] raw, Alternation.Settings settings) {
+        Matrix matrix = task.matrix();
         int rows = Math.min(SAMPLE_ROWS, Math.max(1, SAMPLE_FLOATS / matrix.columns()));
         if (matrix.rows() <= rows) {
-            sample = matrix;
-            this.counts = counts;
+            sample = task;
             this.raw = raw;
             this.settings = settings.withRounds(1);
             return;
         }
         float[] values = new float[rows * matrix.columns()];
-        this.counts = new long[rows];
+        long[] counts = new long[rows];
         this.raw = new double[rows];
         int[] chosen = new SplittableRandom(SEED)
                 .ints(0, matrix.rows())
@@ -55,17 +43,23 @@ final class BasisCount {
                 .toArray();
         for (int i = 0; i < rows; i++) {
             matrix.readRow(chosen[i], values, i * matrix.columns());
-            this.counts[i] = counts[chosen[i]];
+            counts[i] = task.counts()[chosen[i]];
             this.raw[i] = raw[chosen[i]];
         }
-        sample = Matrix.of(matrix.name(), values, rows, matrix.columns());
+        sample = new CompressionTask(
+                task.backend(),
+                Matrix.of(matrix.name(), values, rows, matrix.columns()),
+                counts,
+                task.metric(),
+                null,
+                task.options());
         this.settings = settings.sample((double) rows / matrix.rows()).withRounds(1);
     }
 
     /** 1, 2, 4, 8 or 16. */
     int best() {
-        try (CompressionWorkspace workspace = backend.open(Compression.problem(sample, raw, metric));
-                RateDistortion method = new RateDistortion(workspace, sample, metric, settings)) {
+        try (CompressionWorkspace workspace = sample.open(raw);
+                Alternation method = new Alternation(workspace, sample, settings)) {
             int best = 1;
             double least = loss(method, 1);
             while (best < MOST && least > 0) {
@@ -81,8 +75,8 @@ final class BasisCount {
     }
 
     /** Infinite where the size has no room for so many. */
-    private double loss(RateDistortion method, int bases) {
-        StartingBases start = StartingBases.of(backend, sample, counts, metric, bases);
+    private double loss(Alternation method, int bases) {
+        StartingBases start = StartingBases.of(sample, bases);
         try {
             return method.run(start, Progress.NONE).best().loss();
         } catch (UnreachableTargetException e) {

@@ -5,14 +5,15 @@ import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
-import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 
 /** Errors of the paper's methods at many sizes, from one decomposition each. */
@@ -29,34 +30,32 @@ public final class ErrorCurves {
     public static ErrorCurve of(
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
         Method method = options.method();
-        int groups = method.grouped() ? options.groups().orElse(Compression.PAPER_GROUPS) : 1;
-        double[] minimised =
-                Weights.raw(counts, method.weighted() ? options.alpha().orElse(1) : 0);
-        float[] weights =
-                Weights.scaledToMeanOne(Weights.raw(counts, options.alpha().orElse(1)));
-        byte[] groupOf = method.grouped() ? EqualMassGroups.of(counts, groups) : new byte[matrix.rows()];
+        CompressionTask task = new CompressionTask(backend, matrix, counts, null, null, options);
+        byte[] groupOf = method.grouped()
+                ? EqualMassGroups.of(counts, options.groups().orElse(PaperMethod.GROUPS))
+                : new byte[matrix.rows()];
         List<Double> reached = new ArrayList<>();
         List<Grouping> groupings = new ArrayList<>();
-        int[] longest = new int[groups];
         for (double ratio : ratios) {
-            CompressionOptions at = Compression.settle(options.withTarget(SizeTarget.ratio(ratio)), matrix);
+            CompressionTask at = task.withOptions(options.withTarget(SizeTarget.ratio(ratio)));
             try {
-                Grouping grouping = Grouping.of(groupOf, groups, minimised, Compression.rule(matrix, at));
-                Arrays.setAll(longest, g -> Math.max(longest[g], grouping.ranks()[g]));
-                groupings.add(grouping);
+                groupings.add(method.grouped() ? new PaperMethod(at).ranked(groupOf) : new TruncatedSvd(at).start());
                 reached.add(ratio);
             } catch (UnreachableTargetException e) {
                 break;
             }
         }
-        CompressionProblem problem = CompressionProblem.weighted(matrix, Weights.scaledToMeanOne(minimised));
-        try (CompressionWorkspace workspace = backend.open(problem)) {
-            List<Spectrum> spectra = new Grouping(groupOf, longest).decompose(workspace);
-            double energy = method.weighted() ? workspace.energy() : residual(workspace, weights, 0);
+        double exponent = options.alpha().orElse(1);
+        try (CompressionWorkspace workspace = task.open(Weights.raw(counts, method.weighted() ? exponent : 0))) {
+            List<Spectrum> spectra = new Grouping(groupOf, longest(groupings)).decompose(workspace);
+            float[] weights = Weights.scaledToMeanOne(Weights.raw(counts, exponent));
+            double energy = method.weighted()
+                    ? workspace.energy()
+                    : residual(workspace, weights, new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
             double[] errors = groupings.stream()
                     .mapToDouble(grouping -> method.weighted()
                             ? grouping.loss(spectra)
-                            : residual(workspace, weights, grouping.ranks()[0]))
+                            : residual(workspace, weights, grouping.plans().get(0)))
                     .map(loss -> energy == 0 ? 0 : Math.sqrt(loss / energy))
                     .toArray();
             return new ErrorCurve(
@@ -64,17 +63,33 @@ public final class ErrorCurves {
         }
     }
 
+    /** Per group, the plan with most directions to find; dense where it is dense at every ratio. */
+    private static List<GroupPlan> longest(List<Grouping> groupings) {
+        List<GroupPlan> longest = new ArrayList<>();
+        for (int g = 0; !groupings.isEmpty() && g < groupings.get(0).groups(); g++) {
+            int group = g;
+            List<GroupPlan> plans =
+                    groupings.stream().map(at -> at.plans().get(group)).toList();
+            longest.add(plans.stream()
+                    .filter(plan -> !plan.isDense())
+                    .max(Comparator.comparingInt(GroupPlan::rank))
+                    .orElse(plans.get(0)));
+        }
+        return longest;
+    }
+
     /**
      * The loss of all rows at a rank of the one unweighted basis, under other weights than its own: what every row would gain
      * if it were dense.
      */
-    private static double residual(CompressionWorkspace workspace, float[] weights, int rank) {
-        if (rank == RankAllocation.DENSE) {
+    private static double residual(CompressionWorkspace workspace, float[] weights, GroupPlan plan) {
+        if (plan.isDense()) {
             return 0;
         }
         byte[] best = new byte[weights.length];
         float[] gain = new float[weights.length];
-        workspace.assign(List.of(new Candidate(0, rank, 0), Candidate.dense(0)), new byte[weights.length], best, gain);
+        workspace.assign(
+                List.of(new Candidate(0, plan.rank(), 0), Candidate.dense(0)), new byte[weights.length], best, gain);
         double sum = 0;
         for (int i = 0; i < gain.length; i++) {
             sum += (double) weights[i] * gain[i];

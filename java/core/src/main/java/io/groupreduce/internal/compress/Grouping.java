@@ -1,89 +1,150 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A state of the compression in which every group has a basis of its own: which group each row is in, and each group's rank.
+ * Groups with a basis and a plan each: which group every row is in, and how a group is stored.
  *
  * @param groupOf the group of every row as an unsigned byte
- * @param ranks per group: directions, {@link RankAllocation#DENSE}, or 0
+ * @param plans per group; group g has basis g where it is low-rank
  */
-record Grouping(byte[] groupOf, int[] ranks) {
-    /** Counts rows and sums raw weights by group, then lets {@code ranks} choose. */
-    static Grouping of(byte[] groupOf, int groups, double[] rawWeights, RankRule rule) {
+record Grouping(byte[] groupOf, List<GroupPlan> plans) {
+    /** Directions weaker than this, relative to the first, are scaled as if they were this strong. */
+    private static final double LEAST_ENERGY = 1e-12;
+
+    /** Counts rows and takes the mean of raw weights by group, then lets {@code rule} choose. */
+    static Grouping of(byte[] groupOf, int groups, double[] raw, Rule rule) {
         long[] sizes = new long[groups];
         double[] means = new double[groups];
         for (int i = 0; i < groupOf.length; i++) {
             int g = groupOf[i] & 0xff;
             sizes[g]++;
-            means[g] += rawWeights[i];
+            means[g] += raw[i];
         }
         for (int g = 0; g < groups; g++) {
             means[g] = sizes[g] == 0 ? 0 : means[g] / sizes[g];
         }
-        return new Grouping(groupOf, rule.ranks(sizes, means));
+        return new Grouping(groupOf, rule.plans(sizes, means));
     }
 
-    /** Chooses a rank a group from its rows and their mean raw weight. */
+    /** Chooses a plan a group from its rows and their mean raw weight. */
     @FunctionalInterface
-    interface RankRule {
-        int[] ranks(long[] sizes, double[] meanCounts);
+    interface Rule {
+        List<GroupPlan> plans(long[] sizes, double[] means);
     }
 
     int groups() {
-        return ranks.length;
+        return plans.size();
     }
 
-    int[] sizes() {
-        int[] sizes = new int[groups()];
-        for (byte g : groupOf) {
-            sizes[g & 0xff]++;
-        }
-        return sizes;
-    }
-
-    /** Gram matrices and eigenvectors of the groups that need them; a dense group needs none. */
+    /** Gram matrices and eigenvectors of the groups that need them; they stay in the workspace as its bases. */
     List<Spectrum> decompose(CompressionWorkspace workspace) {
         byte[] basisOf = groupOf.clone();
-        int[] wanted = ranks.clone();
-        for (int g = 0; g < wanted.length; g++) {
-            wanted[g] = Math.max(0, wanted[g]);
-        }
         for (int i = 0; i < basisOf.length; i++) {
-            if (ranks[basisOf[i] & 0xff] == RankAllocation.DENSE) {
+            if (plans.get(basisOf[i] & 0xff).isDense()) {
                 basisOf[i] = (byte) CompressionWorkspace.NO_BASIS;
             }
         }
         workspace.accumulate(basisOf, groups());
-        return workspace.decompose(wanted);
+        return workspace.decompose(
+                plans.stream().mapToInt(p -> p.isDense() ? 0 : p.rank()).toArray());
     }
 
-    /** The weighted loss at these ranks before any quantization. */
+    /** The weighted loss before any quantization. */
     double loss(List<Spectrum> spectra) {
         double sum = 0;
         for (int g = 0; g < groups(); g++) {
-            sum += ranks[g] == RankAllocation.DENSE ? 0 : spectra.get(g).loss(ranks[g]);
+            GroupPlan plan = plans.get(g);
+            sum += plan.isDense() ? 0 : spectra.get(g).loss(plan.rank());
         }
         return sum;
     }
 
     /** The groups as places a row can go to; an empty one is out of reach. */
     List<Candidate> candidates() {
-        int[] sizes = sizes();
+        int[] sizes = new int[groups()];
+        for (byte g : groupOf) {
+            sizes[g & 0xff]++;
+        }
         List<Candidate> candidates = new ArrayList<>();
         for (int g = 0; g < groups(); g++) {
-            if (sizes[g] == 0) {
-                candidates.add(new Candidate(g, 0, Double.POSITIVE_INFINITY));
-            } else if (ranks[g] == RankAllocation.DENSE) {
-                candidates.add(Candidate.dense(0));
-            } else {
-                candidates.add(new Candidate(g, ranks[g], 0));
-            }
+            GroupPlan plan = plans.get(g);
+            candidates.add(
+                    plan.isDense() && sizes[g] > 0
+                            ? Candidate.dense(0)
+                            : new Candidate(
+                                    g, sizes[g] > 0 ? plan.rank() : 0, sizes[g] > 0 ? 0 : Double.POSITIVE_INFINITY));
         }
         return candidates;
+    }
+
+    /**
+     * Stores the rows as coordinates in bases of their groups' own.
+     *
+     * @param energy of the whole matrix
+     * @param losses of every state before this one, this one included
+     */
+    CompressionResult store(
+            CompressionWorkspace workspace,
+            CompressionTask task,
+            SizeModel model,
+            double energy,
+            List<Double> losses,
+            Arena arena) {
+        List<Spectrum> spectra = decompose(workspace);
+        StoredForm form = new StoredForm(groupOf, plans, groups(), model);
+        List<Directions> bases = new ArrayList<>();
+        List<double[]> right = new ArrayList<>();
+        for (int g = 0; g < groups(); g++) {
+            GroupPlan plan = plans.get(g);
+            Directions basis = form.ranks[g] == 0
+                    ? new Directions(0, new float[0], new float[0], null)
+                    : workspace
+                            .directions(g, plan.rank())
+                            .withScales(balance(spectra.get(g), plan.rank(), plan.codec()));
+            bases.add(basis);
+            right.add(RightFactor.of(basis, basis.rank(), model.columns()));
+        }
+        List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
+        CompressedMatrix compressed = form.join(task.matrix(), left, right, arena);
+        return new CompressionResult(
+                task.matrix(),
+                compressed,
+                task.options(),
+                task.metric() != null,
+                energy,
+                workspace.loss(compressed),
+                form.inUse(spectra),
+                losses,
+                List.of(),
+                null);
+    }
+
+    /**
+     * Scales that give left columns the square root of their energy and right rows the other root. A row's integers share one
+     * scale, so columns that differ by orders of magnitude would leave the weak ones no levels. Floating-point codecs need
+     * none.
+     */
+    private static float[] balance(Spectrum spectrum, int rank, Codec codec) {
+        if (!codec.scaled() || spectrum.values()[0] <= 0) {
+            return null;
+        }
+        float[] scale = new float[rank];
+        for (int k = 0; k < rank; k++) {
+            double energy = Math.max(LEAST_ENERGY, spectrum.values()[k] / spectrum.values()[0]);
+            scale[k] = (float) Math.pow(energy, -0.25);
+        }
+        return scale;
     }
 }

@@ -7,7 +7,6 @@ import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.function.LongFunction;
 
@@ -21,27 +20,16 @@ final class LossSearch {
 
     private static final int MOST_STATES = 10_000;
 
-    private final Backend backend;
     private final CompressionWorkspace workspace;
-    private final Matrix matrix;
-    private final MetricRoot metric;
+    private final CompressionTask task;
     private final SoftmaxData judged;
     private final double increase;
 
-    /** {@code increase} is 0.01 for one percent. */
-    LossSearch(
-            Backend backend,
-            CompressionWorkspace workspace,
-            Matrix matrix,
-            MetricRoot metric,
-            SoftmaxData softmax,
-            double increase) {
-        this.backend = backend;
+    LossSearch(CompressionWorkspace workspace, CompressionTask task) {
         this.workspace = workspace;
-        this.matrix = matrix;
-        this.metric = metric;
-        judged = softmax.judged(MOST_STATES);
-        this.increase = increase;
+        this.task = task;
+        judged = task.softmax().judged(MOST_STATES);
+        increase = task.options().maxLossIncrease().orElseThrow();
     }
 
     /**
@@ -58,7 +46,8 @@ final class LossSearch {
      * @param settings of a size in bytes
      * @throws InvalidDataException if no size the method can write loses so little
      */
-    Outcome run(StartingBases start, LongFunction<RateDistortion.Settings> settings, Progress progress) {
+    Outcome run(StartingBases start, LongFunction<Alternation.Settings> settings, Progress progress) {
+        Matrix matrix = task.matrix();
         // In full: every row dense, a group number each.
         long high = matrix.bytes() + 2L * matrix.rows();
         long low = 2L * matrix.rows();
@@ -92,12 +81,12 @@ final class LossSearch {
         return found.compressedLoss() - found.denseLoss() <= increase * found.denseLoss();
     }
 
-    private CompressionResult.HeldOut judge(StartingBases start, RateDistortion.Settings settings) {
-        try (RateDistortion method = new RateDistortion(workspace, matrix, metric, settings)) {
+    private CompressionResult.HeldOut judge(StartingBases start, Alternation.Settings settings) {
+        try (Alternation alternation = new Alternation(workspace, task, settings)) {
             CompressedMatrix small =
-                    method.stored(method.run(start, Progress.NONE).best());
-            Evaluation evaluation =
-                    SoftmaxEvaluation.of(backend, matrix, judged.bias(), small, judged.hidden(), judged.targets());
+                    alternation.stored(alternation.run(start, Progress.NONE).best());
+            Evaluation evaluation = SoftmaxEvaluation.of(
+                    task.backend(), task.matrix(), judged.bias(), small, judged.hidden(), judged.targets());
             return new CompressionResult.HeldOut(
                     evaluation.tokens(),
                     Math.log(evaluation.densePerplexity()),

@@ -2,11 +2,11 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.Metric;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.linear.SymmetricEigen;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import java.util.Arrays;
-import java.util.stream.IntStream;
 
 /**
  * The root of a {@link Metric}.
@@ -21,11 +21,6 @@ public record MetricRoot(double[] root, double[] rootInverse) {
     /** Per missing hidden state, as a share of D, and relative to the mean eigenvalue. */
     private static final double FEW_STATES_RIDGE = 0.05;
 
-    /** Rows of a sum of outer products that one thread holds in its cache, and columns of them at a time. */
-    private static final int TILE_ROWS = 16;
-
-    private static final int TILE_COLUMNS = 512;
-
     /** Hidden states that are added to a second moment in one pass over it. */
     private static final int BATCH = 256;
 
@@ -34,7 +29,7 @@ public record MetricRoot(double[] root, double[] rootInverse) {
      *
      * @throws InvalidDataException if it is not positive semidefinite
      */
-    public static MetricRoot of(Metric metric) {
+    public static MetricRoot of(DenseAlgebra algebra, Metric metric) {
         int columns = metric.columns();
         double trace = metric.trace();
         SymmetricEigen eigen = SymmetricEigen.of(metric.moment(), columns);
@@ -51,14 +46,14 @@ public record MetricRoot(double[] root, double[] rootInverse) {
         }
         double[] root = new double[columns * columns];
         double[] inverse = new double[columns * columns];
-        addOuterProducts(root, columns, eigen.vectors(), roots, columns);
-        addOuterProducts(inverse, columns, eigen.vectors(), inverses, columns);
+        algebra.addOuterProducts(root, columns, eigen.vectors(), roots, columns);
+        algebra.addOuterProducts(inverse, columns, eigen.vectors(), inverses, columns);
         return new MetricRoot(root, inverse);
     }
 
     /** The root of {@link #hiddenMoment}. */
-    public static MetricRoot ofHidden(Matrix hidden) {
-        return of(hiddenMoment(hidden));
+    public static MetricRoot ofHidden(DenseAlgebra algebra, Matrix hidden) {
+        return of(algebra, hiddenMoment(algebra, hidden));
     }
 
     /**
@@ -67,9 +62,9 @@ public record MetricRoot(double[] root, double[] rootInverse) {
      *
      * @throws InvalidDataException if the states are all zero or D is over {@link CompressedMatrix#MAX_COLUMNS}
      */
-    public static Metric hiddenMoment(Matrix hidden) {
+    public static Metric hiddenMoment(DenseAlgebra algebra, Matrix hidden) {
         int columns = hidden.columns();
-        double[] moment = secondMoment(hidden);
+        double[] moment = secondMoment(algebra, hidden);
         if (hidden.rows() < columns) {
             double trace = 0;
             for (int j = 0; j < columns; j++) {
@@ -87,7 +82,8 @@ public record MetricRoot(double[] root, double[] rootInverse) {
      * For a matrix that serves two uses, such as tied weights: the mean of both second moments, each scaled to trace 1 first,
      * since their units have nothing to do with each other.
      */
-    public static MetricRoot combined(MetricRoot first, MetricRoot second, int columns, String where) {
+    public static MetricRoot combined(
+            DenseAlgebra algebra, MetricRoot first, MetricRoot second, int columns, String where) {
         double[] sum = new double[columns * columns];
         for (MetricRoot metric : new MetricRoot[] {first, second}) {
             double[] root = metric.root();
@@ -97,9 +93,9 @@ public record MetricRoot(double[] root, double[] rootInverse) {
             }
             double[] factors = new double[columns];
             Arrays.fill(factors, 1 / trace);
-            addOuterProducts(sum, columns, root, factors, columns);
+            algebra.addOuterProducts(sum, columns, root, factors, columns);
         }
-        return of(new Metric(where, columns, sum));
+        return of(algebra, new Metric(where, columns, sum));
     }
 
     /**
@@ -107,7 +103,7 @@ public record MetricRoot(double[] root, double[] rootInverse) {
      *
      * @throws InvalidDataException if D is over {@link CompressedMatrix#MAX_COLUMNS}
      */
-    public static double[] secondMoment(Matrix hidden) {
+    public static double[] secondMoment(DenseAlgebra algebra, Matrix hidden) {
         int columns = hidden.columns();
         Metric.requireSide(hidden.name(), columns);
         double[] moment = new double[columns * columns];
@@ -123,44 +119,11 @@ public record MetricRoot(double[] root, double[] rootInverse) {
                     batch[t * columns + j] = h[j];
                 }
             }
-            addOuterProducts(moment, columns, batch, ones, count);
+            algebra.addOuterProducts(moment, columns, batch, ones, count);
         }
         for (int i = 0; i < moment.length; i++) {
             moment[i] /= hidden.rows();
         }
         return moment;
-    }
-
-    /**
-     * {@code sum += sum_k factors[k] v_k v_k^T} for {@code count} vectors of length n, the rows of {@code vectors}. The order of
-     * every element's additions is that of k, whatever the number of threads.
-     *
-     * @param sum n x n row-major, symmetric before and after: only its upper triangle is computed, the rest is a copy
-     */
-    private static void addOuterProducts(double[] sum, int n, double[] vectors, double[] factors, int count) {
-        IntStream.range(0, Math.ceilDiv(n, TILE_ROWS)).parallel().forEach(tile -> {
-            int first = tile * TILE_ROWS;
-            int end = Math.min(n, first + TILE_ROWS);
-            for (int from = first; from < n; from += TILE_COLUMNS) {
-                int to = Math.min(n, from + TILE_COLUMNS);
-                for (int k = 0; k < count; k++) {
-                    for (int i = first; i < end; i++) {
-                        addScaled(sum, i * n, factors[k] * vectors[k * n + i], vectors, k * n, Math.max(i, from), to);
-                    }
-                }
-            }
-        });
-        for (int i = 0; i < n; i++) {
-            for (int j = 0; j < i; j++) {
-                sum[i * n + j] = sum[j * n + i];
-            }
-        }
-    }
-
-    private static void addScaled(
-            double[] sum, int row, double factor, double[] vectors, int vector, int from, int to) {
-        for (int j = from; j < to; j++) {
-            sum[row + j] += factor * vectors[vector + j];
-        }
     }
 }

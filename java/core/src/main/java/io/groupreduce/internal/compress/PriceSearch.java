@@ -1,6 +1,5 @@
 package io.groupreduce.internal.compress;
 
-import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.Arrays;
@@ -31,7 +30,7 @@ final class PriceSearch {
 
     PriceSearch(CompressionWorkspace workspace, StoragePlans plans, int rows, int bases, double rightShare) {
         this.workspace = workspace;
-        price = Math.max(LEAST_PRICE, workspace.energy() / rows / plans.columns());
+        price = Math.max(LEAST_PRICE, workspace.energy() / rows / plans.model().columns());
         this.plans = plans;
         this.rows = rows;
         this.bases = bases;
@@ -54,7 +53,7 @@ final class PriceSearch {
      * The choice that fills {@code budget}.
      *
      * @param caps where to start, per basis; {@code null} finds the lengths of the bases too
-     * @throws UnreachableTargetException if even rows of zeros are too large
+     * @throws io.groupreduce.error.UnreachableTargetException if even rows of zeros are too large
      */
     Selection fill(double budget, int[] caps) {
         if (caps != null) {
@@ -76,7 +75,7 @@ final class PriceSearch {
     /** The longest bases that leave room for rows, each cut to half of what it was until some do. */
     private Selection affordable(double budget, int[] longest) {
         int[] caps = longest.clone();
-        while (rightBytes(caps) + plans.fixedBytes(rows) > 0.5 * budget
+        while (rightBytes(caps) + plans.fixed(rows) > 0.5 * budget
                 && Arrays.stream(caps).anyMatch(c -> c > 0)) {
             for (int b = 0; b < bases; b++) {
                 int half = caps[b] / 2;
@@ -99,7 +98,7 @@ final class PriceSearch {
             for (int level : IntStream.concat(IntStream.of(0), Arrays.stream(plans.levels(b)))
                     .toArray()) {
                 caps[b] = level;
-                if (plans.fixedBytes(rows) + rightBytes(caps) > budget) {
+                if (plans.fixed(rows) + rightBytes(caps) > budget) {
                     continue;
                 }
                 Totals at = totals(selection.price(), plans.capped(caps), scratch);
@@ -116,9 +115,9 @@ final class PriceSearch {
 
     private Selection filled(double budget, int[] caps) {
         double[] bytes = plans.capped(caps);
-        double fixed = plans.fixedBytes(rows) + rightBytes(caps);
+        double fixed = plans.fixed(rows) + rightBytes(caps);
         if (fixed > budget) {
-            throw SizeModel.noRoom("", (long) budget, plans.unit(), (long) Math.ceil(plans.fixedBytes(rows)));
+            throw plans.model().noRoom((long) budget, (long) Math.ceil(plans.fixed(rows)));
         }
         byte[] groupOf = new byte[rows];
         Totals free = totals(0, bytes, groupOf);
@@ -194,7 +193,7 @@ final class PriceSearch {
         double truncation = 0;
         for (int p = 0; p < bytes.length; p++) {
             sum += choice.rows()[p] == 0 ? 0 : choice.rows()[p] * bytes[p];
-            truncation += plans.plans().get(p).rank() < plans.columns() ? choice.distortions()[p] : 0;
+            truncation += plans.plans().get(p).rank() < plans.model().columns() ? choice.distortions()[p] : 0;
         }
         return new Totals(choice.distortion(), truncation, sum);
     }
@@ -202,7 +201,7 @@ final class PriceSearch {
     private double rightBytes(int[] caps) {
         double sum = 0;
         for (int cap : caps) {
-            sum += cap == 0 ? 0 : plans.rightBytes(cap);
+            sum += cap == 0 ? 0 : plans.model().right(cap);
         }
         return sum * rightShare;
     }

@@ -1,32 +1,41 @@
 package io.groupreduce.internal.compress;
 
 import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.GroupPlan;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.List;
 
 /**
  * The paper's ranks: in proportion to the mean count of a group, at least a minimum, as large as the size allows. A group is
- * dense ({@link #DENSE}) where its factors would not be smaller than its rows.
+ * dense where its factors would not be smaller than its rows.
  */
-public final class RankAllocation {
-    /** The rank that stands for rows stored as they are. */
-    public static final int DENSE = -1;
+final class RankAllocation {
+    /** The rank that stands for dense rows while ranks are chosen. */
+    private static final int DENSE = -1;
 
     private static final int BISECTIONS = 80;
 
     private final SizeModel model;
+    private final Codec codec;
     private final long[] sizes;
     private final double[] meanCounts;
+    private final int columns;
 
     /**
      * Ranks for groups of {@code sizes[p]} rows.
      *
+     * @param codec of left factors and dense rows
      * @param meanCounts the mean of (c_i + 1)^alpha over each group's rows; only their proportions matter
      */
-    public RankAllocation(SizeModel model, long[] sizes, double[] meanCounts) {
+    RankAllocation(SizeModel model, Codec codec, long[] sizes, double[] meanCounts) {
         this.model = model;
+        this.codec = codec;
         this.sizes = sizes;
         this.meanCounts = meanCounts;
+        columns = model.columns();
     }
 
     /**
@@ -34,17 +43,17 @@ public final class RankAllocation {
      * frequent group first, one rank at a time. When even the minimum does not fit it is lowered as far as needed.
      *
      * @param budget the largest allowed size, in the model's unit
-     * @return a rank a group, 0 for an empty one
+     * @return a plan a group, zero for an empty one
      * @throws UnreachableTargetException if not a single direction fits
      */
-    public int[] proportional(long budget, int minRank) {
-        long forFactors = budget - model.fixed(Arrays.stream(sizes).sum(), sizes.length);
-        int least = Math.min(minRank, model.columns());
+    List<GroupPlan> proportional(long budget, int minRank) {
+        long forFactors = budget - fixed();
+        int least = Math.min(minRank, columns);
         while (least > 0 && cost(ranksAt(0, least)) > forFactors) {
             least--;
         }
         double high = 2.0
-                * model.columns()
+                * columns
                 / Arrays.stream(meanCounts).filter(m -> m > 0).min().orElse(1);
         int[] ranks = ranksAt(high, least);
         if (cost(ranks) > forFactors) {
@@ -60,29 +69,42 @@ public final class RankAllocation {
             ranks = ranksAt(low, least);
             handOut(ranks, forFactors - cost(ranks));
         }
-        requireSomething(ranks, budget);
-        return ranks;
+        return plans(ranks, budget);
     }
 
     /** The largest rank that fits, the same for every group. */
-    public int[] uniform(long budget) {
-        long forFactors = budget - model.fixed(Arrays.stream(sizes).sum(), sizes.length);
-        int rank = model.columns();
+    List<GroupPlan> uniform(long budget) {
+        long forFactors = budget - fixed();
+        int rank = columns;
         while (rank > 0 && cost(ranksOf(rank)) > forFactors) {
             rank--;
         }
-        int[] ranks = ranksOf(rank);
-        requireSomething(ranks, budget);
-        return ranks;
+        return plans(ranksOf(rank), budget);
     }
 
-    /** The size of a choice of ranks, without what is fixed. */
-    public long cost(int[] ranks) {
+    private long fixed() {
+        return model.fixed(Arrays.stream(sizes).sum(), sizes.length);
+    }
+
+    private long cost(int[] ranks) {
         long total = 0;
         for (int p = 0; p < ranks.length; p++) {
-            total += sizes[p] == 0 ? 0 : model.of(sizes[p], ranks[p]);
+            total += sizes[p] == 0 ? 0 : cost(p, ranks[p]);
         }
         return total;
+    }
+
+    /** What group p costs at a rank. */
+    private long cost(int p, int rank) {
+        return rank == 0 ? 0 : sizes[p] * model.row(plan(p, rank)) + (rank == DENSE ? 0 : model.right(rank));
+    }
+
+    private GroupPlan plan(int p, int rank) {
+        return switch (rank) {
+            case DENSE -> new GroupPlan(GroupPlan.DENSE, columns, codec);
+            case 0 -> new GroupPlan(GroupPlan.ZERO, 0, codec);
+            default -> new GroupPlan(p, rank, codec);
+        };
     }
 
     private int[] ranksOf(int rank) {
@@ -97,7 +119,7 @@ public final class RankAllocation {
             if (sizes[p] > 0) {
                 double wanted = Math.max(least, Math.floor(scale * meanCounts[p]));
                 // Fewer rows than columns: no more directions than rows exist.
-                int most = (int) Math.min(model.columns(), sizes[p]);
+                int most = (int) Math.min(columns, sizes[p]);
                 ranks[p] = denseWhereNotSmaller(p, (int) Math.min(most, wanted));
             }
         }
@@ -105,7 +127,7 @@ public final class RankAllocation {
     }
 
     private int denseWhereNotSmaller(int p, int rank) {
-        return model.lowRank(sizes[p], rank) >= model.dense(sizes[p]) ? DENSE : rank;
+        return cost(p, rank) >= cost(p, DENSE) ? DENSE : rank;
     }
 
     private void handOut(int[] ranks, long left) {
@@ -114,9 +136,9 @@ public final class RankAllocation {
         Arrays.sort(order, Comparator.comparingDouble((Integer p) -> -meanCounts[p]));
         long rest = left;
         for (int p : order) {
-            while (sizes[p] > 0 && ranks[p] != DENSE && ranks[p] < model.columns()) {
+            while (sizes[p] > 0 && ranks[p] != DENSE && ranks[p] < columns) {
                 int next = denseWhereNotSmaller(p, ranks[p] + 1);
-                long more = model.of(sizes[p], next) - model.of(sizes[p], ranks[p]);
+                long more = cost(p, next) - cost(p, ranks[p]);
                 if (more > rest) {
                     break;
                 }
@@ -126,17 +148,20 @@ public final class RankAllocation {
         }
     }
 
-    private void requireSomething(int[] ranks, long budget) {
-        if (Arrays.stream(ranks).anyMatch(k -> k != 0)) {
-            return;
-        }
-        long smallest = Long.MAX_VALUE;
-        for (long n : sizes) {
-            if (n > 0) {
-                smallest = Math.min(smallest, Math.min(model.lowRank(n, 1), model.dense(n)));
+    private List<GroupPlan> plans(int[] ranks, long budget) {
+        if (Arrays.stream(ranks).allMatch(k -> k == 0)) {
+            long smallest = Long.MAX_VALUE;
+            for (int p = 0; p < sizes.length; p++) {
+                if (sizes[p] > 0) {
+                    smallest = Math.min(smallest, Math.min(cost(p, 1), cost(p, DENSE)));
+                }
             }
+            throw model.noRoom(budget, smallest + fixed());
         }
-        smallest += model.fixed(Arrays.stream(sizes).sum(), sizes.length);
-        throw SizeModel.noRoom("", budget, model.unit(), smallest);
+        List<GroupPlan> plans = new ArrayList<>();
+        for (int p = 0; p < ranks.length; p++) {
+            plans.add(plan(p, ranks[p]));
+        }
+        return plans;
     }
 }

@@ -2,8 +2,6 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
-import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import java.util.ArrayList;
@@ -38,12 +36,13 @@ record StartingBases(List<Directions> directions, List<Spectrum> spectra) {
     private static final double LARGEST_COORDINATE = 3 * 128;
 
     /** Finds {@code bases} bases; they depend on the counts and the metric, not on the weights of the loss. */
-    static StartingBases of(Backend backend, Matrix matrix, long[] counts, MetricRoot metric, int bases) {
-        byte[] basisOf = bases == 1 ? new byte[matrix.rows()] : EqualMassGroups.of(counts, bases);
-        CompressionProblem problem = Compression.problem(matrix, Weights.raw(counts, EXPONENT), metric);
-        double leastWeight = leastWeight(problem.weights());
-        try (CompressionWorkspace workspace = backend.open(problem)) {
-            Compression.requireRange(matrix, workspace.energy());
+    static StartingBases of(CompressionTask task, int bases) {
+        Matrix matrix = task.matrix();
+        byte[] basisOf = bases == 1 ? new byte[matrix.rows()] : EqualMassGroups.of(task.counts(), bases);
+        double[] raw = Weights.raw(task.counts(), EXPONENT);
+        double leastWeight = leastWeight(Weights.scaledToMeanOne(raw));
+        try (CompressionWorkspace workspace = task.open(raw)) {
+            task.energy(workspace);
             workspace.accumulate(basisOf, bases);
             int[] ranks = new int[bases];
             Arrays.fill(ranks, matrix.columns());

@@ -11,6 +11,7 @@ import io.groupreduce.api.Metric;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -19,18 +20,20 @@ import java.lang.foreign.Arena;
 import org.junit.jupiter.api.Test;
 
 class MetricTest {
+    private static final DenseAlgebra ALGEBRA = new DenseAlgebra(new ReferenceBackend()::forEach);
+
     private static final int COLUMNS = 12;
 
     private static double[] moment() {
         float[] states = new float[500 * COLUMNS];
         new SyntheticMatrix(3, COLUMNS, 1).next(states, 500);
-        return MetricRoot.secondMoment(Matrix.of("states", states, 500, COLUMNS));
+        return MetricRoot.secondMoment(ALGEBRA, Matrix.of("states", states, 500, COLUMNS));
     }
 
     @Test
     void theRootSquaredIsTheMomentPlusRidge() {
         double[] moment = moment();
-        MetricRoot metric = MetricRoot.of(new Metric("test", COLUMNS, moment));
+        MetricRoot metric = MetricRoot.of(ALGEBRA, new Metric("test", COLUMNS, moment));
         double trace = 0;
         for (int i = 0; i < COLUMNS; i++) {
             trace += moment[i * COLUMNS + i];
@@ -65,7 +68,8 @@ class MetricTest {
             CompressedMatrix aware = GroupReduce.compress(backend, matrix, null, metric, options, arena, Progress.NONE)
                     .matrix();
             assertEquals(plain.parameters(), aware.parameters());
-            assertTrue(loss(matrix, aware, MetricRoot.of(metric)) < 0.8 * loss(matrix, plain, MetricRoot.of(metric)));
+            assertTrue(loss(matrix, aware, MetricRoot.of(ALGEBRA, metric))
+                    < 0.8 * loss(matrix, plain, MetricRoot.of(ALGEBRA, metric)));
         }
     }
 
@@ -113,9 +117,9 @@ class MetricTest {
     void aMatrixTooWideForASquareIsRefused() {
         int wide = CompressedMatrix.MAX_COLUMNS + 1;
         assertTrue((long) CompressedMatrix.MAX_COLUMNS * CompressedMatrix.MAX_COLUMNS <= Integer.MAX_VALUE);
-        assertThrows(InvalidDataException.class, () -> MetricRoot.of(new Metric("m", wide, new double[1])));
+        assertThrows(InvalidDataException.class, () -> MetricRoot.of(ALGEBRA, new Metric("m", wide, new double[1])));
         Matrix hidden = Matrix.of("hidden", new float[wide], 1, wide);
-        assertThrows(InvalidDataException.class, () -> MetricRoot.secondMoment(hidden));
+        assertThrows(InvalidDataException.class, () -> MetricRoot.secondMoment(ALGEBRA, hidden));
     }
 
     /** Wider than a tile of columns, ragged in both directions, and more states than a batch. */
@@ -125,7 +129,7 @@ class MetricTest {
         int states = 300;
         float[] hidden = new float[states * columns];
         new SyntheticMatrix(9, columns, 1).next(hidden, states);
-        double[] moment = MetricRoot.secondMoment(Matrix.of("states", hidden, states, columns));
+        double[] moment = MetricRoot.secondMoment(ALGEBRA, Matrix.of("states", hidden, states, columns));
         double trace = 0;
         for (int i = 0; i < columns; i++) {
             trace += moment[i * columns + i];
@@ -137,7 +141,7 @@ class MetricTest {
                 assertEquals(sum / states, moment[i * columns + j]);
             }
         }
-        MetricRoot metric = MetricRoot.of(new Metric("wide", columns, moment));
+        MetricRoot metric = MetricRoot.of(ALGEBRA, new Metric("wide", columns, moment));
         for (int i : new int[] {0, 15, 16, 511, 512, 530}) {
             for (int j = 0; j < columns; j++) {
                 double squared = 0;
@@ -155,7 +159,7 @@ class MetricTest {
 
     private static void assertRefused(double[] moment, String reason) {
         InvalidDataException e = assertThrows(
-                InvalidDataException.class, () -> MetricRoot.of(new Metric("m.safetensors", COLUMNS, moment)));
+                InvalidDataException.class, () -> MetricRoot.of(ALGEBRA, new Metric("m.safetensors", COLUMNS, moment)));
         assertTrue(e.getMessage().contains(reason), e.getMessage());
         assertTrue(e.getMessage().startsWith("m.safetensors"), e.getMessage());
     }

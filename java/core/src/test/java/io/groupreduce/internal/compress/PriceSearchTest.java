@@ -34,8 +34,8 @@ class PriceSearchTest {
     }
 
     private static StoragePlans plans(int bases, SizeUnit unit) {
-        return StoragePlans.of(
-                bases, COLUMNS, List.of(Codec.INT4, Codec.INT8), List.of(Codec.INT8), Codec.INT8, unit, 60);
+        SizeModel model = new SizeModel("m", unit, COLUMNS, Codec.INT8, ScaleScheme.COMPACT);
+        return StoragePlans.of(bases, List.of(Codec.INT4, Codec.INT8), List.of(Codec.INT8), 60, model);
     }
 
     /** Opens a matrix, rates all rows and searches. */
@@ -63,12 +63,12 @@ class PriceSearchTest {
     }
 
     private static double bytes(StoragePlans plans, PriceSearch.Selection selection, int rows) {
-        double sum = plans.fixedBytes(rows);
+        double sum = plans.fixed(rows);
         for (byte p : selection.groupOf()) {
-            sum += plans.bytes()[p & 0xff];
+            sum += plans.costs()[p & 0xff];
         }
         for (int cap : selection.caps()) {
-            sum += cap == 0 ? 0 : plans.rightBytes(cap);
+            sum += cap == 0 ? 0 : plans.model().right(cap);
         }
         return sum;
     }
@@ -142,6 +142,6 @@ class PriceSearchTest {
         StoragePlans plans = plans(1, SizeUnit.BYTES);
         UnreachableTargetException e = assertThrows(
                 UnreachableTargetException.class, () -> search(powerLaw(), plans, 1, s -> s.fill(ROWS - 1, null)));
-        assertEquals((long) plans.fixedBytes(ROWS), e.smallest());
+        assertEquals((long) plans.fixed(ROWS), e.smallest());
     }
 }

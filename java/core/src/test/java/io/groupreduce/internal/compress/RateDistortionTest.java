@@ -18,6 +18,7 @@ import io.groupreduce.api.SizeUnit;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -40,6 +41,8 @@ import org.junit.jupiter.api.Test;
 
 /** Rate-distortion as a whole, on the reference backend. */
 class RateDistortionTest {
+    private static final DenseAlgebra ALGEBRA = new DenseAlgebra(new ReferenceBackend()::forEach);
+
     private final ReferenceBackend backend = new ReferenceBackend();
     private final Arena arena = Arena.ofShared();
 
@@ -74,8 +77,8 @@ class RateDistortionTest {
     @Test
     void lossesFallStrictlyAndTheLastIsKept() {
         Matrix matrix = SoftmaxFixture.powerLaw(2, 400, 24);
-        Metric metric =
-                MetricRoot.hiddenMoment(SoftmaxFixture.softmax(3, matrix).hidden());
+        Metric metric = MetricRoot.hiddenMoment(
+                ALGEBRA, SoftmaxFixture.softmax(3, matrix).hidden());
         CompressionResult result = compress(matrix, SoftmaxFixture.counts(2, 400), metric, to(8).withRefineRounds(8));
         List<Double> losses = result.refinement();
         assertTrue(losses.size() > 1, losses.toString());
@@ -89,9 +92,10 @@ class RateDistortionTest {
     void theReportedLossIsThatOfWhatIsStored() {
         Matrix matrix = SoftmaxFixture.powerLaw(4, 400, 24);
         long[] counts = SoftmaxFixture.counts(4, 400);
-        Metric known = MetricRoot.hiddenMoment(SoftmaxFixture.softmax(5, matrix).hidden());
+        Metric known = MetricRoot.hiddenMoment(
+                ALGEBRA, SoftmaxFixture.softmax(5, matrix).hidden());
         for (Metric metric : new Metric[] {null, known}) {
-            MetricRoot root = metric == null ? null : MetricRoot.of(metric);
+            MetricRoot root = metric == null ? null : MetricRoot.of(ALGEBRA, metric);
             for (double alpha : new double[] {0.5, 1}) {
                 CompressionResult result = compress(matrix, counts, metric, to(7).withAlpha(alpha));
                 assertEquals(
@@ -134,27 +138,24 @@ class RateDistortionTest {
     void atAFixedPriceTheObjectiveNeverRises() {
         Matrix matrix = SoftmaxFixture.powerLaw(6, 400, 24);
         MetricRoot metric =
-                MetricRoot.ofHidden(SoftmaxFixture.softmax(7, matrix).hidden());
-        double[] raw = Weights.raw(SoftmaxFixture.counts(6, 400), 0.5);
-        RateDistortion.Settings settings = new RateDistortion.Settings(
-                1e9, SizeUnit.BYTES, List.of(Codec.F32), List.of(Codec.F32), Codec.F32, 0, 1, 60);
-        try (CompressionWorkspace workspace = backend.open(Compression.problem(matrix, raw, metric))) {
-            List<Directions> bases = StartingBases.of(backend, matrix, SoftmaxFixture.counts(6, 400), metric, 2)
-                    .directions();
-            StoragePlans plans =
-                    StoragePlans.of(2, 24, settings.lowRank(), settings.dense(), settings.right(), settings.unit(), 60);
+                MetricRoot.ofHidden(ALGEBRA, SoftmaxFixture.softmax(7, matrix).hidden());
+        CompressionTask task = new CompressionTask(backend, matrix, SoftmaxFixture.counts(6, 400), metric, null, to(2));
+        SizeModel model = new SizeModel("m", SizeUnit.BYTES, 24, Codec.F32, ScaleScheme.COMPACT);
+        StoragePlans plans = StoragePlans.of(2, List.of(Codec.F32), List.of(Codec.F32), 60, model);
+        try (CompressionWorkspace workspace = task.open(Weights.raw(task.counts(), 0.5))) {
+            List<Directions> bases = StartingBases.of(task, 2).directions();
             double price = workspace.energy() / (400 * 24 * 30);
             double before = Double.POSITIVE_INFINITY;
             byte[] groupOf = new byte[400];
             for (int round = 0; round < 8; round++) {
                 workspace.rate(bases, plans.plans());
-                Choice choice = workspace.choose(price, plans.bytes(), groupOf);
+                Choice choice = workspace.choose(price, plans.costs(), groupOf);
                 double bytes = 0;
                 List<EncodedMatrix> left = new ArrayList<>();
                 int[] ranks = new int[2];
                 for (int p = 0; p < plans.plans().size(); p++) {
                     GroupPlan plan = plans.plans().get(p);
-                    bytes += choice.rows()[p] * plans.bytes()[p];
+                    bytes += choice.rows()[p] * plans.costs()[p];
                     left.add(
                             plan.isZero()
                                     ? null
@@ -171,14 +172,14 @@ class RateDistortionTest {
                 List<EncodedMatrix> right = new ArrayList<>();
                 List<Directions> renewed = new ArrayList<>();
                 for (int b = 0; b < 2; b++) {
-                    double[] fitted = RightFactor.fit(equations.get(b), 24);
+                    double[] fitted = RightFactor.fit(ALGEBRA, equations.get(b), 24);
                     EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, 24, 24, 24);
                     for (int k = 0; k < 24; k++) {
                         stored.encodeRow(k, RightFactor.floats(fitted), k * 24);
                     }
                     right.add(stored);
                     renewed.add(RightFactor.directions(
-                            fitted, 24, 24, metric, bases.get(b).scales()));
+                            ALGEBRA, fitted, 24, 24, metric, bases.get(b).scales()));
                 }
                 CompressedMatrix stored = new CompressedMatrix("m", 24, groupOf.clone(), plans.plans(), left, right);
                 double measured = workspace.loss(stored) + price * bytes;
@@ -193,8 +194,8 @@ class RateDistortionTest {
     void itBeatsGroupReduceUnderAMetricAtTheSameBytes() {
         Matrix matrix = SoftmaxFixture.powerLaw(8, 1000, 24);
         long[] counts = SoftmaxFixture.counts(8, 1000);
-        Metric metric =
-                MetricRoot.hiddenMoment(SoftmaxFixture.softmax(9, matrix).hidden());
+        Metric metric = MetricRoot.hiddenMoment(
+                ALGEBRA, SoftmaxFixture.softmax(9, matrix).hidden());
         for (double ratio : new double[] {6.6, 12}) {
             CompressionOptions options = to(ratio).withAlpha(1);
             CompressionResult paper = compress(

@@ -3,6 +3,8 @@ package io.groupreduce.internal.compress;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Directions;
@@ -12,6 +14,8 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 class RightFactorTest {
+    private static final DenseAlgebra ALGEBRA = new DenseAlgebra(new ReferenceBackend()::forEach);
+
     private static final int ROWS = 200;
     private static final int COLUMNS = 18;
     private static final int RANK = 7;
@@ -31,7 +35,7 @@ class RightFactorTest {
     private static MetricRoot metric() {
         float[] states = new float[300 * COLUMNS];
         new SyntheticMatrix(2, COLUMNS, 0.8).next(states, 300);
-        return MetricRoot.ofHidden(Matrix.of("states", states, 300, COLUMNS));
+        return MetricRoot.ofHidden(ALGEBRA, Matrix.of("states", states, 300, COLUMNS));
     }
 
     /** Of rows of different lengths: row i keeps its first coordinates only. */
@@ -79,7 +83,7 @@ class RightFactorTest {
     @Test
     void theFitSolvesTheNormalEquations() {
         NormalEquations equations = equations();
-        double[] right = RightFactor.fit(equations, COLUMNS);
+        double[] right = RightFactor.fit(ALGEBRA, equations, COLUMNS);
         double largest = Arrays.stream(equations.cross()).map(Math::abs).max().orElseThrow();
         for (int j = 0; j < RANK; j++) {
             for (int c = 0; c < COLUMNS; c++) {
@@ -94,7 +98,7 @@ class RightFactorTest {
 
     @Test
     void noPerturbationLowersTheLossWhateverTheMetric() {
-        double[] right = RightFactor.fit(equations(), COLUMNS);
+        double[] right = RightFactor.fit(ALGEBRA, equations(), COLUMNS);
         double least = loss(right);
         for (int trial = 0; trial < 50; trial++) {
             double size = Math.pow(10, -3 + 3 * random.nextDouble());
@@ -114,7 +118,7 @@ class RightFactorTest {
             equations.gram()[3 * RANK + k] = 0;
         }
         Arrays.fill(equations.cross(), 3 * COLUMNS, 4 * COLUMNS, 0);
-        double[] right = RightFactor.fit(equations, COLUMNS);
+        double[] right = RightFactor.fit(ALGEBRA, equations, COLUMNS);
         assertTrue(Arrays.stream(right).allMatch(Double::isFinite));
         assertTrue(Arrays.stream(right, 3 * COLUMNS, 4 * COLUMNS).allMatch(value -> value == 0));
     }
@@ -123,7 +127,7 @@ class RightFactorTest {
     void directionsAreOrthonormalAndPrefixesSpanWhatTheySpanned() {
         double[] right = gaussian(RANK * COLUMNS);
         for (MetricRoot under : new MetricRoot[] {null, metric}) {
-            Directions directions = RightFactor.directions(right, RANK, COLUMNS, under, new float[COLUMNS]);
+            Directions directions = RightFactor.directions(ALGEBRA, right, RANK, COLUMNS, under, new float[COLUMNS]);
             // In the space of A S: right_j S, and q_j = projection_j S^-1 = back_j S.
             double[] target = times(right, under == null ? null : under.root());
             double[] q = times(wide(directions.right()), under == null ? null : under.root());
@@ -148,7 +152,7 @@ class RightFactorTest {
     void aRowThatDependsOnThoseBeforeItDropsOut() {
         double[] right = gaussian(RANK * COLUMNS);
         System.arraycopy(right, 0, right, 2 * COLUMNS, COLUMNS);
-        Directions directions = RightFactor.directions(right, RANK, COLUMNS, null, new float[COLUMNS]);
+        Directions directions = RightFactor.directions(ALGEBRA, right, RANK, COLUMNS, null, new float[COLUMNS]);
         double[] q = wide(directions.projection());
         for (int j = 0; j < RANK; j++) {
             assertEquals(j == 2 ? 0 : 1, dot(q, j, q, j), 1e-4, "direction " + j);

@@ -12,6 +12,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.EmulatedDriver;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
@@ -58,8 +59,9 @@ class CudaWorkspaceTest {
         if (!withMetric) {
             return CompressionProblem.weighted(matrix, weights(matrix.rows()));
         }
-        MetricRoot metric =
-                MetricRoot.of(new Metric("a test's metric", matrix.columns(), Generators.moment(5, matrix.columns())));
+        MetricRoot metric = MetricRoot.of(
+                new DenseAlgebra(new ReferenceBackend()::forEach),
+                new Metric("a test's metric", matrix.columns(), Generators.moment(5, matrix.columns())));
         return new CompressionProblem(matrix, weights(matrix.rows()), metric.root(), metric.rootInverse());
     }
 

@@ -8,6 +8,7 @@ import io.groupreduce.api.Metric;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -65,7 +66,9 @@ class LossTest {
         if (!withMetric) {
             return CompressionProblem.weighted(matrix, weights);
         }
-        MetricRoot metric = MetricRoot.of(new Metric("a test's metric", COLUMNS, Generators.moment(5, COLUMNS)));
+        MetricRoot metric = MetricRoot.of(
+                new DenseAlgebra(new ReferenceBackend()::forEach),
+                new Metric("a test's metric", COLUMNS, Generators.moment(5, COLUMNS)));
         return new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
     }
 

@@ -1,0 +1,236 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.api.Progress;
+import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.NormalEquations;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The heart of rate-distortion. Two steps alternate. Given the bases, every row takes the cheapest way to store it, at the price
+ * that fills the size target. Given what the rows stored, each right factor is fitted to its rows by least squares, and its
+ * directions are the next round's basis. Each step can only lower the loss at a given size, but for the rounding of coordinates in
+ * turned directions; the best state is kept, and a round that brings less than {@link #WORTHWHILE} is the last.
+ */
+final class Alternation implements AutoCloseable {
+    /** A round that lowers the loss by less than this share is the last. */
+    static final double WORTHWHILE = 0.01;
+
+    /**
+     * Where less than this part of the loss comes from directions left out, right factors are not fitted: they could give back
+     * nothing but rounding. Measured at 6.6 times smaller, all rows at full rank: a fit lowers the loss by 0.1 %.
+     */
+    private static final double TRUNCATED = 0.2;
+
+    /** Numbers of a matrix up to which bases are renewed whatever the first fit brought. */
+    private static final long SMALL = 30_000_000;
+
+    /** For larger ones: what the first fit must lower the loss by. A renewal brings less than the fit before it. */
+    private static final double PROMISING = 0.04;
+
+    /** Larger results are encoded a second time rather than held twice. */
+    private static final long MOST_COPIED = 200L << 20;
+
+    private final CompressionWorkspace workspace;
+    private final CompressionTask task;
+    private final Settings settings;
+    private final DenseAlgebra algebra;
+    /** The stored form of the state measured last, in memory of its own; the best state is mostly that one. */
+    private State kept;
+
+    private CompressedMatrix keptForm;
+    private Arena keptMemory;
+
+    Alternation(CompressionWorkspace workspace, CompressionTask task, Settings settings) {
+        this.workspace = workspace;
+        this.task = task;
+        this.settings = settings;
+        algebra = new DenseAlgebra(task.backend()::forEach);
+    }
+
+    /**
+     * What is fixed before the data is looked at.
+     *
+     * @param budget the largest size, in the model's unit
+     * @param model what rows and bases cost
+     * @param lowRank codecs of left factors to choose from
+     * @param dense codecs of dense rows to choose from
+     * @param rounds most rounds after the first
+     * @param rightShare what a byte of a right factor costs: 1, or less when the rows are a sample
+     * @param mostPlans ways to store a row at most, which is memory: 4 bytes a row and way
+     */
+    record Settings(
+            double budget,
+            SizeModel model,
+            List<Codec> lowRank,
+            List<Codec> dense,
+            int rounds,
+            double rightShare,
+            int mostPlans) {
+        /** For a sample of the rows: the same bytes a row, and that share of what bases cost. */
+        Settings sample(double share) {
+            return new Settings(budget * share, model, lowRank, dense, rounds, share, mostPlans);
+        }
+
+        Settings withRounds(int value) {
+            return new Settings(budget, model, lowRank, dense, value, rightShare, mostPlans);
+        }
+
+        /** Every way to store a row. */
+        StoragePlans plans(int bases) {
+            return StoragePlans.of(bases, lowRank, dense, mostPlans, model);
+        }
+    }
+
+    /**
+     * What a run led to.
+     *
+     * @param best the state of the least loss
+     * @param losses the measured loss of every state seen that was better than those before
+     */
+    record Outcome(State best, List<Double> losses) {}
+
+    /**
+     * A state that was measured.
+     *
+     * @param selection each row's plan
+     * @param form the groups that this makes
+     * @param bases what left factors are coordinates of
+     * @param right right factors by basis, k_b x D; {@code null} for a basis that no row uses
+     * @param fitted whether right factors were fitted to their rows
+     * @param loss measured on what would be stored
+     */
+    record State(
+            PriceSearch.Selection selection,
+            StoredForm form,
+            List<Directions> bases,
+            List<double[]> right,
+            boolean fitted,
+            double loss) {}
+
+    /** Alternates from a start until a round is not worth it. */
+    Outcome run(StartingBases start, Progress progress) {
+        int bases = start.directions().size();
+        StoragePlans plans = settings.plans(bases);
+        List<Directions> directions = start.directions();
+        int[] caps = null;
+        State best = null;
+        List<Double> losses = new ArrayList<>();
+        for (int round = 0; round <= settings.rounds(); round++) {
+            progress.at(
+                    round == 0 ? "rows choose" : "renewed bases, round " + round, round / (settings.rounds() + 1.0));
+            workspace.rate(directions, plans.plans());
+            PriceSearch search = new PriceSearch(workspace, plans, task.matrix().rows(), bases, settings.rightShare());
+            State state = fit(search.fill(settings.budget(), caps), plans, directions);
+            if (best != null && !(state.loss() < best.loss())) {
+                break;
+            }
+            boolean worthwhile = best == null ? promising(state) : state.loss() < best.loss() * (1 - WORTHWHILE);
+            best = state;
+            losses.add(state.loss());
+            if (!worthwhile || round == settings.rounds()) {
+                break;
+            }
+            directions = renewed(state);
+            // The longest rank in use: less than the price search allowed, where no row took that.
+            caps = directions.stream().mapToInt(Directions::rank).toArray();
+            plans = plans.upTo(caps);
+        }
+        return new Outcome(best, losses);
+    }
+
+    private boolean promising(State state) {
+        Matrix matrix = task.matrix();
+        return state.fitted()
+                && ((long) matrix.rows() * matrix.columns() <= SMALL
+                        || state.loss() < state.selection().distortion() * (1 - PROMISING));
+    }
+
+    /** Stores the rows' choices, fits right factors to them and measures the loss. */
+    private State fit(PriceSearch.Selection selection, StoragePlans plans, List<Directions> bases) {
+        close();
+        Arena arena = Arena.ofShared();
+        keptMemory = arena;
+        int columns = task.matrix().columns();
+        StoredForm form = new StoredForm(selection.groupOf(), plans.plans(), bases.size(), settings.model());
+        List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
+        boolean fitted = selection.truncation() >= TRUNCATED * selection.distortion();
+        List<NormalEquations> equations =
+                fitted ? workspace.normalEquations(form.groupOf, form.groups, form.ranks, left) : null;
+        List<double[]> right = new ArrayList<>();
+        for (int b = 0; b < bases.size(); b++) {
+            int rank = form.ranks[b];
+            right.add(
+                    rank == 0
+                            ? null
+                            : fitted
+                                    ? RightFactor.fit(algebra, equations.get(b), columns)
+                                    : RightFactor.of(bases.get(b), rank, columns));
+        }
+        keptForm = form.join(task.matrix(), left, right, arena);
+        kept = new State(selection, form, bases, right, fitted, workspace.loss(keptForm));
+        return kept;
+    }
+
+    private List<Directions> renewed(State state) {
+        List<Directions> renewed = new ArrayList<>();
+        int columns = task.matrix().columns();
+        for (int b = 0; b < state.bases().size(); b++) {
+            double[] right = state.right().get(b);
+            renewed.add(
+                    right == null
+                            ? new Directions(0, new float[0], new float[0], new float[0])
+                            : RightFactor.directions(
+                                    algebra,
+                                    right,
+                                    right.length / columns,
+                                    columns,
+                                    task.metric(),
+                                    state.bases().get(b).scales()));
+        }
+        return renewed;
+    }
+
+    /** The stored form of a state, valid until the next run or the end. */
+    CompressedMatrix stored(State state) {
+        if (state != kept) {
+            close();
+            keptMemory = Arena.ofShared();
+            keptForm = encode(state, keptMemory);
+            kept = state;
+        }
+        return keptForm;
+    }
+
+    /** The stored form of a state in memory of {@code arena}. */
+    CompressedMatrix store(State state, Arena arena) {
+        if (state == kept && keptForm.bytes() <= MOST_COPIED) {
+            return keptForm.copyTo(arena);
+        }
+        close();
+        return encode(state, arena);
+    }
+
+    private CompressedMatrix encode(State state, Arena arena) {
+        List<EncodedMatrix> left = state.form().encodeLeft(workspace, state.bases(), arena);
+        return state.form().join(task.matrix(), left, state.right(), arena);
+    }
+
+    /** Frees the stored form of the last state. */
+    @Override
+    public void close() {
+        if (keptMemory != null) {
+            keptMemory.close();
+            keptMemory = null;
+            keptForm = null;
+            kept = null;
+        }
+    }
+}

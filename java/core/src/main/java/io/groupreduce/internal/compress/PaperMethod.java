@@ -1,0 +1,167 @@
+package io.groupreduce.internal.compress;
+
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Progress;
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.spi.CompressionWorkspace;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * {@code groupreduce}: Chen, Si, Li, Chelba, Hsieh, "GroupReduce: Block-Wise Low-Rank Approximation for Neural Language Model
+ * Shrinking", NeurIPS 2018. Its five steps:
+ *
+ * <ol>
+ *   <li>weights: a row counts as often as its token occurs, {@link Weights};
+ *   <li>groups: tokens in order of frequency, cut into groups of equal count mass, {@link EqualMassGroups};
+ *   <li>ranks: in proportion to a group's mean count, for the size asked for, {@link RankAllocation};
+ *   <li>bases: the leading eigenvectors of each group's weighted Gram matrix, {@link Grouping#decompose};
+ *   <li>refinement: rows move to the group where their weighted error is least, and ranks and bases are renewed, {@link #refine}.
+ * </ol>
+ *
+ * <p>The best state is stored, {@link Grouping#store}.
+ */
+final class PaperMethod implements CompressionMethod {
+    static final int GROUPS = 5;
+
+    private static final int ROUNDS = 10;
+
+    /** A gain below this share of the whole loss is rounding, not a reason to move. */
+    private static final double NEGLIGIBLE_GAIN = 1e-12;
+
+    /** A state must be better by this share to replace the best one, so that rounding does not decide. */
+    private static final double IMPROVEMENT = 1e-9;
+
+    private final CompressionTask task;
+    private final SizeModel model;
+    private final double[] raw;
+
+    PaperMethod(CompressionTask asked) {
+        CompressionOptions options = withCodecs(asked);
+        task = asked.withOptions(options.withAlpha(options.alpha().orElse(1))
+                .withGroups(options.groups().orElse(GROUPS))
+                .withRefineRounds(options.refineRounds().orElse(ROUNDS)));
+        model = model(task);
+        raw = Weights.raw(task.counts(), task.options().alpha().orElseThrow());
+    }
+
+    /** The codecs of the paper's methods: the source's own precision, and a right factor is never coarser than INT8. */
+    static CompressionOptions withCodecs(CompressionTask task) {
+        CompressionOptions options = task.options();
+        Codec left = options.codec().orElse(task.matrix().type() == DType.F32 ? Codec.F32 : Codec.BF16);
+        boolean coarse = left == Codec.INT4 || left == Codec.INT3;
+        return options.withCodec(left).withRightCodec(options.rightCodec().orElse(coarse ? Codec.INT8 : left));
+    }
+
+    /** What plans cost with settled codecs. */
+    static SizeModel model(CompressionTask task) {
+        CompressionOptions options = task.options();
+        return new SizeModel(
+                task.matrix().name(),
+                options.target().unit(),
+                task.matrix().columns(),
+                options.rightCodec().orElseThrow(),
+                ScaleScheme.PLAIN);
+    }
+
+    /** The first groups and their ranks. */
+    private Grouping start() {
+        return ranked(EqualMassGroups.of(task.counts(), task.options().groups().orElseThrow()));
+    }
+
+    /** Groups with the ranks that fill the size. */
+    Grouping ranked(byte[] groupOf) {
+        CompressionOptions options = task.options();
+        return Grouping.of(groupOf, options.groups().orElseThrow(), raw, (sizes, means) -> new RankAllocation(
+                        model, options.codec().orElseThrow(), sizes, means)
+                .proportional(task.factorBudget(), options.minRank()));
+    }
+
+    @Override
+    public void requireReachable() {
+        start();
+    }
+
+    @Override
+    public CompressionResult run(Arena arena, Progress progress) {
+        // Before the data is touched, so that an impossible target fails at once.
+        Grouping start = start();
+        progress.at("reading " + task.matrix().name(), 0);
+        try (CompressionWorkspace workspace = task.open(raw)) {
+            double energy = task.energy(workspace);
+            List<Double> losses = new ArrayList<>();
+            Grouping best = refine(workspace, start, losses, progress);
+            progress.at("factors", 0.85);
+            CompressionResult result = best.store(workspace, task, model, energy, losses, arena);
+            progress.at("done", 1);
+            return result;
+        }
+    }
+
+    /**
+     * In each round the tenth of the rows whose weighted error would fall most move to the group where it is least, then bases and
+     * ranks are renewed for the same size. The error need not fall every round, since ranks change with the groups, so the best
+     * state seen is kept.
+     *
+     * @param losses receives the loss of every state seen, the first one before any move
+     */
+    private Grouping refine(CompressionWorkspace workspace, Grouping start, List<Double> losses, Progress progress) {
+        int rounds = task.options().refineRounds().orElseThrow();
+        Grouping state = start;
+        Grouping best = null;
+        double least = 0;
+        for (int round = 0; ; round++) {
+            progress.at(round == 0 ? "first bases" : "refinement, round " + round, 0.05 + 0.8 * round / (rounds + 1.0));
+            double loss = state.loss(state.decompose(workspace));
+            losses.add(loss);
+            if (best == null || loss < least * (1 - IMPROVEMENT)) {
+                best = state;
+                least = loss;
+            }
+            byte[] moved = round == rounds ? null : move(workspace, state, NEGLIGIBLE_GAIN * loss);
+            if (moved == null) {
+                return best;
+            }
+            try {
+                state = ranked(moved);
+            } catch (UnreachableTargetException e) {
+                // The groups grew so that not even one direction fits any more: what was found so far stays.
+                return best;
+            }
+        }
+    }
+
+    /** The groups after the best moves, or {@code null} when no row gains. */
+    private static byte[] move(CompressionWorkspace workspace, Grouping state, double threshold) {
+        int rows = state.groupOf().length;
+        byte[] target = new byte[rows];
+        float[] gain = new float[rows];
+        workspace.assign(state.candidates(), state.groupOf(), target, gain);
+
+        // One sort of packed keys: largest gain first, ties to the lower row. Gains are positive, so their bits sort as
+        // they do.
+        long[] keys = new long[rows];
+        int found = 0;
+        for (int i = 0; i < rows; i++) {
+            if (gain[i] > threshold) {
+                keys[found++] = (long) (Integer.MAX_VALUE - Float.floatToRawIntBits(gain[i])) << 32 | i;
+            }
+        }
+        if (found == 0) {
+            return null;
+        }
+        Arrays.sort(keys, 0, found);
+        byte[] moved = state.groupOf().clone();
+        int most = (int) (CompressionOptions.MOVE_FRACTION * rows);
+        for (int k = 0; k < Math.min(found, most); k++) {
+            int row = (int) keys[k];
+            moved[row] = target[row];
+        }
+        return moved;
+    }
+}
