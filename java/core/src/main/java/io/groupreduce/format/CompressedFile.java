@@ -121,9 +121,9 @@ public final class CompressedFile implements AutoCloseable {
         for (String tensor : copied.keySet()) {
             String owner = CompressedLayout.owner(tensor).orElse(tensor);
             if (matrices.containsKey(owner)) {
-                throw new MalformedFileException(Wording.file(path()) + " is damaged: it holds the tensor "
-                        + Wording.quoted(tensor) + ", which is no part of the compressed matrix "
-                        + Wording.quoted(owner) + "; compress the model again.");
+                String what = "it holds the tensor " + Wording.quoted(tensor)
+                        + ", which is no part of the compressed matrix " + Wording.quoted(owner);
+                throw CompressedLayout.damaged(path(), what, null);
             }
         }
     }
@@ -139,10 +139,7 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     private MalformedFileException damaged(String what, Throwable cause) {
-        return new MalformedFileException(
-                Wording.file(path()) + " is damaged: its 'groupreduce' metadata entry " + what
-                        + "; compress the model again.",
-                cause);
+        return CompressedLayout.damaged(path(), "its 'groupreduce' metadata entry " + what, cause);
     }
 
     /**
