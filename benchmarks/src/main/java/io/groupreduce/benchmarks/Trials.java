@@ -56,7 +56,11 @@ final class Trials {
             long begun = System.nanoTime();
             CompressionResult result =
                     GroupReduce.compress(backend, dense, counts, metric, known, options, arena, Progress.NONE);
-            return judge(result.matrix(), result.matrix().bytes(), secondsSince(begun), result.options());
+            return judge(
+                    result.matrix(),
+                    result.matrix().bytes(),
+                    secondsSince(begun),
+                    result.summary().options());
         }
     }
 
@@ -72,7 +76,11 @@ final class Trials {
                 matrix = Calibration.run(backend, dense, known, matrix, epochs, false, arena, Progress.NONE)
                         .matrix();
             }
-            return judge(matrix, matrix.bytes(), secondsSince(begun), result.options());
+            return judge(
+                    matrix,
+                    matrix.bytes(),
+                    secondsSince(begun),
+                    result.summary().options());
         }
     }
 

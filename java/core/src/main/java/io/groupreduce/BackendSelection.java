@@ -43,11 +43,14 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
      *
      * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I}, or a provider's name such as {@code reference}
      * @param threads worker threads on the processor, at least 1
-     * @throws InvalidOptionException if {@code device} is not one of these
+     * @throws InvalidOptionException if {@code device} is not one of these, or there is no thread
      * @throws DeviceException if a device asked for by name cannot run
      */
     public static BackendSelection select(String device, int threads) {
         Request request = Request.parse(device);
+        if (threads < 1) {
+            throw new InvalidOptionException("The number of threads is " + threads + "; give at least 1.");
+        }
         List<DeviceStatus> passed = new ArrayList<>();
         List<DeviceStatus> refused = new ArrayList<>();
         Backend chosen = null;

@@ -97,6 +97,15 @@ class BackendSelectionTest {
     }
 
     @Test
+    void noThreadIsRefused() {
+        for (int threads : new int[] {0, -3}) {
+            InvalidOptionException e =
+                    assertThrows(InvalidOptionException.class, () -> BackendSelection.select("cpu", threads));
+            assertEquals("The number of threads is " + threads + "; give at least 1.", e.getMessage());
+        }
+    }
+
+    @Test
     void allDevicesAreListed() {
         assertEquals(
                 List.of("cuda:0", "cuda:1", "reference"),

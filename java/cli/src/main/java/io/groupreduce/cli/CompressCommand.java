@@ -3,7 +3,7 @@ package io.groupreduce.cli;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.cli.report.Figures;
@@ -98,7 +98,7 @@ final class CompressCommand implements Callable<Integer> {
             Judgement judgement = null;
             double seconds;
             try (Bar bar = Bar.start("compress", !common.json)) {
-                List<CompressionResult> finished = GroupReduce.compress(job, backend, bar, messages::add);
+                List<CompressionSummary> finished = GroupReduce.compress(job, backend, bar, messages::add);
                 seconds = (System.nanoTime() - begun) / 1e9;
                 bar.at("evaluating", 0.99);
                 try (Model model = Model.open(input);
@@ -164,9 +164,9 @@ final class CompressCommand implements Callable<Integer> {
         long before = 0;
         long after = 0;
         for (NamedResult named : results) {
-            CompressionResult result = named.result();
+            CompressionSummary result = named.result();
             Summary.Source source = Summary.Source.of(result);
-            Summary.lines(result.matrix().named(named.tensor()), source).forEach(common::print);
+            Summary.lines(named.matrix(), source).forEach(common::print);
             if (result.heldOut() != null) {
                 common.print(Texts.format(
                         "mean cross-entropy on %d held-out states: %.4f -> %.4f (%s)%s",
@@ -176,7 +176,7 @@ final class CompressCommand implements Callable<Integer> {
                         Figures.signedPercent(result.heldOut().increase()),
                         result.calibration().isEmpty() ? "" : ", before calibration"));
             }
-            Map<String, Object> document = Summary.document(result.matrix().named(named.tensor()), source);
+            Map<String, Object> document = Summary.document(named.matrix(), source);
             if (result.heldOut() != null) {
                 document.put("heldOut", CompressedEntry.document(result.heldOut()));
             }
@@ -191,7 +191,7 @@ final class CompressCommand implements Callable<Integer> {
             }
             documents.add(document);
             before += source.bytes();
-            after += result.matrix().bytes();
+            after += result.bytes();
         }
         common.print(Texts.format(
                 "%s: %s -> %s, %.2f times smaller, in %.1f s on %s",

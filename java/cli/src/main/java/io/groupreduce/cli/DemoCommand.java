@@ -4,6 +4,7 @@ import io.groupreduce.GroupReduce;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
@@ -88,7 +89,7 @@ final class DemoCommand implements Callable<Integer> {
             List<MethodRow> rows;
             double seconds;
             try (Bar bar = Bar.start("demo", !common.json)) {
-                List<CompressionResult> finished =
+                List<CompressionSummary> finished =
                         GroupReduce.compress(job, backend, (step, done) -> bar.at(step, 0.3 * done), common::tell);
                 seconds = (System.nanoTime() - begun) / 1e9;
                 try (CompressedFile compressed = CompressedFile.open(output)) {
@@ -193,7 +194,7 @@ final class DemoCommand implements Callable<Integer> {
                         (step, done) -> progress.at(name + ": " + step, begun + share * done));
                 rows.add(new MethodRow(
                         name,
-                        result.ratio(),
+                        result.summary().ratio(),
                         result.matrix().bytes(),
                         GroupReduce.relativeError(backend, dense, counts, 1, result.matrix()),
                         GroupReduce.evaluate(
@@ -218,8 +219,8 @@ final class DemoCommand implements Callable<Integer> {
         common.print("");
         for (NamedResult named : results) {
             Summary.Source source = Summary.Source.of(named.result());
-            Summary.lines(named.result().matrix().named(named.tensor()), source).forEach(common::print);
-            documents.add(Summary.document(named.result().matrix().named(named.tensor()), source));
+            Summary.lines(named.matrix(), source).forEach(common::print);
+            documents.add(Summary.document(named.matrix(), source));
         }
         common.print("");
         common.print("The softmax by method, judged on "

@@ -3,7 +3,7 @@ package io.groupreduce.cli;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.SoftmaxData;
@@ -16,6 +16,7 @@ import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.SoftmaxBias;
+import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import java.util.ArrayList;
@@ -45,11 +46,11 @@ final class ReportBuilder {
     }
 
     /** Results under the names they have in the file that was written from them; both are in the same order. */
-    static List<NamedResult> named(List<CompressionResult> finished, CompressedFile written) {
-        List<String> names = List.copyOf(written.matrices().keySet());
+    static List<NamedResult> named(List<CompressionSummary> finished, CompressedFile written) {
+        List<CompressedMatrix> matrices = List.copyOf(written.matrices().values());
         List<NamedResult> results = new ArrayList<>();
         for (int r = 0; r < finished.size(); r++) {
-            results.add(new NamedResult(names.get(r), finished.get(r)));
+            results.add(new NamedResult(matrices.get(r), finished.get(r)));
         }
         return results;
     }

@@ -1,7 +1,7 @@
 package io.groupreduce.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.cli.report.Figures;
@@ -53,11 +53,11 @@ final class Summary {
                     calibration);
         }
 
-        static Source of(CompressionResult result) {
+        static Source of(CompressionSummary result) {
             return new Source(
                     result.options().method().label(),
-                    result.source().type().name(),
-                    result.source().bytes(),
+                    result.type().name(),
+                    result.sourceBytes(),
                     result.metric(),
                     result.relativeError(),
                     result.options().alpha(),

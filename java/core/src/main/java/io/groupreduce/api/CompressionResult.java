@@ -1,66 +1,22 @@
 package io.groupreduce.api;
 
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.matrix.Matrix;
-import io.groupreduce.matrix.Spectrum;
 import java.util.List;
 
 /**
  * A compressed matrix and how it came about.
  *
- * @param source the matrix that was compressed
- * @param matrix what replaces it
- * @param options what was asked for, codecs filled in
- * @param metric whether errors are measured under a metric S; otherwise S is the identity
- * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
- * @param loss sum_i w_i ||(A_i - A^_i) S||^2 of what is stored, quantization included
- * @param spectra per basis, the eigenvalues that were computed
- * @param refinement the loss of every state of the refinement, the first one before any: for rate-distortion of what would be
- *     stored and only those better than all before, for the others before quantization
- * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
- * @param heldOut where a loss was aimed at, what it came to; else {@code null}
+ * @param matrix what replaces the source; its memory is that of the arena it was made in
+ * @param summary how it came about
  */
-public record CompressionResult(
-        Matrix source,
-        CompressedMatrix matrix,
-        CompressionOptions options,
-        boolean metric,
-        double energy,
-        double loss,
-        List<Spectrum> spectra,
-        List<Double> refinement,
-        List<Double> calibration,
-        HeldOut heldOut) {
+public record CompressionResult(CompressedMatrix matrix, CompressionSummary summary) {
     /**
-     * What was measured on hidden states that nothing was fitted to, before any calibration.
+     * The same with trained factors.
      *
-     * @param states how many
-     * @param denseLoss mean cross-entropy of the dense softmax, in nats
-     * @param compressedLoss that of the compressed one
+     * @param loss of the trained ones, under the same weights and metric
+     * @param heldOutLosses mean KL before calibration and after each epoch
      */
-    public record HeldOut(int states, double denseLoss, double compressedLoss) {
-        /** How much the loss rose: 0.01 is one percent. */
-        public double increase() {
-            return compressedLoss / denseLoss - 1;
-        }
-    }
-
-    /**
-     * sqrt(loss / energy): the relative error of what is stored, under the weights and the metric that the method minimised;
-     * 0 for a matrix of zeros.
-     */
-    public double relativeError() {
-        return energy == 0 ? 0 : Math.sqrt(loss / energy);
-    }
-
-    /** The same with trained factors. */
-    public CompressionResult calibrated(CompressedMatrix trained, double itsLoss, List<Double> losses) {
-        return new CompressionResult(
-                source, trained, options, metric, energy, itsLoss, spectra, refinement, List.copyOf(losses), heldOut);
-    }
-
-    /** Bytes of the source / bytes of all that replaces it. */
-    public double ratio() {
-        return (double) source.bytes() / matrix.bytes();
+    public CompressionResult calibrated(CompressedMatrix trained, double loss, List<Double> heldOutLosses) {
+        return new CompressionResult(trained, summary.calibrated(trained.bytes(), loss, heldOutLosses));
     }
 }

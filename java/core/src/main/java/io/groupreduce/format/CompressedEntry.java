@@ -2,6 +2,7 @@ package io.groupreduce.format;
 
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -19,29 +20,30 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
     /** The entry of a finished compression of the tensor {@code name}. */
     public static CompressedEntry of(CompressionResult result, String name) {
         CompressedMatrix matrix = result.matrix().named(name);
+        CompressionSummary summary = result.summary();
         Map<String, Object> document = new LinkedHashMap<>();
-        document.put("dtype", result.source().type().name());
-        document.put("method", result.options().method().label());
-        document.put("options", options(result.options()));
-        document.put("sourceBytes", result.source().bytes());
+        document.put("dtype", summary.type().name());
+        document.put("method", summary.options().method().label());
+        document.put("options", options(summary.options()));
+        document.put("sourceBytes", summary.sourceBytes());
         document.put("bytes", matrix.bytes());
-        document.put("ratio", result.ratio());
-        document.put("metric", result.metric());
-        document.put("energy", result.energy());
-        document.put("loss", result.loss());
-        document.put("relativeError", result.relativeError());
-        document.put("refinement", result.refinement());
-        if (result.heldOut() != null) {
-            document.put("heldOut", document(result.heldOut()));
+        document.put("ratio", summary.ratio());
+        document.put("metric", summary.metric());
+        document.put("energy", summary.energy());
+        document.put("loss", summary.loss());
+        document.put("relativeError", summary.relativeError());
+        document.put("refinement", summary.refinement());
+        if (summary.heldOut() != null) {
+            document.put("heldOut", document(summary.heldOut()));
         }
-        if (!result.calibration().isEmpty()) {
-            document.put("calibration", result.calibration());
+        if (!summary.calibration().isEmpty()) {
+            document.put("calibration", summary.calibration());
         }
         return new CompressedEntry(matrix, document);
     }
 
     /** What was measured on held-out states, as it stands in the metadata. */
-    public static Map<String, Object> document(CompressionResult.HeldOut heldOut) {
+    public static Map<String, Object> document(CompressionSummary.HeldOut heldOut) {
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("states", heldOut.states());
         document.put("denseLoss", heldOut.denseLoss());

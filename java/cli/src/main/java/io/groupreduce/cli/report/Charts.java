@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -48,12 +48,12 @@ final class Charts {
     private Charts() {}
 
     /** Whether the spectra of a result are too many for a legend. */
-    static boolean isCrowded(CompressionResult result) {
+    static boolean isCrowded(CompressionSummary result) {
         return result.spectra().size() > MOST_IN_LEGEND;
     }
 
     /** Eigenvalues as shares of their basis's energy, on a logarithmic axis. */
-    static Drawing spectra(String id, CompressionResult result) {
+    static Drawing spectra(String id, CompressionSummary result) {
         List<Spectrum> spectra = result.spectra();
         List<double[]> shares = new ArrayList<>();
         for (Spectrum spectrum : spectra) {
@@ -218,7 +218,7 @@ final class Charts {
     }
 
     /** The loss of every state of the refinement as a share of the energy. */
-    static Drawing refinement(String id, CompressionResult result) {
+    static Drawing refinement(String id, CompressionSummary result) {
         List<Double> losses = result.refinement();
         return Drawing.of(id, "Loss after each round of refinement", () -> {
             XYChart chart = ChartStyle.lines("round", "loss, % of the energy");
@@ -235,7 +235,7 @@ final class Charts {
     }
 
     /** Mean KL on held-out hidden states before calibration and after each epoch. */
-    static Drawing calibration(String id, CompressionResult result) {
+    static Drawing calibration(String id, CompressionSummary result) {
         double[] losses = result.calibration().stream().mapToDouble(kl -> kl).toArray();
         return Drawing.of(id, "Mean KL after each epoch of calibration", () -> {
             XYChart chart = ChartStyle.lines("epoch", "mean KL, nats");
@@ -250,12 +250,12 @@ final class Charts {
     }
 
     /** The error of an unweighted method, or under a metric, is of another kind than that of {@link #errorCurves}. */
-    static boolean hasOwnPoint(CompressionResult result) {
+    static boolean hasOwnPoint(CompressionSummary result) {
         return result.options().method().weighted() && !result.metric();
     }
 
     /** Error against size of several methods, each with a point at least, and where this result stands. */
-    static Drawing errorCurves(String id, CompressionResult result, List<ErrorCurve> curves) {
+    static Drawing errorCurves(String id, CompressionSummary result, List<ErrorCurve> curves) {
         return Drawing.of(id, "Weighted relative error against size ratio", () -> {
             SizeChart chart = SizeChart.linear(ChartStyle.lines("size ratio", "weighted relative error, %"));
             for (ErrorCurve curve : curves) {

@@ -1,6 +1,6 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Html.Column;
 import io.groupreduce.format.AtomicFile;
@@ -100,8 +100,8 @@ public final class HtmlReport {
         long after = 0;
         NamedResult worst = data.results().get(0);
         for (NamedResult named : data.results()) {
-            before += named.result().source().bytes();
-            after += named.result().matrix().bytes();
+            before += named.result().sourceBytes();
+            after += named.result().bytes();
             worst = named.result().relativeError() > worst.result().relativeError() ? named : worst;
         }
         html.markup("<div class=\"tiles\">");
@@ -165,15 +165,14 @@ public final class HtmlReport {
                 Column.number("Weighted relative error"));
         List<List<String>> rows = new ArrayList<>();
         for (NamedResult named : data.results()) {
-            CompressionResult result = named.result();
+            CompressionSummary result = named.result();
             rows.add(List.of(
                     named.tensor(),
-                    Figures.count(result.source().rows()) + " × "
-                            + Figures.count(result.source().columns()),
+                    Figures.count(result.rows()) + " × " + Figures.count(result.columns()),
                     result.options().method().label(),
-                    String.valueOf(result.matrix().groups().size()),
-                    Figures.count(result.source().bytes()),
-                    Figures.count(result.matrix().bytes()),
+                    String.valueOf(named.matrix().groups().size()),
+                    Figures.count(result.sourceBytes()),
+                    Figures.count(result.bytes()),
                     Figures.ratio(result.ratio()),
                     Figures.percent(result.relativeError())));
         }

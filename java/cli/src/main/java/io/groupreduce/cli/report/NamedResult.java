@@ -1,17 +1,23 @@
 package io.groupreduce.cli.report;
 
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
+import io.groupreduce.matrix.CompressedMatrix;
 import java.util.Objects;
 
 /**
- * A compressed tensor under the name it has in the file.
+ * A compressed tensor.
  *
- * @param tensor the name in the safetensors file; {@code result.matrix().name()} may carry the file's name too
- * @param result the compression; the memory of its factors may be gone, only sizes are read
+ * @param matrix as it stands in the file, under the name it has there
+ * @param result how it came about
  */
-public record NamedResult(String tensor, CompressionResult result) {
+public record NamedResult(CompressedMatrix matrix, CompressionSummary result) {
     public NamedResult {
-        Objects.requireNonNull(tensor, "tensor");
+        Objects.requireNonNull(matrix, "matrix");
         Objects.requireNonNull(result, "result");
+    }
+
+    /** The name in the file. */
+    public String tensor() {
+        return matrix.name();
     }
 }

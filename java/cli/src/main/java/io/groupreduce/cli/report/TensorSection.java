@@ -1,7 +1,7 @@
 package io.groupreduce.cli.report;
 
 import io.groupreduce.api.CompressionOptions;
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
@@ -24,7 +24,7 @@ final class TensorSection {
     private final Html html;
     private final String id;
     private final String tensor;
-    private final CompressionResult result;
+    private final CompressionSummary result;
     private final CompressedMatrix matrix;
 
     /**
@@ -37,7 +37,7 @@ final class TensorSection {
         this.id = id;
         this.tensor = named.tensor();
         this.result = named.result();
-        this.matrix = result.matrix();
+        this.matrix = named.matrix();
     }
 
     /** Adds the section; {@code evaluation} and {@code losses} may be null, {@code curves} empty. */
@@ -109,9 +109,9 @@ final class TensorSection {
         CompressionOptions options = result.options();
         StringBuilder text = new StringBuilder();
         text.append(Figures.count(matrix.rows())).append(" rows of ").append(Figures.count(matrix.columns()));
-        text.append(" columns, stored as ").append(result.source().type()).append(" in ");
-        text.append(Figures.bytes(result.source().bytes())).append(" (");
-        text.append(Figures.count(result.source().bytes())).append(" bytes), became ");
+        text.append(" columns, stored as ").append(result.type()).append(" in ");
+        text.append(Figures.bytes(result.sourceBytes())).append(" (");
+        text.append(Figures.count(result.sourceBytes())).append(" bytes), became ");
         text.append(Figures.bytes(matrix.bytes())).append(" (").append(Figures.count(matrix.bytes()));
         text.append(" bytes): ").append(Figures.ratio(result.ratio())).append(" smaller, weighted relative error ");
         text.append(Figures.percent(result.relativeError())).append(result.metric() ? " under the metric" : "");

@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.Matrix;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -44,10 +46,10 @@ class HtmlReportTest {
                 "out",
                 "cpu",
                 1.5,
-                List.of(new NamedResult(Samples.TENSOR, GROUPED), new NamedResult("embed.weight", ONE_GROUP)),
+                List.of(Samples.named(Samples.TENSOR, GROUPED), Samples.named("embed.weight", ONE_GROUP)),
                 Map.of(Samples.TENSOR, Samples.EVALUATED),
                 true,
-                Map.of(Samples.TENSOR, Samples.curves(GROUPED.options())),
+                Map.of(Samples.TENSOR, Samples.curves(GROUPED.summary().options())),
                 Map.of(Samples.TENSOR, Samples.losses()),
                 COMPARISON);
     }
@@ -61,7 +63,7 @@ class HtmlReportTest {
                 hostile,
                 hostile,
                 1,
-                List.of(new NamedResult(hostile, GROUPED), new NamedResult("b" + hostile, ONE_GROUP)),
+                List.of(Samples.named(hostile, GROUPED), Samples.named("b" + hostile, ONE_GROUP)),
                 Map.of(hostile, Samples.WITHOUT_TARGETS),
                 true,
                 Map.of(),
@@ -138,7 +140,7 @@ class HtmlReportTest {
             int from = page.indexOf("<h2>" + named.tensor() + "</h2>");
             assertTrue(from > 0, named.tensor());
             String section = page.substring(from, page.indexOf("</section>", from));
-            int[] sizes = named.result().matrix().groupSizes();
+            int[] sizes = named.matrix().groupSizes();
             for (int g = 0; g < sizes.length; g++) {
                 String cells = "<tr><td class=\"number\">" + g + "</td>\n<td class=\"number\">" + sizes[g] + "</td>";
                 assertTrue(section.contains(cells), named.tensor() + " lacks group " + g);
@@ -175,22 +177,23 @@ class HtmlReportTest {
         String page = HtmlReport.render(Samples.report(result, null));
         assertTrue(page.contains("alpha 0.5, " + result.matrix().bases()), "alpha and bases");
         assertTrue(page.contains(" under the metric. Method rate-distortion"), "metric");
-        double before = result.calibration().get(0);
+        double before = result.summary().calibration().get(0);
         assertTrue(page.contains("mean KL on held-out hidden states from " + Figures.nats(before)), "calibration");
         assertTrue(page.contains("<figcaption>Calibration</figcaption>"));
         assertFalse(page.contains("Optional"), "a value that may be missing is not shown as such");
         String aimed = HtmlReport.render(Samples.report(
                 new CompressionResult(
-                        result.source(),
                         result.matrix(),
-                        result.options().withMaxLossIncrease(0.01),
-                        false,
-                        1,
-                        0.5,
-                        result.spectra(),
-                        result.refinement(),
-                        List.of(),
-                        null),
+                        CompressionSummary.of(
+                                Matrix.of("source", new float[8], 2, 4),
+                                result.matrix().bytes(),
+                                result.summary().options().withMaxLossIncrease(0.01),
+                                false,
+                                1,
+                                0.5,
+                                result.summary().spectra(),
+                                result.summary().refinement(),
+                                null)),
                 null));
         assertTrue(aimed.contains("asked for a loss increase of at most 1.00 %"));
         assertFalse(aimed.contains("alibration"));
@@ -223,12 +226,13 @@ class HtmlReportTest {
     @Test
     void headlinesAddUpOverTensors() {
         String page = HtmlReport.render(full());
-        long before = GROUPED.source().bytes() + ONE_GROUP.source().bytes();
+        long before = GROUPED.summary().sourceBytes() + ONE_GROUP.summary().sourceBytes();
         long after = GROUPED.matrix().bytes() + ONE_GROUP.matrix().bytes();
         assertTrue(page.contains(Figures.count(before) + " bytes"));
         assertTrue(page.contains(Figures.count(after) + " bytes"));
         assertTrue(page.contains(">" + Figures.ratio((double) before / after) + "<"));
-        double worst = Math.max(GROUPED.relativeError(), ONE_GROUP.relativeError());
+        double worst =
+                Math.max(GROUPED.summary().relativeError(), ONE_GROUP.summary().relativeError());
         assertTrue(page.contains("class=\"value\">" + Figures.percent(worst) + "<"));
         assertTrue(page.contains(">20.25<") && page.contains(">21.00<") && page.contains("+3.70 %"));
     }
@@ -236,7 +240,7 @@ class HtmlReportTest {
     @Test
     void theWorstOfSeveralSoftmaxesIsTheHeadline() {
         Evaluation worse = new Evaluation(100, 20, 40, 2.5, 0.5, 0.5);
-        List<NamedResult> results = List.of(new NamedResult("a", GROUPED), new NamedResult("b", ONE_GROUP));
+        List<NamedResult> results = List.of(Samples.named("a", GROUPED), Samples.named("b", ONE_GROUP));
         String page = HtmlReport.render(Samples.report(results, Map.of("a", Samples.EVALUATED, "b", worse)));
         assertTrue(page.contains("class=\"value\">2.5000<"));
         assertFalse(page.contains("class=\"value\">0.0312<"));

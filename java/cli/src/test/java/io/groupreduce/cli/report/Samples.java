@@ -3,6 +3,7 @@ package io.groupreduce.cli.report;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
@@ -122,17 +123,23 @@ final class Samples {
         left.add(null);
         groupOf[next] = (byte) (groups + 1);
         List<EncodedMatrix> right = List.of(EncodedMatrix.allocate(arena, Codec.BF16, rank, COLUMNS, COLUMNS));
+        CompressedMatrix matrix = new CompressedMatrix("compressed", COLUMNS, groupOf, plans, left, right);
         return new CompressionResult(
-                Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
-                new CompressedMatrix("compressed", COLUMNS, groupOf, plans, left, right),
-                CompressionOptions.paper().withCodec(Codec.INT4),
-                false,
-                4,
-                1,
-                List.of(new Spectrum(10, new double[] {6, 3})),
-                List.of(1.0),
-                List.of(),
-                null);
+                matrix,
+                CompressionSummary.of(
+                        Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
+                        matrix.bytes(),
+                        CompressionOptions.paper().withCodec(Codec.INT4),
+                        false,
+                        4,
+                        1,
+                        List.of(new Spectrum(10, new double[] {6, 3})),
+                        List.of(1.0),
+                        null));
+    }
+
+    static NamedResult named(String tensor, CompressionResult result) {
+        return new NamedResult(result.matrix().named(tensor), result.summary());
     }
 
     static ReportData report(List<NamedResult> results, Map<String, Evaluation> evaluations) {
@@ -141,7 +148,6 @@ final class Samples {
     }
 
     static ReportData report(CompressionResult result, Evaluation evaluation) {
-        return report(
-                List.of(new NamedResult(TENSOR, result)), evaluation == null ? Map.of() : Map.of(TENSOR, evaluation));
+        return report(List.of(named(TENSOR, result)), evaluation == null ? Map.of() : Map.of(TENSOR, evaluation));
     }
 }

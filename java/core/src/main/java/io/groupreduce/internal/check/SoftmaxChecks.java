@@ -45,6 +45,8 @@ public final class SoftmaxChecks {
             Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
         compressed.requireStandsFor(dense);
         requireSoftmax(dense, bias, hidden, targets);
+        Shareable.require(dense);
+        Shareable.require(compressed);
         Finite.require(dense);
     }
 
@@ -54,6 +56,7 @@ public final class SoftmaxChecks {
                     hidden.name() + " has hidden states of width " + hidden.columns() + " but " + matrix.name()
                             + " has " + matrix.columns() + " columns; take the hidden states of the same model.");
         }
+        Shareable.require(hidden);
         requireTargets(targets, hidden, matrix);
         requireBias(bias, matrix.rows(), matrix.name());
         Finite.require(hidden);

@@ -47,10 +47,11 @@ public final class Compression {
                 task.softmax(),
                 result.matrix(),
                 task.options().calibrationEpochs(),
-                task.withOptions(result.options()).biasPays(),
+                task.withOptions(result.summary().options()).biasPays(),
                 arena,
                 (step, done) -> progress.at(step, UNCALIBRATED_SHARE + (1 - UNCALIBRATED_SHARE) * done));
-        double[] raw = Weights.raw(task.counts(), result.options().alpha().orElse(0));
+        double[] raw =
+                Weights.raw(task.counts(), result.summary().options().alpha().orElse(0));
         try (CompressionWorkspace workspace = task.open(raw)) {
             return result.calibrated(outcome.matrix(), workspace.loss(outcome.matrix()), outcome.heldOutLosses());
         }

@@ -1,9 +1,12 @@
 package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Metric;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
@@ -29,6 +32,31 @@ public record CompressionTask(
 
     /** A bias is trained where it takes no more than this share of the size. */
     private static final double BIAS_SHARE = 0.025;
+
+    /**
+     * A task whose metric is what meets the matrix: the hidden states where rate-distortion knows them, what the caller gives, or the
+     * mean of both. The paper's methods take only what they are given.
+     *
+     * @param given beside the hidden states of {@code softmax}; {@code null} for nothing
+     */
+    public static CompressionTask of(
+            Backend backend,
+            Matrix matrix,
+            long[] counts,
+            Metric given,
+            SoftmaxData softmax,
+            CompressionOptions options) {
+        DenseAlgebra algebra = new DenseAlgebra(backend::forEach);
+        MetricRoot root = given == null ? null : MetricRoot.of(algebra, given);
+        if (softmax != null && options.method() == Method.RATE_DISTORTION) {
+            SoftmaxData seen = options.holdsStatesOut() ? softmax.fitted() : softmax;
+            MetricRoot met = MetricRoot.ofHidden(algebra, seen.hidden());
+            root = root == null
+                    ? met
+                    : MetricRoot.combined(algebra, root, met, matrix.columns(), "The metric of " + matrix.name());
+        }
+        return new CompressionTask(backend, matrix, counts, root, softmax, options);
+    }
 
     CompressionTask withOptions(CompressionOptions value) {
         return new CompressionTask(backend, matrix, counts, metric, softmax, value);

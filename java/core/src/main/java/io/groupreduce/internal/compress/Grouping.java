@@ -1,6 +1,7 @@
 package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -119,16 +120,17 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
         List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
         CompressedMatrix compressed = form.join(task.matrix(), left, right, arena);
         return new CompressionResult(
-                task.matrix(),
                 compressed,
-                task.options(),
-                task.metric() != null,
-                energy,
-                workspace.loss(compressed),
-                form.inUse(spectra),
-                losses,
-                List.of(),
-                null);
+                CompressionSummary.of(
+                        task.matrix(),
+                        compressed.bytes(),
+                        task.options(),
+                        task.metric() != null,
+                        energy,
+                        workspace.loss(compressed),
+                        form.inUse(spectra),
+                        losses,
+                        null));
     }
 
     /**

@@ -1,6 +1,6 @@
 package io.groupreduce.internal.compress;
 
-import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
@@ -38,7 +38,7 @@ final class LossSearch {
      * @param bytes the size
      * @param heldOut what was measured there
      */
-    record Outcome(long bytes, CompressionResult.HeldOut heldOut) {}
+    record Outcome(long bytes, CompressionSummary.HeldOut heldOut) {}
 
     /**
      * Searches.
@@ -51,7 +51,7 @@ final class LossSearch {
         // In full: every row dense, a group number each.
         long high = matrix.bytes() + 2L * matrix.rows();
         long low = 2L * matrix.rows();
-        CompressionResult.HeldOut best = judge(start, settings.apply(high));
+        CompressionSummary.HeldOut best = judge(start, settings.apply(high));
         if (!Double.isFinite(best.denseLoss())) {
             throw new InvalidDataException(
                     "The dense " + matrix.name() + " gives the held-out targets a probability of 0, so"
@@ -65,7 +65,7 @@ final class LossSearch {
         while (high > low * (1 + CLOSE) + 1) {
             long middle = Math.round(Math.sqrt((double) low * high));
             progress.at("size for the loss, " + middle + " bytes", 0.3 + 0.003 * step++);
-            CompressionResult.HeldOut found = judge(start, settings.apply(middle));
+            CompressionSummary.HeldOut found = judge(start, settings.apply(middle));
             if (meets(found)) {
                 high = middle;
                 best = found;
@@ -77,17 +77,17 @@ final class LossSearch {
     }
 
     /** As a difference, since the dense loss may be 0. */
-    private boolean meets(CompressionResult.HeldOut found) {
+    private boolean meets(CompressionSummary.HeldOut found) {
         return found.compressedLoss() - found.denseLoss() <= increase * found.denseLoss();
     }
 
-    private CompressionResult.HeldOut judge(StartingBases start, Alternation.Settings settings) {
+    private CompressionSummary.HeldOut judge(StartingBases start, Alternation.Settings settings) {
         try (Alternation alternation = new Alternation(workspace, task, settings)) {
             CompressedMatrix small =
                     alternation.stored(alternation.run(start, Progress.NONE).best());
             Evaluation evaluation = SoftmaxEvaluation.of(
                     task.backend(), task.matrix(), judged.bias(), small, judged.hidden(), judged.targets());
-            return new CompressionResult.HeldOut(
+            return new CompressionSummary.HeldOut(
                     evaluation.tokens(),
                     Math.log(evaluation.densePerplexity()),
                     Math.log(evaluation.compressedPerplexity()));

@@ -2,6 +2,7 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SizeUnit;
@@ -94,7 +95,7 @@ final class RateDistortion implements CompressionMethod {
                             matrix.columns() > MOST_COUNTED ? 1 : new BasisCount(task, raw, settings(task)).best());
             StartingBases start = bases == 1 ? one : StartingBases.of(task, bases);
             CompressionOptions aimed = options;
-            CompressionResult.HeldOut heldOut = null;
+            CompressionSummary.HeldOut heldOut = null;
             if (options.maxLossIncrease().isPresent()) {
                 LossSearch.Outcome found =
                         new LossSearch(workspace, task).run(start, bytes -> settings(sized(bytes)), progress);
@@ -111,17 +112,17 @@ final class RateDistortion implements CompressionMethod {
                 CompressionOptions settled = aimed.withAlpha(alpha)
                         .withRefineRounds(settings.rounds())
                         .withRightCodec(settings.model().right());
-                return new CompressionResult(
+                CompressionSummary summary = CompressionSummary.of(
                         matrix,
-                        compressed,
+                        compressed.bytes(),
                         compressed.bases() == 0 ? settled : settled.withGroups(compressed.bases()),
                         task.metric() != null,
                         energy,
                         outcome.best().loss(),
                         outcome.best().form().inUse(start.spectra()),
                         outcome.losses(),
-                        List.of(),
                         heldOut);
+                return new CompressionResult(compressed, summary);
             }
         }
     }

@@ -172,10 +172,12 @@ class MethodsTest {
                 ReferenceBackend backend = new ReferenceBackend()) {
             CompressionResult result =
                     GroupReduce.compress(backend, matrix(), counts(), null, options, arena, Progress.NONE);
-            assertEquals(5, result.refinement().size());
-            double least =
-                    result.refinement().stream().mapToDouble(d -> d).min().orElseThrow();
-            assertEquals(least, result.loss(), 1e-4 * least);
+            assertEquals(5, result.summary().refinement().size());
+            double least = result.summary().refinement().stream()
+                    .mapToDouble(d -> d)
+                    .min()
+                    .orElseThrow();
+            assertEquals(least, result.summary().loss(), 1e-4 * least);
         }
     }
 }

@@ -56,7 +56,9 @@ class OddMatricesTest {
         boolean bytes = options.target().unit() == SizeUnit.BYTES;
         long size = bytes ? result.matrix().bytes() : result.matrix().parameters();
         assertTrue(size <= options.target().budget(matrix), what + ": " + size);
-        assertTrue(Double.isFinite(result.loss()) && result.loss() >= 0, what + ": loss " + result.loss());
+        assertTrue(
+                Double.isFinite(result.summary().loss()) && result.summary().loss() >= 0,
+                what + ": loss " + result.summary().loss());
         float[] decoded = new float[matrix.columns()];
         for (int i = 0; i < matrix.rows(); i++) {
             result.matrix().decodeRows(i, 1, decoded, 0);
@@ -75,8 +77,8 @@ class OddMatricesTest {
     void aMatrixOfZeros() {
         CompressionResult result = tried(Matrix.of("zeros", new float[300 * 8], 300, 8), to(4));
         assertNotNull(result);
-        assertEquals(0, result.loss());
-        assertEquals(0, result.relativeError());
+        assertEquals(0, result.summary().loss());
+        assertEquals(0, result.summary().relativeError());
     }
 
     @Test
@@ -85,7 +87,9 @@ class OddMatricesTest {
         Arrays.setAll(new double[values.length], j -> values[j] = (float) Math.sin(1 + j % 16));
         CompressionResult result = tried(Matrix.of("equal", values, 500, 16), to(10));
         assertNotNull(result);
-        assertTrue(result.relativeError() < 0.06, "one direction holds it all: " + result.relativeError());
+        assertTrue(
+                result.summary().relativeError() < 0.06,
+                "one direction holds it all: " + result.summary().relativeError());
     }
 
     @Test
@@ -105,16 +109,20 @@ class OddMatricesTest {
         Matrix matrix = SoftmaxFixture.powerLaw(2, 300, 24);
         CompressionResult nearly = tried(matrix, to(1.1));
         assertNotNull(nearly);
-        assertTrue(nearly.relativeError() < 1e-3, "error " + nearly.relativeError());
+        assertTrue(
+                nearly.summary().relativeError() < 1e-3,
+                "error " + nearly.summary().relativeError());
         // A byte a row for group numbers, so all rows of binary32 fit a little above the source's size.
         CompressionResult whole = compress(
                 matrix, CompressionOptions.defaults().withTarget(SizeTarget.bytes(matrix.bytes() + 300 + 256)));
-        assertEquals(0, whole.loss());
+        assertEquals(0, whole.summary().loss());
         assertTrue(whole.matrix().groups().stream().allMatch(p -> p.isDense() && p.codec() == Codec.F32));
         for (double ratio : new double[] {1, 1.01}) {
             CompressionResult result = tried(matrix, to(ratio));
             assertNotNull(result);
-            assertTrue(result.relativeError() < 3e-3, "error " + result.relativeError());
+            assertTrue(
+                    result.summary().relativeError() < 3e-3,
+                    "error " + result.summary().relativeError());
         }
     }
 
@@ -197,14 +205,15 @@ class OddMatricesTest {
     void theMagnitudeOfTheMatrixDoesNotMatter() {
         float[] values = new float[600 * 20];
         SoftmaxFixture.powerLaw(8, 600, 20).readRows(0, 600, values, 0);
-        double expected = tried(Matrix.of("as it is", values, 600, 20), to(8)).relativeError();
+        double expected =
+                tried(Matrix.of("as it is", values, 600, 20), to(8)).summary().relativeError();
         for (float factor : new float[] {1e-8f, 1e-5f, 1e5f, 1e8f}) {
             float[] scaled = new float[values.length];
             for (int j = 0; j < values.length; j++) {
                 scaled[j] = values[j] * factor;
             }
             CompressionResult result = tried(Matrix.of("times " + factor, scaled, 600, 20), to(8));
-            assertEquals(expected, result.relativeError(), 0.03 * expected, "times " + factor);
+            assertEquals(expected, result.summary().relativeError(), 0.03 * expected, "times " + factor);
         }
     }
 
@@ -220,6 +229,7 @@ class OddMatricesTest {
             }
             Metric metric = new Metric("moment", 20, moment);
             errors[f] = GroupReduce.compress(backend, matrix, null, metric, to(8), arena, Progress.NONE)
+                    .summary()
                     .relativeError();
             assertEquals(errors[0], errors[f], 0.03 * errors[0], "times " + factors[f]);
         }
@@ -263,7 +273,9 @@ class OddMatricesTest {
         }
         CompressionResult result = tried(Matrix.of("uneven", values, 300, 12), to(4));
         assertNotNull(result);
-        assertTrue(result.relativeError() < 0.01, "error " + result.relativeError());
+        assertTrue(
+                result.summary().relativeError() < 0.01,
+                "error " + result.summary().relativeError());
         assertTrue(result.matrix().groups().stream().anyMatch(GroupPlan::isZero));
         // The huge row has nearly all the energy, so the error above says nothing of the others.
         float[] decoded = new float[12];

@@ -80,12 +80,12 @@ class RateDistortionTest {
         Metric metric = MetricRoot.hiddenMoment(
                 ALGEBRA, SoftmaxFixture.softmax(3, matrix).hidden());
         CompressionResult result = compress(matrix, SoftmaxFixture.counts(2, 400), metric, to(8).withRefineRounds(8));
-        List<Double> losses = result.refinement();
+        List<Double> losses = result.summary().refinement();
         assertTrue(losses.size() > 1, losses.toString());
         for (int r = 1; r < losses.size(); r++) {
             assertTrue(losses.get(r) < losses.get(r - 1), losses.toString());
         }
-        assertEquals(losses.getLast(), result.loss());
+        assertEquals(losses.getLast(), result.summary().loss());
     }
 
     @Test
@@ -99,8 +99,13 @@ class RateDistortionTest {
             for (double alpha : new double[] {0.5, 1}) {
                 CompressionResult result = compress(matrix, counts, metric, to(7).withAlpha(alpha));
                 assertEquals(
-                        lossByHand(matrix, counts, alpha, root, result.matrix()), result.loss(), 1e-5 * result.loss());
-                assertEquals(lossByHand(matrix, counts, alpha, root, null), result.energy(), 1e-5 * result.energy());
+                        lossByHand(matrix, counts, alpha, root, result.matrix()),
+                        result.summary().loss(),
+                        1e-5 * result.summary().loss());
+                assertEquals(
+                        lossByHand(matrix, counts, alpha, root, null),
+                        result.summary().energy(),
+                        1e-5 * result.summary().energy());
             }
         }
     }
@@ -211,8 +216,13 @@ class RateDistortionTest {
                             .withAlpha(1)
                             .withTarget(SizeTarget.bytes(paper.matrix().bytes())));
             assertTrue(ours.matrix().bytes() <= paper.matrix().bytes());
-            assertEquals(paper.energy(), ours.energy(), 1e-9 * paper.energy());
-            assertTrue(ours.loss() < 0.6 * paper.loss(), ours.loss() + " against " + paper.loss());
+            assertEquals(
+                    paper.summary().energy(),
+                    ours.summary().energy(),
+                    1e-9 * paper.summary().energy());
+            assertTrue(
+                    ours.summary().loss() < 0.6 * paper.summary().loss(),
+                    ours.summary().loss() + " against " + paper.summary().loss());
         }
     }
 
@@ -312,8 +322,14 @@ class RateDistortionTest {
         SoftmaxData softmax = SoftmaxFixture.softmax(18, matrix);
         long[] counts = SoftmaxFixture.counts(17, 400);
         Set<String> steps = new TreeSet<>();
-        Progress progress = (step, done) -> steps.add(step.replaceAll("[0-9.]+$", ""));
+        double[] furthest = {0};
+        Progress progress = (step, done) -> {
+            assertTrue(done >= furthest[0], step + " went back from " + furthest[0] + " to " + done);
+            furthest[0] = done == 1 ? 0 : done;
+            steps.add(step.replaceAll("[0-9.]+$", ""));
+        };
         double found = GroupReduce.compress(backend, matrix, counts, null, softmax, to(8), arena, progress)
+                .summary()
                 .options()
                 .alpha()
                 .orElseThrow();
@@ -322,9 +338,9 @@ class RateDistortionTest {
         steps.clear();
         CompressionResult given =
                 GroupReduce.compress(backend, matrix, counts, null, softmax, to(8).withAlpha(0.3), arena, progress);
-        assertEquals(0.3, given.options().alpha().orElseThrow());
+        assertEquals(0.3, given.summary().options().alpha().orElseThrow());
         CompressionResult blind = GroupReduce.compress(backend, matrix, counts, null, null, to(8), arena, progress);
-        assertEquals(0.5, blind.options().alpha().orElseThrow());
+        assertEquals(0.5, blind.summary().options().alpha().orElseThrow());
         assertFalse(steps.contains("weights, exponent "), steps.toString());
     }
 

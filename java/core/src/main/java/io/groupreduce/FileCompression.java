@@ -1,0 +1,256 @@
+package io.groupreduce;
+
+import io.groupreduce.api.CompressionJob;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.CompressionSummary;
+import io.groupreduce.api.Method;
+import io.groupreduce.api.Metric;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.SizeUnit;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.format.CompressedEntry;
+import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.CountsFile;
+import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.MetricFile;
+import io.groupreduce.format.Model;
+import io.groupreduce.format.OutputFile;
+import io.groupreduce.format.SoftmaxBias;
+import io.groupreduce.format.Tensor;
+import io.groupreduce.internal.check.CompressionChecks;
+import io.groupreduce.internal.check.SoftmaxChecks;
+import io.groupreduce.internal.compress.Compression;
+import io.groupreduce.internal.compress.CompressionTask;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Consumer;
+
+/** One {@link CompressionJob}: all that can fail early is looked at before the first matrix is compressed. */
+final class FileCompression {
+    /** Tensors that a message lists at most. */
+    private static final int MENTIONED = 8;
+
+    private final CompressionJob job;
+    private final Backend backend;
+    private final Model model;
+    private final Consumer<String> tell;
+    private final List<Part> parts = new ArrayList<>();
+    private double totalBytes;
+
+    /** A tensor to compress, and what is known of it; {@code softmax} is {@code null} where no hidden states meet it. */
+    private record Part(String name, Matrix matrix, long[] counts, SoftmaxData softmax) {}
+
+    private FileCompression(CompressionJob job, Backend backend, Model model, Consumer<String> tell) {
+        this.job = job;
+        this.backend = backend;
+        this.model = model;
+        this.tell = tell;
+    }
+
+    static List<CompressionSummary> run(CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
+        requireWritable(job);
+        try (Model model = Model.open(job.input());
+                HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden())) {
+            FileCompression compression = new FileCompression(job, backend, model, tell);
+            compression.gather(hidden);
+            compression.requireReachable();
+            return compression.write(progress);
+        }
+    }
+
+    /** Before the long work: the output can be written and is none of the files that are read. */
+    private static void requireWritable(CompressionJob job) {
+        List<Path> read = new ArrayList<>(job.metrics().values());
+        read.add(job.input());
+        if (job.counts() != null) {
+            read.add(job.counts());
+        }
+        if (job.hidden() != null) {
+            read.add(job.hidden());
+        }
+        Path folder = job.output().toAbsolutePath().normalize().getParent();
+        if (Files.isDirectory(job.input())
+                && job.input().toAbsolutePath().normalize().equals(folder)) {
+            throw new InvalidDataException(
+                    "The output " + job.output() + " lies in the input directory, where it would be"
+                            + " taken for a part of the model; write it elsewhere.");
+        }
+        OutputFile.require(job.output(), read, job.overwrite());
+    }
+
+    /** Finds the tensors and reads what is known of them. */
+    private void gather(HiddenStates hidden) {
+        if (model.metadata().containsKey(CompressedFile.METADATA_KEY)) {
+            throw new InvalidDataException(
+                    model.path() + " is compressed already; start from the original, or turn it into a"
+                            + " plain model with 'groupreduce export --to dense' first.");
+        }
+        List<Tensor> chosen = chosen();
+        String names = String.join(", ", chosen.stream().map(Tensor::name).toList());
+        List<Matrix> matrices = new ArrayList<>();
+        for (Tensor tensor : chosen) {
+            matrices.add(tensor.matrix(model.fileOf(tensor.name()).toString()));
+        }
+        for (String name : job.metrics().keySet()) {
+            if (chosen.stream().noneMatch(t -> t.name().equals(name))) {
+                throw new InvalidDataException("A metric was given for '" + name
+                        + "', which is not compressed; compressed are " + names + ".");
+            }
+        }
+        if (job.counts() == null && job.options().method().weighted()) {
+            tell.accept(
+                    "No counts were given, so every token counts alike; --counts makes frequent tokens matter more.");
+        }
+        Map<Integer, long[]> byRows = new HashMap<>();
+        for (Matrix matrix : matrices) {
+            byRows.computeIfAbsent(
+                    matrix.rows(),
+                    rows -> CompressionChecks.requireCounts(
+                            matrix, job.counts() == null ? null : CountsFile.read(job.counts(), rows)));
+        }
+        String output = output(chosen, names, hidden);
+        for (int m = 0; m < chosen.size(); m++) {
+            String name = chosen.get(m).name();
+            Matrix matrix = matrices.get(m);
+            SoftmaxData softmax = name.equals(output) ? softmax(name, matrix, hidden) : null;
+            parts.add(new Part(name, matrix, byRows.get(matrix.rows()), softmax));
+            totalBytes += matrix.bytes();
+        }
+    }
+
+    private List<Tensor> chosen() {
+        if (!job.tensors().isEmpty()) {
+            return job.tensors().stream().distinct().map(model::require).toList();
+        }
+        List<Tensor> found = model.compressible();
+        if (found.isEmpty()) {
+            throw new InvalidDataException(nothingFound());
+        }
+        return found;
+    }
+
+    private String nothingFound() {
+        List<Tensor> unsupported = model.namedButUnsupported();
+        if (!unsupported.isEmpty()) {
+            Tensor first = unsupported.get(0);
+            return model.fileOf(first.name()) + ": tensor " + first.name() + " has type " + first.type()
+                    + "; convert it to F32, F16 or BF16 first.";
+        }
+        List<String> names = model.tensors().keySet().stream().limit(MENTIONED).toList();
+        int more = model.tensors().size() - names.size();
+        return model.path() + " has no embedding or output matrix under a known name; name one with --tensor. It holds "
+                + String.join(", ", names) + (more > 0 ? " and " + more + " more." : ".");
+    }
+
+    /** The tensor that the hidden states meet; {@code null} without hidden states. */
+    private String output(List<Tensor> chosen, String names, HiddenStates hidden) {
+        SoftmaxChecks.requireFor(job.options(), hidden != null, hidden != null && hidden.targets() != null);
+        if (hidden == null) {
+            return null;
+        }
+        return chosen.stream()
+                .map(Tensor::name)
+                .filter(model::servesAsOutput)
+                .findFirst()
+                .orElseThrow(() -> new InvalidDataException(job.hidden() + " meets an output matrix, but none is among "
+                        + names + "; name one with --tensor, or leave the hidden states out."));
+    }
+
+    private SoftmaxData softmax(String name, Matrix matrix, HiddenStates hidden) {
+        SoftmaxData softmax = new SoftmaxData(hidden.hidden(), hidden.targets(), SoftmaxBias.of(model, name));
+        SoftmaxChecks.require(softmax, matrix, job.options());
+        boolean shapes = job.options().method() == Method.RATE_DISTORTION;
+        if (shapes && hidden.hidden().rows() < matrix.columns()) {
+            tell.accept(hidden.hidden().name() + " has fewer hidden states ("
+                    + hidden.hidden().rows() + ") than the " + matrix.columns() + " columns of " + matrix.name()
+                    + ", so a larger ridge stands in for the directions they do not show; give more of them.");
+        }
+        return softmax;
+    }
+
+    /** All targets before the long work; a size shared by several matrices is judged as a whole. */
+    private void requireReachable() {
+        SizeTarget target = job.options().target();
+        long smallest = 0;
+        for (Part part : parts) {
+            try {
+                Compression.requireReachable(new CompressionTask(
+                        backend, part.matrix(), part.counts(), null, part.softmax(), options(part)));
+            } catch (UnreachableTargetException e) {
+                if (target.size() == 0 || parts.size() == 1) {
+                    throw e;
+                }
+                // One more than the share needs, since shares are rounded down.
+                smallest = Math.max(smallest, (long) Math.ceil(
+                        (e.smallest() + 1) * (totalBytes / part.matrix().bytes())));
+            }
+        }
+        if (smallest > 0) {
+            String unit = target.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
+            throw new UnreachableTargetException(
+                    "The size target of " + target.size() + " " + unit + " for " + parts.size()
+                            + " matrices leaves one of them no room for a single direction; the smallest possible is "
+                            + smallest + " " + unit + ", so ask for a larger size.",
+                    smallest);
+        }
+    }
+
+    /** The options of one of several matrices: only an output matrix can be trained or judged on hidden states. */
+    private CompressionOptions options(Part part) {
+        SizeTarget target = job.options().target();
+        if (target.size() > 0 && parts.size() > 1) {
+            long share = (long) (target.size() * (part.matrix().bytes() / totalBytes));
+            target = new SizeTarget(0, Math.max(1, share), target.unit());
+        }
+        CompressionOptions options = job.options().withTarget(target);
+        return part.softmax() != null
+                ? options
+                : options.withCalibrationEpochs(0).withoutMaxLossIncrease();
+    }
+
+    /** Compresses one part after the other and writes them and what is copied. */
+    private List<CompressionSummary> write(Progress progress) {
+        try (Arena arena = Arena.ofShared()) {
+            List<CompressionSummary> summaries = new ArrayList<>();
+            List<CompressedEntry> entries = new ArrayList<>();
+            Map<String, String> tied = job.tensors().isEmpty() ? model.duplicates() : Map.of();
+            Set<String> replaced = new HashSet<>(tied.keySet());
+            for (Part part : parts) {
+                CompressionResult result = compress(part, summaries.size(), arena, progress);
+                summaries.add(result.summary());
+                entries.add(CompressedEntry.of(result, part.name()));
+                replaced.add(part.name());
+            }
+            List<Tensor> copied = model.tensors().values().stream()
+                    .filter(t -> !job.only() && !replaced.contains(t.name()))
+                    .toList();
+            progress.at("writing " + job.output(), 0.95);
+            CompressedFile.write(job.output(), entries, copied, model.metadata(), tied);
+            progress.at("done", 1);
+            return summaries;
+        }
+    }
+
+    private CompressionResult compress(Part part, int index, Arena arena, Progress progress) {
+        Progress share = (step, done) ->
+                progress.at(parts.size() == 1 ? step : part.name() + ": " + step, 0.95 * (index + done) / parts.size());
+        CompressionChecks.requireShape(part.matrix());
+        Path metric = job.metrics().get(part.name());
+        Metric given = metric == null ? null : MetricFile.read(metric, part.matrix());
+        return GroupReduce.run(
+                backend, part.matrix(), part.counts(), given, part.softmax(), options(part), arena, share);
+    }
+}

@@ -1,0 +1,117 @@
+package io.groupreduce.api;
+
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
+import java.util.List;
+
+/**
+ * How a compressed matrix came about. It holds no memory of the matrix.
+ *
+ * @param type how the source is stored
+ * @param rows N
+ * @param columns D
+ * @param sourceBytes stored bytes of the source
+ * @param bytes stored bytes of what replaces it
+ * @param options what was asked for, codecs filled in
+ * @param metric whether errors are measured under a metric S; otherwise S is the identity
+ * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
+ * @param loss sum_i w_i ||(A_i - A^_i) S||^2 of what is stored, quantization included
+ * @param spectra per basis, the eigenvalues that were computed
+ * @param refinement the loss of every state of the refinement, the first one before any: for rate-distortion of what would be
+ *     stored and only those better than all before, for the others before quantization
+ * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
+ * @param heldOut where a loss was aimed at, what it came to; else {@code null}
+ */
+public record CompressionSummary(
+        DType type,
+        int rows,
+        int columns,
+        long sourceBytes,
+        long bytes,
+        CompressionOptions options,
+        boolean metric,
+        double energy,
+        double loss,
+        List<Spectrum> spectra,
+        List<Double> refinement,
+        List<Double> calibration,
+        HeldOut heldOut) {
+    public CompressionSummary {
+        spectra = List.copyOf(spectra);
+        refinement = List.copyOf(refinement);
+        calibration = List.copyOf(calibration);
+    }
+
+    /** Of an uncalibrated matrix. */
+    public static CompressionSummary of(
+            Matrix source,
+            long bytes,
+            CompressionOptions options,
+            boolean metric,
+            double energy,
+            double loss,
+            List<Spectrum> spectra,
+            List<Double> refinement,
+            HeldOut heldOut) {
+        return new CompressionSummary(
+                source.type(),
+                source.rows(),
+                source.columns(),
+                source.bytes(),
+                bytes,
+                options,
+                metric,
+                energy,
+                loss,
+                spectra,
+                refinement,
+                List.of(),
+                heldOut);
+    }
+
+    /**
+     * What was measured on hidden states that nothing was fitted to, before any calibration.
+     *
+     * @param states how many
+     * @param denseLoss mean cross-entropy of the dense softmax, in nats
+     * @param compressedLoss that of the compressed one
+     */
+    public record HeldOut(int states, double denseLoss, double compressedLoss) {
+        /** How much the loss rose: 0.01 is one percent. */
+        public double increase() {
+            return compressedLoss / denseLoss - 1;
+        }
+    }
+
+    /**
+     * sqrt(loss / energy): the relative error of what is stored, under the weights and the metric that the method minimised;
+     * 0 for a matrix of zeros.
+     */
+    public double relativeError() {
+        return energy == 0 ? 0 : Math.sqrt(loss / energy);
+    }
+
+    /** Bytes of the source / bytes of all that replaces it. */
+    public double ratio() {
+        return (double) sourceBytes / bytes;
+    }
+
+    /** The same with trained factors. */
+    CompressionSummary calibrated(long itsBytes, double itsLoss, List<Double> losses) {
+        return new CompressionSummary(
+                type,
+                rows,
+                columns,
+                sourceBytes,
+                itsBytes,
+                options,
+                metric,
+                energy,
+                itsLoss,
+                spectra,
+                refinement,
+                losses,
+                heldOut);
+    }
+}

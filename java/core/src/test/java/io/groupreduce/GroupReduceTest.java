@@ -1,0 +1,107 @@
+package io.groupreduce;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Metric;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
+import java.lang.foreign.Arena;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+/** What the door refuses before the steps behind it could fail. */
+class GroupReduceTest {
+    private static final int ROWS = 60;
+    private static final int COLUMNS = 6;
+
+    private final ReferenceBackend backend = new ReferenceBackend();
+
+    private static float[] numbers() {
+        SplittableRandom random = new SplittableRandom(11);
+        float[] values = new float[ROWS * COLUMNS];
+        for (int x = 0; x < values.length; x++) {
+            values[x] = (float) random.nextDouble(-1, 1);
+        }
+        return values;
+    }
+
+    private CompressedMatrix compress(Matrix matrix, SoftmaxData softmax, Metric metric, Arena arena) {
+        return GroupReduce.compress(
+                        backend, matrix, null, metric, softmax, CompressionOptions.defaults(), arena, Progress.NONE)
+                .matrix();
+    }
+
+    @Test
+    void memoryOfOneThreadIsRefused() {
+        try (Arena confined = Arena.ofConfined();
+                Arena shared = Arena.ofShared()) {
+            Matrix ours = Matrix.of(
+                    "m",
+                    DType.F32,
+                    ROWS,
+                    COLUMNS,
+                    confined.allocate(4L * ROWS * COLUMNS).fill((byte) 1));
+            Matrix plain = Matrix.of("m", numbers(), ROWS, COLUMNS);
+            assertTrue(assertThrows(InvalidOptionException.class, () -> compress(ours, null, null, shared))
+                    .getMessage()
+                    .startsWith("m lies in an arena that is confined to one thread"));
+            assertTrue(assertThrows(
+                            InvalidOptionException.class,
+                            () -> compress(plain, new SoftmaxData(ours, null, null), null, shared))
+                    .getMessage()
+                    .startsWith("m lies in an arena that is confined to one thread"));
+            assertTrue(assertThrows(InvalidOptionException.class, () -> compress(plain, null, null, confined))
+                    .getMessage()
+                    .startsWith("The arena is confined to one thread"));
+        }
+    }
+
+    @Test
+    void anErrorOfNumbersThatAreNoneIsRefused() {
+        try (Arena arena = Arena.ofShared()) {
+            float[] values = numbers();
+            CompressedMatrix small = compress(Matrix.of("m", values, ROWS, COLUMNS), null, null, arena);
+            values[COLUMNS + 2] = Float.NaN;
+            Matrix damaged = Matrix.of("m", values, ROWS, COLUMNS);
+            assertEquals(
+                    "m holds NaN in row 1, column 2; only finite numbers can be used.",
+                    assertThrows(
+                                    InvalidDataException.class,
+                                    () -> GroupReduce.relativeError(backend, damaged, null, 1, small))
+                            .getMessage());
+        }
+    }
+
+    @Test
+    void aMetricThatIsNoneIsBlamedItself() {
+        double[] none = new double[COLUMNS * COLUMNS];
+        assertTrue(assertThrows(InvalidDataException.class, () -> new Metric("the metric", COLUMNS, none))
+                .getMessage()
+                .startsWith("the metric is zero everywhere"));
+        Arrays.fill(none, Double.NaN);
+        assertTrue(assertThrows(InvalidDataException.class, () -> new Metric("the metric", COLUMNS, none))
+                .getMessage()
+                .startsWith("the metric holds NaN"));
+        double[] indefinite = new double[COLUMNS * COLUMNS];
+        for (int j = 0; j < COLUMNS; j++) {
+            indefinite[j * COLUMNS + j] = j == 0 ? -1 : 1;
+        }
+        Metric metric = new Metric("the metric", COLUMNS, indefinite);
+        Matrix matrix = Matrix.of("m", numbers(), ROWS, COLUMNS);
+        try (Arena arena = Arena.ofShared()) {
+            assertTrue(assertThrows(InvalidDataException.class, () -> compress(matrix, null, metric, arena))
+                    .getMessage()
+                    .startsWith("the metric is not positive semidefinite"));
+        }
+    }
+}
