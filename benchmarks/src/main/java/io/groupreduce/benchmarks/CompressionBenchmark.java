@@ -72,7 +72,7 @@ public class CompressionBenchmark {
                     CompressionOptions.defaults().withMethod(method),
                     result,
                     Progress.NONE);
-            return found.relativeError();
+            return found.summary().relativeError();
         }
     }
 }
