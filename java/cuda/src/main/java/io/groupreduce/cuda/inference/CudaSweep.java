@@ -94,7 +94,7 @@ final class CudaSweep implements AutoCloseable {
 
     /** Queues z = R h for the states in the buffers. */
     void project(int states) {
-        if (layout.rightTiles().isEmpty()) {
+        if (layout.rightTiles.isEmpty()) {
             return;
         }
         parameters
@@ -105,9 +105,9 @@ final class CudaSweep implements AutoCloseable {
                 .address(buffers.address(Part.COORDINATES))
                 .address(head.at(Table.LOG8))
                 .i32(states)
-                .i32(layout.columns())
+                .i32(layout.columns)
                 .i32(layout.directions());
-        int strips = layout.rightTiles().size();
+        int strips = layout.rightTiles.size();
         project.launch(stream, strips, Math.ceilDiv(states, COLUMN_STATES), THREADS, 0, parameters);
     }
 
@@ -145,14 +145,14 @@ final class CudaSweep implements AutoCloseable {
     private void scan(Question question, long first, int states) {
         int size = size(states);
         int slices = panelSlices(layout.mostSlices(), panelBytes(sharedBytes, size), size);
-        int tiles = layout.plan().tiles().size();
-        int blocks = layout.plan().blocks();
+        int tiles = layout.plan.tiles.size();
+        int blocks = layout.plan.blocks();
         parameters
                 .reset()
                 .address(head.at(Table.GROUPS))
                 .address(head.at(Table.TILES))
                 .address(head.at(Table.FIRST_TILE))
-                .address(buffers.address(Part.HIDDEN) + first * Float.BYTES * layout.columns())
+                .address(buffers.address(Part.HIDDEN) + first * Float.BYTES * layout.columns)
                 .address(buffers.address(Part.COORDINATES) + first * Float.BYTES * layout.directions())
                 .address(head.at(Table.LOG8))
                 .address(buffers.address(Part.PARTIALS) + first * PassBuffers.PARTIAL_BYTES * blocks)
@@ -164,10 +164,10 @@ final class CudaSweep implements AutoCloseable {
                 .f64(question.noiseScale())
                 .f32(question.softmaxScale())
                 .i32(states)
-                .i32(layout.columns())
+                .i32(layout.columns)
                 .i32(layout.directions())
                 .i32(tiles)
-                .i32(layout.rows())
+                .i32(layout.rows)
                 .i32(slices);
         int columns = 1 << size;
         softmax[size].launch(
@@ -182,7 +182,7 @@ final class CudaSweep implements AutoCloseable {
     /** Where the logits from a state on are kept; 0 if they are not. */
     private long keptLogits(Question question, long first) {
         return PassBuffers.keepsLogits(layout, question)
-                ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows()
+                ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows
                 : 0;
     }
 
@@ -222,7 +222,7 @@ final class CudaSweep implements AutoCloseable {
                 .address(question.drawn() ? buffers.address(Part.DRAWN) : 0)
                 .address(buffers.address(Part.BROKEN))
                 .i32(states)
-                .i32(layout.plan().blocks())
+                .i32(layout.plan.blocks())
                 .i32(layout.directions());
         finish.launch(on, states, 1, FINISH_THREADS, 0, parameters);
     }
@@ -234,12 +234,7 @@ final class CudaSweep implements AutoCloseable {
     private void list(Question question, int states) {
         int k = question.listed();
         int tiles = PassBuffers.chosenTiles(layout, k);
-        select(
-                selectPlaces,
-                buffers.address(Part.TILE_KEYS),
-                layout.plan().tiles().size(),
-                tiles,
-                states);
+        select(selectPlaces, buffers.address(Part.TILE_KEYS), layout.plan.tiles.size(), tiles, states);
         parameters
                 .reset()
                 .address(head.at(Table.GROUPS))
@@ -250,10 +245,10 @@ final class CudaSweep implements AutoCloseable {
                 .address(buffers.address(Part.PLACES))
                 .address(keptLogits(question, 0))
                 .address(buffers.address(Part.KEYS))
-                .i32(layout.columns())
+                .i32(layout.columns)
                 .i32(layout.directions())
                 .i32(tiles)
-                .i32(layout.rows());
+                .i32(layout.rows);
         rescore.launch(stream, tiles, states, THREADS, 0, parameters);
         select(selectSorted, buffers.address(Part.KEYS), tiles * TilePlan.TILE_ROWS, k, states);
     }
@@ -282,7 +277,7 @@ final class CudaSweep implements AutoCloseable {
                 .address(buffers.address(Part.TARGET))
                 .address(buffers.address(Part.SCORE))
                 .i32(states)
-                .i32(layout.columns())
+                .i32(layout.columns)
                 .i32(layout.directions());
         target.launch(stream, Math.ceilDiv(states, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
     }
