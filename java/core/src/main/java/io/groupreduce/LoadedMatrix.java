@@ -193,29 +193,16 @@ final class LoadedMatrix implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
-                closeParts();
+                for (int slot = 0; slot < POOLED; slot++) {
+                    pool.set(slot, null);
+                }
+                try (ownFile;
+                        ownBackend) {
+                    session.close();
+                }
             }
         } finally {
             lock.unlockWrite(stamp);
-        }
-    }
-
-    private void closeParts() {
-        for (int slot = 0; slot < POOLED; slot++) {
-            pool.set(slot, null);
-        }
-        try {
-            session.close();
-        } finally {
-            try {
-                if (ownBackend != null) {
-                    ownBackend.close();
-                }
-            } finally {
-                if (ownFile != null) {
-                    ownFile.close();
-                }
-            }
         }
     }
 

@@ -5,7 +5,9 @@ import io.groupreduce.cuda.driver.Graph;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Stream;
 import io.groupreduce.cuda.inference.PassBuffers.Part;
+import io.groupreduce.internal.select.FullRanking;
 import io.groupreduce.internal.select.KeyedLogit;
+import io.groupreduce.internal.select.Ranking;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
@@ -29,6 +31,8 @@ final class CudaHeadPass implements AutoCloseable {
     private final HeadLayout layout;
     private final CudaSweep sweep;
     private final PassBuffers buffers;
+    private final FullRanking full;
+    private final Ranking list = new Ranking();
     /** The passes that were asked for already, and their graphs from the second time on. */
     private final Map<Shape, Optional<Graph>> graphs = new HashMap<>();
 
@@ -61,9 +65,10 @@ final class CudaHeadPass implements AutoCloseable {
         /** The longest list that kernels select: GR_MOST_SELECTED. */
         static final int MOST_LISTED = 1024;
 
-        /** The k likeliest tokens and the log-sum-exp of logits times {@code scale}. */
+        /** The k likeliest tokens, for which {@link #ranking} ranks all logits where k is large, and the log-sum-exp of logits times {@code scale}. */
         static Question top(int k, float scale) {
-            return new Question(true, k, false, false, scale, 0, false, false);
+            boolean ranked = k > MOST_LISTED;
+            return new Question(true, ranked ? 0 : k, false, ranked, scale, 0, false, false);
         }
 
         /** The logits of given tokens, and the log-sum-exp when it is wanted. */
@@ -98,6 +103,7 @@ final class CudaHeadPass implements AutoCloseable {
         this.device = device;
         this.layout = head.layout();
         this.budget = budget;
+        full = new FullRanking(layout.rows);
         buffers = new PassBuffers(device, layout);
         sweep = new CudaSweep(device, head, buffers);
     }
@@ -111,7 +117,7 @@ final class CudaHeadPass implements AutoCloseable {
     int take(Question asked, float[] hidden, int first, int end) {
         int count = begin(asked, end - first);
         for (int s = 0; s < count; s++) {
-            put(s, hidden, (first + s) * layout.columns());
+            put(s, hidden, (first + s) * layout.columns);
         }
         return count;
     }
@@ -157,7 +163,7 @@ final class CudaHeadPass implements AutoCloseable {
 
     /** Brings the state that starts at {@code hidden[from]} as number {@code place}. */
     void put(int place, float[] hidden, int from) {
-        int columns = layout.columns();
+        int columns = layout.columns;
         MemorySegment.copy(
                 hidden, from, buffers.input(), ValueLayout.JAVA_FLOAT, (long) Float.BYTES * place * columns, columns);
     }
@@ -249,11 +255,6 @@ final class CudaHeadPass implements AutoCloseable {
         return broken(state) ? Double.NaN : buffers.result().getAtIndex(ValueLayout.JAVA_DOUBLE, state);
     }
 
-    /** The token of largest logit. */
-    int bestToken(int state) {
-        return KeyedLogit.token(best(state));
-    }
-
     /** The largest logit. */
     float bestLogit(int state) {
         return KeyedLogit.logit(best(state));
@@ -273,22 +274,28 @@ final class CudaHeadPass implements AutoCloseable {
         return buffers.result().get(ValueLayout.JAVA_FLOAT, buffers.at(Part.SCORE) + (long) Float.BYTES * state);
     }
 
-    /** Copies the list of a state, of the question's length, which is 1 at least. */
-    void list(int state, int[] tokens, float[] logits, int at) {
-        int k = question.listed();
+    /** The k likeliest tokens of a state, for as many as were asked, at least 1; one list, until the next call. */
+    Ranking ranking(int state, int k) {
+        if (k > Question.MOST_LISTED) {
+            everyLogit(state, full.target());
+            return full.best(k);
+        }
+        list.reserve(1, k);
         if (k == 1) {
-            tokens[at] = bestToken(state);
-            logits[at] = bestLogit(state);
+            list.tokens()[0] = KeyedLogit.token(best(state));
+            list.logits()[0] = bestLogit(state);
         } else {
             long from = (long) state * k * Integer.BYTES;
-            MemorySegment.copy(buffers.result(), ValueLayout.JAVA_INT, buffers.at(Part.TOKENS) + from, tokens, at, k);
-            MemorySegment.copy(buffers.result(), ValueLayout.JAVA_FLOAT, buffers.at(Part.LOGITS) + from, logits, at, k);
+            MemorySegment found = buffers.result();
+            MemorySegment.copy(found, ValueLayout.JAVA_INT, buffers.at(Part.TOKENS) + from, list.tokens(), 0, k);
+            MemorySegment.copy(found, ValueLayout.JAVA_FLOAT, buffers.at(Part.LOGITS) + from, list.logits(), 0, k);
         }
+        return list;
     }
 
     /** Copies all logits of some states, in the order of tokens, to the host. */
     void everyLogit(int firstState, MemorySegment target) {
-        long from = (long) Float.BYTES * firstState * layout.rows();
+        long from = (long) Float.BYTES * firstState * layout.rows;
         device.download(buffers.memory(Part.EVERY_LOGIT), from, target);
     }
 

@@ -6,7 +6,6 @@ import io.groupreduce.cuda.driver.DeviceProperties;
 import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.internal.select.Drawing;
-import io.groupreduce.internal.select.FullRanking;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
@@ -28,12 +27,10 @@ public final class CudaInference implements InferenceSession {
 
     private final Device device;
     private final int vocabulary;
-    private final int columns;
     private final CudaPackedHead head;
     private final CudaHeadPass pass;
     private final CudaRowReader rows;
     private final Sampler sampler;
-    private final FullRanking full;
     private boolean closed;
 
     /**
@@ -45,7 +42,6 @@ public final class CudaInference implements InferenceSession {
         this.device = device;
         CompressedMatrix matrix = problem.matrix();
         vocabulary = matrix.rows();
-        columns = matrix.columns();
         HeadLayout layout = layout(device.properties(), matrix, problem.bias() != null);
         head = device.call(() -> load(layout, problem));
         CudaHeadPass opened = null;
@@ -54,8 +50,7 @@ public final class CudaInference implements InferenceSession {
             long budget = device.call(() -> Math.min(PassBuffers.MOST_BYTES, device.availableMemory() / 4));
             opened = device.call(() -> new CudaHeadPass(device, head, budget));
             pass = opened;
-            full = new FullRanking(vocabulary);
-            sampler = new Sampler(pass, layout, full);
+            sampler = new Sampler(pass, layout);
         } catch (Throwable e) {
             try (head) {
                 if (opened != null) {
@@ -104,55 +99,47 @@ public final class CudaInference implements InferenceSession {
 
     @Override
     public void top(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
-        device.run(() -> answerTop(hidden, states, k, tokens, logits, logSumExp));
-    }
-
-    private void answerTop(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
-        boolean ranked = k > Question.MOST_LISTED;
-        Question question = ranked ? Question.logits() : Question.top(k, 1);
-        int count;
-        for (int first = 0; first < states; first += count) {
-            count = pass.take(question, hidden, first, states);
-            pass.ask(question);
-            for (int s = 0; s < count; s++) {
-                int at = (first + s) * k;
-                if (logSumExp != null) {
-                    logSumExp[first + s] = pass.logSumExp(s);
-                }
-                if (pass.broken(s)) {
-                    Arrays.fill(tokens, at, at + k, Drawing.NONE);
-                    Arrays.fill(logits, at, at + k, Float.NaN);
-                } else if (ranked) {
-                    pass.everyLogit(s, full.target());
-                    full.best(k).copyTo(0, tokens, logits, at);
-                } else if (k > 0) {
-                    pass.list(s, tokens, logits, at);
+        device.run(() -> {
+            Question question = Question.top(k, 1);
+            int count;
+            for (int first = 0; first < states; first += count) {
+                count = pass.take(question, hidden, first, states);
+                pass.ask(question);
+                for (int s = 0; s < count; s++) {
+                    int at = (first + s) * k;
+                    if (logSumExp != null) {
+                        logSumExp[first + s] = pass.logSumExp(s);
+                    }
+                    if (pass.broken(s)) {
+                        Arrays.fill(tokens, at, at + k, Drawing.NONE);
+                        Arrays.fill(logits, at, at + k, Float.NaN);
+                    } else if (k > 0) {
+                        pass.ranking(s, k).copyTo(0, tokens, logits, at);
+                    }
                 }
             }
-        }
+        });
     }
 
     @Override
     public void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp) {
-        device.run(() -> answerScore(hidden, states, targets, logits, logSumExp));
-    }
-
-    private void answerScore(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp) {
-        Question question = Question.score(logSumExp != null);
-        int count;
-        for (int first = 0; first < states; first += count) {
-            count = pass.take(question, hidden, first, states);
-            for (int s = 0; s < count; s++) {
-                pass.putTarget(s, targets[first + s]);
-            }
-            pass.ask(question);
-            for (int s = 0; s < count; s++) {
-                logits[first + s] = pass.score(s);
-                if (logSumExp != null) {
-                    logSumExp[first + s] = pass.logSumExp(s);
+        device.run(() -> {
+            Question question = Question.score(logSumExp != null);
+            int count;
+            for (int first = 0; first < states; first += count) {
+                count = pass.take(question, hidden, first, states);
+                for (int s = 0; s < count; s++) {
+                    pass.putTarget(s, targets[first + s]);
+                }
+                pass.ask(question);
+                for (int s = 0; s < count; s++) {
+                    logits[first + s] = pass.score(s);
+                    if (logSumExp != null) {
+                        logSumExp[first + s] = pass.logSumExp(s);
+                    }
                 }
             }
-        }
+        });
     }
 
     @Override
@@ -162,23 +149,21 @@ public final class CudaInference implements InferenceSession {
 
     @Override
     public void logits(float[] hidden, int states, MemorySegment target) {
-        device.run(() -> answerLogits(hidden, states, target));
-    }
-
-    private void answerLogits(float[] hidden, int states, MemorySegment target) {
-        Question question = Question.logits();
-        long row = (long) Float.BYTES * vocabulary;
-        int count;
-        for (int first = 0; first < states; first += count) {
-            count = pass.take(question, hidden, first, states);
-            pass.ask(question);
-            pass.everyLogit(0, target.asSlice(first * row, count * row));
-            for (int s = 0; s < count; s++) {
-                if (pass.broken(s)) {
-                    fill(target.asSlice((first + s) * row, row), Float.NaN);
+        device.run(() -> {
+            Question question = Question.logits();
+            long row = (long) Float.BYTES * vocabulary;
+            int count;
+            for (int first = 0; first < states; first += count) {
+                count = pass.take(question, hidden, first, states);
+                pass.ask(question);
+                pass.everyLogit(0, target.asSlice(first * row, count * row));
+                for (int s = 0; s < count; s++) {
+                    if (pass.broken(s)) {
+                        fill(target.asSlice((first + s) * row, row), Float.NaN);
+                    }
                 }
             }
-        }
+        });
     }
 
     private static void fill(MemorySegment target, float value) {

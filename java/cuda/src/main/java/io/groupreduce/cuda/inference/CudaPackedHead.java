@@ -33,8 +33,8 @@ final class CudaPackedHead implements AutoCloseable {
         memory = device.allocate(layout.bytes(), "the head of '" + matrix.name() + "'");
         try (DeviceMemory piece = device.allocate(layout.pieceBytes(), "loading the head of '" + matrix.name() + "'")) {
             Loading loading = new Loading(piece);
-            layout.rights().forEach(loading::load);
-            layout.groups().forEach(loading::load);
+            layout.rights.forEach(loading::load);
+            layout.groups.forEach(loading::load);
             HeadTables tables = new HeadTables(layout, matrix, bias, memory.address());
             for (Table table : Table.values()) {
                 MemorySegment content = tables.table(table);

@@ -28,7 +28,7 @@ final class CudaRowReader implements AutoCloseable {
     /** Finds the kernel; takes no memory yet. */
     CudaRowReader(Device device, CudaPackedHead head) {
         this.head = head;
-        columns = head.layout().columns();
+        columns = head.layout().columns;
         stream = device.stream();
         kernel = device.kernel("gr_rows");
         wanted = new MirroredMemory(device, "tokens of rows");

@@ -94,7 +94,7 @@ final class CudaSweep implements AutoCloseable {
 
     /** Queues z = R h for the states in the buffers. */
     void project(int states) {
-        if (layout.rightTiles().isEmpty()) {
+        if (layout.rightTiles.isEmpty()) {
             return;
         }
         parameters
@@ -105,9 +105,9 @@ final class CudaSweep implements AutoCloseable {
                 .address(buffers.address(Part.COORDINATES))
                 .address(head.at(Table.LOG8))
                 .i32(states)
-                .i32(layout.columns())
+                .i32(layout.columns)
                 .i32(layout.directions());
-        int strips = layout.rightTiles().size();
+        int strips = layout.rightTiles.size();
         project.launch(stream, strips, Math.ceilDiv(states, COLUMN_STATES), THREADS, 0, parameters);
     }
 
@@ -145,8 +145,8 @@ final class CudaSweep implements AutoCloseable {
     private void scan(Question question, long first, int states) {
         int size = size(states);
         int slices = panelSlices(layout.mostSlices(), panelBytes(sharedBytes, size), size);
-        int tiles = layout.plan().tiles().size();
-        int blocks = layout.plan().blocks();
+        int tiles = layout.plan.tiles.size();
+        int blocks = layout.plan.blocks();
         inputs(first)
                 .address(head.at(Table.TILES))
                 .address(head.at(Table.FIRST_TILE))
@@ -160,7 +160,7 @@ final class CudaSweep implements AutoCloseable {
                 .f32(question.softmaxScale())
                 .i32(states)
                 .i32(tiles)
-                .i32(layout.rows())
+                .i32(layout.rows)
                 .i32(slices);
         int columns = 1 << size;
         softmax[size].launch(
@@ -177,17 +177,17 @@ final class CudaSweep implements AutoCloseable {
         return parameters
                 .reset()
                 .address(head.at(Table.GROUPS))
-                .address(buffers.address(Part.HIDDEN) + first * Float.BYTES * layout.columns())
+                .address(buffers.address(Part.HIDDEN) + first * Float.BYTES * layout.columns)
                 .address(buffers.address(Part.COORDINATES) + first * Float.BYTES * layout.directions())
                 .address(head.at(Table.LOG8))
-                .i32(layout.columns())
+                .i32(layout.columns)
                 .i32(layout.directions());
     }
 
     /** Where the logits from a state on are kept; 0 if they are not. */
     private long keptLogits(Question question, long first) {
         return PassBuffers.keepsLogits(layout, question)
-                ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows()
+                ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows
                 : 0;
     }
 
@@ -226,7 +226,7 @@ final class CudaSweep implements AutoCloseable {
                 .address(buffers.address(Part.BEST))
                 .address(question.drawn() ? buffers.address(Part.DRAWN) : 0)
                 .address(buffers.address(Part.BROKEN))
-                .i32(layout.plan().blocks())
+                .i32(layout.plan.blocks())
                 .i32(layout.directions());
         finish.launch(on, states, 1, FINISH_THREADS, 0, parameters);
     }
@@ -241,7 +241,7 @@ final class CudaSweep implements AutoCloseable {
         select(
                 selectPlaces,
                 buffers.address(Part.TILE_KEYS),
-                layout.plan().tiles().size(),
+                layout.plan.tiles.size(),
                 tiles,
                 states);
         inputs(0)
@@ -250,7 +250,7 @@ final class CudaSweep implements AutoCloseable {
                 .address(keptLogits(question, 0))
                 .address(buffers.address(Part.KEYS))
                 .i32(tiles)
-                .i32(layout.rows());
+                .i32(layout.rows);
         rescore.launch(stream, tiles, states, THREADS, 0, parameters);
         select(selectSorted, buffers.address(Part.KEYS), tiles * TilePlan.TILE_ROWS, k, states);
     }

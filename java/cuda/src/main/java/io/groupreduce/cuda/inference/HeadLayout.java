@@ -49,13 +49,19 @@ final class HeadLayout {
         SLOT_OF
     }
 
-    private final int rows;
-    private final int columns;
+    /** N. */
+    final int rows;
+    /** D. */
+    final int columns;
+
     private final boolean biased;
-    private final List<PackedPart> rights = new ArrayList<>();
-    private final List<PackedPart> groups = new ArrayList<>();
-    private final List<Tile> rightTiles = new ArrayList<>();
-    private final TilePlan plan;
+    final List<PackedPart> rights = new ArrayList<>();
+    final List<PackedPart> groups = new ArrayList<>();
+    /** Strips of the right factors; a tile's group is the number of the basis. */
+    final List<Tile> rightTiles = new ArrayList<>();
+    /** The tiles of the groups. */
+    final TilePlan plan;
+
     private final Map<Table, Long> tables = new EnumMap<>(Table.class);
     private int directions;
     private int slots;
@@ -120,7 +126,7 @@ final class HeadLayout {
             case GROUPS -> (long) groups.size() * PackedPart.STRUCTURE_BYTES;
             case RIGHTS -> (long) rights.size() * PackedPart.STRUCTURE_BYTES;
             case BASIS_OF -> (long) groups.size() * Integer.BYTES;
-            case TILES -> (long) plan.tiles().size() * TilePlan.STRUCTURE_BYTES;
+            case TILES -> (long) plan.tiles.size() * TilePlan.STRUCTURE_BYTES;
             case RIGHT_TILES -> (long) rightTiles.size() * TilePlan.STRUCTURE_BYTES;
             case FIRST_TILE -> (plan.blocks() + 1L) * Integer.BYTES;
             case LOG8 -> (long) LOG8_SCALES * Float.BYTES;
@@ -153,16 +159,6 @@ final class HeadLayout {
         return Math.clamp(strips, 1, Math.max(1, part.strips())) * PackedPart.STRIP;
     }
 
-    /** N. */
-    int rows() {
-        return rows;
-    }
-
-    /** D. */
-    int columns() {
-        return columns;
-    }
-
     /** Coordinates of a state in all bases, each padded to 32. */
     int directions() {
         return directions;
@@ -176,24 +172,6 @@ final class HeadLayout {
     /** Slices of the widest group. */
     int mostSlices() {
         return mostSlices;
-    }
-
-    List<PackedPart> groups() {
-        return groups;
-    }
-
-    List<PackedPart> rights() {
-        return rights;
-    }
-
-    /** The tiles of the groups. */
-    TilePlan plan() {
-        return plan;
-    }
-
-    /** Strips of the right factors; a tile's group is the number of the basis. */
-    List<Tile> rightTiles() {
-        return rightTiles;
     }
 
     /** Where a table lies. */

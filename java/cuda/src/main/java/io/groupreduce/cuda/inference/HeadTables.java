@@ -30,7 +30,7 @@ final class HeadTables {
         this.matrix = matrix;
         this.bias = bias;
         this.base = base;
-        firstSlot = layout.groups().stream().mapToInt(PackedPart::firstSlot).toArray();
+        firstSlot = layout.groups.stream().mapToInt(PackedPart::firstSlot).toArray();
     }
 
     /** The content of a table, which may be empty. */
@@ -38,16 +38,14 @@ final class HeadTables {
         return switch (table) {
             case GROUPS ->
                 structures(
-                        layout.groups(),
-                        bias == null ? 0 : base + layout.at(Table.BIAS),
-                        base + layout.at(Table.TOKENS));
-            case RIGHTS -> structures(layout.rights(), 0, 0);
+                        layout.groups, bias == null ? 0 : base + layout.at(Table.BIAS), base + layout.at(Table.TOKENS));
+            case RIGHTS -> structures(layout.rights, 0, 0);
             case BASIS_OF ->
                 MemorySegment.ofArray(
                         matrix.groups().stream().mapToInt(HeadTables::basis).toArray());
-            case TILES -> tiles(layout.plan().tiles());
-            case RIGHT_TILES -> tiles(layout.rightTiles());
-            case FIRST_TILE -> MemorySegment.ofArray(layout.plan().firstTile());
+            case TILES -> tiles(layout.plan.tiles);
+            case RIGHT_TILES -> tiles(layout.rightTiles);
+            case FIRST_TILE -> MemorySegment.ofArray(layout.plan.firstTile);
             case LOG8 -> MemorySegment.ofArray(ScaleFormat.log8Scales());
             case TOKENS -> tokens();
             case BIAS -> bias == null ? MemorySegment.ofArray(new float[0]) : biasOfSlots();
@@ -82,7 +80,7 @@ final class HeadTables {
     private MemorySegment tokens() {
         int[] tokens = new int[layout.slots()];
         int[] next = firstSlot.clone();
-        for (int token = 0; token < layout.rows(); token++) {
+        for (int token = 0; token < layout.rows; token++) {
             tokens[next[matrix.group(token)]++] = token;
         }
         return MemorySegment.ofArray(tokens);
@@ -91,14 +89,14 @@ final class HeadTables {
     private MemorySegment biasOfSlots() {
         float[] values = new float[layout.slots()];
         int[] next = firstSlot.clone();
-        for (int token = 0; token < layout.rows(); token++) {
+        for (int token = 0; token < layout.rows; token++) {
             values[next[matrix.group(token)]++] = bias[token];
         }
         return MemorySegment.ofArray(values);
     }
 
     private MemorySegment slotOf() {
-        int[] slots = new int[layout.rows()];
+        int[] slots = new int[layout.rows];
         int[] next = new int[firstSlot.length];
         Arrays.setAll(slots, token -> next[matrix.group(token)]++);
         return MemorySegment.ofArray(slots);

@@ -26,43 +26,33 @@ final class PassBuffers implements AutoCloseable {
     /** Logits are kept for a list from one tile in so many. By estimate, to be measured. */
     private static final int KEEPING_SHARE = 8;
 
-    /** What there is of every state. */
+    /** What there is of every state: input, then what comes back, then what stays on the device. */
     enum Part {
-        /** Goes to the device: D numbers. */
         HIDDEN,
-        /** Goes to the device: the key of the noise. */
+        /** Keys. */
         NOISE,
-        /** Goes to the device: what is taken off logits before they are scaled to be drawn. */
         SHIFT,
-        /** Goes to the device: the least logit that may be drawn. */
         FLOOR,
-        /** Goes to the device: the token whose logit is wanted. */
         TARGET,
-        /** Comes back. */
         LOG_SUM_EXP,
-        /** Comes back: the key of the likeliest token. */
+        /** The key of the likeliest token. */
         BEST,
-        /** Comes back: the token that was drawn. */
         DRAWN,
-        /** Comes back: whether numbers were beyond binary32. */
         BROKEN,
-        /** Comes back: the logit of the target. */
+        /** The logit of the target. */
         SCORE,
-        /** Comes back: a list of tokens. */
+        /** Of the list. */
         TOKENS,
-        /** Comes back: the logits of the list. */
+        /** Of the list. */
         LOGITS,
-        /** Stays: z. */
         COORDINATES,
-        /** Stays: partial softmaxes. */
         PARTIALS,
-        /** Stays: maxima of tiles. */
+        /** Maxima. */
         TILE_KEYS,
-        /** Stays: likeliest tiles. */
+        /** Likeliest tiles. */
         PLACES,
-        /** Stays: logits of likeliest tiles. */
+        /** Logits of likeliest tiles. */
         KEYS,
-        /** Stays: all logits. */
         EVERY_LOGIT
     }
 
@@ -95,9 +85,9 @@ final class PassBuffers implements AutoCloseable {
     private static long bytes(Part part, HeadLayout layout, Question question) {
         // A list of one is the likeliest token, which comes back anyway.
         long listed = question.listed() > 1 ? question.listed() : 0;
-        long tiles = layout.plan().tiles().size();
+        long tiles = layout.plan.tiles.size();
         return switch (part) {
-            case HIDDEN -> (long) Float.BYTES * layout.columns();
+            case HIDDEN -> (long) Float.BYTES * layout.columns;
             case NOISE, BEST -> Long.BYTES;
             case LOG_SUM_EXP -> Double.BYTES;
             case SHIFT, FLOOR, SCORE -> Float.BYTES;
@@ -105,12 +95,11 @@ final class PassBuffers implements AutoCloseable {
             case TOKENS -> Integer.BYTES * listed;
             case LOGITS -> Float.BYTES * listed;
             case COORDINATES -> Math.max(1, (long) Float.BYTES * layout.directions());
-            case PARTIALS ->
-                question.scanned() ? (long) PARTIAL_BYTES * layout.plan().blocks() : 0;
+            case PARTIALS -> question.scanned() ? (long) PARTIAL_BYTES * layout.plan.blocks() : 0;
             case TILE_KEYS -> listed > 0 ? Long.BYTES * tiles : 0;
             case PLACES -> Integer.BYTES * Math.min(listed, tiles);
             case KEYS -> Long.BYTES * TilePlan.TILE_ROWS * Math.min(listed, tiles);
-            case EVERY_LOGIT -> keepsLogits(layout, question) ? (long) Float.BYTES * layout.rows() : 0;
+            case EVERY_LOGIT -> keepsLogits(layout, question) ? (long) Float.BYTES * layout.rows : 0;
         };
     }
 
@@ -125,7 +114,7 @@ final class PassBuffers implements AutoCloseable {
 
     /** Tiles that hold the k likeliest tokens: those of the k largest maxima. */
     static int chosenTiles(HeadLayout layout, int k) {
-        return Math.min(k, layout.plan().tiles().size());
+        return Math.min(k, layout.plan.tiles.size());
     }
 
     /**
@@ -134,9 +123,7 @@ final class PassBuffers implements AutoCloseable {
      */
     static boolean keepsLogits(HeadLayout layout, Question question) {
         return question.everyLogit()
-                || question.listed() > 1
-                        && (long) KEEPING_SHARE * question.listed()
-                                >= layout.plan().tiles().size();
+                || question.listed() > 1 && (long) KEEPING_SHARE * question.listed() >= layout.plan.tiles.size();
     }
 
     /**

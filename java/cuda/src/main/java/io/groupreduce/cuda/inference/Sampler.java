@@ -3,9 +3,7 @@ package io.groupreduce.cuda.inference;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import io.groupreduce.internal.select.Drawing;
-import io.groupreduce.internal.select.FullRanking;
 import io.groupreduce.internal.select.GumbelNoise;
-import io.groupreduce.internal.select.Ranking;
 
 /**
  * Draws a token for each of some hidden states. Where all tokens stay, or min-p alone cuts, the card draws while it goes through the logits;
@@ -21,20 +19,13 @@ final class Sampler {
     private final CudaHeadPass pass;
     private final int vocabulary;
     private final int columns;
-    private final FullRanking full;
-    private final Ranking list = new Ranking();
     private int[] open = new int[0];
 
-    /**
-     * Samples with what answers other questions too, on the same thread.
-     *
-     * @param full ranks where lists do not do
-     */
-    Sampler(CudaHeadPass pass, HeadLayout layout, FullRanking full) {
+    /** Samples with what answers other questions too, on the same thread. */
+    Sampler(CudaHeadPass pass, HeadLayout layout) {
         this.pass = pass;
-        this.full = full;
-        vocabulary = layout.rows();
-        columns = layout.columns();
+        vocabulary = layout.rows;
+        columns = layout.columns;
     }
 
     /** Draws; -1 for a state whose numbers are beyond binary32. */
@@ -98,20 +89,16 @@ final class Sampler {
         }
         int left = states;
         int most = sampling.topK() > 0 ? sampling.topK() : vocabulary;
-        int k = Math.min(most, sampling.topK() > 0 ? sampling.topK() : Drawing.FIRST_LIST);
-        while (left > 0 && k <= Question.MOST_LISTED) {
-            left = drawListed(hidden, left, k, sampling, seed, tokens);
-            k = k < Question.MOST_LISTED ? Math.min(most, Question.MOST_LISTED) : Integer.MAX_VALUE;
-        }
-        if (left > 0) {
-            drawRanked(hidden, left, most, sampling, seed, tokens);
+        int k = sampling.topK() > 0 ? most : Math.min(most, Drawing.FIRST_LIST);
+        while (left > 0) {
+            left = drawListed(hidden, left, k, most, sampling, seed, tokens);
+            k = k < Question.MOST_LISTED ? Math.min(most, Question.MOST_LISTED) : most;
         }
     }
 
-    /** Draws for the open states from their k likeliest tokens; those for which that does not do stay open. */
-    private int drawListed(float[] hidden, int count, int k, Sampling sampling, long seed, int[] tokens) {
-        long missing = sampling.topK() > 0 ? 0 : vocabulary - k;
-        boolean summed = missing > 0 && sampling.temperature() >= LOW_TEMPERATURE;
+    /** Draws for the open states from the k likeliest of {@code most} tokens; those for which that does not do stay open. */
+    private int drawListed(float[] hidden, int count, int k, int most, Sampling sampling, long seed, int[] tokens) {
+        boolean summed = k < most && sampling.temperature() >= LOW_TEMPERATURE;
         float scale = summed ? (float) (1 / sampling.temperature()) : 1;
         Question top = Question.top(k, scale);
         int left = 0;
@@ -123,11 +110,10 @@ final class Sampler {
                 int state = open[first + i];
                 tokens[state] = Drawing.NONE;
                 if (!pass.broken(i)) {
-                    list.reserve(1, k);
-                    pass.list(i, list.tokens(), list.logits(), 0);
                     double total = summed ? sum(i, scale) : Double.NaN;
-                    tokens[state] = Drawing.draw(list, 0, missing, total, sampling, GumbelNoise.key(seed, state));
-                    if (tokens[state] == Drawing.NONE) {
+                    long key = GumbelNoise.key(seed, state);
+                    tokens[state] = Drawing.draw(pass.ranking(i, k), 0, most - k, total, sampling, key);
+                    if (tokens[state] == Drawing.NONE && k < most) {
                         open[left++] = state;
                     }
                 }
@@ -140,24 +126,6 @@ final class Sampler {
     private double sum(int state, float scale) {
         float largest = pass.bestLogit(state) * scale;
         return Math.abs(largest) < LARGE ? Math.exp(pass.logSumExp(state) - largest) : Double.NaN;
-    }
-
-    /** Draws for the open states from all that top-k leaves, ranked here. */
-    private void drawRanked(float[] hidden, int count, int most, Sampling sampling, long seed, int[] tokens) {
-        Question all = Question.logits();
-        int taken;
-        for (int first = 0; first < count; first += taken) {
-            taken = begin(all, hidden, first, count - first);
-            pass.ask(all);
-            for (int i = 0; i < taken; i++) {
-                int state = open[first + i];
-                tokens[state] = Drawing.NONE;
-                if (!pass.broken(i)) {
-                    pass.everyLogit(i, full.target());
-                    tokens[state] = Drawing.draw(full.best(most), 0, 0, 0, sampling, GumbelNoise.key(seed, state));
-                }
-            }
-        }
     }
 
     private int begin(Question question, float[] hidden, int first, int count) {

@@ -34,8 +34,10 @@ final class TilePlan {
     record Tile(int group, int firstStrip, int strips) {}
 
     private final List<PackedPart> groups;
-    private final List<Tile> tiles = new ArrayList<>();
-    private final int[] firstTile;
+    /** In the order in which they are taken. */
+    final List<Tile> tiles = new ArrayList<>();
+    /** The first tile of every block, each of which has one at least, and the end. */
+    final int[] firstTile;
 
     /** Cuts groups for so many blocks of threads at most. */
     TilePlan(List<PackedPart> groups, int mostBlocks) {
@@ -79,18 +81,8 @@ final class TilePlan {
         return TILE_STRIPS * groups.get(tile.group()).stripBytes() + TILE_END_BYTES;
     }
 
-    /** In the order in which they are taken. */
-    List<Tile> tiles() {
-        return tiles;
-    }
-
     /** Blocks of threads that a pass takes. */
     int blocks() {
         return firstTile.length - 1;
-    }
-
-    /** The first tile of every block, each of which has one at least, and the end. */
-    int[] firstTile() {
-        return firstTile;
     }
 }

@@ -82,10 +82,10 @@ class HeadLayoutTest {
             for (boolean biased : new boolean[] {false, true}) {
                 HeadLayout layout = new HeadLayout(matrix, biased, 8);
                 TreeMap<Long, Long> ends = new TreeMap<>();
-                for (PackedPart part : layout.rights()) {
+                for (PackedPart part : layout.rights) {
                     add(ends, part);
                 }
-                for (PackedPart part : layout.groups()) {
+                for (PackedPart part : layout.groups) {
                     add(ends, part);
                 }
                 HeadTables tables = new HeadTables(layout, matrix, biased ? new float[matrix.rows()] : null, BASE);
@@ -123,13 +123,13 @@ class HeadLayoutTest {
         try (Arena arena = Arena.ofConfined()) {
             HeadLayout layout = new HeadLayout(TestHeads.small(arena, 1), false, 8);
             assertEquals(32 + 64, layout.directions());
-            assertEquals(3, layout.rightTiles().size());
+            assertEquals(3, layout.rightTiles.size());
             assertArrayEquals(
                     new int[] {0, 32, 0, PackedPart.HIDDEN, PackedPart.HIDDEN},
-                    layout.groups().stream().mapToInt(PackedPart::operand).toArray());
+                    layout.groups.stream().mapToInt(PackedPart::operand).toArray());
             assertArrayEquals(
                     new int[] {0, 320, 416, 544, 608},
-                    layout.groups().stream().mapToInt(PackedPart::firstSlot).toArray());
+                    layout.groups.stream().mapToInt(PackedPart::firstSlot).toArray());
             assertEquals(640, layout.slots());
             assertEquals(3, layout.mostSlices());
         }
@@ -152,7 +152,7 @@ class HeadLayoutTest {
                 int slot = tables.table(Table.SLOT_OF).getAtIndex(ValueLayout.JAVA_INT, token);
                 assertEquals(matrix.group(token), group);
                 assertEquals(matrix.slot(token), slot);
-                int place = layout.groups().get(group).firstSlot() + slot;
+                int place = layout.groups.get(group).firstSlot() + slot;
                 assertEquals(token, tokens.getAtIndex(ValueLayout.JAVA_INT, place));
                 assertEquals(bias[token], values.getAtIndex(ValueLayout.JAVA_FLOAT, place));
             }

@@ -19,10 +19,7 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.SplittableRandom;
 import jcuda.driver.JCudaDriver;
@@ -137,15 +134,12 @@ class HeadMemoryTest {
     @Tag("emulated")
     void aHeadThatDoesNotFitIsRefusedWithItsSize() {
         long needed = CudaInference.bytesNeeded(device.properties(), matrix, true);
-        limitMemory(needed);
-        try {
+        withMemory(needed, () -> {
             DeviceException e = assertThrows(DeviceException.class, () -> new CudaInference(device, problem));
             String size = String.format("needs %.1f MB", needed / 1e6);
             assertTrue(e.getMessage().contains("'small' " + size), e.getMessage());
             assertTrue(e.getMessage().contains("on the GPU cuda:0"), e.getMessage());
-        } finally {
-            limitMemory(0);
-        }
+        });
     }
 
     @Test
@@ -153,26 +147,22 @@ class HeadMemoryTest {
     void bytesNeededAreEnough() {
         long needed = CudaInference.bytesNeeded(device.properties(), matrix, true);
         // What is kept free is an eighth of so small a memory; allocations are rounded up.
-        limitMemory(used() + needed * 8 / 7 + 8192);
-        try (InferenceSession session = new CudaInference(device, problem)) {
-            new Answers(session, 1, matrix.rows());
-        } finally {
-            limitMemory(0);
-        }
+        withMemory(used() + needed * 8 / 7 + 8192, () -> {
+            try (InferenceSession session = new CudaInference(device, problem)) {
+                new Answers(session, 1, matrix.rows());
+            }
+        });
     }
 
     @Test
     @Tag("emulated")
     void loadingThatFailsHalfWayLeavesNothing() {
         HeadLayout layout = new HeadLayout(matrix, true, 4);
-        limitMemory(used() + layout.bytes() + layout.pieceBytes() / 2);
-        try {
-            assertThrows(
-                    OutOfDeviceMemoryException.class,
-                    () -> device.run(() -> new CudaPackedHead(device, layout, matrix, problem.bias())));
-        } finally {
-            limitMemory(0);
-        }
+        withMemory(
+                used() + layout.bytes() + layout.pieceBytes() / 2,
+                () -> assertThrows(
+                        OutOfDeviceMemoryException.class,
+                        () -> device.run(() -> new CudaPackedHead(device, layout, matrix, problem.bias()))));
     }
 
     @Test
@@ -208,15 +198,16 @@ class HeadMemoryTest {
         long head = used() + layout.bytes();
         try (InferenceSession session = new CudaInference(device, problem)) {
             long state = PassBuffers.bytesOfState(layout, Question.top(300, 1));
-            limitMemory(head + 30 * state);
+            withMemory(head + 30 * state, () -> expected.assertSame(new Answers(session, STATES, 300)));
+            withMemory(
+                    head + state / 2,
+                    () -> assertThrows(OutOfDeviceMemoryException.class, () -> new Answers(session, STATES, 400)));
             expected.assertSame(new Answers(session, STATES, 300));
-            limitMemory(head + state / 2);
-            assertThrows(OutOfDeviceMemoryException.class, () -> new Answers(session, STATES, 400));
-            limitMemory(0);
-            expected.assertSame(new Answers(session, STATES, 300));
-        } finally {
-            limitMemory(0);
         }
+    }
+
+    private void withMemory(long bytes, Runnable work) {
+        EmulatedDriver.withMemory(device.libraries(), bytes, work);
     }
 
     /** Bytes that are taken on the stand-in device. */
@@ -227,19 +218,5 @@ class HeadMemoryTest {
             JCudaDriver.cuMemGetInfo(free, total);
             return total[0] - free[0];
         });
-    }
-
-    /** Sets the memory of the stand-in device; 0 for what it has as a rule. */
-    @SuppressWarnings("restricted")
-    private void limitMemory(long bytes) {
-        MemorySegment function =
-                device.libraries().driver().find("gr_emulated_memory").orElseThrow();
-        try {
-            Linker.nativeLinker()
-                    .downcallHandle(function, FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG))
-                    .invokeExact(bytes);
-        } catch (Throwable e) {
-            throw new AssertionError(e);
-        }
     }
 }

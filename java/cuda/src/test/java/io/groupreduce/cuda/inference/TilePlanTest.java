@@ -33,7 +33,7 @@ class TilePlanTest {
             int[][] taken = parts.stream().map(p -> new int[p.strips()]).toArray(int[][]::new);
             long largest = 0;
             long total = 0;
-            for (Tile tile : plan.tiles()) {
+            for (Tile tile : plan.tiles) {
                 assertTrue(tile.strips() >= 1 && tile.strips() <= TilePlan.TILE_STRIPS);
                 for (int s = 0; s < tile.strips(); s++) {
                     taken[tile.group()][tile.firstStrip() + s]++;
@@ -46,14 +46,14 @@ class TilePlanTest {
                     assertEquals(1, times);
                 }
             }
-            int[] first = plan.firstTile();
-            assertEquals(Math.min(mostBlocks, plan.tiles().size()), plan.blocks());
+            int[] first = plan.firstTile;
+            assertEquals(Math.min(mostBlocks, plan.tiles.size()), plan.blocks());
             assertEquals(0, first[0]);
-            assertEquals(plan.tiles().size(), first[plan.blocks()]);
+            assertEquals(plan.tiles.size(), first[plan.blocks()]);
             for (int b = 0; b < plan.blocks(); b++) {
                 assertTrue(first[b + 1] > first[b], "block " + b + " has no tile");
                 long cost = 0;
-                for (Tile tile : plan.tiles().subList(first[b], first[b + 1])) {
+                for (Tile tile : plan.tiles.subList(first[b], first[b + 1])) {
                     cost += plan.cost(tile);
                 }
                 assertTrue(cost <= total / plan.blocks() + 2 * largest, "block " + b + " has " + cost);
@@ -72,7 +72,7 @@ class TilePlanTest {
                         part(Codec.INT8, 40, 100, PackedPart.HIDDEN)),
                 4);
         assertEquals(
-                List.of(1, 4, 3, 2, 0), plan.tiles().stream().map(Tile::group).toList());
+                List.of(1, 4, 3, 2, 0), plan.tiles.stream().map(Tile::group).toList());
     }
 
     @Test
@@ -81,7 +81,7 @@ class TilePlanTest {
         PackedPart narrow = part(Codec.INT4, 100_000, 64, 0);
         TilePlan plan = new TilePlan(List.of(dense, narrow), 264);
         int smaller = 0;
-        for (Tile tile : plan.tiles()) {
+        for (Tile tile : plan.tiles) {
             boolean last = tile.group() == 1 && tile.firstStrip() + tile.strips() == narrow.strips();
             assertEquals(last ? narrow.strips() % 8 : 8, tile.strips());
             smaller += last ? 1 : 0;
@@ -97,6 +97,6 @@ class TilePlanTest {
         TilePlan plan = new TilePlan(List.of(wide, narrow), 3);
         assertEquals(plan.cost(new Tile(0, 0, 8)), plan.cost(new Tile(0, 0, 1)));
         assertEquals(plan.cost(new Tile(0, 0, 1)), 2 * plan.cost(new Tile(1, 0, 8)) - (8 << 10));
-        assertArrayEquals(new int[] {0, 2, 5, 8}, plan.firstTile());
+        assertArrayEquals(new int[] {0, 2, 5, 8}, plan.firstTile);
     }
 }

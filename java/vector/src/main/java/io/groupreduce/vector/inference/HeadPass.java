@@ -41,7 +41,6 @@ final class HeadPass {
     private final Workers workers;
     private final PackedHead head;
     private final TailBounds bounds;
-    private final PruningRecord record;
     private final StateProjection projection;
     private final Scratch[] scratch;
     private final RunningSoftmax.Merged sums = new RunningSoftmax.Merged();
@@ -104,8 +103,8 @@ final class HeadPass {
         final Ranking ranking = new Ranking();
         final NoiseSearch noise = new NoiseSearch();
         final float[] part = new float[TILE];
-        /** An odd last INT4 direction: its coordinate, and 0 for the one that would be paired with it. */
-        final float[] last = new float[2];
+        /** One direction of a tile, in panels with room for two. */
+        final float[] one = new float[2 * TILE];
 
         float[] logits = new float[0];
         /** Multiplications of a single state that were made, of how many. */
@@ -199,11 +198,10 @@ final class HeadPass {
     }
 
     /** {@code bounds} is {@code null} where nothing is left out. */
-    HeadPass(Workers workers, PackedHead head, TailBounds bounds, PruningRecord record) {
+    HeadPass(Workers workers, PackedHead head, TailBounds bounds) {
         this.workers = workers;
         this.head = head;
         this.bounds = bounds;
-        this.record = record;
         projection = new StateProjection(head);
         full = new FullRanking(head.tokenCount());
         tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), FEWEST_TILES, MOST_TILES);
@@ -253,7 +251,7 @@ final class HeadPass {
         }
         if (states > 1) {
             share(new BatchSweep(this, states), tasks, headBytes * states);
-        } else if (asked.prunable() && record.worthTrying()) {
+        } else if (bounds != null && asked.prunable() && bounds.worthTrying()) {
             askBounded();
         } else {
             share(new SingleSweep(this), tasks, headBytes);
@@ -279,7 +277,7 @@ final class HeadPass {
             made += s.made;
             all += s.all;
         }
-        record.add(all == 0 ? 1 : made / all);
+        bounds.add(all == 0 ? 1 : made / all);
     }
 
     /**

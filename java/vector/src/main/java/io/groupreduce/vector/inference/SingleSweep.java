@@ -3,6 +3,7 @@ package io.groupreduce.vector.inference;
 import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
+import static io.groupreduce.vector.kernel.Lanes.NR;
 
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.vector.inference.HeadPass.Scratch;
@@ -91,17 +92,24 @@ final class SingleSweep extends HeadPass.Sweep {
 
     /** Adds some directions of the state to the sums of a tile. */
     private void add(PackedHead.Group group, int tile, int first, int directions, int index, Scratch s, float[] into) {
-        boolean pairs = group.kept() == Codec.INT4;
-        float[] z = pairs ? projection.paired[index] : projection.z[index];
-        int even = pairs ? directions & -2 : directions;
+        float[] z = group.kept() == Codec.INT4 ? projection.paired[index] : projection.z[index];
+        int even = directions & -2;
         if (even > 0) {
             TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first), even, z, first, into);
         }
         if (even < directions) {
-            // The pair's second direction is not the row's: whatever the state has there must not come in, not even by
-            // rounding.
-            s.last[0] = projection.z[index][first + even] * Codes.FROM_TOP;
-            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first + even), 1, s.last, 0, into);
+            addOne(group, tile, first + even, index, s, into);
+        }
+    }
+
+    /** One direction alone: what the state has in the other one of its pair must not come in, not even by rounding. */
+    private void addOne(PackedHead.Group group, int tile, int direction, int index, Scratch s, float[] into) {
+        TileDecoder.codes(group.kept(), head.codes, group.codesAt(tile, direction), 1, s.one, 2 * NR);
+        FloatVector z = FloatVector.broadcast(FLOATS, projection.z[index][direction]);
+        for (int i = 0; i < TILE; i += LANES) {
+            FloatVector.fromArray(FLOATS, s.one, i / NR * 2 * NR + i % NR)
+                    .fma(z, FloatVector.fromArray(FLOATS, into, i))
+                    .intoArray(into, i);
         }
     }
 

@@ -146,30 +146,11 @@ public final class SoftmaxPair {
             for (int state = 0; state < count; state += STEP) {
                 int states = Math.min(STEP, count - state);
                 for (int p = 0; p < TILE / NR; p++) {
-                    Gemm.panel(
-                            projection.hidden(),
-                            state * columns,
-                            columns,
-                            states,
-                            columns,
-                            s.original.panel(p),
-                            s.x,
-                            p * NR,
-                            TILE);
+                    product(projection.hidden(), columns, state, states, columns, s.original.panel(p), 0, s.x, p);
                     if (group.rank() > 0) {
                         int stride = projection.stride(index);
-                        Gemm.panel(
-                                projection.z[index],
-                                state * stride,
-                                stride,
-                                states,
-                                group.rank(),
-                                s.factor,
-                                p * panelStride,
-                                s.y,
-                                p * NR,
-                                TILE,
-                                false);
+                        float[] z = projection.z[index];
+                        product(z, stride, state, states, group.rank(), s.factor, p * panelStride, s.y, p);
                     }
                 }
                 if (group.rank() == 0) {
@@ -178,6 +159,11 @@ public final class SoftmaxPair {
                 consume(tile, rows, first, state, states, s);
             }
         }
+    }
+
+    private static void product(
+            float[] z, int stride, int state, int states, int depth, float[] panel, int at, float[] logits, int p) {
+        Gemm.panel(z, state * stride, stride, states, depth, panel, at, logits, p * NR, TILE, false);
     }
 
     private void consume(int tile, int rows, int first, int state, int states, Scratch s) {

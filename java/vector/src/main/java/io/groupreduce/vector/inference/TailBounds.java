@@ -3,8 +3,10 @@ package io.groupreduce.vector.inference;
 import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.kernel.Lanes.NR;
 
+import io.groupreduce.api.Pruning;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.vector.kernel.Workers;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * What the directions of a tile from some m on can still add to a logit. Directions fall in energy, so the rest shrinks fast.
@@ -17,6 +19,9 @@ import io.groupreduce.vector.kernel.Workers;
  *
  * <p>Sums are rounded: what single precision can be off by is added to the bound (Higham, Accuracy and Stability of Numerical Algorithms,
  * 2002, section 3.1), so that leaving out never changes an answer.
+ *
+ * <p>Bounds are used while they leave out a fifth of the multiplications, which is what looking at them costs and a little more, and
+ * tried again now and then where they did not.
  */
 final class TailBounds {
     /** Directions between two looks at a tile. */
@@ -28,13 +33,24 @@ final class TailBounds {
     /** What two INT4 numbers that share a byte are multiplied with at most, in the two ways it is used. */
     private static final float LARGEST_PAIR = 16;
 
+    /** Queries with bounds after which their worth is judged, and queries without until they are tried again. */
+    private static final int TRIED = 32;
+
+    private static final int PAUSE = 2048;
+    private static final double ENOUGH = 0.2;
+    private static final int UNIT = 1 << 20;
+
     private final int[] start;
     private final float[] tails;
     private final float[] largestBias;
     private final float[] largestMagnitude;
     private final float[] pairScale;
+    private final Pruning pruning;
+    private final AtomicInteger queries = new AtomicInteger();
+    private final AtomicInteger left = new AtomicInteger();
 
-    TailBounds(Workers workers, PackedHead head) {
+    TailBounds(Workers workers, PackedHead head, Pruning pruning) {
+        this.pruning = pruning;
         int tiles = head.tiles();
         start = new int[tiles + 1];
         for (int t = 0; t < tiles; t++) {
@@ -48,14 +64,8 @@ final class TailBounds {
         for (PackedHead.Group group : head.groups) {
             most = Math.max(most, group.rank());
         }
-        float[][] scratch = new float[workers.count()][];
-        int room = (most + 2) * TILE;
-        workers.run(tiles, (tile, worker) -> {
-            if (scratch[worker] == null) {
-                scratch[worker] = new float[room];
-            }
-            measure(head, tile, scratch[worker]);
-        });
+        float[][] scratch = new float[workers.count()][(most + 2) * TILE];
+        workers.run(tiles, (tile, worker) -> measure(head, tile, scratch[worker]));
     }
 
     private void measure(PackedHead head, int tile, float[] panels) {
@@ -112,5 +122,23 @@ final class TailBounds {
     float rounding(int tile, int rank, float norm, float sumOfMagnitudes) {
         float size = tails[start[tile]] * norm + pairScale[tile] * sumOfMagnitudes + largestMagnitude[tile];
         return (rank + 8) * ROUNDING * size;
+    }
+
+    /** Whether the next query should use bounds. */
+    boolean worthTrying() {
+        if (pruning != Pruning.AUTO) {
+            return pruning == Pruning.ALWAYS;
+        }
+        // Below zero: a pause, counted up query by query.
+        return queries.get() >= 0 || queries.incrementAndGet() >= 0;
+    }
+
+    /** Takes note of a query that used bounds and made this share of the multiplications. */
+    void add(double made) {
+        int sum = left.addAndGet((int) ((1 - made) * (UNIT / TRIED)));
+        if (pruning == Pruning.AUTO && queries.incrementAndGet() == TRIED) {
+            left.addAndGet(-sum);
+            queries.set(sum < ENOUGH * UNIT ? -PAUSE : 0);
+        }
     }
 }

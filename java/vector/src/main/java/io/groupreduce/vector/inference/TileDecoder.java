@@ -67,7 +67,8 @@ final class TileDecoder {
         }
     }
 
-    private static void codes(Codec kept, MemorySegment codes, long from, int directions, float[] panels, int stride) {
+    /** Likewise, without scales, from byte {@code from} on. */
+    static void codes(Codec kept, MemorySegment codes, long from, int directions, float[] panels, int stride) {
         switch (kept) {
             case F32 -> f32(codes, from, directions, panels, stride);
             case BF16 -> bf16(codes, from, directions, panels, stride);

@@ -42,16 +42,16 @@ final class TileKernel {
     private TileKernel() {}
 
     /**
-     * Adds {@code directions} directions that begin at byte {@code at}.
+     * Adds an even number of directions that begin at byte {@code at}.
      *
-     * @param z for INT4 the pairs of {@link StateProjection#paired}; one more if there is an odd number
+     * @param z for INT4 the pairs of {@link StateProjection#paired}
      */
     static void add(Codec kept, MemorySegment codes, long at, int directions, float[] z, int z0, float[] sums) {
         switch (kept) {
             case F32 -> f32(codes, at, directions, z, z0, sums);
             case BF16 -> bf16(codes, at, directions, z, z0, sums);
             case INT8 -> int8(codes, at, directions, z, z0, sums);
-            case INT4 -> int4(codes, at, directions + 1 & -2, z, z0, sums);
+            case INT4 -> int4(codes, at, directions, z, z0, sums);
             case INT3 -> throw new IllegalArgumentException("INT3 is kept as INT4");
         }
     }
@@ -63,7 +63,7 @@ final class TileKernel {
         FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
         long at = from;
         int i = z0;
-        for (long end = from + 8L * TILE * (directions >> 1); at != end; i += 2, at += 8 * TILE) {
+        for (long end = from + 4L * TILE * directions; at != end; i += 2, at += 8 * TILE) {
             FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
             a = FloatVector.fromMemorySegment(FLOATS, codes, at, ORDER).fma(u, a);
             b = FloatVector.fromMemorySegment(FLOATS, codes, at + 4 * LANES, ORDER)
@@ -82,16 +82,6 @@ final class TileKernel {
             d = FloatVector.fromMemorySegment(FLOATS, codes, at + 28 * LANES, ORDER)
                     .fma(u, d);
         }
-        if ((directions & 1) != 0) {
-            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
-            a = FloatVector.fromMemorySegment(FLOATS, codes, at, ORDER).fma(u, a);
-            b = FloatVector.fromMemorySegment(FLOATS, codes, at + 4 * LANES, ORDER)
-                    .fma(u, b);
-            c = FloatVector.fromMemorySegment(FLOATS, codes, at + 8 * LANES, ORDER)
-                    .fma(u, c);
-            d = FloatVector.fromMemorySegment(FLOATS, codes, at + 12 * LANES, ORDER)
-                    .fma(u, d);
-        }
         a.intoArray(sums, 0);
         b.intoArray(sums, LANES);
         c.intoArray(sums, 2 * LANES);
@@ -105,7 +95,7 @@ final class TileKernel {
         FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
         long at = from;
         int i = z0;
-        for (long end = from + 4L * TILE * (directions >> 1); at != end; i += 2, at += 4 * TILE) {
+        for (long end = from + 2L * TILE * directions; at != end; i += 2, at += 4 * TILE) {
             FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
             IntVector x = (IntVector)
                     ShortVector.fromMemorySegment(SHORTS, codes, at, ORDER).convertShape(ZERO_EXTEND_S2I, INTS, 0);
@@ -133,21 +123,6 @@ final class TileKernel {
                     .convertShape(ZERO_EXTEND_S2I, INTS, 0);
             d = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, d);
         }
-        if ((directions & 1) != 0) {
-            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
-            IntVector x = (IntVector)
-                    ShortVector.fromMemorySegment(SHORTS, codes, at, ORDER).convertShape(ZERO_EXTEND_S2I, INTS, 0);
-            a = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, a);
-            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 2 * LANES, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
-            b = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, b);
-            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 4 * LANES, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
-            c = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, c);
-            x = (IntVector) ShortVector.fromMemorySegment(SHORTS, codes, at + 6 * LANES, ORDER)
-                    .convertShape(ZERO_EXTEND_S2I, INTS, 0);
-            d = x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().fma(u, d);
-        }
         a.intoArray(sums, 0);
         b.intoArray(sums, LANES);
         c.intoArray(sums, 2 * LANES);
@@ -161,7 +136,7 @@ final class TileKernel {
         FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
         long at = from;
         int i = z0;
-        for (long end = from + 2L * TILE * (directions >> 1); at != end; i += 2, at += 2 * TILE) {
+        for (long end = from + (long) TILE * directions; at != end; i += 2, at += 2 * TILE) {
             FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
             FloatVector x = (FloatVector)
                     ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2F, FLOATS, 0);
@@ -186,21 +161,6 @@ final class TileKernel {
                     .convertShape(B2F, FLOATS, 0);
             c = x.fma(u, c);
             x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 7 * LANES, ORDER)
-                    .convertShape(B2F, FLOATS, 0);
-            d = x.fma(u, d);
-        }
-        if ((directions & 1) != 0) {
-            FloatVector u = FloatVector.broadcast(FLOATS, z[i]);
-            FloatVector x = (FloatVector)
-                    ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2F, FLOATS, 0);
-            a = x.fma(u, a);
-            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + LANES, ORDER)
-                    .convertShape(B2F, FLOATS, 0);
-            b = x.fma(u, b);
-            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 2 * LANES, ORDER)
-                    .convertShape(B2F, FLOATS, 0);
-            c = x.fma(u, c);
-            x = (FloatVector) ByteVector.fromMemorySegment(BYTES, codes, at + 3 * LANES, ORDER)
                     .convertShape(B2F, FLOATS, 0);
             d = x.fma(u, d);
         }

@@ -50,9 +50,9 @@ public final class VectorInference implements InferenceSession {
         if (loaded == null) {
             PackedHead head = new PackedHead(workers, matrix, problem.bias());
             try {
-                TailBounds bounds = problem.pruning() == Pruning.OFF ? null : new TailBounds(workers, head);
-                PruningRecord record = new PruningRecord(problem.pruning());
-                loaded = new Loaded(head, new Pool<>(() -> new HeadPass(workers, head, bounds, record)));
+                TailBounds bounds =
+                        problem.pruning() == Pruning.OFF ? null : new TailBounds(workers, head, problem.pruning());
+                loaded = new Loaded(head, new Pool<>(() -> new HeadPass(workers, head, bounds)));
             } catch (Throwable e) {
                 head.close();
                 throw e;
