@@ -5,7 +5,9 @@ import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Stream;
+import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import io.groupreduce.cuda.inference.HeadLayout.Table;
+import io.groupreduce.cuda.inference.PassBuffers.Part;
 
 /**
  * The launches of a pass: coordinates of the hidden states, one fused pass over the head, the merge of what its blocks found, and where a
@@ -13,7 +15,7 @@ import io.groupreduce.cuda.inference.HeadLayout.Table;
  *
  * <p>The merge and the list need the same pass and not each other: they go side by side, on the two streams of the device.
  */
-final class HeadPass implements AutoCloseable {
+final class CudaSweep implements AutoCloseable {
     private static final int THREADS = 256;
     private static final int FINISH_THREADS = 128;
     private static final int TARGET_THREADS = 128;
@@ -44,7 +46,7 @@ final class HeadPass implements AutoCloseable {
     private static final int PARAMETER_BYTES = 256;
 
     private final HeadLayout layout;
-    private final DeviceHead head;
+    private final CudaPackedHead head;
     private final PassBuffers buffers;
     private final Stream stream;
     private final Stream beside;
@@ -61,7 +63,7 @@ final class HeadPass implements AutoCloseable {
     private final Parameters parameters = new Parameters(PARAMETER_BYTES);
 
     /** Finds the kernels; on the device's thread. */
-    HeadPass(Device device, DeviceHead head, PassBuffers buffers) {
+    CudaSweep(Device device, CudaPackedHead head, PassBuffers buffers) {
         this.head = head;
         this.layout = head.layout();
         this.buffers = buffers;
@@ -80,8 +82,14 @@ final class HeadPass implements AutoCloseable {
         selectPlaces = device.kernel("gr_select_places");
         rescore = device.kernel("gr_rescore");
         selectSorted = device.kernel("gr_select_sorted");
+        // Last, so that nothing is open if a kernel is not found.
         scanned = device.event();
-        merged = device.event();
+        try {
+            merged = device.event();
+        } catch (Throwable e) {
+            scanned.close();
+            throw e;
+        }
     }
 
     /** Queues z = R h for the states in the buffers. */
@@ -93,8 +101,8 @@ final class HeadPass implements AutoCloseable {
                 .reset()
                 .address(head.at(Table.RIGHTS))
                 .address(head.at(Table.RIGHT_TILES))
-                .address(buffers.input().address())
-                .address(buffers.coordinates())
+                .address(buffers.address(Part.HIDDEN))
+                .address(buffers.address(Part.COORDINATES))
                 .address(head.at(Table.LOG8))
                 .i32(states)
                 .i32(layout.columns())
@@ -135,7 +143,6 @@ final class HeadPass implements AutoCloseable {
     }
 
     private void scan(Question question, long first, int states) {
-        long input = buffers.input().address();
         int size = size(states);
         int slices = panelSlices(layout.mostSlices(), panelBytes(sharedBytes, size), size);
         int tiles = layout.plan().tiles().size();
@@ -143,12 +150,12 @@ final class HeadPass implements AutoCloseable {
         inputs(first)
                 .address(head.at(Table.TILES))
                 .address(head.at(Table.FIRST_TILE))
-                .address(buffers.partials() + first * PassBuffers.PARTIAL_BYTES * blocks)
-                .address(question.listed() > 1 ? buffers.tileKeys() + first * Long.BYTES * tiles : 0)
-                .address(keepsLogits(question) ? keptLogits(question) + first * Float.BYTES * layout.rows() : 0)
-                .address(question.drawn() ? input + buffers.noiseAt() + first * Long.BYTES : 0)
-                .address(question.shifted() ? input + buffers.shiftAt() + first * Float.BYTES : 0)
-                .address(question.floored() ? input + buffers.floorAt() + first * Float.BYTES : 0)
+                .address(buffers.address(Part.PARTIALS) + first * PassBuffers.PARTIAL_BYTES * blocks)
+                .address(question.listed() > 1 ? buffers.address(Part.TILE_KEYS) + first * Long.BYTES * tiles : 0)
+                .address(keptLogits(question, first))
+                .address(question.drawn() ? buffers.address(Part.NOISE) + first * Long.BYTES : 0)
+                .address(question.shifted() ? buffers.address(Part.SHIFT) + first * Float.BYTES : 0)
+                .address(question.floored() ? buffers.address(Part.FLOOR) + first * Float.BYTES : 0)
                 .f64(question.noiseScale())
                 .f32(question.softmaxScale())
                 .i32(states)
@@ -170,19 +177,18 @@ final class HeadPass implements AutoCloseable {
         return parameters
                 .reset()
                 .address(head.at(Table.GROUPS))
-                .address(buffers.input().address() + first * Float.BYTES * layout.columns())
-                .address(buffers.coordinates() + first * Float.BYTES * layout.directions())
+                .address(buffers.address(Part.HIDDEN) + first * Float.BYTES * layout.columns())
+                .address(buffers.address(Part.COORDINATES) + first * Float.BYTES * layout.directions())
                 .address(head.at(Table.LOG8))
                 .i32(layout.columns())
                 .i32(layout.directions());
     }
 
-    private boolean keepsLogits(Question question) {
-        return PassBuffers.keepsLogits(layout, question);
-    }
-
-    private long keptLogits(Question question) {
-        return keepsLogits(question) ? buffers.logits().address() : 0;
+    /** Where the logits from a state on are kept; 0 if they are not. */
+    private long keptLogits(Question question, long first) {
+        return PassBuffers.keepsLogits(layout, question)
+                ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows()
+                : 0;
     }
 
     /** The number of the kernel whose 1, 2, 4 or 8 columns of eight states hold so many states, or the last. */
@@ -212,15 +218,14 @@ final class HeadPass implements AutoCloseable {
     }
 
     private void merge(Question question, int states, Stream on) {
-        long result = buffers.result().address();
         parameters
                 .reset()
-                .address(buffers.partials())
-                .address(buffers.coordinates())
-                .address(result)
-                .address(result + buffers.bestAt())
-                .address(question.drawn() ? result + buffers.drawnAt() : 0)
-                .address(result + buffers.brokenAt())
+                .address(buffers.address(Part.PARTIALS))
+                .address(buffers.address(Part.COORDINATES))
+                .address(buffers.address(Part.LOG_SUM_EXP))
+                .address(buffers.address(Part.BEST))
+                .address(question.drawn() ? buffers.address(Part.DRAWN) : 0)
+                .address(buffers.address(Part.BROKEN))
                 .i32(layout.plan().blocks())
                 .i32(layout.directions());
         finish.launch(on, states, 1, FINISH_THREADS, 0, parameters);
@@ -233,45 +238,49 @@ final class HeadPass implements AutoCloseable {
     private void list(Question question, int states) {
         int k = question.listed();
         int tiles = PassBuffers.chosenTiles(layout, k);
-        select(selectPlaces, buffers.tileKeys(), layout.plan().tiles().size(), tiles, states);
+        select(
+                selectPlaces,
+                buffers.address(Part.TILE_KEYS),
+                layout.plan().tiles().size(),
+                tiles,
+                states);
         inputs(0)
                 .address(head.at(Table.TILES))
-                .address(buffers.places())
-                .address(keptLogits(question))
-                .address(buffers.keys())
+                .address(buffers.address(Part.PLACES))
+                .address(keptLogits(question, 0))
+                .address(buffers.address(Part.KEYS))
                 .i32(tiles)
                 .i32(layout.rows());
         rescore.launch(stream, tiles, states, THREADS, 0, parameters);
-        select(selectSorted, buffers.keys(), tiles * TilePlan.TILE_ROWS, k, states);
+        select(selectSorted, buffers.address(Part.KEYS), tiles * TilePlan.TILE_ROWS, k, states);
     }
 
     private void select(Kernel kernel, long keys, int n, int k, int states) {
-        long result = buffers.result().address();
         parameters
                 .reset()
                 .address(keys)
-                .address(buffers.places())
-                .address(result + buffers.tokensAt())
-                .address(result + buffers.logitsAt())
+                .address(buffers.address(Part.PLACES))
+                .address(buffers.address(Part.TOKENS))
+                .address(buffers.address(Part.LOGITS))
                 .i32(n)
                 .i32(k);
         kernel.launch(stream, states, 1, SELECT_THREADS, 0, parameters);
     }
 
     private void score(int states) {
-        long input = buffers.input().address();
         inputs(0)
                 .address(head.at(Table.GROUP_OF))
                 .address(head.at(Table.SLOT_OF))
-                .address(input + buffers.targetAt())
-                .address(buffers.result().address() + buffers.scoreAt())
+                .address(buffers.address(Part.TARGET))
+                .address(buffers.address(Part.SCORE))
                 .i32(states);
         target.launch(stream, Math.ceilDiv(states, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
     }
 
     @Override
     public void close() {
-        scanned.close();
-        merged.close();
+        try (scanned) {
+            merged.close();
+        }
     }
 }

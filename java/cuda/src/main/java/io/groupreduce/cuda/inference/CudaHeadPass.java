@@ -4,6 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Graph;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.cuda.driver.Stream;
+import io.groupreduce.cuda.inference.PassBuffers.Part;
 import io.groupreduce.internal.select.KeyedLogit;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -15,7 +16,7 @@ import java.util.Optional;
  * One question at a time to a head: {@link #begin} makes room and tells how many states may come, {@link #put} brings them, {@link #ask}
  * waits for the answer, which may be read until the next of these. One copy to the card, some launches, one copy back.
  */
-final class HeadQuery implements AutoCloseable {
+final class CudaHeadPass implements AutoCloseable {
     /** The most states of a pass: the largest kernel takes 64 at a time, and more would only take memory. */
     static final int MOST_STATES = 512;
 
@@ -26,7 +27,7 @@ final class HeadQuery implements AutoCloseable {
 
     private final Device device;
     private final HeadLayout layout;
-    private final HeadPass pass;
+    private final CudaSweep sweep;
     private final PassBuffers buffers;
     /** The passes that were asked for already, and their graphs from the second time on. */
     private final Map<Shape, Optional<Graph>> graphs = new HashMap<>();
@@ -36,6 +37,55 @@ final class HeadQuery implements AutoCloseable {
     private int states;
     private boolean projected;
 
+    /**
+     * What is asked about some hidden states in one pass.
+     *
+     * @param scanned whether all logits are gone through at all; otherwise only targets are scored
+     * @param listed likeliest tokens wanted: 0 to {@link #MOST_LISTED}
+     * @param target whether the logits of given tokens are wanted
+     * @param everyLogit whether all logits are to be written to device memory
+     * @param softmaxScale what logits are multiplied by before they are summed up: 1 for the log-sum-exp
+     * @param noiseScale what logits are multiplied by before noise is added; 0 where nothing is drawn
+     * @param shifted whether a number per state is taken off before
+     * @param floored whether logits below a number per state are not drawn
+     */
+    record Question(
+            boolean scanned,
+            int listed,
+            boolean target,
+            boolean everyLogit,
+            float softmaxScale,
+            double noiseScale,
+            boolean shifted,
+            boolean floored) {
+        /** The longest list that kernels select: GR_MOST_SELECTED. */
+        static final int MOST_LISTED = 1024;
+
+        /** The k likeliest tokens and the log-sum-exp of logits times {@code scale}. */
+        static Question top(int k, float scale) {
+            return new Question(true, k, false, false, scale, 0, false, false);
+        }
+
+        /** The logits of given tokens, and the log-sum-exp when it is wanted. */
+        static Question score(boolean summed) {
+            return new Question(summed, 0, true, false, 1, 0, false, false);
+        }
+
+        /** All logits. */
+        static Question logits() {
+            return new Question(true, 0, false, true, 1, 0, false, false);
+        }
+
+        /** A draw; {@code scale} is 1 / temperature. */
+        static Question draw(double scale, boolean shifted, boolean floored) {
+            return new Question(true, 0, false, false, 1, scale, shifted, floored);
+        }
+
+        boolean drawn() {
+            return noiseScale != 0;
+        }
+    }
+
     /** What makes two passes the same sequence of launches. */
     private record Shape(Question question, int states) {}
 
@@ -44,12 +94,26 @@ final class HeadQuery implements AutoCloseable {
      *
      * @param budget bytes of work memory, which a single state may exceed
      */
-    HeadQuery(Device device, DeviceHead head, long budget) {
+    CudaHeadPass(Device device, CudaPackedHead head, long budget) {
         this.device = device;
         this.layout = head.layout();
         this.budget = budget;
         buffers = new PassBuffers(device, layout);
-        pass = new HeadPass(device, head, buffers);
+        sweep = new CudaSweep(device, head, buffers);
+    }
+
+    /**
+     * Takes up states of a batch, as many as go into memory together.
+     *
+     * @param end the first state that is not to be taken
+     * @return how many were taken
+     */
+    int take(Question asked, float[] hidden, int first, int end) {
+        int count = begin(asked, end - first);
+        for (int s = 0; s < count; s++) {
+            put(s, hidden, (first + s) * layout.columns());
+        }
+        return count;
     }
 
     /**
@@ -78,11 +142,10 @@ final class HeadQuery implements AutoCloseable {
     }
 
     private void reserve(Question asked, int count) {
-        boolean anew = buffers.reserveInput(count);
         states = count;
         question = asked;
         projected = false;
-        if (buffers.reserve(asked) | anew) {
+        if (buffers.reserve(asked, count)) {
             forgetGraphs();
         }
     }
@@ -94,27 +157,29 @@ final class HeadQuery implements AutoCloseable {
 
     /** Brings the state that starts at {@code hidden[from]} as number {@code place}. */
     void put(int place, float[] hidden, int from) {
-        buffers.putHidden(place, hidden, from);
+        int columns = layout.columns();
+        MemorySegment.copy(
+                hidden, from, buffers.input(), ValueLayout.JAVA_FLOAT, (long) Float.BYTES * place * columns, columns);
     }
 
     /** The key of a state's noise. */
     void putNoise(int place, long key) {
-        buffers.input().host().set(ValueLayout.JAVA_LONG, buffers.noiseAt() + (long) Long.BYTES * place, key);
+        buffers.input().set(ValueLayout.JAVA_LONG, buffers.at(Part.NOISE) + (long) Long.BYTES * place, key);
     }
 
     /** What is taken off a state's logits before they are scaled to be drawn. */
     void putShift(int place, float shift) {
-        buffers.input().host().set(ValueLayout.JAVA_FLOAT, buffers.shiftAt() + (long) Float.BYTES * place, shift);
+        buffers.input().set(ValueLayout.JAVA_FLOAT, buffers.at(Part.SHIFT) + (long) Float.BYTES * place, shift);
     }
 
     /** The least logit of a state that may be drawn. */
     void putFloor(int place, float floor) {
-        buffers.input().host().set(ValueLayout.JAVA_FLOAT, buffers.floorAt() + (long) Float.BYTES * place, floor);
+        buffers.input().set(ValueLayout.JAVA_FLOAT, buffers.at(Part.FLOOR) + (long) Float.BYTES * place, floor);
     }
 
     /** The token whose logit is wanted of a state. */
     void putTarget(int place, int token) {
-        buffers.input().host().set(ValueLayout.JAVA_INT, buffers.targetAt() + (long) Integer.BYTES * place, token);
+        buffers.input().set(ValueLayout.JAVA_INT, buffers.at(Part.TARGET) + (long) Integer.BYTES * place, token);
     }
 
     /**
@@ -166,22 +231,22 @@ final class HeadQuery implements AutoCloseable {
 
     private void queue() {
         Stream stream = device.stream();
-        buffers.input().upload(stream, projected ? buffers.noiseAt() : 0, buffers.inputEnd());
+        buffers.upload(stream, projected ? Part.NOISE : Part.HIDDEN);
         if (!projected) {
-            pass.project(states);
+            sweep.project(states);
         }
-        pass.answer(question, states);
-        buffers.result().download(stream, buffers.resultBytes());
+        sweep.answer(question, states);
+        buffers.download(stream);
     }
 
     /** Whether numbers of a state were beyond binary32, so that it has no answer. Only of a question that goes through all logits. */
     boolean broken(int state) {
-        return answer().get(ValueLayout.JAVA_INT, buffers.brokenAt() + (long) Integer.BYTES * state) != 0;
+        return buffers.result().get(ValueLayout.JAVA_INT, buffers.at(Part.BROKEN) + (long) Integer.BYTES * state) != 0;
     }
 
     /** The log-sum-exp of the scaled logits of a state; NaN for a broken one. */
     double logSumExp(int state) {
-        return broken(state) ? Double.NaN : answer().getAtIndex(ValueLayout.JAVA_DOUBLE, state);
+        return broken(state) ? Double.NaN : buffers.result().getAtIndex(ValueLayout.JAVA_DOUBLE, state);
     }
 
     /** The token of largest logit. */
@@ -195,17 +260,17 @@ final class HeadQuery implements AutoCloseable {
     }
 
     private long best(int state) {
-        return answer().get(ValueLayout.JAVA_LONG, buffers.bestAt() + (long) Long.BYTES * state);
+        return buffers.result().get(ValueLayout.JAVA_LONG, buffers.at(Part.BEST) + (long) Long.BYTES * state);
     }
 
     /** The token that was drawn, -1 for a broken state. */
     int drawn(int state) {
-        return answer().get(ValueLayout.JAVA_INT, buffers.drawnAt() + (long) Integer.BYTES * state);
+        return buffers.result().get(ValueLayout.JAVA_INT, buffers.at(Part.DRAWN) + (long) Integer.BYTES * state);
     }
 
     /** The logit of a state's target. */
     float score(int state) {
-        return answer().get(ValueLayout.JAVA_FLOAT, buffers.scoreAt() + (long) Float.BYTES * state);
+        return buffers.result().get(ValueLayout.JAVA_FLOAT, buffers.at(Part.SCORE) + (long) Float.BYTES * state);
     }
 
     /** Copies the list of a state, of the question's length, which is 1 at least. */
@@ -216,25 +281,22 @@ final class HeadQuery implements AutoCloseable {
             logits[at] = bestLogit(state);
         } else {
             long from = (long) state * k * Integer.BYTES;
-            MemorySegment.copy(answer(), ValueLayout.JAVA_INT, buffers.tokensAt() + from, tokens, at, k);
-            MemorySegment.copy(answer(), ValueLayout.JAVA_FLOAT, buffers.logitsAt() + from, logits, at, k);
+            MemorySegment.copy(buffers.result(), ValueLayout.JAVA_INT, buffers.at(Part.TOKENS) + from, tokens, at, k);
+            MemorySegment.copy(buffers.result(), ValueLayout.JAVA_FLOAT, buffers.at(Part.LOGITS) + from, logits, at, k);
         }
     }
 
     /** Copies all logits of some states, in the order of tokens, to the host. */
     void everyLogit(int firstState, MemorySegment target) {
         long from = (long) Float.BYTES * firstState * layout.rows();
-        device.download(buffers.logits().memory(), from, target);
-    }
-
-    private MemorySegment answer() {
-        return buffers.result().host();
+        device.download(buffers.memory(Part.EVERY_LOGIT), from, target);
     }
 
     @Override
     public void close() {
-        forgetGraphs();
-        pass.close();
-        buffers.close();
+        try (buffers;
+                sweep) {
+            forgetGraphs();
+        }
     }
 }

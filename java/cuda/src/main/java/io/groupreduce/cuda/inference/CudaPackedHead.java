@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
  * A head in one block of device memory: packed strips, scales, tables. Stored rows are read where they lie, in a mapped file or elsewhere,
  * brought over in pieces and packed on the card, so the processor never holds a second copy.
  */
-final class DeviceHead implements AutoCloseable {
+final class CudaPackedHead implements AutoCloseable {
     private static final int PACK_THREADS = 256;
     private static final int LANES = 32;
     private static final int PACK_PARAMETERS = 64;
@@ -27,7 +27,7 @@ final class DeviceHead implements AutoCloseable {
      *
      * @param bias length N, or {@code null}
      */
-    DeviceHead(Device device, HeadLayout layout, CompressedMatrix matrix, float[] bias) {
+    CudaPackedHead(Device device, HeadLayout layout, CompressedMatrix matrix, float[] bias) {
         this.device = device;
         this.layout = layout;
         memory = device.allocate(layout.bytes(), "the head of '" + matrix.name() + "'");

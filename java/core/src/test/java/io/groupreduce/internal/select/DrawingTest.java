@@ -1,4 +1,4 @@
-package io.groupreduce.cuda.inference;
+package io.groupreduce.internal.select;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.internal.select.GumbelNoise;
-import io.groupreduce.internal.select.Ranking;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -15,6 +13,7 @@ import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -51,14 +50,14 @@ class DrawingTest {
                     long key = GumbelNoise.key(seed, 0);
                     int most = sampling.topK() > 0 ? sampling.topK() : VOCABULARY;
                     String what = sampling + ", seed " + seed + ", spread " + spread;
-                    Ranking all = new Ranking().select(logits, VOCABULARY, most);
-                    assertEquals(expected, Drawing.draw(all, 0, Double.NaN, sampling, key), what);
+                    Ranking all = best(logits, most);
+                    assertEquals(expected, Drawing.draw(all, 0, 0, Double.NaN, sampling, key), what);
                     if (sampling.topK() == 0) {
-                        Ranking list = new Ranking().select(logits, VOCABULARY, 60);
+                        Ranking list = best(logits, 60);
                         int missing = VOCABULARY - 60;
-                        int drawn = Drawing.draw(list, missing, total(logits, all, sampling), sampling, key);
+                        int drawn = Drawing.draw(list, 0, missing, total(logits, all, sampling), sampling, key);
                         assertTrue(drawn == expected || drawn == Drawing.NONE, what + ": " + drawn);
-                        int blind = Drawing.draw(list, missing, Double.NaN, sampling, key);
+                        int blind = Drawing.draw(list, 0, missing, Double.NaN, sampling, key);
                         assertTrue(blind == drawn || blind == Drawing.NONE, what + ", no sum: " + blind);
                         tooShort += drawn == Drawing.NONE ? 1 : 0;
                         enough += blind == expected ? 1 : 0;
@@ -70,10 +69,16 @@ class DrawingTest {
         assertTrue(enough > 0, "lists that do without the sum");
     }
 
+    private static Ranking best(float[] logits, int k) {
+        FullRanking full = new FullRanking(VOCABULARY);
+        full.target().copyFrom(MemorySegment.ofArray(logits));
+        return full.best(k);
+    }
+
     private static double total(float[] logits, Ranking all, Sampling sampling) {
         double total = 0;
         for (float logit : logits) {
-            total += Math.exp(((double) logit - all.logits()[0]) / sampling.temperature());
+            total += Math.exp(((double) logit - all.logit(0, 0)) / sampling.temperature());
         }
         return total;
     }

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 
 /** Small batches, which are launched one by one at first and as a graph when they come again. */
 @Tag("gpu")
-class HeadQueryTest {
+class CudaHeadPassTest {
     private final Arena arena = Arena.ofShared();
     private final CompressedMatrix matrix = TestHeads.small(arena, 9);
     private final InferenceProblem problem = new InferenceProblem(matrix, null, Pruning.OFF, 0);

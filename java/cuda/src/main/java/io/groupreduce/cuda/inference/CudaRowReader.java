@@ -10,14 +10,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Reads rows of A^, some of them at a time. */
-final class RowQuery implements AutoCloseable {
+final class CudaRowReader implements AutoCloseable {
     private static final int THREADS = 128;
     private static final int PARAMETER_BYTES = 96;
 
     /** What comes back in one copy, unless a single row is longer. */
     private static final int PIECE_BYTES = 4 << 20;
 
-    private final DeviceHead head;
+    private final CudaPackedHead head;
     private final int columns;
     private final Stream stream;
     private final Kernel kernel;
@@ -25,7 +25,8 @@ final class RowQuery implements AutoCloseable {
     private final MirroredMemory found;
     private final Parameters parameters = new Parameters(PARAMETER_BYTES);
 
-    RowQuery(Device device, DeviceHead head) {
+    /** Finds the kernel; takes no memory yet. */
+    CudaRowReader(Device device, CudaPackedHead head) {
         this.head = head;
         columns = head.layout().columns();
         stream = device.stream();
@@ -68,7 +69,8 @@ final class RowQuery implements AutoCloseable {
 
     @Override
     public void close() {
-        wanted.close();
-        found.close();
+        try (wanted) {
+            found.close();
+        }
     }
 }
