@@ -1,5 +1,5 @@
-// Kernels between the library calls of the device eigensolver, io.groupreduce.cuda.blas.CudaTruncatedEigen. Each moves its
-// operands once and computes next to nothing: they are bound by memory bandwidth. Sums have a fixed order: threads
+// Kernels between the library calls of the device eigensolver, io.groupreduce.cuda.blas.CudaTruncatedEigen. Each moves
+// its operands once and computes next to nothing: they are bound by memory bandwidth. Sums have a fixed order: threads
 // stride over the elements, then the warps' trees, then the warps in order. Never materialised: differences, or
 // anything else of the size of an operand that is not the result. Twin of the whole solver:
 // io.groupreduce.internal.linear.SymmetricEigen.

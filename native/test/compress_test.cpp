@@ -202,8 +202,8 @@ void prefixes_add_up() {
         v = random.gaussian();
     }
     const int32_t levels = static_cast<int32_t>(ends.size());
-    const GrPrefixEnergiesParams p = {coordinates.data(), ends.data(), kept.data() + first, count, width, levels,
-                                      stride};
+    const GrPrefixEnergiesParams p = {
+        coordinates.data(), ends.data(), kept.data() + first, count, width, levels, stride};
     gr::emulator::launch("gr_prefix_energies", row_blocks(count), 1, BLOCK, 0, p);
     for (int i = 0; i < count; i++) {
         for (int s = 0; s < stride; s++) {
@@ -277,7 +277,7 @@ void listed_rows_gain_when_dense() {
     }
     for (int kind = 0; kind < 3; kind++) {
         GrGainWhenDenseParams p = {energies.data(), weights.data(), numbers.data(), kind == 0 ? kept.data() : nullptr,
-                                   gain.data(), 0.25, count, kind == 2};
+                                   gain.data(),     0.25,           count,          kind == 2};
         gr::emulator::launch("gr_gain_when_dense", blocks(count), 1, BLOCK, 0, p);
         std::vector<float> expected(rows, -7);
         for (int x = 0; x < count; x++) {

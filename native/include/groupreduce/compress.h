@@ -14,9 +14,9 @@ struct GrCopyRowsParams {
     const float* weights;    // N, or null for a factor of 1
     void* target;            // count x columns binary32 or binary64
     int32_t count, columns;
-    int32_t type;            // GrElement
-    int32_t wide;            // whether target is binary64
-    int32_t root;            // whether the factor is the root of the weight
+    int32_t type;  // GrElement
+    int32_t wide;  // whether target is binary64
+    int32_t root;  // whether the factor is the root of the weight
 };
 
 // norms_i = ||rows_i||^2. Kernel gr_row_norms: block 256, one warp a row.
@@ -26,14 +26,14 @@ struct GrRowNormsParams {
     int32_t count, columns;
 };
 
-// sums_ij += sign * values_ij. Kernel gr_add_single: block 256, one thread a number; blocks along x for columns, along y
-// for rows.
+// sums_ij += sign * values_ij. Kernel gr_add_single: block 256, one thread a number; blocks along x for columns, along
+// y for rows.
 struct GrAddSingleParams {
     const float* values;  // rows x columns
     double* sums;         // rows x columns
     double sign;
     int32_t columns;
-    int32_t upper;        // whether only the numbers with j >= i are there
+    int32_t upper;  // whether only the numbers with j >= i are there
 };
 
 // to_x = from_x, rounded. Kernel gr_narrow: block 256, one thread a number.
@@ -54,14 +54,14 @@ struct GrPrefixEnergiesParams {
 
 // The best candidate of every row. Kernel gr_choose_candidate: block 256, one thread a row.
 struct GrChooseCandidateParams {
-    const float* energies;      // count: of the rows, under the metric
-    const float* weights;       // count
-    const float* kept;          // count x slots: energies that candidates keep; null when slots is 0
-    const double* prices;       // candidates
-    const int32_t* slots_of;    // candidates: the slot of kept, GR_KEEPS_NOTHING or GR_KEEPS_ALL
-    const uint8_t* current;     // count: the candidate a row is in
-    uint8_t* best;              // count
-    float* gain;                // count: objective(current) - objective(best), not negative
+    const float* energies;    // count: of the rows, under the metric
+    const float* weights;     // count
+    const float* kept;        // count x slots: energies that candidates keep; null when slots is 0
+    const double* prices;     // candidates
+    const int32_t* slots_of;  // candidates: the slot of kept, GR_KEEPS_NOTHING or GR_KEEPS_ALL
+    const uint8_t* current;   // count: the candidate a row is in
+    uint8_t* best;            // count
+    float* gain;              // count: objective(current) - objective(best), not negative
     int32_t count, candidates, slots;
 };
 
@@ -77,5 +77,5 @@ struct GrGainWhenDenseParams {
     float* gain;             // N
     double price;            // the candidate's price less the dense one's, not negative
     int32_t count;
-    int32_t all;             // whether the candidate keeps all, whatever kept says
+    int32_t all;  // whether the candidate keeps all, whatever kept says
 };
