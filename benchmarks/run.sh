@@ -7,7 +7,8 @@
 # Quality, for a FOLDER with model.safetensors, counts.tsv and hidden.safetensors (with targets), such as the demo model in java/cli:
 #   benchmarks/run.sh java io.groupreduce.benchmarks.QualityCurves FOLDER   what each method costs at the same bytes
 #   benchmarks/run.sh java io.groupreduce.benchmarks.Ablation FOLDER        what each ingredient is worth at the same bytes
-# both with [--title TEXT] [--name NAME] [--epochs E] [--out DIR] [--quick]; Ablation with [--ratio R]
+#   benchmarks/run.sh java io.groupreduce.benchmarks.QualityChart TABLE.md PICTURE.svg   draws what QualityCurves wrote anew
+# the first two with [--title TEXT] [--name NAME] [--epochs E] [--out DIR] [--quick]; Ablation with [--ratio R]
 # The fused softmax against OpenBLAS, ONNX Runtime and dense heads; CACHE is a folder where matrices and heads are kept (15 GB):
 #   benchmarks/run.sh head SECTION... --cache CACHE      SECTION: prepare kernels heads factors perplexity pruning scaling
 # [--sizes 151936x1024,...] [--model FOLDER] [--heads rate-distortion@26,...] [--peers LIST|none] [--batches 1,4,...] [--threads 1,2]
@@ -25,7 +26,7 @@ jdk=$(find_jdk)
 
 stamp=$here/target/run-built
 if ! [ -e "$stamp" ] || ! ls "$here"/target/lib/groupreduce-benchmarks-*.jar >/dev/null 2>&1 \
-  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector,cuda}/pom.xml "$here/pom.xml" "$root"/java/{core,vector,cuda}/src/main \
+  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector,cuda,cli,testkit}/pom.xml "$here/pom.xml" "$root"/java/{core,vector,cuda,cli,testkit}/src/main \
     "$here/src" "$root"/native/{CMakeLists.txt,build.sh,include,kernels} "$root"/cmake \
     -newer "$stamp" -print)" ]; then
   echo "building the benchmarks" >&2

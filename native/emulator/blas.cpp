@@ -1,7 +1,7 @@
-// A stand-in for libcublas.so.13 on host memory: the functions that io.groupreduce.cuda.blas.Cublas calls, with
-// cuBLAS's own C signatures, argument checks and status codes. Matrices are column-major. Every sum is taken in double
-// and rounded once; the order of a sum is the index's, so results are the same on every machine. A call is done when it
-// returns: streams and workspaces are only kept.
+// A stand-in for libcublas.so.13 on host memory: the functions that io.groupreduce.cuda.blas.Cublas calls, in the forms
+// in which it calls them, with cuBLAS's own C signatures, argument checks and status codes. Matrices are column-major.
+// Every sum is taken in double and rounded once; the order of a sum is the index's, so results are the same on every
+// machine. A call is done when it returns: there is no use for streams and workspaces.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,31 +17,23 @@ constexpr int NOT_INITIALIZED = 1;
 constexpr int INVALID_VALUE = 7;
 constexpr int NOT_SUPPORTED = 15;
 
-// cublasOperation_t, cublasFillMode_t, cublasSideMode_t, cublasDiagType_t, cublasPointerMode_t
+// cublasOperation_t, cublasFillMode_t, cublasSideMode_t, cublasDiagType_t
 constexpr int OP_N = 0;
-constexpr int OP_C = 2;
+constexpr int OP_T = 1;
 constexpr int LOWER = 0;
-constexpr int UPPER = 1;
-constexpr int LEFT = 0;
 constexpr int RIGHT = 1;
-constexpr int UNIT = 1;
+constexpr int NON_UNIT = 0;
 
 // cudaDataType_t, cublasComputeType_t
 constexpr int R_32F = 0;
-constexpr int R_64F = 1;
 constexpr int R_16BF = 14;
 constexpr int COMPUTE_32F = 68;
-constexpr int COMPUTE_64F = 70;
 
 constexpr int VERSION = 130000;
 constexpr uint64_t ALIVE = 0x6772626c61737631;
 
 struct Handle {
     uint64_t alive = ALIVE;
-    void* stream = nullptr;
-    void* workspace = nullptr;
-    size_t workspace_bytes = 0;
-    int math_mode = 0;
 };
 
 struct Bf16 {
@@ -61,7 +53,7 @@ double value(Bf16 x) {
 
 bool alive(const Handle* handle) { return handle != nullptr && handle->alive == ALIVE; }
 
-bool is_operation(int op) { return op >= OP_N && op <= OP_C; }
+bool is_operation(int op) { return op == OP_N || op == OP_T; }
 
 int at_least_one(int n) { return n > 1 ? n : 1; }
 
@@ -77,27 +69,26 @@ bool valid(const Shape& s) {
            s.ldc >= at_least_one(s.m);
 }
 
-// c = alpha op(a) op(b) + beta c; c is not read when beta is 0. rows_from(j) and rows_to(j) bound the rows that are
-// written.
-template <class A, class C, class From, class To>
-void multiply(const Shape& s, double alpha, const A* a, const A* b, double beta, C* c, From rows_from, To rows_to) {
+// c = alpha op(a) op(b) + beta c, or its lower triangle alone; c is not read when beta is 0.
+template <class A, class C>
+void multiply(const Shape& s, double alpha, const A* a, const A* b, double beta, C* c, bool lower = false) {
     std::vector<double> right(static_cast<size_t>(s.k)), sum(static_cast<size_t>(s.m));
     for (int j = 0; j < s.n; j++) {
         for (int p = 0; p < s.k; p++) {
             right[p] = value(s.op_b == OP_N ? b[p + column(j, s.ldb)] : b[j + column(p, s.ldb)]);
         }
-        const int from = rows_from(j), to = rows_to(j);
+        const int from = lower ? j : 0;
         if (s.op_a == OP_N) {
             std::fill(sum.begin(), sum.end(), 0.0);
             for (int p = 0; p < s.k; p++) {
                 const A* left = a + column(p, s.lda);
                 const double factor = right[p];
-                for (int i = from; i < to; i++) {
+                for (int i = from; i < s.m; i++) {
                     sum[i] += value(left[i]) * factor;
                 }
             }
         } else {
-            for (int i = from; i < to; i++) {
+            for (int i = from; i < s.m; i++) {
                 const A* left = a + column(i, s.lda);
                 double dot = 0;
                 for (int p = 0; p < s.k; p++) {
@@ -107,106 +98,54 @@ void multiply(const Shape& s, double alpha, const A* a, const A* b, double beta,
             }
         }
         C* result = c + column(j, s.ldc);
-        for (int i = from; i < to; i++) {
+        for (int i = from; i < s.m; i++) {
             result[i] = static_cast<C>(beta == 0 ? alpha * sum[i] : alpha * sum[i] + beta * value(result[i]));
         }
     }
 }
 
-template <class A, class C>
-void multiply(const Shape& s, double alpha, const A* a, const A* b, double beta, C* c) {
-    multiply(s, alpha, a, b, beta, c, [](int) { return 0; }, [&s](int) { return s.m; });
+int check(const Handle* handle, bool valid) {
+    return !alive(handle) ? NOT_INITIALIZED : valid ? SUCCESS : INVALID_VALUE;
 }
 
 template <class T>
 int gemm(const Handle* handle, const Shape& s, const T* alpha, const T* a, const T* b, const T* beta, T* c) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
+    const int status = check(handle, valid(s) && alpha != nullptr && beta != nullptr);
+    if (status == SUCCESS) {
+        multiply(s, *alpha, a, b, *beta, c);
     }
-    if (!valid(s) || alpha == nullptr || beta == nullptr) {
-        return INVALID_VALUE;
-    }
-    multiply(s, *alpha, a, b, *beta, c);
-    return SUCCESS;
+    return status;
 }
 
 template <class T>
 int syrk(const Handle* handle, int fill, int op, int n, int k, const T* alpha, const T* a, int lda, const T* beta, T* c,
          int ldc) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
+    const Shape s{op, op == OP_N ? OP_T : OP_N, n, n, k, lda, lda, ldc};
+    const int status = check(handle, fill == LOWER && valid(s) && alpha != nullptr && beta != nullptr);
+    if (status == SUCCESS) {
+        multiply(s, *alpha, a, a, *beta, c, true);
     }
-    const Shape s{op, op == OP_N ? 1 : OP_N, n, n, k, lda, lda, ldc};
-    if ((fill != LOWER && fill != UPPER) || !valid(s) || alpha == nullptr || beta == nullptr) {
-        return INVALID_VALUE;
-    }
-    multiply(s, *alpha, a, a, *beta, c, [fill](int j) { return fill == LOWER ? j : 0; },
-             [fill, n](int j) { return fill == LOWER ? n : j + 1; });
-    return SUCCESS;
+    return status;
 }
 
-struct Triangle {
-    int side, fill, op, diagonal, m, n, lda, ldb;
-
-    bool valid() const {
-        return (side == LEFT || side == RIGHT) && (fill == LOWER || fill == UPPER) && is_operation(op) &&
-               (diagonal == 0 || diagonal == UNIT) && m >= 0 && n >= 0 && lda >= at_least_one(side == LEFT ? m : n) &&
-               ldb >= at_least_one(m);
-    }
-
-    // Element (i, j) of op(a).
-    double at(const double* a, int i, int j) const {
-        if (i == j && diagonal == UNIT) {
-            return 1;
-        }
-        return op == OP_N ? a[i + column(j, lda)] : a[j + column(i, lda)];
-    }
-
-    bool lower() const { return (fill == LOWER) == (op == OP_N); }
-};
-
-// op(a) x = alpha b, a column of b at a time.
-void solve_left(const Triangle& t, double alpha, const double* a, double* b) {
-    for (int j = 0; j < t.n; j++) {
-        double* x = b + column(j, t.ldb);
-        for (int step = 0; step < t.m; step++) {
-            const int i = t.lower() ? step : t.m - 1 - step;
-            double sum = alpha * x[i];
-            for (int p = t.lower() ? 0 : i + 1; p < (t.lower() ? i : t.m); p++) {
-                sum -= t.at(a, i, p) * x[p];
-            }
-            x[i] = sum / t.at(a, i, i);
-        }
-    }
-}
-
-// x op(a) = alpha b: column j of x needs the columns before it (op(a) upper) or after it (lower).
-void solve_right(const Triangle& t, double alpha, const double* a, double* b) {
-    for (int step = 0; step < t.n; step++) {
-        const int j = t.lower() ? t.n - 1 - step : step;
-        double* x = b + column(j, t.ldb);
-        for (int i = 0; i < t.m; i++) {
+// x l^T = alpha b, l lower triangular, n x n, b m x n: column j of x, which takes the place of b, needs those before
+// it.
+void solve(int m, int n, double alpha, const double* l, int ldl, double* b, int ldb) {
+    for (int j = 0; j < n; j++) {
+        double* x = b + column(j, ldb);
+        for (int i = 0; i < m; i++) {
             x[i] *= alpha;
         }
-        for (int p = t.lower() ? j + 1 : 0; p < (t.lower() ? t.n : j); p++) {
-            const double factor = t.at(a, p, j);
-            const double* solved = b + column(p, t.ldb);
-            for (int i = 0; i < t.m; i++) {
+        for (int p = 0; p < j; p++) {
+            const double factor = l[j + column(p, ldl)];
+            const double* solved = b + column(p, ldb);
+            for (int i = 0; i < m; i++) {
                 x[i] -= factor * solved[i];
             }
         }
-        const double pivot = t.at(a, j, j);
-        for (int i = 0; i < t.m; i++) {
-            x[i] /= pivot;
+        for (int i = 0; i < m; i++) {
+            x[i] /= l[j + column(j, ldl)];
         }
-    }
-}
-
-void solve(const Triangle& t, double alpha, const double* a, double* b) {
-    if (t.side == LEFT) {
-        solve_left(t, alpha, a, b);
-    } else {
-        solve_right(t, alpha, a, b);
     }
 }
 
@@ -232,43 +171,17 @@ API cublasDestroy_v2(Handle* handle) {
 }
 
 API cublasGetVersion_v2(Handle* handle, int* version) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
     *version = VERSION;
-    return SUCCESS;
+    return check(handle, true);
 }
 
-// As the real one does, forgets a workspace set before.
-API cublasSetStream_v2(Handle* handle, void* stream) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    handle->stream = stream;
-    handle->workspace = nullptr;
-    handle->workspace_bytes = 0;
-    return SUCCESS;
+API cublasSetStream_v2(Handle* handle, void*) { return check(handle, true); }
+
+API cublasSetWorkspace_v2(Handle* handle, void* workspace, size_t) {
+    return check(handle, reinterpret_cast<uintptr_t>(workspace) % 256 == 0);
 }
 
-API cublasSetWorkspace_v2(Handle* handle, void* workspace, size_t bytes) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    if (reinterpret_cast<uintptr_t>(workspace) % 256 != 0) {
-        return INVALID_VALUE;
-    }
-    handle->workspace = workspace;
-    handle->workspace_bytes = bytes;
-    return SUCCESS;
-}
-
-API cublasSetMathMode(Handle* handle, int mode) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    handle->math_mode = mode;
-    return SUCCESS;
-}
+API cublasSetMathMode(Handle* handle, int) { return check(handle, true); }
 
 API cublasDgemm_v2(Handle* handle, int op_a, int op_b, int m, int n, int k, const double* alpha, const double* a,
                    int lda, const double* b, int ldb, const double* beta, double* c, int ldc) {
@@ -283,17 +196,11 @@ API cublasSgemm_v2(Handle* handle, int op_a, int op_b, int m, int n, int k, cons
 API cublasDgemmBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const double* alpha,
                        const double* const* a, int lda, const double* const* b, int ldb, const double* beta,
                        double* const* c, int ldc, int batch) {
-    const Shape s{op_a, op_b, m, n, k, lda, ldb, ldc};
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
+    int status = check(handle, batch >= 0);
+    for (int t = 0; t < batch && status == SUCCESS; t++) {
+        status = gemm(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, a[t], b[t], beta, c[t]);
     }
-    if (!valid(s) || batch < 0 || alpha == nullptr || beta == nullptr) {
-        return INVALID_VALUE;
-    }
-    for (int t = 0; t < batch; t++) {
-        multiply(s, *alpha, a[t], b[t], *beta, c[t]);
-    }
-    return SUCCESS;
+    return status;
 }
 
 API cublasDsyrk_v2(Handle* handle, int fill, int op, int n, int k, const double* alpha, const double* a, int lda,
@@ -308,40 +215,27 @@ API cublasSsyrk_v2(Handle* handle, int fill, int op, int n, int k, const float* 
 
 API cublasDtrsmBatched(Handle* handle, int side, int fill, int op, int diagonal, int m, int n, const double* alpha,
                        const double* const* a, int lda, double* const* b, int ldb, int batch) {
-    const Triangle t{side, fill, op, diagonal, m, n, lda, ldb};
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
+    const bool form = side == RIGHT && fill == LOWER && op == OP_T && diagonal == NON_UNIT && alpha != nullptr;
+    const bool sizes = m >= 0 && n >= 0 && lda >= at_least_one(n) && ldb >= at_least_one(m) && batch >= 0;
+    const int status = check(handle, form && sizes);
+    for (int x = 0; x < batch && status == SUCCESS; x++) {
+        solve(m, n, *alpha, a[x], lda, b[x], ldb);
     }
-    if (!t.valid() || alpha == nullptr || batch < 0) {
-        return INVALID_VALUE;
-    }
-    for (int x = 0; x < batch; x++) {
-        solve(t, *alpha, a[x], b[x]);
-    }
-    return SUCCESS;
+    return status;
 }
 
 API cublasGemmEx(Handle* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a, int type_a,
                  int lda, const void* b, int type_b, int ldb, const void* beta, void* c, int type_c, int ldc,
                  int compute, int) {
     const Shape s{op_a, op_b, m, n, k, lda, ldb, ldc};
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
+    const int status = check(handle, valid(s) && alpha != nullptr && beta != nullptr);
+    if (status != SUCCESS) {
+        return status;
     }
-    if (!valid(s) || alpha == nullptr || beta == nullptr) {
-        return INVALID_VALUE;
-    }
-    if (type_a == R_16BF && type_b == R_16BF && type_c == R_32F && compute == COMPUTE_32F) {
-        multiply(s, *static_cast<const float*>(alpha), static_cast<const Bf16*>(a), static_cast<const Bf16*>(b),
-                 *static_cast<const float*>(beta), static_cast<float*>(c));
-    } else if (type_a == R_32F && type_b == R_32F && type_c == R_32F && compute == COMPUTE_32F) {
-        multiply(s, *static_cast<const float*>(alpha), static_cast<const float*>(a), static_cast<const float*>(b),
-                 *static_cast<const float*>(beta), static_cast<float*>(c));
-    } else if (type_a == R_64F && type_b == R_64F && type_c == R_64F && compute == COMPUTE_64F) {
-        multiply(s, *static_cast<const double*>(alpha), static_cast<const double*>(a), static_cast<const double*>(b),
-                 *static_cast<const double*>(beta), static_cast<double*>(c));
-    } else {
+    if (type_a != R_16BF || type_b != R_16BF || type_c != R_32F || compute != COMPUTE_32F) {
         return NOT_SUPPORTED;
     }
+    multiply(s, *static_cast<const float*>(alpha), static_cast<const Bf16*>(a), static_cast<const Bf16*>(b),
+             *static_cast<const float*>(beta), static_cast<float*>(c));
     return SUCCESS;
 }

@@ -2,9 +2,8 @@
 // is a meeting of the 32 lanes of a warp, a block barrier one of all living threads of a block; whoever misses one ends
 // the launch with a message.
 //
-// mma_bf16 and mma_f16 are described in mma.cpp. Pointers are the host's: nothing
-// checks what a kernel reads or writes through them, except the guards around its shared memory. Data races do not
-// show.
+// mma_bf16 and mma_f16 are described in mma.cpp. Pointers are the host's: nothing checks what a kernel reads or writes
+// through them, except the guards around its shared memory. Data races do not show.
 #pragma once
 
 #include <math.h>
@@ -41,6 +40,7 @@ using gr::emulator::threadIdx;
 
 // Two kernels of one name are an error of the linker.
 #define GR_KERNEL(name, Params, ...)                                                                      \
+    static_assert(sizeof(Params) <= gr::emulator::MAX_PARAMETERS, "too many parameters");                 \
     extern "C" void name(const Params& p);                                                                \
     [[maybe_unused]] static const gr::emulator::Kernel name##_registration(                               \
         #name, sizeof(Params), [](const void* p) { name(*static_cast<const Params*>(p)); }, __VA_ARGS__); \
@@ -71,8 +71,6 @@ inline T exchange(T value, int source) {
     return value;
 }
 
-inline int lane() { return static_cast<int>(threadIdx.x % WARP); }
-
 }  // namespace emulator
 
 template <class T>
@@ -82,13 +80,7 @@ inline T shuffle(T value, int lane) {
 
 template <class T>
 inline T shuffle_xor(T value, int mask) {
-    return emulator::exchange(value, (emulator::lane() ^ mask) & 31);
-}
-
-template <class T>
-inline T shuffle_down(T value, unsigned delta) {
-    const int source = emulator::lane() + static_cast<int>(delta);
-    return emulator::exchange(value, source < emulator::WARP ? source : emulator::lane());
+    return emulator::exchange(value, (static_cast<int>(threadIdx.x) ^ mask) & 31);
 }
 
 inline unsigned ballot(bool predicate) { return emulator::warp_ballot(predicate); }
@@ -140,8 +132,6 @@ inline unsigned byte_permute(unsigned a, unsigned b, unsigned selector) {
     return result;
 }
 
-inline int popcount(unsigned bits) { return __builtin_popcount(bits); }
-
 inline int leading_zeros(unsigned bits) { return bits == 0 ? 32 : __builtin_clz(bits); }
 
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
@@ -155,8 +145,6 @@ inline unsigned short to_bf16(float value) {
     }
     return static_cast<unsigned short>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
-
-inline float from_bf16(unsigned short bits) { return bits_float(static_cast<unsigned>(bits) << 16); }
 
 inline unsigned pack_bf16(float low, float high) { return static_cast<unsigned>(to_bf16(high)) << 16 | to_bf16(low); }
 

@@ -19,12 +19,11 @@
 
 #include <functional>
 #include <mutex>
-#include <vector>
+#include <set>
 
 #define GR_EXPORT extern "C" __attribute__((visibility("default")))
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 // The numbers of cuda.h.
 enum Result {
@@ -53,7 +52,18 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 // Says what was wrong on standard error and returns the result.
 [[gnu::format(printf, 2, 3)]] Result refuse(Result result, const char* format, ...);
 
+// Of the open handles, the one that a caller means, or null.
+template <class T>
+T* find(const std::set<T*>& open, void* handle) {
+    const auto found = open.find(static_cast<T*>(handle));
+    return found == open.end() ? nullptr : *found;
+}
+
 constexpr int MAX_DEVICES = 16;
+
+// What the files offer each other. Each uses those above it, none of those below, driver_launch.cpp all of them.
+//
+// driver_device.cpp
 
 int device_count();
 
@@ -61,27 +71,26 @@ int device_count();
 int current_device();
 Result no_context();
 
+// Counts a user of the primary context off; whether it was the last one.
+Result leave_context(int device, bool& ended);
+
 size_t memory_limit();
-size_t memory_used(int device);
 
-// Frees all that was allocated in the context of a device, as its end does.
-void end_context(int device);
+// driver_streams.cpp
 
-// True when all bytes lie in one live device allocation.
-bool in_device_memory(Address address, size_t bytes);
-
-// The first allocation whose surroundings were written to, repaired, or 0.
-Address damaged_allocation();
-
-size_t open_allocations();
 size_t open_streams();
-size_t open_modules();
-
-// Runs the work now, or records it where the stream is being captured into a graph.
-Result submit(void* stream, const std::function<Result()>& work);
 
 // Calls that cannot be part of a graph fail while one is captured.
 bool capturing();
 
-}  // namespace driver
-}  // namespace gr
+// Runs the work now, or records it where the stream is being captured into a graph.
+Result submit(void* stream, const std::function<Result()>& work);
+
+// driver_memory.cpp
+
+size_t open_allocations();
+
+// The first allocation whose surroundings were written to, repaired, or 0.
+Address damaged_allocation();
+
+}  // namespace gr::driver

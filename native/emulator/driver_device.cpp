@@ -1,15 +1,13 @@
-// Initialisation, devices, contexts, errors.
+// Initialisation, devices, contexts.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <map>
 
 #include "driver.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 std::recursive_mutex lock;
 
@@ -82,30 +80,6 @@ Context* context_of(void* handle) {
     return nullptr;
 }
 
-bool is_device(int device) { return device >= 0 && device < device_count(); }
-
-struct Error {
-    Result result;
-    const char* name;
-};
-
-const Error ERRORS[] = {
-    {SUCCESS, "CUDA_SUCCESS"},
-    {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
-    {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
-    {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED"},
-    {NO_DEVICE, "CUDA_ERROR_NO_DEVICE"},
-    {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE"},
-    {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
-    {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
-    {ILLEGAL_STATE, "CUDA_ERROR_ILLEGAL_STATE"},
-    {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"},
-    {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"},
-    {CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
-    {CAPTURE_UNJOINED, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"},
-};
-
 }  // namespace
 
 Result refuse(Result result, const char* format, ...) {
@@ -123,17 +97,29 @@ int device_count() {
     return count < 0 ? 0 : count > MAX_DEVICES ? MAX_DEVICES : static_cast<int>(count);
 }
 
+bool is_device(int device) { return device >= 0 && device < device_count(); }
+
 int current_device() { return current == nullptr ? -1 : current->device; }
 
 Result no_context() { return initialized ? INVALID_CONTEXT : NOT_INITIALIZED; }
+
+Result leave_context(int device, bool& ended) {
+    if (!is_device(device)) {
+        return INVALID_DEVICE;
+    }
+    if (contexts[device].users == 0) {
+        return refuse(INVALID_CONTEXT, "the primary context of device %d is released once too often", device);
+    }
+    ended = --contexts[device].users == 0;
+    return SUCCESS;
+}
 
 size_t memory_limit() {
     return memory_override != 0 ? memory_override
                                 : static_cast<size_t>(environment("GROUPREDUCE_EMULATED_MEMORY", 2LL << 30));
 }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 
@@ -151,11 +137,6 @@ GR_EXPORT void gr_emulated_attribute(int which, int value) {
     }
 }
 
-GR_EXPORT size_t gr_emulated_objects() {
-    const Lock held(lock);
-    return open_allocations() + open_streams() + open_modules();
-}
-
 GR_EXPORT int cuInit(unsigned flags) {
     const Lock held(lock);
     if (flags != 0) {
@@ -168,17 +149,6 @@ GR_EXPORT int cuInit(unsigned flags) {
 GR_EXPORT int cuDriverGetVersion(int* version) {
     *version = DRIVER_VERSION;
     return SUCCESS;
-}
-
-GR_EXPORT int cuGetErrorName(int result, const char** out) {
-    for (const Error& error : ERRORS) {
-        if (error.result == result) {
-            *out = error.name;
-            return SUCCESS;
-        }
-    }
-    *out = nullptr;
-    return INVALID_VALUE;
 }
 
 GR_EXPORT int cuDeviceGetCount(int* count) {
@@ -233,20 +203,6 @@ GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
     return SUCCESS;
 }
 
-GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
-    const Lock held(lock);
-    if (!is_device(device)) {
-        return INVALID_DEVICE;
-    }
-    if (contexts[device].users == 0) {
-        return refuse(INVALID_CONTEXT, "the primary context of device %d is released once too often", device);
-    }
-    if (--contexts[device].users == 0) {
-        end_context(device);
-    }
-    return SUCCESS;
-}
-
 GR_EXPORT int cuCtxSetCurrent(void* context) {
     const Lock held(lock);
     if (context != nullptr && context_of(context) == nullptr) {
@@ -254,9 +210,4 @@ GR_EXPORT int cuCtxSetCurrent(void* context) {
     }
     current = context_of(context);
     return SUCCESS;
-}
-
-GR_EXPORT int cuCtxSynchronize() {
-    const Lock held(lock);
-    return current_device() < 0 ? no_context() : capturing() ? CAPTURE_UNSUPPORTED : SUCCESS;
 }

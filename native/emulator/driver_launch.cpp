@@ -4,14 +4,13 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "driver.h"
 #include "emulator.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 namespace {
 
@@ -28,63 +27,36 @@ std::set<Module*> modules;
 std::set<Function*> functions;
 
 constexpr size_t DYNAMIC_BY_DEFAULT = 48 * 1024;
-constexpr size_t MAX_PARAMETERS = 4096;
 
 constexpr int MAX_DYNAMIC_SHARED = 8;  // CUfunction_attribute
 
-// Of cuLaunchKernel's `extra`.
+// Of cuLaunchKernel's `extra`, the way of passing parameters that there is here.
 void* const END = nullptr;
 void* const BUFFER_POINTER = reinterpret_cast<void*>(1);
 void* const BUFFER_SIZE = reinterpret_cast<void*>(2);
 
-Function* function_of(void* handle) {
-    const auto function = functions.find(static_cast<Function*>(handle));
-    return function == functions.end() ? nullptr : *function;
-}
-
-int new_module(void** handle, const void* image) {
-    const Lock held(lock);
-    if (current_device() < 0) {
-        return no_context();
-    }
-    if (image == nullptr) {
-        return INVALID_VALUE;
-    }
-    *handle = *modules.insert(new Module).first;
-    return SUCCESS;
-}
-
-// The bytes of the parameter struct, from either way of passing it; empty when they are wrong.
-std::vector<unsigned char> parameters(const emulator::Kernel& kernel, void** arguments, void** extra) {
+// The bytes of the parameter struct, from cuLaunchKernel's `extra`; empty when they are wrong.
+std::vector<unsigned char> parameters(const emulator::Kernel& kernel, void** extra) {
     const unsigned char* bytes = nullptr;
     size_t size = 0;
-    if (extra != nullptr) {
-        for (int i = 0; extra[i] != END; i += 2) {
-            if (extra[i] == BUFFER_POINTER) {
-                bytes = static_cast<const unsigned char*>(extra[i + 1]);
-            } else if (extra[i] == BUFFER_SIZE) {
-                size = *static_cast<const size_t*>(extra[i + 1]);
-            }
+    for (int i = 0; extra != nullptr && extra[i] != END; i += 2) {
+        if (extra[i] == BUFFER_POINTER) {
+            bytes = static_cast<const unsigned char*>(extra[i + 1]);
+        } else if (extra[i] == BUFFER_SIZE) {
+            size = *static_cast<const size_t*>(extra[i + 1]);
         }
-        if (size != kernel.params || bytes == nullptr) {
-            refuse(INVALID_VALUE, "kernel %s takes %zu bytes of parameters and was given %zu", kernel.name,
-                   kernel.params, size);
-            return {};
-        }
-    } else if (arguments != nullptr) {
-        bytes = static_cast<const unsigned char*>(arguments[0]);
     }
-    if (bytes == nullptr || kernel.params > MAX_PARAMETERS) {
-        refuse(INVALID_VALUE, "kernel %s was given no parameters or takes more than %zu bytes", kernel.name,
-               MAX_PARAMETERS);
+    if (size != kernel.params || bytes == nullptr) {
+        refuse(INVALID_VALUE, "kernel %s takes %zu bytes of parameters and was given %zu", kernel.name, kernel.params,
+               size);
         return {};
     }
-    return std::vector<unsigned char>(bytes, bytes + kernel.params);
+    return std::vector<unsigned char>(bytes, bytes + size);
 }
 
 Result execute(const emulator::Kernel& kernel, unsigned x, unsigned y, int block, size_t shared,
                const std::vector<unsigned char>& bytes) {
-    alignas(128) unsigned char aligned[MAX_PARAMETERS];
+    alignas(128) unsigned char aligned[emulator::MAX_PARAMETERS];
     memcpy(aligned, bytes.data(), bytes.size());
     if (!emulator::run(kernel, x, y, block, shared, aligned)) {
         return LAUNCH_FAILED;
@@ -99,14 +71,26 @@ Result execute(const emulator::Kernel& kernel, unsigned x, unsigned y, int block
 
 }  // namespace
 
-size_t open_modules() { return modules.size(); }
-
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 
-GR_EXPORT int cuModuleLoadData(void** module, const void* image) { return new_module(module, image); }
+GR_EXPORT size_t gr_emulated_objects() {
+    const Lock held(lock);
+    return open_allocations() + open_streams() + modules.size();
+}
+
+GR_EXPORT int cuModuleLoadData(void** handle, const void* image) {
+    const Lock held(lock);
+    if (current_device() < 0) {
+        return no_context();
+    }
+    if (image == nullptr) {
+        return INVALID_VALUE;
+    }
+    *handle = *modules.insert(new Module).first;
+    return SUCCESS;
+}
 
 GR_EXPORT int cuModuleUnload(void* handle) {
     const Lock held(lock);
@@ -142,7 +126,7 @@ GR_EXPORT int cuModuleGetFunction(void** handle, void* module_handle, const char
 
 GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
     const Lock held(lock);
-    Function* function = function_of(handle);
+    Function* function = find(functions, handle);
     if (function == nullptr) {
         return INVALID_HANDLE;
     }
@@ -157,13 +141,12 @@ GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
 }
 
 GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                             unsigned block_y, unsigned block_z, unsigned shared, void* stream, void** arguments,
-                             void** extra) {
+                             unsigned block_y, unsigned block_z, unsigned shared, void* stream, void**, void** extra) {
     const Lock held(lock);
     if (current_device() < 0) {
         return no_context();
     }
-    const Function* function = function_of(handle);
+    const Function* function = find(functions, handle);
     if (function == nullptr) {
         return refuse(INVALID_HANDLE, "%p is launched and is not a kernel", handle);
     }
@@ -181,7 +164,7 @@ GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, uns
                       "kernel %s is launched with %u bytes of dynamic shared memory; %zu were set as the most",
                       kernel.name, shared, function->dynamic_limit);
     }
-    const std::vector<unsigned char> bytes = parameters(kernel, arguments, extra);
+    const std::vector<unsigned char> bytes = parameters(kernel, extra);
     if (bytes.empty()) {
         return INVALID_VALUE;
     }

@@ -1,4 +1,4 @@
-// Device memory, pinned memory, copies and fills.
+// Device memory, which ends with its context, pinned memory, copies and fills.
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,8 +6,7 @@
 
 #include "driver.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 namespace {
 
@@ -43,6 +42,17 @@ void release(std::map<Address, Allocation>::iterator allocation) {
     allocations.erase(allocation);
 }
 
+// True when all bytes lie in one live allocation.
+bool in_device_memory(Address address, size_t bytes) {
+    auto next = allocations.upper_bound(address);
+    if (next == allocations.begin()) {
+        return false;
+    }
+    --next;
+    const size_t offset = static_cast<size_t>(address - next->first);
+    return offset <= next->second.bytes && bytes <= next->second.bytes - offset;
+}
+
 Result check(Address address, size_t bytes, const char* what) {
     if (current_device() < 0) {
         return no_context();
@@ -61,82 +71,7 @@ Result copy(void* stream, void* to, const void* from, size_t bytes) {
     });
 }
 
-Result to_device(void* stream, Address to, const void* from, size_t bytes) {
-    const Lock held(lock);
-    const Result result = check(to, bytes, "copy to the device");
-    return result != SUCCESS ? result : copy(stream, pointer(to), from, bytes);
-}
-
-Result to_host(void* stream, void* to, Address from, size_t bytes) {
-    const Lock held(lock);
-    const Result result = check(from, bytes, "copy to the host");
-    return result != SUCCESS ? result : copy(stream, to, pointer(from), bytes);
-}
-
-Result on_device(void* stream, Address to, Address from, size_t bytes) {
-    const Lock held(lock);
-    Result result = check(to, bytes, "copy within the device to a range");
-    if (result == SUCCESS) {
-        result = check(from, bytes, "copy within the device from a range");
-    }
-    return result != SUCCESS ? result : copy(stream, pointer(to), pointer(from), bytes);
-}
-
-template <class T>
-Result fill(void* stream, Address to, T value, size_t count) {
-    const Lock held(lock);
-    const Result result = check(to, count * sizeof(T), "fill");
-    if (result != SUCCESS) {
-        return result;
-    }
-    if (to % sizeof(T) != 0) {
-        return refuse(INVALID_VALUE, "fill at 0x%llx, which is not a multiple of %zu", to, sizeof(T));
-    }
-    return submit(stream, [=] {
-        T* at = reinterpret_cast<T*>(pointer(to));
-        for (size_t i = 0; i < count; i++) {
-            at[i] = value;
-        }
-        return SUCCESS;
-    });
-}
-
-// A call that blocks cannot be captured.
-template <class Call>
-int blocking(Call call) {
-    const Lock held(lock);
-    return capturing() ? CAPTURE_UNSUPPORTED : call();
-}
-
-}  // namespace
-
-size_t memory_used(int device) { return used[device]; }
-
-size_t open_allocations() { return allocations.size() + pinned.size(); }
-
-bool in_device_memory(Address address, size_t bytes) {
-    auto next = allocations.upper_bound(address);
-    if (next == allocations.begin()) {
-        return false;
-    }
-    --next;
-    const size_t offset = static_cast<size_t>(address - next->first);
-    return offset <= next->second.bytes && bytes <= next->second.bytes - offset;
-}
-
-Address damaged_allocation() {
-    for (const auto& allocation : allocations) {
-        char* start = pointer(allocation.first);
-        char* end = start + allocation.second.bytes;
-        if (!intact(start - GUARD) || !intact(end)) {
-            memset(start - GUARD, POISON, GUARD);
-            memset(end, POISON, GUARD);
-            return allocation.first;
-        }
-    }
-    return 0;
-}
-
+// Frees all that was allocated in the context of a device.
 void end_context(int device) {
     for (auto i = allocations.begin(); i != allocations.end();) {
         const auto allocation = i++;
@@ -153,10 +88,36 @@ void end_context(int device) {
     }
 }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace
+
+size_t open_allocations() { return allocations.size() + pinned.size(); }
+
+Address damaged_allocation() {
+    for (const auto& allocation : allocations) {
+        char* start = pointer(allocation.first);
+        char* end = start + allocation.second.bytes;
+        if (!intact(start - GUARD) || !intact(end)) {
+            memset(start - GUARD, POISON, GUARD);
+            memset(end, POISON, GUARD);
+            return allocation.first;
+        }
+    }
+    return 0;
+}
+
+}  // namespace gr::driver
 
 using namespace gr::driver;
+
+GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
+    const Lock held(lock);
+    bool ended = false;
+    const Result result = leave_context(device, ended);
+    if (ended) {
+        end_context(device);
+    }
+    return result;
+}
 
 GR_EXPORT int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
     const Lock held(lock);
@@ -165,7 +126,7 @@ GR_EXPORT int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
         return no_context();
     }
     *total = memory_limit();
-    *free_bytes = memory_used(device) < *total ? *total - memory_used(device) : 0;
+    *free_bytes = used[device] < *total ? *total - used[device] : 0;
     return SUCCESS;
 }
 
@@ -236,25 +197,31 @@ GR_EXPORT int cuMemFreeHost(void* memory) {
 }
 
 GR_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    return to_device(stream, to, from, bytes);
+    const Lock held(lock);
+    const Result result = check(to, bytes, "copy to the device");
+    return result != SUCCESS ? result : copy(stream, pointer(to), from, bytes);
 }
 
 GR_EXPORT int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    return to_host(stream, to, from, bytes);
+    const Lock held(lock);
+    const Result result = check(from, bytes, "copy to the host");
+    return result != SUCCESS ? result : copy(stream, to, pointer(from), bytes);
 }
 
 GR_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
-    return on_device(stream, to, from, bytes);
-}
-
-GR_EXPORT int cuMemcpyDtoH_v2(void* to, Address from, size_t bytes) {
-    return blocking([=] { return to_host(nullptr, to, from, bytes); });
+    const Lock held(lock);
+    Result result = check(to, bytes, "copy within the device to a range");
+    if (result == SUCCESS) {
+        result = check(from, bytes, "copy within the device from a range");
+    }
+    return result != SUCCESS ? result : copy(stream, pointer(to), pointer(from), bytes);
 }
 
 GR_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t count, void* stream) {
-    return fill(stream, to, value, count);
-}
-
-GR_EXPORT int cuMemsetD32Async(Address to, unsigned value, size_t count, void* stream) {
-    return fill(stream, to, value, count);
+    const Lock held(lock);
+    const Result result = check(to, count, "fill");
+    return result != SUCCESS ? result : submit(stream, [=] {
+        memset(pointer(to), value, count);
+        return SUCCESS;
+    });
 }

@@ -2,13 +2,12 @@
 #include <time.h>
 
 #include <memory>
-#include <set>
 #include <thread>
+#include <vector>
 
 #include "driver.h"
 
-namespace gr {
-namespace driver {
+namespace gr::driver {
 
 namespace {
 
@@ -26,9 +25,9 @@ constexpr int THREAD_LOCAL = 1;
 struct Stream {
     int device;
     std::shared_ptr<Graph> capture;
-    bool origin;    // where the capture began
-    long long work; // so much was submitted
-    bool joined;    // another stream of the capture waits for all of it
+    bool origin;     // where the capture began
+    long long work;  // so much was submitted
+    bool joined;     // another stream of the capture waits for all of it
 };
 
 struct Event {
@@ -47,16 +46,6 @@ std::set<std::shared_ptr<Graph>*> graphs;  // captured ones and instantiated one
 // The null stream and the two that stand for it have numbers instead of addresses.
 bool is_default(void* stream) { return reinterpret_cast<uintptr_t>(stream) <= 2; }
 
-Stream* stream_of(void* handle) {
-    const auto stream = streams.find(static_cast<Stream*>(handle));
-    return stream == streams.end() ? nullptr : *stream;
-}
-
-Event* event_of(void* handle) {
-    const auto event = events.find(static_cast<Event*>(handle));
-    return event == events.end() ? nullptr : *event;
-}
-
 double now() {
     timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -71,18 +60,8 @@ Result waitable(void* handle) {
     if (is_default(handle)) {
         return capturing() ? CAPTURE_UNSUPPORTED : SUCCESS;
     }
-    const Stream* stream = stream_of(handle);
+    const Stream* stream = find(streams, handle);
     return stream == nullptr ? INVALID_HANDLE : stream->capture ? CAPTURE_UNSUPPORTED : SUCCESS;
-}
-
-int new_stream(void** handle) {
-    const Lock held(lock);
-    const int device = current_device();
-    if (device < 0) {
-        return no_context();
-    }
-    *handle = *streams.insert(new Stream{device, nullptr, false, 0, false}).first;
-    return SUCCESS;
 }
 
 int drop_graph(void* handle) {
@@ -92,17 +71,6 @@ int drop_graph(void* handle) {
         return INVALID_VALUE;
     }
     delete graph;
-    return SUCCESS;
-}
-
-int elapsed(float* milliseconds, void* from, void* to) {
-    const Lock held(lock);
-    const Event* first = event_of(from);
-    const Event* last = event_of(to);
-    if (first == nullptr || last == nullptr || !first->recorded || !last->recorded) {
-        return INVALID_HANDLE;
-    }
-    *milliseconds = static_cast<float>(last->milliseconds - first->milliseconds);
     return SUCCESS;
 }
 
@@ -125,7 +93,7 @@ Result submit(void* handle, const std::function<Result()>& work) {
     if (is_default(handle)) {
         return capturing() ? CAPTURE_UNSUPPORTED : work();
     }
-    Stream* stream = stream_of(handle);
+    Stream* stream = find(streams, handle);
     if (stream == nullptr || stream->device != current_device()) {
         return refuse(INVALID_HANDLE, "%p is not a stream of the current context", handle);
     }
@@ -138,16 +106,23 @@ Result submit(void* handle, const std::function<Result()>& work) {
     return work();
 }
 
-}  // namespace driver
-}  // namespace gr
+}  // namespace gr::driver
 
 using namespace gr::driver;
 
-GR_EXPORT int cuStreamCreate(void** stream, unsigned) { return new_stream(stream); }
+GR_EXPORT int cuStreamCreate(void** handle, unsigned) {
+    const Lock held(lock);
+    const int device = current_device();
+    if (device < 0) {
+        return no_context();
+    }
+    *handle = *streams.insert(new Stream{device, nullptr, false, 0, false}).first;
+    return SUCCESS;
+}
 
 GR_EXPORT int cuStreamDestroy_v2(void* handle) {
     const Lock held(lock);
-    Stream* stream = stream_of(handle);
+    Stream* stream = find(streams, handle);
     if (stream == nullptr) {
         return refuse(INVALID_HANDLE, "%p is destroyed and is not a stream", handle);
     }
@@ -163,8 +138,8 @@ GR_EXPORT int cuStreamSynchronize(void* stream) {
 
 GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
     const Lock held(lock);
-    Stream* stream = stream_of(handle);
-    const Event* event = event_of(event_handle);
+    Stream* stream = find(streams, handle);
+    const Event* event = find(events, event_handle);
     if (event == nullptr || (stream == nullptr && !is_default(handle))) {
         return refuse(INVALID_HANDLE, "%p waits for %p, and one of them is no stream or event", handle, event_handle);
     }
@@ -183,7 +158,7 @@ GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
 
 GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
     const Lock held(lock);
-    Stream* stream = stream_of(handle);
+    Stream* stream = find(streams, handle);
     if (stream == nullptr) {
         return is_default(handle) ? CAPTURE_UNSUPPORTED : INVALID_HANDLE;
     }
@@ -199,7 +174,7 @@ GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
 
 GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
     const Lock held(lock);
-    Stream* stream = stream_of(handle);
+    Stream* stream = find(streams, handle);
     if (stream == nullptr || !stream->capture || !stream->origin) {
         return ILLEGAL_STATE;
     }
@@ -263,7 +238,7 @@ GR_EXPORT int cuEventCreate(void** handle, unsigned) {
 
 GR_EXPORT int cuEventDestroy_v2(void* handle) {
     const Lock held(lock);
-    Event* event = event_of(handle);
+    Event* event = find(events, handle);
     if (event == nullptr) {
         return refuse(INVALID_HANDLE, "%p is destroyed and is not an event", handle);
     }
@@ -274,8 +249,8 @@ GR_EXPORT int cuEventDestroy_v2(void* handle) {
 
 GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
     const Lock held(lock);
-    Event* event = event_of(handle);
-    const Stream* stream = stream_of(stream_handle);
+    Event* event = find(events, handle);
+    const Stream* stream = find(streams, stream_handle);
     if (event == nullptr || (stream == nullptr && !is_default(stream_handle))) {
         return refuse(INVALID_HANDLE, "%p is recorded in %p, and one of them is no event or stream", handle,
                       stream_handle);
@@ -287,7 +262,7 @@ GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
         event->after = stream->work + 1;  // with the recording
     }
     return submit(stream_handle, [handle] {
-        Event* recorded = event_of(handle);
+        Event* recorded = find(events, handle);
         if (recorded == nullptr) {
             return refuse(INVALID_HANDLE, "a graph records the event %p, which is gone", handle);
         }
@@ -299,12 +274,17 @@ GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
 
 GR_EXPORT int cuEventSynchronize(void* handle) {
     const Lock held(lock);
-    const Event* event = event_of(handle);
+    const Event* event = find(events, handle);
     return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : SUCCESS;
 }
 
-GR_EXPORT int cuEventElapsedTime(float* milliseconds, void* from, void* to) { return elapsed(milliseconds, from, to); }
-
-GR_EXPORT int cuEventElapsedTime_v2(float* milliseconds, void* from, void* to) {
-    return elapsed(milliseconds, from, to);
+GR_EXPORT int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
+    const Lock held(lock);
+    const Event* first = find(events, from);
+    const Event* last = find(events, to);
+    if (first == nullptr || last == nullptr || !first->recorded || !last->recorded) {
+        return INVALID_HANDLE;
+    }
+    *milliseconds = static_cast<float>(last->milliseconds - first->milliseconds);
+    return SUCCESS;
 }

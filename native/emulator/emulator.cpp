@@ -11,8 +11,7 @@
 #include "fiber.h"
 #include "shared_memory.h"
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 Index threadIdx, blockIdx, blockDim, gridDim;
 
@@ -27,7 +26,8 @@ constexpr int CANARY_BYTE = 0x5A;
 
 enum Meeting { NONE, BARRIER, WARP_BARRIER, EXCHANGE, BALLOT, MMA_BF16, MMA_F16 };
 
-const char* const NAMES[] = {"nothing", "the block's barrier", "a warp barrier", "a shuffle", "a ballot", "an mma"};
+const char* const NAMES[] = {"nothing",  "the block's barrier", "a warp barrier", "a shuffle",
+                             "a ballot", "an mma of bf16",      "an mma of f16"};
 
 // What the lanes bring to two meetings in a row: a lane may reach the next one before another has taken its result of
 // this one, but no meeting ends before all have come to it.
@@ -160,14 +160,25 @@ Warp& arrive(Meeting meeting) {
     return warp;
 }
 
-// After arrive: true for the lane that completes the meeting, which does the common work; for the others once that is
-// done.
+// After arrive: true for the lane that completes the meeting.
 bool last(const Warp& warp) { return warp.arrived == warp.live; }
 
-void close(Warp& warp) {
-    warp.arrived = 0;
-    warp.meeting = NONE;
-    warp.parity ^= 1;
+// The running lane comes to a meeting of its warp and brings something; the last one also does the common work. All
+// find what came of it.
+template <class Bring, class Work>
+const Exchange& meet(Meeting meeting, Bring bring, Work work) {
+    Warp& warp = arrive(meeting);
+    Exchange& exchange = warp.exchange[warp.parity];
+    bring(exchange, state.thread % WARP);
+    if (last(warp)) {
+        work(exchange);
+        warp.arrived = 0;
+        warp.meeting = NONE;
+        warp.parity ^= 1;
+    } else {
+        go_on_elsewhere();
+    }
+    return exchange;
 }
 
 void thread_main() {
@@ -296,58 +307,35 @@ void block_barrier() {
 }
 
 void warp_barrier() {
-    Warp& warp = arrive(WARP_BARRIER);
-    if (last(warp)) {
-        close(warp);
-    } else {
-        go_on_elsewhere();
-    }
+    meet(WARP_BARRIER, [](Exchange&, int) {}, [](Exchange&) {});
 }
 
 uint64_t warp_exchange(uint64_t value, int source) {
-    Warp& warp = arrive(EXCHANGE);
-    Exchange& exchange = warp.exchange[warp.parity];
-    exchange.values[state.thread % WARP] = value;
-    if (last(warp)) {
-        close(warp);
-    } else {
-        go_on_elsewhere();
-    }
-    return exchange.values[source];
+    const auto bring = [value](Exchange& exchange, int lane) { exchange.values[lane] = value; };
+    return meet(EXCHANGE, bring, [](Exchange&) {}).values[source];
 }
 
 unsigned warp_ballot(bool predicate) {
-    Warp& warp = arrive(BALLOT);
-    Exchange& exchange = warp.exchange[warp.parity];
-    exchange.values[state.thread % WARP] = predicate;
-    if (last(warp)) {
-        unsigned votes = 0;
+    const auto bring = [predicate](Exchange& exchange, int lane) { exchange.values[lane] = predicate; };
+    const auto count = [](Exchange& exchange) {
+        exchange.ballot = 0;
         for (int lane = 0; lane < WARP; lane++) {
-            votes |= static_cast<unsigned>(exchange.values[lane]) << lane;
+            exchange.ballot |= static_cast<unsigned>(exchange.values[lane]) << lane;
         }
-        exchange.ballot = votes;
-        close(warp);
-    } else {
-        go_on_elsewhere();
-    }
-    return exchange.ballot;
+    };
+    return meet(BALLOT, bring, count).ballot;
 }
 
 void warp_mma(Pairs pairs, float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    Warp& warp = arrive(pairs == Pairs::F16 ? MMA_F16 : MMA_BF16);
-    Exchange& exchange = warp.exchange[warp.parity];
+    const auto bring = [&](Exchange& exchange, int lane) {
+        memcpy(exchange.a[lane], a, sizeof a);
+        memcpy(exchange.d[lane], d, sizeof d);
+        exchange.b[lane][0] = b0;
+        exchange.b[lane][1] = b1;
+    };
+    const auto work = [pairs](Exchange& exchange) { multiply(pairs, exchange.d, exchange.a, exchange.b); };
     const int lane = state.thread % WARP;
-    memcpy(exchange.a[lane], a, sizeof a);
-    memcpy(exchange.d[lane], d, sizeof d);
-    exchange.b[lane][0] = b0;
-    exchange.b[lane][1] = b1;
-    if (last(warp)) {
-        multiply(pairs, exchange.d, exchange.a, exchange.b);
-        close(warp);
-    } else {
-        go_on_elsewhere();
-    }
-    memcpy(d, exchange.d[lane], sizeof d);
+    memcpy(d, meet(pairs == Pairs::F16 ? MMA_F16 : MMA_BF16, bring, work).d[lane], sizeof d);
 }
 
 void* static_shared(const void* site, const char* name, size_t bytes) {
@@ -367,5 +355,4 @@ void fail_alignment(const void* address, int bytes) {
     leave();
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 constexpr int WARP = 32;
 constexpr int MAX_THREADS = 1024;
+constexpr size_t MAX_PARAMETERS = 4096;  // bytes
 constexpr size_t MAX_STATIC_SHARED = 48 * 1024;
 constexpr size_t MAX_SHARED = 227 * 1024;
 
@@ -54,6 +54,9 @@ void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_
 // What the operands of a matrix product hold two of in a register.
 enum class Pairs { BF16, F16 };
 
+// d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
+void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
+
 // What device_emulation.h needs.
 void block_barrier();
 void warp_barrier();
@@ -70,5 +73,4 @@ inline void check_aligned(const void* address, int bytes) {
     }
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

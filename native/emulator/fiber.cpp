@@ -2,8 +2,7 @@
 
 #include <stdint.h>
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 #ifndef GR_UCONTEXT
 
@@ -59,5 +58,4 @@ void switch_fiber(Fiber& from, Fiber& to) { swapcontext(&from, &to); }
 
 #endif
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

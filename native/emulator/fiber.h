@@ -12,8 +12,7 @@
 #include <ucontext.h>
 #endif
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 #ifdef GR_UCONTEXT
 using Fiber = ucontext_t;
@@ -27,5 +26,4 @@ void prepare_fiber(Fiber& fiber, char* stack, size_t bytes, void (*entry)());
 // Goes on in `to`; returns when somebody switches back to `from`.
 void switch_fiber(Fiber& from, Fiber& to);
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

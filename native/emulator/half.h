@@ -4,8 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 // Rounded to nearest even.
 inline unsigned short to_f16(double value) {
@@ -45,5 +44,4 @@ inline float from_f16(unsigned bits) {
     return bits & 0x8000u ? -size : size;
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

@@ -1,11 +1,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "emulator.h"
 #include "half.h"
-#include "shared_memory.h"
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 namespace {
 
@@ -79,5 +78,4 @@ void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], co
     }
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

@@ -2,8 +2,7 @@
 
 #include "emulator.h"
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 namespace {
 
@@ -25,5 +24,4 @@ const Kernel* Kernel::find(const char* name) {
     return kernel;
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

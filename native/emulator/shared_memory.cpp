@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 namespace {
 
@@ -54,5 +53,4 @@ const char* SharedMemory::overrun() const {
     return nullptr;
 }
 
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

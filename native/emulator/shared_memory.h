@@ -4,8 +4,7 @@
 
 #include "emulator.h"
 
-namespace gr {
-namespace emulator {
+namespace gr::emulator {
 
 class SharedMemory {
 public:
@@ -40,8 +39,4 @@ private:
     alignas(128) unsigned char memory[MAX_SHARED + MAX_STATIC_SHARED + 2 * GUARD * MAX_PARTS];
 };
 
-// d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
-void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
-
-}  // namespace emulator
-}  // namespace gr
+}  // namespace gr::emulator

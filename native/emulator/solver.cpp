@@ -23,22 +23,32 @@ constexpr int EXECUTION_FAILED = 6;
 
 constexpr int VECTORS = 1;  // cusolverEigMode_t
 constexpr int LOWER = 0;    // cublasFillMode_t
-constexpr int UPPER = 1;
-constexpr int R_64F = 1;  // cudaDataType_t
+constexpr int R_64F = 1;    // cudaDataType_t
 
 constexpr uint64_t ALIVE = 0x6772736f6c766572;
 constexpr int MAX_STEPS = 60;
 
 struct Handle {
     uint64_t alive = ALIVE;
-    void* stream = nullptr;
 };
 
-struct Params {
-    uint64_t alive = ALIVE;
-};
+using Params = Handle;
 
 bool alive(const Handle* handle) { return handle != nullptr && handle->alive == ALIVE; }
+
+int create(Handle** handle) {
+    *handle = new Handle();
+    return SUCCESS;
+}
+
+int destroy(Handle* handle) {
+    if (!alive(handle)) {
+        return NOT_INITIALIZED;
+    }
+    handle->alive = 0;
+    delete handle;
+    return SUCCESS;
+}
 
 size_t column(int64_t j, int64_t leading) { return static_cast<size_t>(j * leading); }
 
@@ -47,12 +57,12 @@ class Eigen {
 public:
     explicit Eigen(int64_t order) : n(order), q(column(order, order)), d(order), e(order) {}
 
-    // Reads the triangle of a, and leaves the eigenvectors in a, the eigenvalues in w, ascending. False when QL does
-    // not converge.
-    bool solve(double* a, int64_t lda, bool lower, double* w) {
+    // Reads the lower triangle of a, and leaves the eigenvectors in a, the eigenvalues in w, ascending. False when QL
+    // does not converge.
+    bool solve(double* a, int64_t lda, double* w) {
         for (int64_t j = 0; j < n; j++) {
             for (int64_t i = 0; i < n; i++) {
-                q[i + j * n] = (i >= j) == lower ? a[i + column(j, lda)] : a[j + column(i, lda)];
+                q[i + j * n] = i >= j ? a[i + column(j, lda)] : a[j + column(i, lda)];
             }
         }
         reduce();
@@ -229,17 +239,14 @@ bool zeroed(const void* workspace, size_t bytes) {
 
 struct Types {
     int a, w, compute;
-
-    bool valid() const { return a == R_64F && w == R_64F && compute == R_64F; }
 };
 
 int check(const Handle* handle, const Params* params, int mode, int fill, int64_t n, int64_t lda, const Types& types) {
-    if (!alive(handle) || params == nullptr || params->alive != ALIVE) {
+    if (!alive(handle) || !alive(params)) {
         return NOT_INITIALIZED;
     }
-    const bool valid =
-            mode == VECTORS && (fill == LOWER || fill == UPPER) && n >= 0 && lda >= std::max<int64_t>(1, n) &&
-                                types.valid();
+    const bool doubles = types.a == R_64F && types.w == R_64F && types.compute == R_64F;
+    const bool valid = mode == VECTORS && fill == LOWER && n >= 0 && lda >= std::max<int64_t>(1, n) && doubles;
     return valid ? SUCCESS : INVALID_VALUE;
 }
 
@@ -249,44 +256,15 @@ size_t workspace_bytes(int64_t n, int64_t batch) { return sizeof(double) * stati
 
 #define API extern "C" __attribute__((visibility("default"))) int
 
-API cusolverDnCreate(Handle** handle) {
-    if (handle == nullptr) {
-        return INVALID_VALUE;
-    }
-    *handle = new Handle();
-    return SUCCESS;
-}
+API cusolverDnCreate(Handle** handle) { return create(handle); }
 
-API cusolverDnDestroy(Handle* handle) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    handle->alive = 0;
-    delete handle;
-    return SUCCESS;
-}
+API cusolverDnDestroy(Handle* handle) { return destroy(handle); }
 
-API cusolverDnSetStream(Handle* handle, void* stream) {
-    if (!alive(handle)) {
-        return NOT_INITIALIZED;
-    }
-    handle->stream = stream;
-    return SUCCESS;
-}
+API cusolverDnSetStream(Handle* handle, void*) { return alive(handle) ? SUCCESS : NOT_INITIALIZED; }
 
-API cusolverDnCreateParams(Params** params) {
-    *params = new Params();
-    return SUCCESS;
-}
+API cusolverDnCreateParams(Params** params) { return create(params); }
 
-API cusolverDnDestroyParams(Params* params) {
-    if (params == nullptr || params->alive != ALIVE) {
-        return INVALID_VALUE;
-    }
-    params->alive = 0;
-    delete params;
-    return SUCCESS;
-}
+API cusolverDnDestroyParams(Params* params) { return destroy(params); }
 
 API cusolverDnXsyevBatched_bufferSize(Handle* handle, Params* params, int mode, int fill, int64_t n, int type_a,
                                       const void*, int64_t lda, int type_w, const void*, int compute,
@@ -314,9 +292,8 @@ API cusolverDnXsyevBatched(Handle* handle, Params* params, int mode, int fill, i
     *static_cast<double*>(device) = 1;
     Eigen eigen(n);
     for (int64_t t = 0; t < batch; t++) {
-        const bool done = eigen.solve(static_cast<double*>(a) + column(t * n, lda), lda, fill == LOWER,
-                                      static_cast<double*>(w) + t * n);
-        info[t] = done ? 0 : 1;
+        info[t] =
+            eigen.solve(static_cast<double*>(a) + column(t * n, lda), lda, static_cast<double*>(w) + t * n) ? 0 : 1;
     }
     return SUCCESS;
 }
@@ -338,7 +315,7 @@ API cusolverDnXsyevd(Handle* handle, Params* params, int mode, int fill, int64_t
     if (status != SUCCESS || device == nullptr || device_bytes < workspace_bytes(n, 1)) {
         return status != SUCCESS ? status : INVALID_VALUE;
     }
-    *info = Eigen(n).solve(static_cast<double*>(a), lda, fill == LOWER, static_cast<double*>(w)) ? 0 : 1;
+    *info = Eigen(n).solve(static_cast<double*>(a), lda, static_cast<double*>(w)) ? 0 : 1;
     return SUCCESS;
 }
 

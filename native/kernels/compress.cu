@@ -1,33 +1,15 @@
 // Rows, Gram matrices and the assignment of rows: the kernels of io.groupreduce.cuda.compress around products by
-// cuBLAS. Sums run in a fixed order: lanes take every 32nd number, then a tree over lanes. Twin:
-// io.groupreduce.internal.reference.ReferenceWorkspace.
+// cuBLAS. Sums run in a fixed order: lanes take every 32nd number, then a tree over lanes. Twins: energy, accumulate,
+// assign and directions of io.groupreduce.internal.reference.ReferenceWorkspace.
 #include "groupreduce/compress.h"
-#include "groupreduce/device.h"
+#include "warp.h"
 
-namespace gr {
-namespace compress {
+namespace gr::compress {
 namespace {
-
-constexpr int WARP = 32;
 
 struct alignas(16) DoublePair {
     double a, b;
 };
-
-// The row this warp works on.
-GR_DEVICE int64_t warp_row() { return (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / WARP; }
-
-GR_DEVICE int lane() { return static_cast<int>(threadIdx.x % WARP); }
-
-GR_DEVICE int64_t thread_number() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
-
-GR_DEVICE double warp_sum(double value) {
-    GR_UNROLL
-    for (int mask = WARP / 2; mask > 0; mask /= 2) {
-        value += shuffle_xor(value, mask);
-    }
-    return value;
-}
 
 template <int Type>
 GR_DEVICE float read(const void* values, int64_t at) {
@@ -90,58 +72,58 @@ GR_DEVICE void copy_row(const GrCopyRowsParams& p, int64_t row, bool by_four) {
 }
 
 }  // namespace
-}  // namespace compress
-}  // namespace gr
 
 // X_i = f_i A_places(i),   f_i = 1, w_i or sqrt(w_i);   A: rows x D as stored, X: count x D in binary32 or binary64
 // Bytes: 2 or 4 D a row read, 4 or 8 D written. Never materialised: the matrix in another type beyond the rows asked
 // for.
 GR_KERNEL(gr_copy_rows, GrCopyRowsParams, 256) {
-    const int64_t row = gr::compress::warp_row();
+    const int64_t row = warp_in_grid();
     if (row >= p.count) {
         return;
     }
     const uintptr_t places = reinterpret_cast<uintptr_t>(p.values) | reinterpret_cast<uintptr_t>(p.target);
     const bool by_four = p.columns % 4 == 0 && places % 16 == 0;
     if (p.type == GR_ELEMENT_F32) {
-        gr::compress::copy_row<GR_ELEMENT_F32>(p, row, by_four);
+        copy_row<GR_ELEMENT_F32>(p, row, by_four);
     } else if (p.type == GR_ELEMENT_F16) {
-        gr::compress::copy_row<GR_ELEMENT_F16>(p, row, by_four);
+        copy_row<GR_ELEMENT_F16>(p, row, by_four);
     } else {
-        gr::compress::copy_row<GR_ELEMENT_BF16>(p, row, by_four);
+        copy_row<GR_ELEMENT_BF16>(p, row, by_four);
     }
 }
 
 // e_i = ||X_i||^2,   X: count x D (A, or A S under a metric), summed in binary64
 // Bytes: 4 D a row read, 4 written. Never materialised: squares.
 GR_KERNEL(gr_row_norms, GrRowNormsParams, 256) {
-    const int64_t row = gr::compress::warp_row();
+    const int64_t row = warp_in_grid();
     if (row >= p.count) {
         return;
     }
     const float* values = p.rows + row * p.columns;
     double sum = 0;
-    for (int j = gr::compress::lane(); j < p.columns; j += gr::compress::WARP) {
+    for (int j = lane(); j < p.columns; j += WARP) {
         const double value = values[j];
-        sum = gr::fma(value, value, sum);
+        sum = fma(value, value, sum);
     }
-    sum = gr::compress::warp_sum(sum);
-    if (gr::compress::lane() == 0) {
+    sum = warp_sum(sum);
+    if (lane() == 0) {
         p.norms[row] = static_cast<float>(sum);
     }
 }
 
-// C += s P,   P: binary32, C: binary64, elementwise; s is 1 or -1. Bytes: 20 a number.
+// C += s P,   P: rows x columns in binary32, C: binary64; s is 1 or -1. Of a symmetric P, which cuBLAS wrote half of,
+// only what lies on and above the diagonal is read. Bytes: 20 a number.
 GR_KERNEL(gr_add_single, GrAddSingleParams, 256) {
-    const int64_t x = gr::compress::thread_number();
-    if (x < p.count) {
-        p.sums[x] += p.sign * p.values[x];
+    const int64_t j = thread_in_grid();
+    const int64_t i = blockIdx.y;
+    if (j < p.columns && (!p.upper || j >= i)) {
+        p.sums[i * p.columns + j] += p.sign * p.values[i * p.columns + j];
     }
 }
 
 // X32 = X64, elementwise. Bytes: 12 a number.
 GR_KERNEL(gr_narrow, GrNarrowParams, 256) {
-    const int64_t x = gr::compress::thread_number();
+    const int64_t x = thread_in_grid();
     if (x < p.count) {
         p.to[x] = static_cast<float>(p.from[x]);
     }
@@ -150,31 +132,32 @@ GR_KERNEL(gr_narrow, GrNarrowParams, 256) {
 // kept_i,l = ||C_i[0 : r_l]||^2 for ascending ranks r_l,   C: count x k, the coordinates of rows in one basis
 // Bytes: 4 k a row read, 4 a level written. Never materialised: squares, residuals.
 GR_KERNEL(gr_prefix_energies, GrPrefixEnergiesParams, 256) {
-    const int64_t row = gr::compress::warp_row();
+    const int64_t row = warp_in_grid();
     if (row >= p.count) {
         return;
     }
     const float* coordinates = p.coordinates + row * p.width;
     float* kept = p.kept + row * p.stride;
     double total = 0;
-    int j = gr::compress::lane();
+    int j = lane();
     for (int l = 0; l < p.levels; l++) {
         double sum = 0;
-        for (; j < p.ends[l]; j += gr::compress::WARP) {
+        for (; j < p.ends[l]; j += WARP) {
             const double value = coordinates[j];
-            sum = gr::fma(value, value, sum);
+            sum = fma(value, value, sum);
         }
-        total += gr::compress::warp_sum(sum);
-        if (gr::compress::lane() == 0) {
+        total += warp_sum(sum);
+        if (lane() == 0) {
             kept[l] = static_cast<float>(total);
         }
     }
 }
 
-// o(i, c) = w_i max(0, e_i - kept_i,c) + price_c;   best_i = the first c of least o(i, c), gain_i = o(i, current_i) -
-// o(i, best_i) Bytes: 14 a row and 4 a slot. Never materialised: objectives.
+// o(i, c) = w_i max(0, e_i - kept_i,c) + price_c;   best_i = the first c of least o(i, c),
+// gain_i = o(i, current_i) - o(i, best_i);   kept: count x slots
+// Bytes: 14 a row and 4 a slot. Never materialised: objectives.
 GR_KERNEL(gr_choose_candidate, GrChooseCandidateParams, 256) {
-    const int64_t row = gr::compress::thread_number();
+    const int64_t row = thread_in_grid();
     if (row >= p.count) {
         return;
     }
@@ -203,9 +186,10 @@ GR_KERNEL(gr_choose_candidate, GrChooseCandidateParams, 256) {
 }
 
 // gain_i = w_i max(0, e_i - kept_i) + price,   for the listed rows i, which are in one candidate; price is what it
-// costs more than dense Bytes: 20 a row. Never materialised: residuals.
+// costs more than dense
+// Bytes: 20 a row. Never materialised: residuals.
 GR_KERNEL(gr_gain_when_dense, GrGainWhenDenseParams, 256) {
-    const int64_t x = gr::compress::thread_number();
+    const int64_t x = thread_in_grid();
     if (x >= p.count) {
         return;
     }
@@ -214,3 +198,5 @@ GR_KERNEL(gr_gain_when_dense, GrGainWhenDenseParams, 256) {
     const float residual = p.all ? 0.0f : fmaxf(0.0f, p.energies[row] - kept);
     p.gain[row] = static_cast<float>(static_cast<double>(p.weights[row]) * residual + p.price);
 }
+
+}  // namespace gr::compress

@@ -1,54 +1,29 @@
-// Kernels between the library calls of the device eigensolver. Each moves its operands once and computes next to
-// nothing: they are bound by memory bandwidth. Sums have a fixed order: threads stride over the elements, then the
-// warps' trees, then the warps in order. The Java side is io.groupreduce.cuda.blas.DeviceEigen, the plain twin of the
-// whole solver io.groupreduce.internal.linear.SymmetricEigen.
-#include "groupreduce/device.h"
+// Kernels between the library calls of the device eigensolver, io.groupreduce.cuda.blas.CudaTruncatedEigen. Each moves its
+// operands once and computes next to nothing: they are bound by memory bandwidth. Sums have a fixed order: threads
+// stride over the elements, then the warps' trees, then the warps in order. Never materialised: differences, or
+// anything else of the size of an operand that is not the result. Twin of the whole solver:
+// io.groupreduce.internal.linear.SymmetricEigen.
 #include "groupreduce/eigen.h"
+#include "warp.h"
 
+namespace gr::eigen {
 namespace {
 
 constexpr int THREADS = 256;
-constexpr int WARPS = THREADS / 32;
+constexpr int WARPS = THREADS / WARP;
 constexpr int TILE = 32;
 constexpr int TILE_ROWS = THREADS / TILE;
 constexpr uint64_t SEED = 0x67726f75707265ull;
 
 GR_DEVICE int64_t at(int row, int column, int leading) { return row + static_cast<int64_t>(column) * leading; }
 
-// The sum over the block, in every thread. partial: WARPS numbers of shared memory.
-GR_DEVICE double block_sum(double value, double* partial) {
-    for (int distance = 16; distance > 0; distance /= 2) {
-        value += gr::shuffle_xor(value, distance);
-    }
-    gr::sync_block();
-    if (threadIdx.x % 32 == 0) {
-        partial[threadIdx.x / 32] = value;
-    }
-    gr::sync_block();
-    double sum = 0;
-    for (int warp = 0; warp < WARPS; warp++) {
-        sum += partial[warp];
-    }
-    return sum;
+// The sum over the block, in every thread.
+GR_DEVICE double block_sum(double value, double (&of_warps)[WARPS]) {
+    return reduce_block(value, of_warps, [](double a, double b) { return a + b; });
 }
 
 // The larger; a NaN if there is one.
 GR_DEVICE double worse(double a, double b) { return a >= b || a != a ? a : b; }
-
-GR_DEVICE double block_worst(double value, double* partial) {
-    for (int distance = 16; distance > 0; distance /= 2) {
-        value = worse(value, gr::shuffle_xor(value, distance));
-    }
-    if (threadIdx.x % 32 == 0) {
-        partial[threadIdx.x / 32] = value;
-    }
-    gr::sync_block();
-    double most = partial[0];
-    for (int warp = 1; warp < WARPS; warp++) {
-        most = worse(most, partial[warp]);
-    }
-    return most;
-}
 
 GR_DEVICE uint64_t mix(uint64_t z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -88,7 +63,7 @@ GR_KERNEL(gr_eigen_mirror, GrEigenMirror, THREADS) {
             tile[x * (TILE + 1) + j] = matrix[at(row, column, p.order)];
         }
     }
-    gr::sync_block();
+    sync_block();
     for (int j = y; j < TILE; j += TILE_ROWS) {
         // (row, column) is the place above the diagonal: the tile's element (column, row) below it.
         const int row = tile_column * TILE + x, column = tile_row * TILE + j;
@@ -171,7 +146,7 @@ GR_KERNEL(gr_eigen_deviation, GrEigenDeviation, THREADS) {
             most = worse(most, fabs(gram[at(i, column, p.width)] - (i == column ? 1.0 : 0.0)));
         }
     }
-    most = block_worst(most, partial);
+    most = reduce_block(most, partial, worse);
     if (most > p.limit) {
         for (int i = threadIdx.x; i < p.width; i += THREADS) {
             gram[at(i, i, p.width)] += p.shift;
@@ -209,3 +184,5 @@ GR_KERNEL(gr_eigen_reverse, GrEigenReverse, THREADS) {
         to[i] = from[i];
     }
 }
+
+}  // namespace gr::eigen

@@ -1,15 +1,16 @@
-#include "encode_math.h"
-
-// The plan of every row at a price: choose() of io.groupreduce.internal.reference.ReferenceWorkspace.
+// The plan of every row at a price.
 //
 //   p(i) = argmin over p of distortion(i, p) + cost_p in binary64, ties to the lower number
+//   sums, rows of every plan: of the distortions of the rows that took it, and their number
 //
-// Bytes: 4 P read and 1 written a row. Never materialised: objectives. Sums run in a fixed order: a warp's rows one
-// after the other, warps in order, blocks by lane and then over the lanes.
+// Shapes: distortions count x P, rows `stride` numbers apart; P at most 256. Bytes: 4 P read and 1 written a row. Never
+// materialised: objectives. Sums run in a fixed order: a warp's rows one after the other, warps in order, blocks by
+// lane and then over the lanes. Twin: io.groupreduce.internal.reference.ReferenceWorkspace.choose.
+#include "groupreduce/encode.h"
+#include "warp.h"
 
+namespace gr::encode {
 namespace {
-
-using namespace gr::encode;
 
 constexpr int WARPS = 8;
 constexpr int ROWS_OF_WARP = GR_CHOOSE_ROWS / WARPS;
@@ -25,8 +26,8 @@ struct Best {
 
 // The better one of two lanes' plans; both come to the same answer.
 GR_DEVICE Best better(const Best& mine, int mask) {
-    const Best other = {gr::shuffle_xor(mine.objective, mask), gr::shuffle_xor(mine.plan, mask),
-                        gr::shuffle_xor(mine.distortion, mask)};
+    const Best other = {shuffle_xor(mine.objective, mask), shuffle_xor(mine.plan, mask),
+                        shuffle_xor(mine.distortion, mask)};
     const bool less = other.objective < mine.objective || (other.objective == mine.objective && other.plan < mine.plan);
     return less ? other : mine;
 }
@@ -40,7 +41,7 @@ GR_KERNEL(gr_choose, GrChooseParams, 256) {
         sums[x] = 0;
         chosen[x] = 0;
     }
-    gr::sync_block();
+    sync_block();
     double costs[PLANS_OF_LANE];
     GR_UNROLL
     for (int x = 0; x < PLANS_OF_LANE; x++) {
@@ -48,7 +49,7 @@ GR_KERNEL(gr_choose, GrChooseParams, 256) {
         costs[x] = plan < p.plans ? p.costs[plan] : INFINITY;
     }
     const int first = static_cast<int>(blockIdx.x) * GR_CHOOSE_ROWS + warp() * ROWS_OF_WARP;
-    for (int row = first; row < gr::min(first + ROWS_OF_WARP, p.count); row++) {
+    for (int row = first; row < min(first + ROWS_OF_WARP, p.count); row++) {
         const float* distortions = p.distortions + static_cast<int64_t>(row) * p.stride;
         Best best = {INFINITY, NONE, 0};
         GR_UNROLL
@@ -76,7 +77,7 @@ GR_KERNEL(gr_choose, GrChooseParams, 256) {
             chosen[warp() * GR_MOST_PLANS + best.plan]++;
         }
     }
-    gr::sync_block();
+    sync_block();
     for (int plan = static_cast<int>(threadIdx.x); plan < p.plans; plan += static_cast<int>(blockDim.x)) {
         double sum = 0;
         int rows = 0;
@@ -89,7 +90,7 @@ GR_KERNEL(gr_choose, GrChooseParams, 256) {
     }
 }
 
-// Bytes: 12 a block and plan.
+// The sums of the blocks. Bytes: 12 a block and plan.
 GR_KERNEL(gr_choice_sum, GrChoiceSumParams, 32) {
     const int plan = static_cast<int>(blockIdx.x);
     double sum = 0;
@@ -105,3 +106,5 @@ GR_KERNEL(gr_choice_sum, GrChoiceSumParams, 32) {
         p.rows[plan] = static_cast<int64_t>(rows);
     }
 }
+
+}  // namespace gr::encode

@@ -1,22 +1,34 @@
-#include "encode_math.h"
-
-// Left factors and dense rows to stored form and back: encodeRow() and decodeRow() of io.groupreduce.matrix.EncodedMatrix, of
-// which the same numbers give the same bytes.
+// Left factors and dense rows to stored form and back.
 //
 //   x_j = c_j factor_j
 //   scale of a block = argmin over at most 25 scales s of sum_j u_j (x_j - clamp(round(x_j / s)) s)^2
 //   stored number    = clamp(round(x_j (1 / scale)))
 //
-// Errors are summed as the host sums them, number by number, and so bring forth the same scale: each lane tries one
-// scale and all pass over the numbers together. Never materialised: scaled coordinates, rounded numbers before they are
-// packed.
+// Shapes: count x width numbers, of a row the first as its group has; groups as stored.h has them. Errors are summed as
+// the host sums them, number by number, and so bring forth the same scale: each lane tries one scale and all pass over
+// the numbers together. Never materialised: scaled coordinates, rounded numbers before they are packed. Twins:
+// encodeRow and decodeRow of io.groupreduce.matrix.EncodedMatrix, of which the same numbers give the same bytes.
+#include "groupreduce/encode.h"
+#include "stored_rows.h"
 
+namespace gr::encode {
 namespace {
-
-using namespace gr::encode;
 
 constexpr int TILE = 128;
 constexpr int WARPS = 4;  // of a block of gr_encode
+
+// Adding it to a number below 2^22 in magnitude rounds that to an integer, ties to even.
+constexpr float ROUNDING = 12582912.0f;  // 1.5 * 2^23
+
+// Products and sums rounded on their own, as Java rounds them: same bits on the card and the host. The emulation is
+// compiled without contraction anyway.
+#ifdef __CUDACC__
+GR_DEVICE float multiply(float a, float b) { return __fmul_rn(a, b); }
+GR_DEVICE float add(float a, float b) { return __fadd_rn(a, b); }
+#else
+inline float multiply(float a, float b) { return a * b; }
+inline float add(float a, float b) { return a + b; }
+#endif
 
 // The group that a row of the block belongs to: the last one that begins at it or before.
 GR_DEVICE const GrStored& group_of(const GrStored* groups, int count, int row) {
@@ -40,15 +52,6 @@ struct Numbers {
     GR_DEVICE float operator[](int j) const { return factors == nullptr ? values[j] : multiply(values[j], factors[j]); }
 };
 
-// A row that is being encoded.
-struct Row {
-    const GrStored& stored;
-    const float* log8;
-    Numbers x;
-    uint8_t* codes;
-    int64_t first_scale;
-};
-
 // A warp's part of shared memory: TILE numbers and what their errors count.
 struct Tile {
     float* numbers;
@@ -56,43 +59,43 @@ struct Tile {
 };
 
 // Of this lane: a scale to try, or 0 for none.
-GR_DEVICE float candidate(const GrStored& stored, const float* log8, const float* fine, float largest) {
-    const float exact = largest / static_cast<float>(gr::stored::max_integer(stored.bits));
-    if (stored.scale_bytes == 1) {
-        const int code = gr::stored::log8_at_least(log8, exact);
-        return lane() <= gr::min(code - 1, stored.steps) ? log8[code - lane()] : 0.0f;
+GR_DEVICE float candidate(const GrStored& to, const float* log8, const float* fine, float largest) {
+    const float exact = largest / static_cast<float>(stored::max_integer(to.rows.bits));
+    if (to.rows.scale_bytes == GR_SCALE_LOG8) {
+        const int code = stored::log8_at_least(log8, exact);
+        return lane() <= min(code - 1, to.steps) ? log8[code - lane()] : 0.0f;
     }
-    if (lane() > stored.steps || exact == 0) {
+    if (lane() > to.steps || exact == 0) {
         return 0;
     }
     const float scale = lane() == 0 ? exact : multiply(exact, fine[lane()]);
-    return stored.scale_bytes == 2 ? gr::bits_float(gr::stored::bf16_at_least(scale)) : scale;
+    return to.rows.scale_bytes == GR_SCALE_BF16 ? bits_float(stored::bf16_at_least(scale)) : scale;
 }
 
 // A number less its rounded and clipped value. Near ROUNDING one unit of a float's bits is one integer, and the bits
 // ascend with them.
 GR_DEVICE float distance(float value, int low, int high) {
-    const int bits = static_cast<int>(gr::float_bits(add(value, ROUNDING)));
-    const int clipped = gr::max(low, gr::min(high, bits));
-    return add(value, -add(gr::bits_float(static_cast<unsigned>(clipped)), -ROUNDING));
+    const int bits = static_cast<int>(float_bits(add(value, ROUNDING)));
+    const int clipped = max(low, min(high, bits));
+    return add(value, -add(bits_float(static_cast<unsigned>(clipped)), -ROUNDING));
 }
 
 // The weighted error of numbers [from, to) at this lane's scale, in units of the scale, so that small numbers do not
 // vanish when they are squared.
-GR_DEVICE float scale_error(const Row& row, const float* error_weights, int from, int to, float scale,
+GR_DEVICE float scale_error(const Numbers& x, int bits, const float* error_weights, int from, int to, float scale,
                             const Tile& tile) {
     const float inverse = 1 / scale;
-    const int max = gr::stored::max_integer(row.stored.bits);
-    const int center = static_cast<int>(gr::float_bits(ROUNDING));
+    const int max = stored::max_integer(bits);
+    const int center = static_cast<int>(float_bits(ROUNDING));
     float sum = 0;
     for (int first = from; first < to; first += TILE) {
-        const int count = gr::min(TILE, to - first);
+        const int count = min(TILE, to - first);
         for (int j = lane(); j < (count + 3) / 4 * 4; j += 32) {
             const bool inside = j < count;
-            tile.numbers[j] = inside ? row.x[first + j] : 0.0f;
+            tile.numbers[j] = inside ? x[first + j] : 0.0f;
             tile.weights[j] = inside && error_weights != nullptr ? error_weights[first + j] : 1.0f;
         }
-        gr::sync_warp();
+        sync_warp();
         for (int j = 0; j < count; j += 4) {
             const float4 y = *reinterpret_cast<const float4*>(tile.numbers + j);
             const float4 u = *reinterpret_cast<const float4*>(tile.weights + j);
@@ -104,99 +107,43 @@ GR_DEVICE float scale_error(const Row& row, const float* error_weights, int from
                 sum = add(sum, multiply(us[i], multiply(off, off)));
             }
         }
-        gr::sync_warp();
+        sync_warp();
     }
     return sum;
 }
 
 // The scale of least error for numbers [from, to), the larger one of equally good ones; 0 where all numbers are 0. In
 // every lane.
-GR_DEVICE float least_error_scale(const GrEncodeParams& p, const Row& row, int from, int to, const Tile& tile) {
+GR_DEVICE float least_error_scale(const GrEncodeParams& p, const GrStored& group, const Numbers& x, int from, int to,
+                                  const Tile& tile) {
     float largest = 0;
     for (int j = from + lane(); j < to; j += 32) {
-        largest = fmaxf(largest, fabsf(row.x[j]));
+        largest = fmaxf(largest, fabsf(x[j]));
     }
     largest = warp_max(largest);
-    const float scale = candidate(row.stored, p.log8, p.fine, largest);
-    double error = static_cast<double>(scale) * scale * scale_error(row, p.error_weights, from, to, scale, tile);
+    const float scale = candidate(group, p.log8, p.fine, largest);
+    double error =
+        static_cast<double>(scale) * scale * scale_error(x, group.rows.bits, p.error_weights, from, to, scale, tile);
     // A scale without an inverse has no error, and is taken only if it is the first one and there is no other.
     error = scale > 0 && error < INFINITY ? error : INFINITY;
     int best = lane();
     GR_UNROLL
     for (int mask = 16; mask > 0; mask /= 2) {
-        const double other_error = gr::shuffle_xor(error, mask);
-        const int other = gr::shuffle_xor(best, mask);
+        const double other_error = shuffle_xor(error, mask);
+        const int other = shuffle_xor(best, mask);
         if (other_error < error || (other_error == error && other < best)) {
             error = other_error;
             best = other;
         }
     }
-    return gr::shuffle(scale, best);
-}
-
-// Eight numbers from j on, or as many as the row has, to a stream of bits.
-GR_DEVICE uint64_t pack_integers(const Row& row, int j) {
-    const GrStored& stored = row.stored;
-    const int max = gr::stored::max_integer(stored.bits);
-    const int zero = stored.bits == 8 ? 0 : 1 << (stored.bits - 1);
-    uint64_t stream = 0;
-    float inverse = 0;
-    int end = 0;  // of the block of numbers whose scale is at hand
-    for (int i = 0; i < 8; i++) {
-        int integer = 0;
-        if (j + i < stored.width) {
-            if (i == 0 || j + i == end) {
-                const int block = (j + i) / stored.block;
-                const float scale = scale_of(stored, row.log8, row.first_scale + block);
-                inverse = scale == 0 ? 0 : 1 / scale;
-                end = (block + 1) * stored.block;
-            }
-            const float value = rintf(multiply(row.x[j + i], inverse));
-            const float limit = static_cast<float>(max);
-            integer = value == value ? static_cast<int>(fmaxf(-limit, fminf(limit, value))) : 0;
-        } else if (stored.bits != 4) {
-            break;
-        }
-        const unsigned mask = (1u << stored.bits) - 1;
-        stream |= static_cast<uint64_t>(static_cast<unsigned>(integer + zero) & mask) << (stored.bits * i);
-    }
-    return stream;
-}
-
-GR_DEVICE void store_integers(const Row& row) {
-    const int bits = row.stored.bits;
-    for (int j = 8 * lane(); j < row.stored.width; j += 8 * 32) {
-        const uint64_t stream = pack_integers(row, j);
-        const int from = j / 8 * bits;
-        const int bytes = gr::min(bits, row.stored.row_bytes - from);
-        uint8_t* to = row.codes + from;
-        if (bytes == 8 && reinterpret_cast<uintptr_t>(to) % 8 == 0) {
-            *reinterpret_cast<uint64_t*>(to) = stream;
-        } else if (bytes == 4 && reinterpret_cast<uintptr_t>(to) % 4 == 0) {
-            *reinterpret_cast<uint32_t*>(to) = static_cast<uint32_t>(stream);
-        } else {
-            for (int b = 0; b < bytes; b++) {
-                to[b] = static_cast<uint8_t>(stream >> (8 * b));
-            }
-        }
-    }
-}
-
-// Number j of a row as a reader sees it.
-GR_DEVICE float decode(const GrStored& stored, const uint8_t* codes, const float* log8, int64_t first_scale, int j) {
-    const float number = gr::stored::number(codes, stored.bits, j);
-    if (stored.scale_bytes == 0) {
-        return number;
-    }
-    const int block = stored.scales_per_row == 1 ? 0 : j / stored.block;
-    return number * scale_of(stored, log8, first_scale + block);
+    return shuffle(scale, best);
 }
 
 }  // namespace
 
 // Bytes a row: 4 width read (again from a cache), its stored bytes written. Operations: 9 instructions a number, 32
 // scales at a time.
-GR_KERNEL(gr_encode, GrEncodeParams, 128) {
+GR_KERNEL(gr_encode, GrEncodeParams, 128, 10) {
     GR_SHARED(float, numbers, WARPS * TILE);
     GR_SHARED(float, weights, WARPS * TILE);
     const int index = warp_in_grid();
@@ -204,34 +151,34 @@ GR_KERNEL(gr_encode, GrEncodeParams, 128) {
         return;
     }
     // A copy: through a reference every store to the codes would make the compiler read it anew.
-    const GrStored stored = group_of(p.groups, p.group_count, index);
+    const GrStored group = group_of(p.groups, p.group_count, index);
+    const GrStoredRows& rows = group.rows;
     const Numbers x = {p.values + static_cast<int64_t>(index) * p.width, p.factors};
-    const int64_t place = index - stored.first;
-    uint8_t* codes = stored.codes + place * stored.row_bytes;
-    const Row row = {stored, p.log8, x, codes, place * stored.scales_per_row};
-    if (stored.bits == 32) {
-        for (int j = lane(); j < stored.width; j += 32) {
+    const int64_t row = index - group.first;
+    uint8_t* codes = rows.codes + row * rows.row_bytes;
+    if (rows.bits == 32) {
+        for (int j = lane(); j < rows.width; j += WARP) {
             reinterpret_cast<float*>(codes)[j] = x[j];
         }
         return;
     }
-    if (stored.bits == 16) {
-        for (int j = lane(); j < stored.width; j += 32) {
-            reinterpret_cast<unsigned short*>(codes)[j] = gr::to_bf16(x[j]);
+    if (rows.bits == 16) {
+        for (int j = lane(); j < rows.width; j += WARP) {
+            reinterpret_cast<unsigned short*>(codes)[j] = to_bf16(x[j]);
         }
         return;
     }
     const Tile tile = {numbers + warp() * TILE, weights + warp() * TILE};
-    for (int s = 0; s < stored.scales_per_row; s++) {
-        const int from = s * stored.block;
-        const int to = gr::min(stored.width, from + stored.block);
-        const float scale = least_error_scale(p, row, from, to, tile);
+    for (int s = 0; s < rows.scales_per_row; s++) {
+        const int from = s * rows.block;
+        const int to = min(rows.width, from + rows.block);
+        const float scale = least_error_scale(p, group, x, from, to, tile);
         if (lane() == 0) {
-            gr::stored::store_scale(stored.scales, stored.scale_bytes, row.first_scale + s, scale, p.log8);
+            stored::store_scale(rows.scales, rows.scale_bytes, row * rows.scales_per_row + s, scale, p.log8);
         }
     }
-    gr::sync_warp();
-    store_integers(row);
+    sync_warp();
+    stored::store_integers(rows, row, x, p.log8);
 }
 
 // Bytes a row: its stored bytes read, 4 width written.
@@ -240,12 +187,11 @@ GR_KERNEL(gr_decode, GrDecodeParams, 256) {
     if (index >= p.count) {
         return;
     }
-    const GrStored stored = group_of(p.groups, p.group_count, index);
-    const int64_t place = index - stored.first;
-    const uint8_t* codes = stored.codes + place * stored.row_bytes;
-    const int64_t first_scale = place * stored.scales_per_row;
+    const GrStored group = group_of(p.groups, p.group_count, index);
     float* values = p.values + static_cast<int64_t>(index) * p.width;
-    for (int j = lane(); j < p.width; j += 32) {
-        values[j] = j < stored.width ? decode(stored, codes, p.log8, first_scale, j) : 0.0f;
+    for (int j = lane(); j < p.width; j += WARP) {
+        values[j] = j < group.rows.width ? stored::decode(group.rows, index - group.first, j, p.log8) : 0.0f;
     }
 }
+
+}  // namespace gr::encode

@@ -1,27 +1,23 @@
-#include "encode_math.h"
-
-// What stored rows lose, row by row: loss() of io.groupreduce.internal.reference.ReferenceWorkspace.
+// What stored rows lose, row by row.
 //
 //   loss_i = w_i ||(A_i - A^_i) S||^2
 //
-// Reconstructions come from gr_decode and a GEMM, the product with S from another. Squares are summed in binary64.
-// Never materialised: A^ beyond a tile of rows.
+// Shapes: count x D of A, of A^ and of their difference. Reconstructions come from gr_decode and a GEMM, the product
+// with S from another. Squares are summed in binary64. Never materialised: A^ beyond a tile of rows. Twin:
+// io.groupreduce.internal.reference.ReferenceWorkspace.loss.
+#include "groupreduce/encode.h"
+#include "warp.h"
 
-namespace {
-
-using namespace gr::encode;
-
-}  // namespace
-
-// Bytes: 8 read and 4 written a number.
+namespace gr::encode {
+// A - A^, in place of A. Bytes: 8 read and 4 written a number.
 GR_KERNEL(gr_difference, GrDifferenceParams, 256) {
-    const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int64_t index = thread_in_grid();
     if (index < p.count) {
         p.values[index] -= p.rebuilt[index];
     }
 }
 
-// Bytes: 4 D read a row, 8 D where the difference is taken here.
+// w_i times the squares of a row. Bytes: 4 D read a row, 8 D where the difference is taken here.
 GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     const int index = warp_in_grid();
     if (index >= p.count) {
@@ -32,13 +28,13 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     if (p.rebuilt == nullptr) {
         for (int j = lane(); j < p.columns; j += 32) {
             const double difference = values[j];
-            sum = gr::fma(difference, difference, sum);
+            sum = fma(difference, difference, sum);
         }
     } else {
         const float* rebuilt = p.rebuilt + static_cast<int64_t>(index) * p.columns;
         for (int j = lane(); j < p.columns; j += 32) {
             const double difference = static_cast<double>(values[j]) - rebuilt[j];
-            sum = gr::fma(difference, difference, sum);
+            sum = fma(difference, difference, sum);
         }
     }
     sum = warp_sum(sum);
@@ -48,10 +44,12 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     }
 }
 
-// Bytes: 12 a row.
+// Weights of listed rows. Bytes: 12 a row.
 GR_KERNEL(gr_listed_weights, GrListedWeightsParams, 256) {
-    const int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    const int64_t index = thread_in_grid();
     if (index < p.count) {
         p.listed[index] = p.weights[p.numbers[index]];
     }
 }
+
+}  // namespace gr::encode

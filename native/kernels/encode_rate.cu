@@ -1,18 +1,20 @@
-#include "encode_math.h"
-
-// What every row loses under every plan: rate() of io.groupreduce.internal.reference.ReferenceRating.
+// What every row loses under every plan.
 //
 //   distortion(i, p) = w_i (e_i - ||c_i[0 : k_p]||^2 + rounding error),   c_i = A_i P_b
 //   rounding error   = min over 12 scales s of sum over j < k_p of u_j (y_j - round(y_j / s) s)^2    (INT3, INT4)
 //                    = s^2 / 12 * sum over j < k_p of u_j                                            (INT8)
 //                    = 2^-18 / 3 * ||c_i[0 : k_p]||^2                                                (BF16)
 //
-// with y_j = c_j scale_j; one matrix product before this makes the coordinates c. Never materialised: rounded
-// coordinates, errors beyond one row.
+//   distortion(i, p) = w_i (of_energy_p e_i + of_square_p max_j A_ij^2)   for a plan without coordinates
+//
+// with y_j = c_j scale_j; one matrix product before this makes the coordinates c. Shapes: c count x (ranks of all
+// bases), distortions count x P. Never materialised: rounded coordinates, errors beyond one row. Twin:
+// io.groupreduce.internal.reference.ReferenceRating.
+#include "groupreduce/encode.h"
+#include "warp.h"
 
+namespace gr::encode {
 namespace {
-
-using namespace gr::encode;
 
 // The mean squared relative error of rounding to bfloat16: 2^-18 / 3.
 constexpr float BF16_NOISE = 3.814697265625e-6f / 3;
@@ -38,12 +40,12 @@ GR_DEVICE int scale_exponent(const double (&eighths)[8], float largest, int max)
     while (eighth < 8 && eighths[eighth] < mantissa) {
         eighth++;
     }
-    return gr::min(8 * octave + eighth, MOST_EXPONENT);
+    return min(8 * octave + eighth, MOST_EXPONENT);
 }
 
 // 2^(exponent / 8).
 GR_DEVICE float scale_of(const double (&eighths)[8], int exponent) {
-    const float octave = gr::bits_float(static_cast<unsigned>((exponent >> 3) + 127) << 23);
+    const float octave = bits_float(static_cast<unsigned>((exponent >> 3) + 127) << 23);
     return octave * static_cast<float>(eighths[exponent & 7]);
 }
 
@@ -72,7 +74,7 @@ GR_DEVICE float measure_energies(const GrRateBasis& basis, const float* coordina
         float squares = 0, most = 0;
         for (int j = basis.ranks[level - 1] + lane(); j < basis.ranks[level]; j += 32) {
             const float c = coordinates[j];
-            squares = gr::fma(c, c, squares);
+            squares = fma(c, c, squares);
             most = fmaxf(most, fabsf(c * basis.scales[j]));
         }
         squares = warp_sum(squares);
@@ -87,7 +89,7 @@ GR_DEVICE float measure_energies(const GrRateBasis& basis, const float* coordina
         row.beyond[0] = running;
         row.largest[0] = 0;
     }
-    gr::sync_warp();
+    sync_warp();
     return running;
 }
 
@@ -99,7 +101,7 @@ struct LaneScale {
 
     GR_DEVICE LaneScale(const double (&eighths)[8], float largest) {
         const int max = lane() < 16 ? 3 : 7;
-        const int exponent = scale_exponent(eighths, largest, max) - 2 * gr::min(lane() % 16, SCALES - 1);
+        const int exponent = scale_exponent(eighths, largest, max) - 2 * min(lane() % 16, SCALES - 1);
         inverse = scale_of(eighths, -exponent);
         negative = -scale_of(eighths, exponent);
         limit = ROUNDER + static_cast<float>(max);
@@ -111,13 +113,13 @@ GR_DEVICE float add_rounding(const GrRateBasis& basis, const float* coordinates,
                              const LaneScale& scale, float error) {
     const int to = basis.ranks[level];
     for (int first = basis.ranks[level - 1]; first < to; first += TILE) {
-        const int count = gr::min(TILE, to - first);
+        const int count = min(TILE, to - first);
         for (int j = lane(); j < (count + 3) / 4 * 4; j += 32) {
             const bool inside = j < count;
             row.magnitudes[j] = inside ? fabsf(coordinates[first + j] * basis.scales[first + j]) : 0.0f;
             row.weights[j] = inside ? basis.error_weights[first + j] : 0.0f;
         }
-        gr::sync_warp();
+        sync_warp();
         for (int j = 0; j < count; j += 4) {
             const float4 y = *reinterpret_cast<const float4*>(row.magnitudes + j);
             const float4 u = *reinterpret_cast<const float4*>(row.weights + j);
@@ -125,12 +127,12 @@ GR_DEVICE float add_rounding(const GrRateBasis& basis, const float* coordinates,
             const float us[4] = {u.x, u.y, u.z, u.w};
             GR_UNROLL
             for (int i = 0; i < 4; i++) {
-                const float integer = fminf(gr::fma(ys[i], scale.inverse, ROUNDER), scale.limit) - ROUNDER;
-                const float off = gr::fma(integer, scale.negative, ys[i]);
-                error = gr::fma(off * us[i], off, error);
+                const float integer = fminf(fma(ys[i], scale.inverse, ROUNDER), scale.limit) - ROUNDER;
+                const float off = fma(integer, scale.negative, ys[i]);
+                error = fma(off * us[i], off, error);
             }
         }
-        gr::sync_warp();
+        sync_warp();
     }
     return error;
 }
@@ -157,10 +159,10 @@ GR_DEVICE void measure_rounding(const GrRateBasis& basis, const double (&eighths
             least = error;
             GR_UNROLL
             for (int mask = 8; mask > 0; mask /= 2) {
-                least = fminf(least, gr::shuffle_xor(least, mask));
+                least = fminf(least, shuffle_xor(least, mask));
             }
         }
-        gr::sync_warp();  // all have read the level's largest
+        sync_warp();  // all have read the level's largest
         if (lane() == 0) {
             row.largest[level] = before;
             row.int3[level] = least;
@@ -169,7 +171,7 @@ GR_DEVICE void measure_rounding(const GrRateBasis& basis, const double (&eighths
             row.int4[level] = least;
         }
     }
-    gr::sync_warp();
+    sync_warp();
 }
 
 GR_DEVICE float rounding_error(const GrRateBasis& basis, const double (&eighths)[8], const GrRatePlan& plan,
@@ -238,3 +240,5 @@ GR_KERNEL(gr_rate_whole, GrRateWholeParams, 256) {
         distortions[plan.plan] = static_cast<float>(p.weights[index] * error);
     }
 }
+
+}  // namespace gr::encode

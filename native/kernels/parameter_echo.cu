@@ -1,6 +1,6 @@
-// The driver layer's own check on a machine: out = (real, single, wide, last, 0, 1, ..., count - 1), with the last part carried through
-// dynamic shared memory. One block; count * 8 bytes of dynamic shared memory, above 48 KiB too. Writes (4 + count) * 8 bytes.
-// Java twin: ParameterEcho in the tests of io.groupreduce.cuda.driver.
+// The driver layer's own check on a machine: out = (real, single, wide, last, 0, 1, ..., count - 1), with the last part
+// carried through dynamic shared memory, above 48 KiB too. One block; 8 count bytes of shared memory, 8 (4 + count)
+// written. Twin: ParameterEcho in the tests of io.groupreduce.cuda.driver.
 #include "groupreduce/device.h"
 #include "groupreduce/parameter_echo.h"
 

@@ -1,12 +1,14 @@
-// What a dense softmax does after its matrix product, for benchmarks: the parts of the log-sum-exp that gr_finish merges,
-// and the keys of the chunks that hold the largest logits, for a selection. Shapes: logits states x vocabulary. Bytes: 4
-// read a logit, and a chosen chunk once more. The logits are materialised, and nothing else of their number. Twin:
-// io.groupreduce.internal.reference.ReferenceInference.logSumExp.
+// What a dense softmax does after its matrix product, for benchmarks: the parts of the log-sum-exp that gr_finish
+// merges, and the keys of the chunks that hold the largest logits, for a selection.
+//
+//   max, sum exp(y - max), best key   of every chunk of 1,024 logits y;   key_i = logit_key(y_i, i) of chosen chunks
+//
+// Shapes: logits states x vocabulary. Bytes: 4 read a logit, and a chosen chunk once more. The logits are materialised,
+// and nothing else of their number. Twin: top of io.groupreduce.internal.reference.ReferenceInference.
 #include "groupreduce/peer.h"
 #include "softmax_numbers.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 constexpr int THREADS = 256;
@@ -51,25 +53,22 @@ GR_DEVICE Key add_logits(Part& part, const float* logits, int first, int end) {
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
 GR_KERNEL(gr_dense_scan, GrDenseScanParams, 256) {
-    using namespace gr::softmax;
     GR_SHARED(Part, parts, THREADS);
     GR_SHARED(Key, bests, THREADS);
     const int thread = static_cast<int>(threadIdx.x);
     const int64_t row = static_cast<int64_t>(blockIdx.y) * p.vocabulary;
     const int first = static_cast<int>(blockIdx.x) * GR_DENSE_CHUNK;
-    const int end = gr::min(first + GR_DENSE_CHUNK, static_cast<int>(p.vocabulary));
+    const int end = min(first + GR_DENSE_CHUNK, static_cast<int>(p.vocabulary));
     Part part{negative_infinity(), 0};
     bests[thread] = add_logits(part, p.logits + row, first + thread, end);
     parts[thread] = part;
     for (int half = THREADS / 2; half > 0; half /= 2) {
-        gr::sync_block();
+        sync_block();
         if (thread < half) {
             parts[thread].merge(parts[thread + half].max, parts[thread + half].sum);
-            bests[thread] = gr::max(bests[thread], bests[thread + half]);
+            bests[thread] = max(bests[thread], bests[thread + half]);
         }
     }
     if (thread == 0) {
@@ -81,14 +80,11 @@ GR_KERNEL(gr_dense_scan, GrDenseScanParams, 256) {
         out.score = 0;
         out.token = -1;
         out.broken = parts[0].sum == parts[0].sum ? 0 : 1;
-        out.unused[0] = 0;
-        out.unused[1] = 0;
         p.best[chunk] = bests[0];
     }
 }
 
 GR_KERNEL(gr_dense_keys, GrDenseKeysParams, 256) {
-    using namespace gr::softmax;
     const int64_t chosen = static_cast<int64_t>(blockIdx.y) * p.k + blockIdx.x;
     const float* logits = p.logits + static_cast<int64_t>(blockIdx.y) * p.vocabulary;
     const int first = p.places[chosen] * GR_DENSE_CHUNK;
@@ -98,3 +94,5 @@ GR_KERNEL(gr_dense_keys, GrDenseKeysParams, 256) {
         p.keys[chosen * GR_DENSE_CHUNK + i] = key;
     }
 }
+
+}  // namespace gr::softmax

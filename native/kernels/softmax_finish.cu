@@ -3,12 +3,12 @@
 //   log-sum-exp = M + log sum_b sum_b exp(max_b - M), M = max_b max_b;   the best key;   the token of largest score
 //
 // Shapes: partials states x blocks. A thread merges partials t, t + 128, .., then threads are merged in a tree: always
-// the same order. Bytes: 48 a partial, and z once, to find coordinates that are not finite. Twin:
-// io.groupreduce.vector.inference.MergedSoftmax.
+// the same order. Bytes: 32 a partial, and z once, to find coordinates that are not finite. Never materialised:
+// anything between the partials and the result. Twin: logSumExp and draw of
+// io.groupreduce.internal.reference.ReferenceInference.
 #include "softmax_numbers.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 constexpr int THREADS = 128;
@@ -65,17 +65,14 @@ GR_DEVICE void write(const GrFinishParams& p, int state, const Merged& merged) {
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
 GR_KERNEL(gr_finish, GrFinishParams, 128) {
-    using namespace gr::softmax;
     GR_SHARED(Merged, found, THREADS);
     const int thread = static_cast<int>(threadIdx.x);
     const int state = static_cast<int>(blockIdx.x);
     found[thread] = of_thread(p, state);
     for (int half = THREADS / 2; half > 0; half /= 2) {
-        gr::sync_block();
+        sync_block();
         if (thread < half) {
             found[thread].add(found[thread + half]);
         }
@@ -84,3 +81,5 @@ GR_KERNEL(gr_finish, GrFinishParams, 128) {
         write(p, state, found[0]);
     }
 }
+
+}  // namespace gr::softmax

@@ -1,40 +1,18 @@
-// Numbers of the softmax kernels: keys of logits, noise, scales, and stored codes as operands of the tensor cores.
+// Numbers of the softmax kernels: noise, scales, and stored codes as operands of the tensor cores.
 #pragma once
 
-#include "groupreduce/device.h"
 #include "groupreduce/softmax.h"
+#include "logit_keys.h"
+#include "stored_rows.h"
 
-namespace gr {
-namespace softmax {
-
-using Key = unsigned long long;
+namespace gr::softmax {
 
 constexpr unsigned NO_TOKEN = 0xffffffffu;
 constexpr float LOG2_E = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
-constexpr int LANES = 32;
 constexpr int STRIP = 32;  // rows
 
 GR_DEVICE float negative_infinity() { return bits_float(0xff800000u); }
-
-GR_DEVICE int lane_number() { return static_cast<int>(threadIdx.x % LANES); }
-
-GR_DEVICE int warp_number() { return static_cast<int>(threadIdx.x / LANES); }
-
-// Orders logits, the largest first and of equal ones the lower token; NaN is the largest.
-GR_DEVICE Key logit_key(float logit, unsigned token) {
-    unsigned bits = float_bits(logit + 0.0f);  // -0 becomes 0
-    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    bits = logit != logit ? 0xffffffffu : bits;
-    return static_cast<Key>(bits) << 32 | ~token;
-}
-
-GR_DEVICE unsigned key_token(Key key) { return ~static_cast<unsigned>(key); }
-
-GR_DEVICE float key_logit(Key key) {
-    const unsigned bits = static_cast<unsigned>(key >> 32);
-    return bits_float(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
-}
 
 // io.groupreduce.internal.select.GumbelNoise.hash
 GR_DEVICE unsigned noise_hash(Key key, unsigned token) {
@@ -51,28 +29,15 @@ GR_DEVICE double noise_of(unsigned hash) { return -log(-log((static_cast<double>
 
 // Hardly below noise_of, by rounding only, and at most w / 2 above where w = 1 - u is small: -log(-log(1 - w)) <= -log
 // w.
-GR_DEVICE float noise_bound(unsigned hash) {
-    return -LN_2 * log2f((static_cast<float>(~hash) + 0.5f) * 0x1p-32f);
-}
-
-GR_DEVICE float stored_scale(const uint8_t* scales, int format, int64_t index, const float* log8) {
-    switch (format) {
-        case GR_SCALE_F32:
-            return reinterpret_cast<const float*>(scales)[index];
-        case GR_SCALE_BF16:
-            return from_bf16(reinterpret_cast<const unsigned short*>(scales)[index]);
-        default:
-            return log8[scales[index]];
-    }
-}
+GR_DEVICE float noise_bound(unsigned hash) { return -LN_2 * log2f((static_cast<float>(~hash) + 0.5f) * 0x1p-32f); }
 
 // The upper halves of two numbers, cut, as a pair.
 GR_DEVICE unsigned cut_pair(float low, float high) { return byte_permute(float_bits(low), float_bits(high), 0x7632); }
 
 GR_DEVICE float cut(float x) { return bits_float(float_bits(x) & 0xffff0000u); }
 
-// Four numbers, or the pairs (0, 1) and (2, 3) of them, in bfloat16 as high + mid + low: 8 bits each, so that nothing is
-// lost. Cutting never rounds to infinity.
+// Four numbers, or the pairs (0, 1) and (2, 3) of them, in bfloat16 as high + mid + low: 8 bits each, so that nothing
+// is lost. Cutting never rounds to infinity.
 struct Terms {
     uint2 high, mid, low;
 };
@@ -208,8 +173,7 @@ GR_DEVICE float scaled_number(const GrPacked& matrix, int row, int column, const
     }
     const int block = matrix.scales_per_row > 1 ? column / 32 : 0;
     const int64_t index = static_cast<int64_t>(row) * matrix.scales_per_row + block;
-    return number * stored_scale(matrix.scales, matrix.scale_format, index, log8);
+    return number * stored::scale(matrix.scales, matrix.scale_bytes, index, log8);
 }
 
-}  // namespace softmax
-}  // namespace gr
+}  // namespace gr::softmax

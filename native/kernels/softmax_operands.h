@@ -4,8 +4,7 @@
 
 #include "softmax_numbers.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 
 // Whether operands are halves for the numbers of a packed matrix, or terms of bfloat16.
 GR_DEVICE bool takes_halves(const GrPacked& matrix) { return matrix.codec >= GR_INT8; }
@@ -21,28 +20,28 @@ struct SharedOperands {
     struct Slice {
         const uint2* at;
 
-        GR_DEVICE uint2 term(int j, int which) const { return at[(j * 3 + which) * LANES]; }
+        GR_DEVICE uint2 term(int j, int which) const { return at[(j * 3 + which) * WARP]; }
     };
 
     // From an even slice on.
     struct Unit {
         const float2* at;
 
-        GR_DEVICE float2 down(int j) const { return at[j * 3 * LANES]; }
+        GR_DEVICE float2 down(int j) const { return at[j * 3 * WARP]; }
     };
 
-    GR_DEVICE Slice terms(int slice) const { return {panel + (slice - first) * N * 3 * LANES + lane_number()}; }
+    GR_DEVICE Slice terms(int slice) const { return {panel + (slice - first) * N * 3 * WARP + lane()}; }
 
     GR_DEVICE Slice halves(int slice) const { return terms(slice); }
 
     GR_DEVICE Unit unit(int slice) const {
-        const uint2* at = panel + ((slice - first) * N * 3 + 2) * LANES;
-        return {reinterpret_cast<const float2*>(at) + lane_number() % 4};
+        const uint2* at = panel + ((slice - first) * N * 3 + 2) * WARP;
+        return {reinterpret_cast<const float2*>(at) + lane() % 4};
     }
 };
 
 // What eight columns of a panel, from their high half of an even slice on, are multiplied by.
-GR_DEVICE float* downs(uint2* high) { return reinterpret_cast<float*>(high + 2 * LANES); }
+GR_DEVICE float* downs(uint2* high) { return reinterpret_cast<float*>(high + 2 * WARP); }
 
 // The numbers of a state as they lie in memory, of which the first `columns` count; the first can be read even if none
 // counts.
@@ -55,7 +54,7 @@ struct PlainNumbers {
     GR_DEVICE void load(float (&x)[4], int slice) const {
         GR_UNROLL
         for (int i = 0; i < 4; i++) {
-            const int column = 16 * slice + 2 * (lane_number() % 4) + i % 2 + i / 2 * 8;
+            const int column = 16 * slice + 2 * (lane() % 4) + i % 2 + i / 2 * 8;
             const float number = numbers[column < columns ? column : 0];
             x[i] = column < columns ? number : 0;
         }
@@ -120,7 +119,7 @@ struct PlainOperands {
 
     // Of the last slices; a lane's sums are those of columns 2 (lane % 4) and the next.
     GR_DEVICE Unit unit(int) const {
-        const int owner = lane_number() % 4 * 8;
+        const int owner = lane() % 4 * 8;
         return {make_float2(shuffle(scale.down, owner), shuffle(scale.down, owner + 4))};
     }
 
@@ -135,5 +134,4 @@ struct PlainOperands {
     }
 };
 
-}  // namespace softmax
-}  // namespace gr
+}  // namespace gr::softmax

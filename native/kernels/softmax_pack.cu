@@ -1,9 +1,9 @@
-// Stored rows to packed strips, and packed strips back to rows of A^.
-// Twins: io.groupreduce.vector.inference.TilePacker and RowReader, io.groupreduce.internal.reference.ReferenceInference.rows.
+// Stored rows to packed strips, and packed strips back to rows of A^. Twins:
+// io.groupreduce.vector.inference.TilePacker and RowReader, rows of
+// io.groupreduce.internal.reference.ReferenceInference.
 #include "softmax_numbers.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 constexpr int ROW_THREADS = 128;
@@ -22,25 +22,17 @@ GR_DEVICE unsigned stored_bits(const GrPackParams& p, int row, int column) {
             return inside ? at[column] : 0;
         case GR_INT4:
             return inside ? at[column / 2] >> 4 * (column % 2) & 15u : 8;
-        default: {
-            if (!inside) {
-                return 8;
-            }
-            const int bit = 3 * column;
-            unsigned bits = at[bit / 8];
-            bits |= bit % 8 > 5 ? static_cast<unsigned>(at[bit / 8 + 1]) << 8 : 0;
-            return (bits >> bit % 8 & 7) + 4;
-        }
+        default:
+            return inside ? stored::int3(at, column) + 4 : 8;
     }
 }
 
 // The bits of the eight numbers that a lane feeds for a tile, in the order of softmax.h.
 GR_DEVICE void tile_bits(const GrPackParams& p, int strip, int slice, int tile, unsigned (&bits)[8]) {
-    const int lane = lane_number();
     GR_UNROLL
     for (int n = 0; n < 8; n++) {
-        const int row = strip * STRIP + tile * 16 + lane / 4 + n / 2 % 2 * 8;
-        bits[n] = stored_bits(p, row, slice * 16 + lane % 4 * 2 + n % 2 + n / 4 * 8);
+        const int row = strip * STRIP + tile * 16 + lane() / 4 + n / 2 % 2 * 8;
+        bits[n] = stored_bits(p, row, slice * 16 + lane() % 4 * 2 + n % 2 + n / 4 * 8);
     }
 }
 
@@ -61,7 +53,6 @@ GR_DEVICE unsigned nibbles_of(const unsigned (&bits)[8]) {
 
 // One lane's share of a slice.
 GR_DEVICE void pack_slice(const GrPackParams& p, int strip, int slice) {
-    const int lane = lane_number();
     uint8_t* to = p.packed + strip * p.strip_bytes;
     unsigned bits[2][8];
     tile_bits(p, strip, slice, 0, bits[0]);
@@ -69,29 +60,27 @@ GR_DEVICE void pack_slice(const GrPackParams& p, int strip, int slice) {
     if (p.codec == GR_F32 || p.codec == GR_BF16) {
         GR_UNROLL
         for (int t = 0; t < 2; t++) {
-            const unsigned(&b)[8] = bits[t];
+            const unsigned (&b)[8] = bits[t];
             if (p.codec == GR_F32) {
-                uint4* piece = reinterpret_cast<uint4*>(to + slice * 2048 + t * 1024) + lane;
+                uint4* piece = reinterpret_cast<uint4*>(to + slice * 2048 + t * 1024) + lane();
                 piece[0] = make_uint4(b[0], b[1], b[2], b[3]);
-                piece[LANES] = make_uint4(b[4], b[5], b[6], b[7]);
+                piece[WARP] = make_uint4(b[4], b[5], b[6], b[7]);
             } else {
-                reinterpret_cast<uint4*>(to + slice * 1024 + t * 512)[lane] =
+                reinterpret_cast<uint4*>(to + slice * 1024 + t * 512)[lane()] =
                     make_uint4(halves_of(b, 0), halves_of(b, 2), halves_of(b, 4), halves_of(b, 6));
             }
         }
     } else if (p.codec == GR_INT8) {
-        reinterpret_cast<uint4*>(to + slice * 512)[lane] =
+        reinterpret_cast<uint4*>(to + slice * 512)[lane()] =
             make_uint4(bytes_of(bits[0], 0), bytes_of(bits[0], 4), bytes_of(bits[1], 0), bytes_of(bits[1], 4));
     } else {
         const bool alone = slice % 2 == 0 && slice == p.slices - 1;
-        to += slice / 2 * 512 + (alone ? lane * 8 : lane * 16 + slice % 2 * 8);
+        to += slice / 2 * 512 + (alone ? lane() * 8 : lane() * 16 + slice % 2 * 8);
         *reinterpret_cast<uint2*>(to) = make_uint2(nibbles_of(bits[0]), nibbles_of(bits[1]));
     }
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
 // Stored rows to packed strips.
 //
@@ -101,8 +90,7 @@ GR_DEVICE void pack_slice(const GrPackParams& p, int strip, int slice) {
 // stored rows once (a lane takes single numbers, neighbours in the same 32 bytes), the packed ones once, by 8 or 16.
 // Never materialised: a decoded number.
 GR_KERNEL(gr_pack, GrPackParams, 256) {
-    using namespace gr::softmax;
-    const int64_t unit = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / LANES;
+    const int64_t unit = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / WARP;
     if (unit < static_cast<int64_t>(p.strips) * p.slices) {
         pack_slice(p, static_cast<int>(unit / p.slices), static_cast<int>(unit % p.slices));
     }
@@ -115,7 +103,6 @@ GR_KERNEL(gr_pack, GrPackParams, 256) {
 // Shapes: count x columns out; sums in binary32, k ascending. Bytes: a row's packed codes and those of its right
 // factor, which the second-level cache keeps. Never materialised: a decoded right factor.
 GR_KERNEL(gr_rows, GrRowsParams, 128) {
-    using namespace gr::softmax;
     GR_SHARED(float, left, DIRECTIONS);
     const int token = p.tokens[blockIdx.x];
     const int number = p.group_of[token];
@@ -131,18 +118,20 @@ GR_KERNEL(gr_rows, GrRowsParams, 128) {
     }
     const GrPacked right = p.rights[basis];
     for (int first = 0; first < group.columns; first += DIRECTIONS) {
-        const int count = gr::min(group.columns - first, DIRECTIONS);
-        gr::sync_block();
+        const int count = min(group.columns - first, DIRECTIONS);
+        sync_block();
         for (int k = thread; k < count; k += ROW_THREADS) {
             left[k] = scaled_number(group, p.slot_of[token], first + k, p.log8);
         }
-        gr::sync_block();
+        sync_block();
         for (int j = thread; j < p.columns; j += ROW_THREADS) {
             float sum = first == 0 ? 0 : to[j];
             for (int k = 0; k < count; k++) {
-                sum = gr::fma(left[k], scaled_number(right, first + k, j, p.log8), sum);
+                sum = fma(left[k], scaled_number(right, first + k, j, p.log8), sum);
             }
             to[j] = sum;
         }
     }
 }
+
+}  // namespace gr::softmax

@@ -7,12 +7,11 @@
 // Shapes: codes and z as in softmax.h; GrPartial states x blocks. Bytes: all codes, scales, biases and tokens once a
 // block of 8 N states (blocks that run together over the same tiles share them in the second-level cache), operands
 // from shared memory. Never materialised: the states x vocabulary logits (unless asked for), decoded factors,
-// probabilities, noise. Twins: io.groupreduce.internal.reference.ReferenceInference, io.groupreduce.vector.inference.HeadPass
-// with RunningSoftmax and NoiseSearch.
+// probabilities, noise. Twins: io.groupreduce.internal.reference.ReferenceInference,
+// io.groupreduce.vector.inference.HeadPass with RunningSoftmax and NoiseSearch.
 #include "softmax_running.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 // What the warps of a block share. Keys are double-buffered, so that one barrier a tile is enough.
@@ -52,15 +51,15 @@ struct Pass {
     // there are no registers to hold it, and there is much to compute.
     static constexpr bool EARLY = N < 8;
 
-    GR_DEVICE int state(int number) const { return first_state + number / 2 * 8 + lane_number() % 4 * 2 + number % 2; }
+    GR_DEVICE int state(int number) const { return first_state + number / 2 * 8 + lane() % 4 * 2 + number % 2; }
 
     // This warp's strip of a tile, if there is one.
     GR_DEVICE Strip strip_of(int tile) const {
-        if (tile >= end || warp_number() >= p.tiles[tile].strips) {
+        if (tile >= end || warp() >= p.tiles[tile].strips) {
             return no_strip();
         }
-        const GrPacked& group = p.groups[p.tiles[tile].group];
-        return open_strip(group, p.tiles[tile].first_strip + warp_number(), group.slices);
+        const GrPacked& group = p.inputs.groups[p.tiles[tile].group];
+        return open_strip(group, p.tiles[tile].first_strip + warp(), group.slices);
     }
 
     // Splits the operands of some slices, from an even one on, into shared memory: all 256 threads. States beyond the
@@ -70,14 +69,14 @@ struct Pass {
         constexpr int AT_ONCE = 4;
         constexpr int STRIDE = 2 * WARPS / N;
         const bool dense = group.operand < 0, halves = takes_halves(group);
-        const int lane = lane_number(), j = warp_number() % N;
-        const int column = first_state + j * 8 + lane / 4;
+        const int j = warp() % N;
+        const int column = first_state + j * 8 + lane() / 4;
         const bool present = column < p.states;
-        const float* numbers = dense ? p.hidden : p.z + group.operand;
-        numbers += present ? static_cast<int64_t>(column) * (dense ? p.columns : p.directions) : 0;
+        const float* numbers = dense ? p.inputs.hidden : p.inputs.z + group.operand;
+        numbers += present ? static_cast<int64_t>(column) * (dense ? p.inputs.columns : p.inputs.directions) : 0;
         const PlainNumbers row{numbers, present ? group.columns : 0};
         sync_block();
-        for (int slice = warp_number() / N * 2; slice < slices; slice += AT_ONCE / 2 * STRIDE) {
+        for (int slice = warp() / N * 2; slice < slices; slice += AT_ONCE / 2 * STRIDE) {
             float x[AT_ONCE][4];
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
@@ -87,7 +86,7 @@ struct Pass {
             GR_UNROLL
             for (int i = 0; i < AT_ONCE; i++) {
                 const int number = slice + i / 2 * STRIDE + i % 2;
-                uint2* to = panel + (number * N + j) * 3 * LANES + lane;
+                uint2* to = panel + (number * N + j) * 3 * WARP + lane();
                 if (halves) {
                     if (i % 2 == 0) {
                         scale = half_scale(largest_of_unit(x[i], x[i + 1]));
@@ -95,16 +94,16 @@ struct Pass {
                     if (number < slices) {
                         const Halves pair = split(x[i], scale.up);
                         to[0] = pair.high;
-                        to[LANES] = pair.low;
-                        if (i % 2 == 0 && lane % 4 == 0) {
-                            downs(to - lane)[lane / 4] = scale.down;
+                        to[WARP] = pair.low;
+                        if (i % 2 == 0 && lane() % 4 == 0) {
+                            downs(to - lane())[lane() / 4] = scale.down;
                         }
                     }
                 } else if (number < slices) {
                     const Terms terms = split(x[i]);
                     to[0] = terms.high;
-                    to[LANES] = terms.mid;
-                    to[2 * LANES] = terms.low;
+                    to[WARP] = terms.mid;
+                    to[2 * WARP] = terms.low;
                 }
             }
         }
@@ -114,7 +113,7 @@ struct Pass {
     // The sums of this warp's strip of a tile; the whole block loads operands. Leaves the first pieces of what is ahead
     // in the ring.
     GR_DEVICE void add_tile(Sums<N>& sums, uint4 (&ring)[4], const GrPacked& group, const Strip& strip,
-            const Strip& ahead, const BlockScales& scales, Resident& resident) const {
+                            const Strip& ahead, const BlockScales& scales, Resident& resident) const {
         const int chunk = group.slices <= p.chunk_slices ? group.slices : p.chunk_slices & ~7;
         int step = 0;
         for (int first = 0; first < group.slices; first += chunk) {
@@ -125,8 +124,8 @@ struct Pass {
             const SharedOperands<N> operands{panel, first};
             for (; step < strip.steps() && step << strip.codec() < first + chunk; step++) {
                 const bool last = step + 1 == strip.steps();
-                add_step(sums, ring, strip, step, scales, p.log8, operands,
-                        pieces(last ? ahead : strip, last ? 0 : step + 1));
+                add_step(sums, ring, strip, step, scales, p.inputs.log8, operands,
+                         pieces(last ? ahead : strip, last ? 0 : step + 1));
             }
         }
         if (strip.slices() == 0) {
@@ -148,7 +147,7 @@ struct Pass {
         GR_UNROLL
         for (int i = 0; i < SpreadKeys<N>::HELD; i++) {
             if (spread.owned) {
-                keys[warp_number()][spread.column(i)] = key[i];
+                keys[warp()][spread.column(i)] = key[i];
             }
         }
         sync_block();
@@ -182,7 +181,7 @@ struct Pass {
                     }
                 }
             }
-            if (p.noise != nullptr) {
+            if (p.draw.noise != nullptr) {
                 draw(four, rows, s);
             }
         }
@@ -190,18 +189,18 @@ struct Pass {
 
     GR_DEVICE void draw(const float (&four)[4], const Rows& rows, int s) const {
         const bool wanted = s < p.states;
-        Draw draw{0, 0, negative_infinity(), p.noise_scale};
+        Draw draw{0, 0, negative_infinity(), p.draw.noise_scale};
         if (wanted) {
-            draw.key = p.noise[s];
-            draw.shift = p.shift == nullptr ? 0 : p.shift[s];
-            draw.floor = p.floor == nullptr ? negative_infinity() : p.floor[s];
+            draw.key = p.draw.noise[s];
+            draw.shift = p.draw.shift == nullptr ? 0 : p.draw.shift[s];
+            draw.floor = p.draw.floor == nullptr ? negative_infinity() : p.draw.floor[s];
         }
-        double& score = memory.drawn_score[warp_number()][s - first_state];
-        unsigned& token = memory.drawn_token[warp_number()][s - first_state];
+        double& score = memory.drawn_score[warp()][s - first_state];
+        unsigned& token = memory.drawn_token[warp()][s - first_state];
         const Drawn before{score, token};
         const Drawn now = draw_among(four, rows, draw, wanted, before);
         sync_warp();
-        if (lane_number() < 4 && now.token != before.token) {
+        if (lane() < 4 && now.token != before.token) {
             score = now.score;
             token = now.token;
         }
@@ -224,9 +223,9 @@ struct Pass {
                 sum = sum * fade(most, both, factor) + other_sum * fade(other, both, factor);
                 most = both;
             }
-            if (lane_number() < 4) {
-                memory.keys[0][warp_number()][state(q) - first_state] = best;
-                memory.sums[warp_number()][state(q) - first_state] = sum;
+            if (lane() < 4) {
+                memory.keys[0][warp()][state(q) - first_state] = best;
+                memory.sums[warp()][state(q) - first_state] = sum;
             }
         }
         sync_block();
@@ -256,8 +255,6 @@ struct Pass {
         partial.score = drawn.score;
         partial.token = static_cast<int32_t>(drawn.token);
         partial.broken = sum == sum ? 0 : 1;
-        partial.unused[0] = 0;
-        partial.unused[1] = 0;
     }
 
     GR_DEVICE void run() const {
@@ -274,20 +271,20 @@ struct Pass {
         load_pieces(ring, pieces(strip, 0));
         Resident resident{0, 0, false};
         for (; tile < end; tile++) {
-            const GrPacked& group = p.groups[p.tiles[tile].group];
-            const int number = p.tiles[tile].first_strip + warp_number();
-            const bool present = warp_number() < p.tiles[tile].strips;
+            const GrPacked& group = p.inputs.groups[p.tiles[tile].group];
+            const int number = p.tiles[tile].first_strip + warp();
+            const bool present = warp() < p.tiles[tile].strips;
             RowOfLane row{NO_TOKEN, negative_infinity(), 0};
             Strip ahead = no_strip();
             if (EARLY) {
-                row = present ? row_of_lane(group, number, p.log8) : row;
+                row = present ? row_of_lane(group, number, p.inputs.log8) : row;
                 ahead = strip_of(tile + 1);
             }
             Sums<N> sums;
             sums.clear();
             add_tile(sums, ring, group, strip, ahead, block_scales(group, number), resident);
             if (!EARLY) {
-                row = present ? row_of_lane(group, number, p.log8) : row;
+                row = present ? row_of_lane(group, number, p.inputs.log8) : row;
                 ahead = strip_of(tile + 1);
                 load_pieces(ring, pieces(ahead, 0));
             }
@@ -304,7 +301,7 @@ struct Pass {
             if (p.tile_keys != nullptr) {
                 tile_key(sums, rows, tile);
             }
-            if (p.logits != nullptr || p.noise != nullptr) {
+            if (p.logits != nullptr || p.draw.noise != nullptr) {
                 write_and_draw(sums, rows);
             }
             strip = ahead;
@@ -329,13 +326,13 @@ GR_DEVICE void softmax_pass(const GrSoftmaxParams& p) {
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
-GR_KERNEL(gr_softmax_1, GrSoftmaxParams, 256, 2) { gr::softmax::softmax_pass<1>(p); }
+GR_KERNEL(gr_softmax_1, GrSoftmaxParams, 256, 2) { softmax_pass<1>(p); }
 
-GR_KERNEL(gr_softmax_2, GrSoftmaxParams, 256, 2) { gr::softmax::softmax_pass<2>(p); }
+GR_KERNEL(gr_softmax_2, GrSoftmaxParams, 256, 2) { softmax_pass<2>(p); }
 
-GR_KERNEL(gr_softmax_4, GrSoftmaxParams, 256, 1) { gr::softmax::softmax_pass<4>(p); }
+GR_KERNEL(gr_softmax_4, GrSoftmaxParams, 256, 1) { softmax_pass<4>(p); }
 
-GR_KERNEL(gr_softmax_8, GrSoftmaxParams, 256, 1) { gr::softmax::softmax_pass<8>(p); }
+GR_KERNEL(gr_softmax_8, GrSoftmaxParams, 256, 1) { softmax_pass<8>(p); }
+
+}  // namespace gr::softmax

@@ -8,8 +8,7 @@
 // factor. Twin: io.groupreduce.vector.inference.StateProjection.
 #include "softmax_strip.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 namespace {
 
 constexpr int WARPS = 8;
@@ -19,26 +18,23 @@ constexpr int COLUMN = STRIP + 4;  // of a share in shared memory: so far apart,
 // Warp w takes units w, w + 8, .. of the width: at least four slices, so that sums are added up as everywhere, and a
 // whole step.
 GR_DEVICE void add_share(Sums<1>& sums, const GrPacked& right, int strip, const PlainNumbers& hidden,
-        const float* log8) {
+                         const float* log8) {
     const int unit = right.codec == GR_INT4 ? 8 : 4;
     const BlockScales scales = block_scales(right, strip);
-    for (int first = warp_number() * unit; first < right.slices; first += WARPS * unit) {
+    for (int first = warp() * unit; first < right.slices; first += WARPS * unit) {
         const Strip share = open_strip(right, strip, min(first + unit, right.slices));
         add_strip(sums, share, first >> right.codec, scales, log8, hidden);
     }
 }
 
 }  // namespace
-}  // namespace softmax
-}  // namespace gr
 
 GR_KERNEL(gr_project, GrProjectParams, 256) {
-    using namespace gr::softmax;
     GR_SHARED(float, shares, WARPS * STATES * COLUMN);
     const GrTile tile = p.tiles[blockIdx.x];
     const GrPacked right = p.rights[tile.group];
     const int first_state = static_cast<int>(blockIdx.y) * STATES;
-    const int state = first_state + lane_number() / 4;
+    const int state = first_state + lane() / 4;
     const bool present = state < p.states;
     const float* hidden = p.hidden + (present ? static_cast<int64_t>(state) * p.columns : 0);
     Sums<1> sums;
@@ -46,10 +42,10 @@ GR_KERNEL(gr_project, GrProjectParams, 256) {
     add_share(sums, right, tile.first_strip, {hidden, present ? p.columns : 0}, p.log8);
     GR_UNROLL
     for (int n = 0; n < 8; n++) {
-        const int row = lane_row(n / 2), column = lane_number() % 4 * 2 + n % 2;
-        shares[(warp_number() * STATES + column) * COLUMN + row] = sums.of(n / 2, 0, n % 2);
+        const int row = lane_row(n / 2), column = lane() % 4 * 2 + n % 2;
+        shares[(warp() * STATES + column) * COLUMN + row] = sums.of(n / 2, 0, n % 2);
     }
-    gr::sync_block();
+    sync_block();
     // Thread t: row t % 32 of state t / 32.
     const int thread = static_cast<int>(threadIdx.x);
     const float* share = shares + thread / STRIP * COLUMN + thread % STRIP;
@@ -63,3 +59,5 @@ GR_KERNEL(gr_project, GrProjectParams, 256) {
             sum * row_scale(right, row, p.log8);
     }
 }
+
+}  // namespace gr::softmax

@@ -4,11 +4,10 @@
 
 #include "softmax_strip.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 
 constexpr int WARPS = 8;
-constexpr int BLOCK = WARPS * LANES;
+constexpr int BLOCK = WARPS * WARP;
 
 // Token, bias and scale of the four rows of a lane. Rows beyond the group have the logit -infinity and no token.
 struct Rows {
@@ -34,7 +33,7 @@ struct RowOfLane {
 };
 
 GR_DEVICE RowOfLane row_of_lane(const GrPacked& group, int strip, const float* log8) {
-    const int row = strip * STRIP + lane_number();
+    const int row = strip * STRIP + lane();
     if (row >= group.rows) {
         return {NO_TOKEN, negative_infinity(), 0};
     }
@@ -114,8 +113,9 @@ struct Running {
 };
 
 // exp of a maximum below another one, which may be the same or infinite.
-GR_DEVICE float fade(float max, float largest, float factor) { return max == largest ? 1
-        : exp2f((max - largest) * factor); }
+GR_DEVICE float fade(float max, float largest, float factor) {
+    return max == largest ? 1 : exp2f((max - largest) * factor);
+}
 
 // The largest key of each column over the eight lanes that share it. After it lane l holds N / 4 numbers (at least one)
 // of key, for the thread's numbers first onward; where it is fewer than one a lane, only some lanes are said to own
@@ -127,13 +127,12 @@ struct SpreadKeys {
     bool owned;
 
     GR_DEVICE explicit SpreadKeys(Key (&key)[2 * N]) {
-        const int lane = lane_number();
         first = 0;
         owned = true;
         int count = 2 * N;
         GR_UNROLL
         for (int mask = 16; mask >= 4; mask /= 2) {
-            const bool upper = (lane & mask) != 0;
+            const bool upper = (lane() & mask) != 0;
             if (count == 1) {
                 key[0] = max(key[0], shuffle_xor(key[0], mask));
                 owned = owned && !upper;
@@ -153,7 +152,7 @@ struct SpreadKeys {
     }
 
     // The column of number i that this lane holds.
-    GR_DEVICE int column(int i) const { return (first + i) / 2 * 8 + lane_number() % 4 * 2 + (first + i) % 2; }
+    GR_DEVICE int column(int i) const { return (first + i) / 2 * 8 + lane() % 4 * 2 + (first + i) % 2; }
 };
 
 // How the tokens of a state are drawn.
@@ -219,5 +218,4 @@ GR_DEVICE Drawn draw_among(const float (&logits)[4], const Rows& rows, const Dra
     return best;
 }
 
-}  // namespace softmax
-}  // namespace gr
+}  // namespace gr::softmax

@@ -14,8 +14,7 @@
 
 #include "softmax_operands.h"
 
-namespace gr {
-namespace softmax {
+namespace gr::softmax {
 
 // What a warp reads of a packed matrix.
 struct Strip {
@@ -30,7 +29,7 @@ struct Strip {
 };
 
 GR_DEVICE Strip open_strip(const GrPacked& matrix, int number, int slices) {
-    return {matrix.codes + number * matrix.strip_bytes + lane_number() * 16, slices * 4 + matrix.codec};
+    return {matrix.codes + number * matrix.strip_bytes + lane() * 16, slices * 4 + matrix.codec};
 }
 
 GR_DEVICE Strip no_strip() { return {nullptr, 0}; }
@@ -49,7 +48,7 @@ GR_DEVICE Pieces pieces(const Strip& strip, int step) {
 
 GR_DEVICE void load_piece(uint4& piece, const Pieces& from, int i) {
     if (2 * i + 3 == from.twice) {
-        const uint2 half = *reinterpret_cast<const uint2*>(from.at + i * 512 - lane_number() * 8);
+        const uint2 half = *reinterpret_cast<const uint2*>(from.at + i * 512 - lane() * 8);
         piece.x = half.x;
         piece.y = half.y;
     } else if (2 * i + 1 < from.twice) {
@@ -67,10 +66,10 @@ GR_DEVICE void load_pieces(uint4 (&ring)[4], const Pieces& from) {
 // The scales of a strip's blocks, one for every two slices; this lane's row.
 struct BlockScales {
     const uint8_t* scales;  // null where a row has one scale or none
-    int shape;              // how many, none for a row beyond the matrix, and their format in one register
+    int shape;              // how many, none for a row beyond the matrix, and their bytes in one register
 
     GR_DEVICE float of(int block, const float* log8) const {
-        return block < shape >> 2 ? stored_scale(scales, shape & 3, block, log8) : 0;
+        return block < shape >> 3 ? stored::scale(scales, shape & 7, block, log8) : 0;
     }
 };
 
@@ -78,10 +77,9 @@ GR_DEVICE BlockScales block_scales(const GrPacked& matrix, int strip) {
     if (matrix.scales == nullptr || matrix.scales_per_row == 1) {
         return {nullptr, 0};
     }
-    const int64_t row = static_cast<int64_t>(strip) * STRIP + lane_number();
-    const int bytes = matrix.scale_format == GR_SCALE_F32 ? 4 : matrix.scale_format == GR_SCALE_BF16 ? 2 : 1;
+    const int64_t row = static_cast<int64_t>(strip) * STRIP + lane();
     const int count = row < matrix.rows ? matrix.scales_per_row : 0;
-    return {matrix.scales + row * matrix.scales_per_row * bytes, count * 4 + matrix.scale_format};
+    return {matrix.scales + row * matrix.scales_per_row * matrix.scale_bytes, count * 8 + matrix.scale_bytes};
 }
 
 // What multiplies a whole row of sums, for this lane's row: 1 where sums are scaled already, 0 beyond the matrix.
@@ -92,11 +90,11 @@ GR_DEVICE float row_scale(const GrPacked& matrix, int row, const float* log8) {
     if (matrix.scales == nullptr || matrix.scales_per_row != 1) {
         return 1;
     }
-    return stored_scale(matrix.scales, matrix.scale_format, row, log8);
+    return stored::scale(matrix.scales, matrix.scale_bytes, row, log8);
 }
 
 // The place in a strip of row i = 0..3 of this lane; columns are 8 j + 2 (lane % 4) + e.
-GR_DEVICE int lane_row(int i) { return lane_number() / 4 + 8 * i; }
+GR_DEVICE int lane_row(int i) { return lane() / 4 + 8 * i; }
 
 template <int N>
 struct Sums {
@@ -155,7 +153,7 @@ struct Sums {
 // The lowest terms first; no product waits for the one before it.
 template <int N, class Operands>
 GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
-        int slice) {
+                        int slice) {
     const typename Operands::Slice x = operands.terms(slice);
     GR_UNROLL
     for (int which = 2; which >= 0; which--) {
@@ -171,7 +169,7 @@ GR_DEVICE void multiply(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (
 // The same for integers, which are binary16.
 template <int N, class Operands>
 GR_DEVICE void multiply_integers(Sums<N>& sums, const unsigned (&a0)[4], const unsigned (&a1)[4], Operands& operands,
-        int slice) {
+                                 int slice) {
     const typename Operands::Slice x = operands.halves(slice);
     GR_UNROLL
     for (int which = 1; which >= 0; which--) {
@@ -226,7 +224,7 @@ GR_DEVICE void step_f32(Sums<N>& sums, uint4 (&ring)[4], int step, Operands& ope
 
 template <int N, class Operands>
 GR_DEVICE void step_bf16(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, Operands& operands,
-        const Pieces& next) {
+                         const Pieces& next) {
     GR_UNROLL
     for (int i = 0; i < 2; i++) {
         const uint4 first = ring[2 * i], second = ring[2 * i + 1];
@@ -245,7 +243,7 @@ GR_DEVICE void step_bf16(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
 // registers.
 template <int N, class Operands>
 GR_DEVICE void add_up_unit(Sums<N>& sums, const Strip& strip, int slice, int first_slice, bool blocks, float scale,
-        const Operands& operands) {
+                           const Operands& operands) {
     if (blocks) {
         sums.scale_rows(scale);
     }
@@ -254,7 +252,7 @@ GR_DEVICE void add_up_unit(Sums<N>& sums, const Strip& strip, int slice, int fir
 
 template <int N, class Operands>
 GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-        const float* log8, Operands& operands, const Pieces& next) {
+                         const float* log8, Operands& operands, const Pieces& next) {
     const bool blocks = scales.scales != nullptr;
     const float scale[2] = {scales.of(2 * step, log8), scales.of(2 * step + 1, log8)};
     GR_UNROLL
@@ -276,7 +274,7 @@ GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
 
 template <int N, class Operands>
 GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-        const float* log8, Operands& operands, const Pieces& next) {
+                         const float* log8, Operands& operands, const Pieces& next) {
     const bool blocks = scales.scales != nullptr;
     float scale[4];
     GR_UNROLL
@@ -306,7 +304,7 @@ GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
 // Adds a step of a strip, which the ring holds, and fills the ring with the pieces that come next.
 template <int N, class Operands>
 GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-        const float* log8, Operands& operands, const Pieces& next) {
+                        const float* log8, Operands& operands, const Pieces& next) {
     switch (strip.codec()) {
         case GR_F32:
             step_f32(sums, ring, step, operands, next);
@@ -324,7 +322,7 @@ GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int
 
 // A strip from a step on, with nothing behind it. Its sums are not scaled yet where a row has one scale.
 GR_DEVICE void add_strip(Sums<1>& sums, const Strip& strip, int first_step, const BlockScales& scales,
-        const float* log8, const PlainNumbers& numbers) {
+                         const float* log8, const PlainNumbers& numbers) {
     if (strip.slices() == 0) {
         return;
     }
@@ -338,5 +336,4 @@ GR_DEVICE void add_strip(Sums<1>& sums, const Strip& strip, int first_step, cons
     }
 }
 
-}  // namespace softmax
-}  // namespace gr
+}  // namespace gr::softmax

@@ -1,11 +1,13 @@
-// The dense and the compressed softmax side by side, tile by tile of the vocabulary: x_i = A_i h + a_i, y_i = L_i z +
-// b_i. Logits of a tile come from GEMMs. Twins: ReferenceCalibration.logits and step, ReferenceComparison.
-#include "groupreduce/device.h"
+// The dense and the compressed softmax side by side, tile by tile of the vocabulary: x_i = A_i h + a_i,
+// y_i = L_i z + b_i. Shapes: logits of a tile, states x stride, come from GEMMs. Twins:
+// io.groupreduce.internal.reference.ReferenceComparison, logits and step of
+// io.groupreduce.internal.reference.ReferenceCalibration.
 #include "groupreduce/training.h"
+#include "warp.h"
 
+namespace gr::training {
 namespace {
 
-constexpr int WARP = 32;
 constexpr int MOST_THREADS = 512;
 constexpr int MOST_WARPS = MOST_THREADS / WARP;
 constexpr int PLACE_THREADS = 128;
@@ -57,25 +59,19 @@ GR_DEVICE void add(Sums& sums, Sums other) {
 }
 
 GR_DEVICE Sums add_over_warp(Sums sums) {
-    float dense_max = sums.dense_max, compressed_max = sums.compressed_max;
-    for (int mask = WARP / 2; mask > 0; mask /= 2) {
-        dense_max = fmaxf(dense_max, gr::shuffle_xor(dense_max, mask));
-        compressed_max = fmaxf(compressed_max, gr::shuffle_xor(compressed_max, mask));
-    }
-    rescale(sums, dense_max, compressed_max);
-    for (int mask = WARP / 2; mask > 0; mask /= 2) {
-        sums.dense_sum += gr::shuffle_xor(sums.dense_sum, mask);
-        sums.gap += gr::shuffle_xor(sums.gap, mask);
-        sums.compressed_sum += gr::shuffle_xor(sums.compressed_sum, mask);
-    }
+    rescale(sums, warp_max(sums.dense_max), warp_max(sums.compressed_max));
+    sums.dense_sum = warp_sum(sums.dense_sum);
+    sums.gap = warp_sum(sums.gap);
+    sums.compressed_sum = warp_sum(sums.compressed_sum);
     return sums;
 }
 
 }  // namespace
 
-// m = max z_i,   s = sum exp(z_i - m) of both heads,   gap = sum exp(x_i - m) (x_i - y_i), rescaled when a maximum
-// rises; a thread sums in binary32, threads and tiles are added up in double, in a fixed order. Bytes: 8 a token and
-// state, read once. Never materialised: a probability, logits beyond the tile.
+//   m = max z_i,   s = sum exp(z_i - m) of both heads,   gap = sum exp(x_i - m) (x_i - y_i)
+//
+// rescaled when a maximum rises; a thread sums in binary32, threads and tiles are added up in double, in a fixed order.
+// Bytes: 8 a token and state, read once. Never materialised: a probability, logits beyond the tile.
 GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
     GR_SHARED(Sums, of_warp, MOST_WARPS);
     const int state = blockIdx.x;
@@ -92,7 +88,7 @@ GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
         }
         const float e = expf(z.dense - dense_max);
         dense_sum += e;
-        gap = gr::fma(e, z.dense - z.compressed, gap);
+        gap = fma(e, z.dense - z.compressed, gap);
         if (z.compressed > compressed_max) {
             compressed_sum *= expf(compressed_max - z.compressed);
             compressed_max = z.compressed;
@@ -101,10 +97,10 @@ GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
     }
     const Sums of_thread = {dense_max, compressed_max, dense_sum, gap, compressed_sum};
     const Sums sums = add_over_warp(of_thread);
-    if (threadIdx.x % WARP == 0) {
-        of_warp[threadIdx.x / WARP] = sums;
+    if (lane() == 0) {
+        of_warp[warp()] = sums;
     }
-    gr::sync_block();
+    sync_block();
     if (threadIdx.x >= WARP) {
         return;
     }
@@ -137,7 +133,7 @@ GR_KERNEL(gr_pair_softmax, GrPairSoftmaxParams, MOST_THREADS) {
     }
 }
 
-// g_i = weight (q_i - p_i), in place of the compressed logits. Bytes: 12 a token and state.
+// g_i = weight (q_i - p_i), in place of the compressed logits. Bytes: 12 a token and state. Never materialised: p, q.
 GR_KERNEL(gr_pair_gradient, GrPairGradientParams, PLACE_THREADS) {
     const GrPairTile& tile = p.tile;
     const int i = blockIdx.x * PLACE_THREADS + threadIdx.x;
@@ -145,7 +141,7 @@ GR_KERNEL(gr_pair_gradient, GrPairGradientParams, PLACE_THREADS) {
         return;
     }
     const int token = tile.order[tile.first + i];
-    const int end = gr::min(tile.states, static_cast<int>(blockIdx.y + 1) * GR_PAIR_STATES);
+    const int end = min(tile.states, static_cast<int>(blockIdx.y + 1) * GR_PAIR_STATES);
     for (int state = blockIdx.y * GR_PAIR_STATES; state < end; state++) {
         const GrPairState& running = p.running[state];
         const Pair z = logits(tile, state, i, token);
@@ -154,3 +150,5 @@ GR_KERNEL(gr_pair_gradient, GrPairGradientParams, PLACE_THREADS) {
         tile.compressed[static_cast<int64_t>(state) * tile.stride + i] = p.weight * (compressed - dense);
     }
 }
+
+}  // namespace gr::training

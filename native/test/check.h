@@ -2,6 +2,7 @@
 #pragma once
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,7 @@
         }                                                                   \
     } while (false)
 
-namespace gr {
-namespace test {
+namespace gr::test {
 
 // Seeded numbers that are the same everywhere (SplitMix64).
 class Random {
@@ -73,6 +73,13 @@ inline float bf16(float value) {
     return from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
 }
 
+// The key of a logit, as logit_keys.h says.
+inline uint64_t plain_key(float logit, int token) {
+    const unsigned bits = logit == 0 ? 0 : bits_of(logit);
+    const unsigned ordered = bits & 0x80000000u ? ~bits : bits + 0x80000000u;
+    return static_cast<uint64_t>(ordered) << 32 | (0xffffffffu - token);
+}
+
 // The scales of LOG8.
 inline const std::vector<float>& log8_scales() {
     static const std::vector<float> scales = [] {
@@ -85,5 +92,4 @@ inline const std::vector<float>& log8_scales() {
     return scales;
 }
 
-}  // namespace test
-}  // namespace gr
+}  // namespace gr::test

@@ -1,6 +1,7 @@
 // The kernels of compress.cu against plain loops in double: ragged sizes, every element type, lists of rows, ties.
 #include "groupreduce/compress.h"
 
+#include <math.h>
 #include <string.h>
 
 #include <limits>
@@ -152,7 +153,9 @@ void norms_are_exact() {
 }
 
 void numbers_are_added_and_rounded() {
-    const int64_t count = 2 * BLOCK + 3;
+    const int rows = 3;
+    const int columns = BLOCK + 5;
+    const int64_t count = rows * columns;
     Random random(5);
     std::vector<float> values(count), rounded(count + 1, -7);
     std::vector<double> sums(count + 1, 1), wide(count);
@@ -161,8 +164,8 @@ void numbers_are_added_and_rounded() {
         wide[x] = random.gaussian() * (1 + 0x1p-40);
     }
     for (double sign : {1.0, 1.0, -1.0}) {
-        const GrAddSingleParams p = {values.data(), sums.data(), count, sign};
-        gr::emulator::launch("gr_add_single", blocks(count), 1, BLOCK, 0, p);
+        const GrAddSingleParams p = {values.data(), sums.data(), sign, columns, 0};
+        gr::emulator::launch("gr_add_single", blocks(columns), rows, BLOCK, 0, p);
     }
     gr::emulator::launch("gr_narrow", blocks(count), 1, BLOCK, 0, GrNarrowParams{wide.data(), rounded.data(), count});
     for (int64_t x = 0; x < count; x++) {
@@ -170,6 +173,24 @@ void numbers_are_added_and_rounded() {
         GR_CHECK(rounded[x] == static_cast<float>(wide[x]), "rounded");
     }
     GR_CHECK(sums[count] == 1 && rounded[count] == -7, "wrote beyond the end");
+}
+
+void half_of_a_symmetric_matrix_is_added() {
+    const int order = BLOCK + 2;
+    std::vector<float> values(order * order, NAN);
+    std::vector<double> sums(order * order, 3);
+    for (int i = 0; i < order; i++) {
+        for (int j = i; j < order; j++) {
+            values[i * order + j] = i + 0.5f * j;
+        }
+    }
+    const GrAddSingleParams p = {values.data(), sums.data(), -1, order, 1};
+    gr::emulator::launch("gr_add_single", blocks(order), order, BLOCK, 0, p);
+    for (int i = 0; i < order; i++) {
+        for (int j = 0; j < order; j++) {
+            GR_CHECK(sums[i * order + j] == (j < i ? 3 : 3 - (i + 0.5 * j)), "%d, %d", i, j);
+        }
+    }
 }
 
 void prefixes_add_up() {
@@ -275,6 +296,7 @@ int main() {
     rows_are_copied_from_everywhere();
     norms_are_exact();
     numbers_are_added_and_rounded();
+    half_of_a_symmetric_matrix_is_added();
     prefixes_add_up();
     the_cheapest_candidate_wins();
     listed_rows_gain_when_dense();

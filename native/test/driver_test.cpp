@@ -1,6 +1,4 @@
 // The stand-in driver, through the functions of the real one.
-#include <string.h>
-
 #include <vector>
 
 #include "check.h"
@@ -15,8 +13,6 @@ int cuDeviceGetAttribute(int*, int, int);
 int cuDevicePrimaryCtxRetain(void**, int);
 int cuDevicePrimaryCtxRelease_v2(int);
 int cuCtxSetCurrent(void*);
-int cuCtxSynchronize();
-int cuGetErrorName(int, const char**);
 int cuMemGetInfo_v2(size_t*, size_t*);
 int cuMemAlloc_v2(Address*, size_t);
 int cuMemFree_v2(Address);
@@ -24,9 +20,8 @@ int cuMemHostAlloc(void**, size_t, unsigned);
 int cuMemFreeHost(void*);
 int cuMemcpyHtoDAsync_v2(Address, const void*, size_t, void*);
 int cuMemcpyDtoHAsync_v2(void*, Address, size_t, void*);
-int cuMemcpyDtoH_v2(void*, Address, size_t);
+int cuMemcpyDtoDAsync_v2(Address, Address, size_t, void*);
 int cuMemsetD8Async(Address, unsigned char, size_t, void*);
-int cuMemsetD32Async(Address, unsigned, size_t, void*);
 int cuStreamCreate(void**, unsigned);
 int cuStreamDestroy_v2(void*);
 int cuStreamSynchronize(void*);
@@ -97,14 +92,14 @@ static void memory(void* stream) {
     GR_CHECK(cuMemAlloc_v2(&b, 101) == OUT_OF_MEMORY && cuMemAlloc_v2(&b, 100) == 0);
     GR_CHECK(cuMemGetInfo_v2(&free_after, &total) == 0 && free_after == 0);
     float fresh = 0;
-    GR_CHECK(cuMemcpyDtoH_v2(&fresh, b, 4) == 0 && isnan(fresh), "fresh memory is poisoned");
+    GR_CHECK(cuMemcpyDtoHAsync_v2(&fresh, b, 4, stream) == 0 && isnan(fresh), "fresh memory is poisoned");
     float value = 2;
     GR_CHECK(cuMemcpyHtoDAsync_v2(b + 96, &value, 4, stream) == 0 &&
              cuMemcpyHtoDAsync_v2(b + 97, &value, 4, stream) == INVALID_VALUE);
     GR_CHECK(cuMemcpyDtoHAsync_v2(&value, b - 4, 4, stream) == INVALID_VALUE);
-    GR_CHECK(cuMemsetD32Async(b, 0x40400000, 25, stream) == 0 && *on_device(b + 96) == 3);
-    GR_CHECK(cuMemsetD32Async(b, 0, 26, stream) == INVALID_VALUE && cuMemsetD8Async(b + 4, 0, 96, stream) == 0 &&
-             *on_device(b) == 3);
+    GR_CHECK(*on_device(b + 96) == 2 && cuMemcpyDtoDAsync_v2(b, b + 96, 4, stream) == 0 && *on_device(b) == 2);
+    GR_CHECK(cuMemsetD8Async(b, 0, 101, stream) == INVALID_VALUE && cuMemsetD8Async(b + 4, 0, 96, stream) == 0 &&
+             *on_device(b) == 2 && *on_device(b + 96) == 0);
     GR_CHECK(cuMemFree_v2(a) == 0 && cuMemFree_v2(a) == INVALID_VALUE && cuMemFree_v2(b + 4) == INVALID_VALUE);
     GR_CHECK(cuMemcpyHtoDAsync_v2(a, &value, 4, stream) == INVALID_VALUE);
     GR_CHECK(cuMemFree_v2(b) == 0);
@@ -120,9 +115,8 @@ static void launches(const Launcher& launch) {
              cuMemsetD8Async(a, 0, 200 * sizeof(float), launch.stream) == 0);
     GR_CHECK(launch({on_device(a), 200, 1.5f}) == 0 && *on_device(a) == 1.5f && *on_device(a + 796) == 1.5f);
     AddParams params{on_device(a), 200, 1};
-    void* arguments[] = {&params};
-    GR_CHECK(cuLaunchKernel(launch.function, 2, 1, 1, 128, 1, 1, 512, launch.stream, arguments, nullptr) == 0 &&
-             *on_device(a) == 2.5f);
+    GR_CHECK(cuLaunchKernel(launch.function, 2, 1, 1, 128, 1, 1, 512, launch.stream, nullptr, nullptr) ==
+             INVALID_VALUE);
     GR_CHECK(launch(params, sizeof params - 8) == INVALID_VALUE &&
              launch(params, sizeof params, 160, 640) == INVALID_VALUE);
     GR_CHECK(launch(params, sizeof params, 128, 48 * 1024 + 4) == INVALID_VALUE);
@@ -146,8 +140,7 @@ static void graphs(const Launcher& launch) {
     GR_CHECK((Launcher{launch.function, other})({on_device(a), 1, 1}) == 0);
     GR_CHECK(cuEventRecord(joined, other) == 0 && cuStreamWaitEvent(launch.stream, joined, 0) == 0);
     GR_CHECK(cuMemcpyDtoHAsync_v2(&result, a, sizeof result, launch.stream) == 0);
-    GR_CHECK(cuStreamSynchronize(launch.stream) == CAPTURE_UNSUPPORTED &&
-             cuMemcpyDtoH_v2(&result, a, 4) == CAPTURE_UNSUPPORTED);
+    GR_CHECK(cuStreamSynchronize(launch.stream) == CAPTURE_UNSUPPORTED && cuMemAlloc_v2(&a, 4) == CAPTURE_UNSUPPORTED);
     GR_CHECK(cuStreamEndCapture(launch.stream, &graph) == 0 && isnan(*on_device(a)), "nothing ran yet");
     GR_CHECK(cuGraphInstantiateWithFlags(&instance, graph, 0) == 0 && cuGraphDestroy(graph) == 0);
     for (int i = 0; i < 3; i++) {
@@ -161,7 +154,8 @@ static void graphs(const Launcher& launch) {
     GR_CHECK(cuStreamWaitEvent(launch.stream, joined, 0) == 0);
     GR_CHECK(cuStreamEndCapture(launch.stream, &graph) == CAPTURE_UNJOINED, "the second launch is not waited for");
     GR_CHECK(cuStreamSynchronize(other) == 0 && cuEventRecord(forked, launch.stream) == 0 &&
-             cuEventRecord(joined, other) == 0, "the capture is over");
+                 cuEventRecord(joined, other) == 0,
+             "the capture is over");
     float milliseconds = -1;
     GR_CHECK(cuEventElapsedTime(&milliseconds, forked, joined) == 0 && milliseconds >= 0);
     GR_CHECK(cuGraphExecDestroy(instance) == 0 && cuGraphLaunch(instance, launch.stream) == INVALID_VALUE);
@@ -181,16 +175,14 @@ int main() {
     GR_CHECK(cuDeviceGetAttribute(&value, 75, 0) == 0 && value == 7);
     gr_emulated_attribute(75, -1);
     GR_CHECK(cuDeviceGetAttribute(&value, 75, 0) == 0 && value == 9);
-    const char* name = nullptr;
-    GR_CHECK(cuGetErrorName(OUT_OF_MEMORY, &name) == 0 && strcmp(name, "CUDA_ERROR_OUT_OF_MEMORY") == 0);
     GR_CHECK(cuStreamCreate(&stream, 0) == 0 && cuModuleLoadData(&module, "image") == 0);
     GR_CHECK(cuModuleGetFunction(&function, module, "gr_absent") == NOT_FOUND);
     GR_CHECK(cuModuleGetFunction(&function, module, "gr_test_add") == 0);
     memory(stream);
     launches({function, stream});
     graphs({function, stream});
-    GR_CHECK(cuCtxSynchronize() == 0 && gr_emulated_objects() == 2, "the stream and the module are left, not %zu",
-             gr_emulated_objects());
+    GR_CHECK(cuStreamSynchronize(stream) == 0 && gr_emulated_objects() == 2,
+             "the stream and the module are left, not %zu", gr_emulated_objects());
     GR_CHECK(cuModuleUnload(module) == 0 && (Launcher{function, stream})({nullptr, 0, 0}) == INVALID_HANDLE);
     GR_CHECK(cuStreamDestroy_v2(stream) == 0 && gr_emulated_objects() == 0);
     GR_CHECK(cuDevicePrimaryCtxRelease_v2(0) == 0 && cuDevicePrimaryCtxRelease_v2(0) == INVALID_CONTEXT);

@@ -131,8 +131,8 @@ void deviation_shifts_only_what_is_far_from_the_identity(int width) {
     grams[size - 1] = 1.25;
     grams[2 * size - 1] = 1.75;
     grams[2 * size] = NAN;
-    launch("gr_eigen_deviation", 3, 1, THREADS, 0, GrEigenDeviation{grams.data(), deviations.data(), 0.5, 0.125,
-           width});
+    launch("gr_eigen_deviation", 3, 1, THREADS, 0,
+           GrEigenDeviation{grams.data(), deviations.data(), 0.5, 0.125, width});
     GR_CHECK(deviations[0] == 0.25 && deviations[1] == 0.75, "%g and %g", deviations[0], deviations[1]);
     GR_CHECK(isnan(deviations[2]), "a NaN went unseen: %g", deviations[2]);
     GR_CHECK(grams[size - 1] == 1.25, "the first matrix is near the identity");
@@ -145,7 +145,7 @@ void residual_and_reverse(int order) {
     Random seeded(order + 4);
     const size_t count = static_cast<size_t>(order) * WIDTH * BATCH;
     Numbers x = random(seeded, count), y = random(seeded, count), values = random(seeded, WIDTH * BATCH),
-                       squares(WIDTH * BATCH);
+            squares(WIDTH * BATCH);
     std::vector<double*> at_x = addresses(x, BATCH), at_y = addresses(y, BATCH);
     launch("gr_eigen_residual", WIDTH, BATCH, THREADS, 0,
            GrEigenResidual{at_x.data(), at_y.data(), values.data(), squares.data(), order, WIDTH});

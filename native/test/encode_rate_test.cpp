@@ -74,7 +74,7 @@ Basis make_basis(Random& random, int coordinates, bool scaled, int& plan) {
         }
         basis.uniform.push_back(static_cast<float>(unit / 12));
         for (int bits : {3, 4, 8, 16, 32}) {
-            basis.plans.push_back({plan++, static_cast<int32_t>(level), bits, 0});
+            basis.plans.push_back({plan++, static_cast<int32_t>(level), bits});
         }
     }
     return basis;
@@ -106,14 +106,15 @@ void ratings_are_those_of_binary64() {
         const Basis& basis = bases[b];
         tables.push_back({basis.scales.data(), basis.error_weights.data(), basis.uniform.data(), basis.ranks.data(),
                           basis.plans.data(), static_cast<int32_t>(basis.plans.size()),
-                          static_cast<int32_t>(basis.ranks.size()), offsets[b], 1, 0});
+                          static_cast<int32_t>(basis.ranks.size()), offsets[b], 1});
     }
     for (int i = 0; i < count; i++) {
         weights[i] = 0.25f * static_cast<float>(i);
         energies[i] = i == 3 ? 0 : i == 5 ? 90 * 90 + 1000 : 1000;
     }
-    GrRateParams params = {coordinates.data(), tables.data(), energies.data(), weights.data(), distortions.data(),
-                           {}, count, stride, plan, most_levels};
+    GrRateParams params = {
+        coordinates.data(), tables.data(), energies.data(), weights.data(), distortions.data(), {}, count, stride, plan,
+        most_levels};
     for (int i = 0; i < 8; i++) {
         params.eighths[i] = exp2(i / 8.0);
     }
@@ -146,7 +147,7 @@ void rows_without_coordinates_are_rated_by_energy_and_magnitude() {
         weights[i] = static_cast<float>(i);
         energies[i] = 1 + static_cast<float>(i);
     }
-    const GrWholePlan plans[] = {{1, 0, 4, 0}, {0, 0, 2, 0}, {0.25, 0, 8, 0}, {0, 0.125, 1, 0}};
+    const GrWholePlan plans[] = {{1, 0, 4}, {0, 0, 2}, {0.25, 0, 8}, {0, 0.125, 1}};
     gr::emulator::launch("gr_rate_whole", blocks(count, 8), 1, 256, 0,
                          GrRateWholeParams{plans, values.data(), energies.data(), weights.data(), distortions.data(),
                                            count, columns, 4, stride});

@@ -1,77 +1,33 @@
 // Kernels of encode_left.cu and encode_loss.cu under emulation against plain binary64 code on ragged sizes.
-#include <string.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "../emulator/emulator.h"
 #include "encode_case.h"
 #include "groupreduce/encode.h"
+#include "stored_case.h"
 
 namespace {
 
 using namespace gr::test;
 using std::vector;
 
-float read_bf16(const uint8_t* bytes) { return from_half_bits(bytes[0] | bytes[1] << 8); }
+// A group, with guards of 0xAA behind its bytes.
+struct Group : StoredMatrix {
+    int steps;
 
-// Bytes of a group, with guards of 0xAA behind them.
-struct Group {
-    GrStored stored;
-    vector<uint8_t> codes, scales;
-
-    Group(int rows, int width, int bits, int block, int scale_bytes) : stored() {
-        stored.row_bytes = (width * bits + 7) / 8;
-        stored.width = width;
-        stored.bits = bits;
-        stored.block = block;
-        stored.scale_bytes = bits > 8 ? 0 : scale_bytes;
-        stored.scales_per_row = bits > 8 ? 0 : blocks(width, block);
-        stored.steps = bits == 8 ? (scale_bytes == 1 ? 3 : 4) : scale_bytes == 1 ? 14 : 24;
-        codes.assign(static_cast<size_t>(rows) * stored.row_bytes + 16, 0xAA);
-        scales.assign(static_cast<size_t>(rows) * stored.scales_per_row * stored.scale_bytes + 16, 0xAA);
-        stored.codes = codes.data();
-        stored.scales = scales.data();
-    }
+    Group(int rows, int width, int bits, int block, int bytes)
+        : StoredMatrix(rows, width, bits, block, bytes, 0xAA),
+          steps(bits == 8    ? (bytes == 1 ? 3 : 4)
+                : bytes == 1 ? 14
+                             : 24) {}
 
     void check_guards() const {
-        for (int i = 1; i <= 16; i++) {
-            GR_CHECK(codes[codes.size() - i] == 0xAA && scales[scales.size() - i] == 0xAA, "width %d", stored.width);
-        }
-    }
-
-    float scale(int index, const float* log8) const {
-        if (stored.scale_bytes == 4) {
-            float scale;
-            memcpy(&scale, scales.data() + 4 * index, 4);
-            return scale;
-        }
-        if (stored.scale_bytes == 2) {
-            return read_bf16(scales.data() + 2 * index);
-        }
-        return log8[scales[index]];
-    }
-
-    // The number at a place of the stream of bits.
-    int integer(int row, int j) const {
-        int bits = 0;
-        for (int b = 0; b < stored.bits; b++) {
-            const int at = stored.bits * j + b;
-            bits |= (codes[row * stored.row_bytes + at / 8] >> (at % 8) & 1) << b;
-        }
-        return stored.bits == 8 ? static_cast<int8_t>(bits) : bits - (1 << (stored.bits - 1));
-    }
-
-    float number(int row, int j, const float* log8) const {
-        if (stored.bits == 32) {
-            float value;
-            memcpy(&value, codes.data() + row * stored.row_bytes + 4 * j, 4);
-            return value;
-        }
-        if (stored.bits == 16) {
-            return read_bf16(codes.data() + row * stored.row_bytes + 2 * j);
-        }
-        return static_cast<float>(integer(row, j)) * scale(row * stored.scales_per_row + j / stored.block, log8);
+        const size_t scales_end = static_cast<size_t>(rows * scales_per_row * scale_bytes);
+        GR_CHECK(
+            std::all_of(codes.begin() + rows * row_bytes(), codes.end(), [](uint8_t byte) { return byte == 0xAA; }) &&
+                std::all_of(scales.begin() + scales_end, scales.end(), [](uint8_t byte) { return byte == 0xAA; }),
+            "width %d", width);
     }
 };
 
@@ -86,8 +42,8 @@ struct ScaleTables {
 };
 
 // The scales to try for a block: from the one that clips nothing downwards.
-vector<double> scales_to_try(const GrStored& stored, float most) {
-    const float exact = most / static_cast<float>(max_integer(stored.bits));
+vector<double> scales_to_try(const Group& stored, float most) {
+    const float exact = most / static_cast<float>(stored.most());
     vector<double> scales;
     for (int t = 0; t <= stored.steps; t++) {
         double scale = stored.scale_bytes == 1 ? power_at_least(exact) * exp2(-t / 8.0) : exact * exp2(-t / 16.0);
@@ -100,8 +56,7 @@ vector<double> scales_to_try(const GrStored& stored, float most) {
     return scales;
 }
 
-double error_at(const GrStored& stored, double scale, const float* x, const float* u, int count) {
-    const double most = max_integer(stored.bits);
+double error_at(double most, double scale, const float* x, const float* u, int count) {
     double sum = 0;
     for (int j = 0; j < count; j++) {
         const double off = x[j] - std::max(-most, std::min(most, rint(x[j] / scale))) * scale;
@@ -110,15 +65,14 @@ double error_at(const GrStored& stored, double scale, const float* x, const floa
     return sum;
 }
 
-void check_scales(const Group& group, const float* x, const float* u, int row, const ScaleTables& tables) {
-    const GrStored& s = group.stored;
+void check_scales(const Group& s, const float* x, const float* u, int row) {
     for (int b = 0; b < s.scales_per_row; b++) {
         const int from = b * s.block, count = std::min(s.block, s.width - from);
-        const double scale = group.scale(row * s.scales_per_row + b, tables.log8.data());
+        const double scale = s.scale(row, from);
         double most = 0, error = 0;
         for (int j = from; j < from + count; j++) {
             most = std::max<double>(most, fabs(x[j]));
-            const double off = x[j] - group.integer(row, j) * scale;
+            const double off = x[j] - s.unscaled(row, j) * scale;
             error += (u == nullptr ? 1 : u[j]) * off * off;
         }
         if (most == 0) {
@@ -127,7 +81,7 @@ void check_scales(const Group& group, const float* x, const float* u, int row, c
         }
         double least = INFINITY;
         for (double candidate : scales_to_try(s, static_cast<float>(most))) {
-            least = std::min(least, error_at(s, candidate, x + from, u == nullptr ? u : u + from, count));
+            least = std::min(least, error_at(s.most(), candidate, x + from, u == nullptr ? u : u + from, count));
         }
         GR_CHECK(fabs(error - least) <= 1e-4 * least + 1e-11 * most * most,
                  "bits %d scale bytes %d block %d: error %g, least %g", s.bits, s.scale_bytes, s.block, error, least);
@@ -153,13 +107,12 @@ void encoded_numbers_are_near_and_decode_to_themselves(int width, int bits, int 
     const int first[] = {0, 4, 5, rows};
     vector<GrStored> table;
     for (int g = 0; g < 3; g++) {
-        groups[g].stored.first = first[g];
-        table.push_back(groups[g].stored);
+        table.push_back({groups[g].view(), first[g], groups[g].steps});
     }
-    gr::emulator::launch("gr_encode", blocks(rows, 4), 1, 128, 0,
-                         GrEncodeParams{values.data(), table.data(), scaled ? factors.data() : nullptr,
-                                        scaled ? weights.data() : nullptr, tables.log8.data(), tables.fine.data(), rows,
-                                        stride, 3});
+    gr::emulator::launch(
+        "gr_encode", blocks(rows, 4), 1, 128, 0,
+        GrEncodeParams{values.data(), table.data(), scaled ? factors.data() : nullptr,
+                       scaled ? weights.data() : nullptr, tables.log8.data(), tables.fine.data(), rows, stride, 3});
     vector<float> decoded(rows * padded, 7);
     gr::emulator::launch("gr_decode", blocks(rows, 8), 1, 256, 0,
                          GrDecodeParams{table.data(), tables.log8.data(), decoded.data(), rows, padded, 3});
@@ -167,25 +120,25 @@ void encoded_numbers_are_near_and_decode_to_themselves(int width, int bits, int 
         const Group& group = groups[g];
         group.check_guards();
         for (int i = first[g]; i < first[g + 1]; i++) {
-            vector<float> x(group.stored.width);
+            vector<float> x(group.width);
             for (int j = 0; j < padded; j++) {
-                if (j >= group.stored.width) {
+                if (j >= group.width) {
                     GR_CHECK(decoded[i * padded + j] == 0);
                     continue;
                 }
                 x[j] = values[i * stride + j] * (scaled ? factors[j] : 1);
-                const float stored = group.number(i - first[g], j, tables.log8.data());
+                const float stored = group.number(i - first[g], j);
                 GR_CHECK(decoded[i * padded + j] == stored, "width %d bits %d row %d number %d", width, bits, i, j);
-                if (group.stored.bits >= 16) {
+                if (group.bits >= 16) {
                     GR_CHECK(fabsf(stored - x[j]) <= (bits == 32 ? 0 : 0x1p-8f) * fabsf(x[j]));
                 }
             }
-            if (group.stored.bits == 4 && group.stored.width % 2 == 1) {
-                const int last = (i - first[g] + 1) * group.stored.row_bytes - 1;
-                GR_CHECK(group.codes[last] >> 4 == 8, "padding of width %d", group.stored.width);
+            if (group.bits == 4 && group.width % 2 == 1) {
+                const int last = (i - first[g] + 1) * group.row_bytes() - 1;
+                GR_CHECK(group.codes[last] >> 4 == 8, "padding of width %d", group.width);
             }
-            if (group.stored.bits < 16) {
-                check_scales(group, x.data(), scaled ? weights.data() : nullptr, i - first[g], tables);
+            if (group.bits < 16) {
+                check_scales(group, x.data(), scaled ? weights.data() : nullptr, i - first[g]);
             }
         }
     }
@@ -203,14 +156,14 @@ void losses_are_weighted_squared_differences() {
         weights[i + 1] = 1 + static_cast<float>(i);
     }
     vector<double> direct(count + 1, -1), stepwise(count + 1, -1);
-    gr::emulator::launch("gr_row_loss", blocks(count, 8), 1, 256, 0,
-                         GrRowLossParams{values.data(), rebuilt.data(), numbers.data(), weights.data(), direct.data(),
-                                         count, columns});
+    gr::emulator::launch(
+        "gr_row_loss", blocks(count, 8), 1, 256, 0,
+        GrRowLossParams{values.data(), rebuilt.data(), numbers.data(), weights.data(), direct.data(), count, columns});
     gr::emulator::launch("gr_difference", blocks(count * columns, 256), 1, 256, 0,
                          GrDifferenceParams{rebuilt.data(), values.data(), count * columns});
-    gr::emulator::launch("gr_row_loss", blocks(count, 8), 1, 256, 0,
-                         GrRowLossParams{values.data(), nullptr, numbers.data(), weights.data(), stepwise.data(), count,
-                                         columns});
+    gr::emulator::launch(
+        "gr_row_loss", blocks(count, 8), 1, 256, 0,
+        GrRowLossParams{values.data(), nullptr, numbers.data(), weights.data(), stepwise.data(), count, columns});
     gr::emulator::launch("gr_listed_weights", 1, 1, 256, 0,
                          GrListedWeightsParams{numbers.data(), weights.data(), listed.data(), count});
     for (int i = 0; i < count; i++) {

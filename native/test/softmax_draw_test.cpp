@@ -79,8 +79,8 @@ int check_draws(Head head) {
                 q.run();
                 for (int s = 0; s < states; s++) {
                     const int wanted = plain_draw(q, s);
-                    GR_CHECK(q.drawn[s] == wanted, "scale %g, state %d of %d: %d, not %d", scale, s, states,
-                             q.drawn[s], wanted);
+                    GR_CHECK(q.drawn[s] == wanted, "scale %g, state %d of %d: %d, not %d", scale, s, states, q.drawn[s],
+                             wanted);
                     different += wanted == static_cast<int>(~static_cast<unsigned>(q.best[s])) ? 0 : 1;
                 }
             }
@@ -175,14 +175,15 @@ void brokenStatesDisturbNoOther() {
                 }
             }
             if (s == 4) {
-                GR_CHECK(q.broken[at] == 1 && q.drawn[at] == -1 && q.best[at] == 0 &&
-                        q.log_sum_exp[at] != q.log_sum_exp[at], "kind %d", kind);
+                GR_CHECK(
+                    q.broken[at] == 1 && q.drawn[at] == -1 && q.best[at] == 0 && q.log_sum_exp[at] != q.log_sum_exp[at],
+                    "kind %d", kind);
             } else {
                 GR_CHECK(q.broken[at] == 0 && q.log_sum_exp[at] == good.log_sum_exp[at] && q.best[at] == good.best[at],
-                        "kind %d, state %d", kind, s);
+                         "kind %d, state %d", kind, s);
                 GR_CHECK(q.drawn[at] == plain_draw(q, s), "kind %d, state %d", kind, s);
-                GR_CHECK(memcmp(q.all.data() + at * n, good.all.data() + at * n, 4 * n) == 0, "kind %d, state %d",
-                        kind, s);
+                GR_CHECK(memcmp(q.all.data() + at * n, good.all.data() + at * n, 4 * n) == 0, "kind %d, state %d", kind,
+                         s);
             }
         }
     }

@@ -6,8 +6,7 @@
 
 #include "softmax_case.h"
 
-namespace gr {
-namespace test {
+namespace gr::test {
 
 class Head {
 public:
@@ -62,18 +61,18 @@ public:
             slot_of.push_back(static_cast<int32_t>(g.tokens.size()));
             g.tokens.push_back(static_cast<int32_t>(token));
             g.bias.push_back(exact ? static_cast<float>(static_cast<int>(random.below(5)) - 2)
-                    : 0.5f * random.gaussian());
+                                   : 0.5f * random.gaussian());
         }
         for (size_t g = 0; g < groups.size(); g++) {
             basis_of.push_back(groups[g].basis < 0 ? -1 : groups[g].basis);
             for (int strip = 0; strip < groups[g].left.strips(); strip += 8) {
-                tiles.push_back({static_cast<int32_t>(g), strip, std::min(8, groups[g].left.strips() - strip), 0});
+                tiles.push_back({static_cast<int32_t>(g), strip, std::min(8, groups[g].left.strips() - strip)});
             }
         }
         for (size_t b = 0; b < bases.size(); b++) {
             right_views.push_back(bases[b].view);
             for (int strip = 0; strip < bases[b].strips(); strip++) {
-                right_tiles.push_back({static_cast<int32_t>(b), strip, 1, 0});
+                right_tiles.push_back({static_cast<int32_t>(b), strip, 1});
             }
         }
         return views();
@@ -173,10 +172,20 @@ struct Query {
         return v.empty() ? nullptr : v.data();
     }
 
+    GrInputs inputs() const {
+        return {head.group_views.data(), hidden.data(), z.data(), log8_scales().data(), head.columns, head.directions};
+    }
+
     Query& project() {
         z.assign(states * head.directions + 1, NAN);
-        GrProjectParams p{head.right_views.data(), head.right_tiles.data(), hidden.data(), z.data(),
-                log8_scales().data(), states, head.columns, head.directions};
+        GrProjectParams p{head.right_views.data(),
+                          head.right_tiles.data(),
+                          hidden.data(),
+                          z.data(),
+                          log8_scales().data(),
+                          states,
+                          head.columns,
+                          head.directions};
         if (!head.right_tiles.empty()) {
             emulator::launch("gr_project", head.right_tiles.size(), (states + 7) / 8, 256, 0, p);
         }
@@ -197,23 +206,15 @@ struct Query {
         tile_keys.assign(keys ? states * count : 0, 0xA5A5A5A5);
         all.assign(logits ? states * head.vocabulary + 1 : 0, -777.0f);
         GrSoftmaxParams p{};
-        p.groups = head.group_views.data();
+        p.inputs = inputs();
         p.tiles = head.tiles.data();
         p.first_tile = first_tile.data();
-        p.hidden = hidden.data();
-        p.z = z.data();
-        p.log8 = log8_scales().data();
         p.partial = partial.data();
         p.tile_keys = or_null(tile_keys);
         p.logits = or_null(all);
-        p.noise = or_null(noise);
-        p.shift = or_null(shift);
-        p.floor = or_null(floor);
-        p.noise_scale = noise_scale;
+        p.draw = {or_null(noise), or_null(shift), or_null(floor), noise_scale};
         p.softmax_scale = softmax_scale;
         p.states = states;
-        p.columns = head.columns;
-        p.directions = head.directions;
         p.tile_count = count;
         p.vocabulary = head.vocabulary;
         p.chunk_slices = chunk == 0 ? head.most_slices() : chunk;
@@ -230,8 +231,8 @@ struct Query {
         best.assign(states, 1);
         drawn.assign(states, -7);
         broken.assign(states, -7);
-        GrFinishParams p{partial.data(), z.data(), log_sum_exp.data(), best.data(), drawn.data(), broken.data(),
-                states, blocks, head.directions};
+        GrFinishParams p{partial.data(), z.data(), log_sum_exp.data(), best.data(), drawn.data(),
+                         broken.data(),  blocks,   head.directions};
         emulator::launch("gr_finish", states, 1, 128, 0, p);
         return *this;
     }
@@ -239,12 +240,4 @@ struct Query {
     float logit(int state, int token) const { return all[state * head.vocabulary + token]; }
 };
 
-// As softmax.h says.
-inline uint64_t plain_key(float logit, int token) {
-    const unsigned bits = logit == 0 ? 0 : bits_of(logit);
-    const unsigned ordered = bits & 0x80000000u ? ~bits : bits + 0x80000000u;
-    return static_cast<uint64_t>(ordered) << 32 | (0xffffffffu - token);
-}
-
-}  // namespace test
-}  // namespace gr
+}  // namespace gr::test

@@ -57,9 +57,9 @@ void everyNumberIsWhereTheLayoutSays() {
                 const Factor f = random_factor(random, codec, rows, width, GR_SCALE_F32, false, 1);
                 for (int row = 0; row < f.strips() * 32; row++) {
                     for (int column = 0; column < f.slices() * 16; column++) {
-                        const double wanted = row < rows && column < width ? f.code(row, column) : 0;
+                        const double wanted = row < rows && column < width ? f.unscaled(row, column) : 0;
                         GR_CHECK(packed_value(f, row, column) == wanted, "codec %d, %d x %d, row %d, column %d", codec,
-                                rows, width, row, column);
+                                 rows, width, row, column);
                     }
                 }
                 for (size_t at = (f.strips() * f.strip_bytes()); at % 512 != 0; at++) {
@@ -74,8 +74,9 @@ void rowsAreSumsOverDirections() {
     for (int columns : {1, 35, 67, 1100}) {
         const bool wide = columns > 1000;
         Head head(static_cast<unsigned long long>(2 + columns), columns);
-        head.basis(columns, wide ? GR_INT8 : GR_F32).basis((columns + 1) / 2, GR_BF16).basis((columns + 2) / 3,
-                GR_INT4, true);
+        head.basis(columns, wide ? GR_INT8 : GR_F32)
+            .basis((columns + 1) / 2, GR_BF16)
+            .basis((columns + 2) / 3, GR_INT4, true);
         for (int codec = GR_F32; codec <= GR_INT3 && !wide; codec++) {
             head.group(0, columns, 9, codec, GR_SCALE_LOG8).group(1, (columns + 1) / 2, 40, codec, GR_SCALE_BF16, true);
             head.group(2, 1, 2, codec).dense(34, codec, GR_SCALE_F32, true).dense(3, codec, GR_SCALE_LOG8);
@@ -87,9 +88,15 @@ void rowsAreSumsOverDirections() {
         }
         const size_t count = tokens.size();
         std::vector<float> rows(count * columns + 1, -777.0f);
-        const GrRowsParams p{head.group_views.data(), head.right_views.data(), log8_scales().data(),
-                head.group_of.data(), head.slot_of.data(),
-                             head.basis_of.data(), tokens.data(), rows.data(), columns};
+        const GrRowsParams p{head.group_views.data(),
+                             head.right_views.data(),
+                             log8_scales().data(),
+                             head.group_of.data(),
+                             head.slot_of.data(),
+                             head.basis_of.data(),
+                             tokens.data(),
+                             rows.data(),
+                             columns};
         gr::emulator::launch("gr_rows", count, 1, 128, 0, p);
         GR_CHECK(rows.back() == -777.0f);
         for (size_t n = 0; n < count; n++) {
@@ -108,7 +115,7 @@ void rowsAreSumsOverDirections() {
                 }
                 const double found = rows[n * columns + j];
                 GR_CHECK(fabs(found - sum) <= 0x1p-24 * (4 + sqrt(columns)) * magnitude,
-                        "token %d, column %d: %g, not %g", tokens[n], j, found, sum);
+                         "token %d, column %d: %g, not %g", tokens[n], j, found, sum);
             }
         }
     }

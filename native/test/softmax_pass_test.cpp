@@ -13,7 +13,8 @@ Head every_layout() {
     const int sizes[] = {3, 40, 1, 33, 9};
     int added = 0;
     for (int codec = GR_F32; codec <= GR_INT3; codec++) {
-        for (int format = GR_SCALE_F32; format <= (codec >= GR_INT8 ? GR_SCALE_LOG8 : GR_SCALE_F32); format++) {
+        for (int format : codec >= GR_INT8 ? std::vector<int>{GR_SCALE_F32, GR_SCALE_BF16, GR_SCALE_LOG8}
+                                           : std::vector<int>{GR_SCALE_F32}) {
             for (int i = 0; i < 2; i++) {
                 const int rank = ranks[added % 7];
                 int basis = added % 5;
@@ -36,8 +37,8 @@ void check_logits(Query& q, const char* what) {
         for (int token = 0; token < q.head.vocabulary; token++) {
             const auto [wanted, allowed] = q.head.logit(h, token);
             GR_CHECK(fabs(q.logit(s, token) - wanted) <= allowed,
-                    "%s, n %d, %d states, state %d, token %d: %.9g, not %.9g within %g", what, q.n,
-                     q.states, s, token, static_cast<double>(q.logit(s, token)), wanted, allowed);
+                     "%s, n %d, %d states, state %d, token %d: %.9g, not %.9g within %g", what, q.n, q.states, s, token,
+                     static_cast<double>(q.logit(s, token)), wanted, allowed);
         }
     }
 }
@@ -68,15 +69,15 @@ void check_found(Query& q, const char* what) {
         const double wanted = max + log(sum);
         const double found = q.log_sum_exp[s];
         GR_CHECK(fabs(found - wanted) <= 1e-6 * std::max(1.0, fabs(wanted)), "%s, state %d: %.9g, not %.9g", what, s,
-                found, wanted);
+                 found, wanted);
         GR_CHECK(q.best[s] == best, "%s, state %d", what, s);
         GR_CHECK(q.broken[s] == 0 && q.drawn[s] == -1, "%s, state %d", what, s);
         for (size_t t = 0; t < q.head.tiles.size() && q.keys; t++) {
             const GrTile& tile = q.head.tiles[t];
             const std::vector<int32_t>& tokens = q.head.groups[tile.group].tokens;
             uint64_t key = 0;
-            for (int slot = tile.first_strip * 32; slot < (tile.first_strip + tile.strips) * 32 &&
-                    slot < static_cast<int>(tokens.size()); slot++) {
+            for (int slot = tile.first_strip * 32;
+                 slot < (tile.first_strip + tile.strips) * 32 && slot < static_cast<int>(tokens.size()); slot++) {
                 const int token = tokens[slot];
                 key = std::max(key, plain_key(y[token], token));
             }
@@ -110,11 +111,11 @@ void everyLayoutAndBatchMatchesDouble() {
             check_found(q, "every layout");
             // A state's logits are the same bits whatever the batch and the kernel.
             GR_CHECK(memcmp(first.data(), q.all.data(), states * head.vocabulary * 4) == 0, "%d states, n %d", states,
-                    n);
+                     n);
             Query again = q;
             again.run();
             GR_CHECK(memcmp(q.partial.data(), again.partial.data(), q.partial.size() * sizeof(GrPartial)) == 0,
-                    "%d states, n %d", states, n);
+                     "%d states, n %d", states, n);
         }
     }
 }
@@ -180,11 +181,7 @@ void largeCoordinatesBeyondARankDoNotDisturbIt() {
     Factor& right = head.bases[0];
     for (int k = 20; k < right.rows; k++) {
         for (int j = 0; j < right.width; j++) {
-            uint8_t* at = right.data.data() + k * right.row_bytes() + 4 * j;
-            float number;
-            memcpy(&number, at, 4);
-            number *= 1e12f;
-            memcpy(at, &number, 4);
+            right.put_code(k, j, bits_of(right.unscaled(k, j) * 1e12f));
         }
     }
     right.pack();
@@ -243,7 +240,7 @@ void blocksWithoutTilesCountForNothing() {
     GR_CHECK(few.best == many.best);
     const GrPartial& empty = many.partial[0];
     GR_CHECK(empty.max == -INFINITY && empty.sum == 0 && empty.best == 0 && empty.token == -1 && empty.broken == 0 &&
-            empty.score == -INFINITY);
+             empty.score == -INFINITY);
 }
 
 void largeAndRuledOutLogitsAreSummed() {

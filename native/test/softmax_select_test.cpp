@@ -107,9 +107,8 @@ void theBestTokensOfTheBestTilesAreTheBest() {
             std::vector<uint64_t> keys(q.states * k * 256, 0xA5A5A5A5);
             const GrSelectParams first{q.tile_keys.data(), places.data(), nullptr, nullptr, tiles, k};
             gr::emulator::launch("gr_select_places", q.states, 1, 512, 0, first);
-            const GrRescoreParams again{head.group_views.data(), head.tiles.data(), q.hidden.data(), q.z.data(),
-                    log8_scales().data(), places.data(), kept, keys.data(), head.columns, head.directions, k,
-                    head.vocabulary};
+            const GrRescoreParams again{q.inputs(), head.tiles.data(), places.data(), kept, keys.data(),
+                                        k,          head.vocabulary};
             gr::emulator::launch("gr_rescore", k, q.states, 256, 0, again);
             const GrSelectParams last{keys.data(), nullptr, tokens.data(), logits.data(), 256 * k, wanted};
             gr::emulator::launch("gr_select_sorted", q.states, 1, 512, 0, last);
@@ -122,7 +121,7 @@ void theBestTokensOfTheBestTilesAreTheBest() {
                 for (int i = 0; i < wanted; i++) {
                     const size_t at = (s * wanted + i);
                     GR_CHECK(plain_key(logits[at], tokens[at]) == sorted[i], "exact %d, top %d, state %d, place %d",
-                            exact, wanted, s, i);
+                             exact, wanted, s, i);
                 }
             }
         }
@@ -141,9 +140,8 @@ void targetsHaveTheBitsOfThePass(Head head) {
             targets.push_back(static_cast<int32_t>(head.random.below(head.vocabulary)));
         }
         std::vector<float> logits(targets.size() + 1, -777);
-        const GrTargetParams p{head.group_views.data(), q.hidden.data(), q.z.data(), log8_scales().data(),
-                head.group_of.data(), head.slot_of.data(), targets.data(), logits.data(), q.states, head.columns,
-                head.directions};
+        const GrTargetParams p{q.inputs(),     head.group_of.data(), head.slot_of.data(),
+                               targets.data(), logits.data(),        q.states};
         gr::emulator::launch("gr_target", (q.states + 3) / 4, 1, 128, 0, p);
         GR_CHECK(logits.back() == -777);
         for (int s = 0; s < q.states; s++) {

@@ -59,9 +59,15 @@ struct Heads {
     }
 
     GrPairTile parameters(size_t tile, bool biased) {
-        return {dense[tile].data(), compressed[tile].data(), biased ? dense_bias.data() : nullptr,
-                biased ? compressed_bias.data() : nullptr, order.data(), first(tile), tiles[tile], STRIDE, STATES,
-                {0, 0}};
+        return {dense[tile].data(),
+                compressed[tile].data(),
+                biased ? dense_bias.data() : nullptr,
+                biased ? compressed_bias.data() : nullptr,
+                order.data(),
+                first(tile),
+                tiles[tile],
+                STRIDE,
+                STATES};
     }
 
     size_t tile_of(int token) const {
@@ -100,7 +106,7 @@ void pair(const std::vector<int>& tiles, int threads, bool biased) {
     for (size_t t = 0; t < tiles.size(); t++) {
         launch("gr_pair_softmax", Heads::STATES, 1, threads, 0,
                GrPairSoftmaxParams{heads.parameters(t, biased), running.data(), targets.data(), target_places.data(),
-                                   dense_target.data(), compressed_target.data(), t == 0, 0});
+                                   dense_target.data(), compressed_target.data(), t == 0});
     }
     const Heads before = heads;
     std::vector<std::vector<double>> gradient(Heads::STATES, std::vector<double>(heads.tokens));
@@ -124,7 +130,7 @@ void pair(const std::vector<int>& tiles, int threads, bool biased) {
     }
     for (size_t t = 0; t < tiles.size(); t++) {
         launch("gr_pair_gradient", blocks(tiles[t], 128), blocks(Heads::STATES, GR_PAIR_STATES), 128, 0,
-               GrPairGradientParams{heads.parameters(t, biased), running.data(), 1.0f / Heads::STATES, 0});
+               GrPairGradientParams{heads.parameters(t, biased), running.data(), 1.0f / Heads::STATES});
     }
     GR_CHECK(heads.dense == before.dense, "dense logits stay");
     for (int state = 0; state < Heads::STATES; state++) {
@@ -158,8 +164,8 @@ void bias_steps() {
     const std::vector<float> start = values;
     const float length = 0.3f * 0.02f / 0.1f, second_scale = 100;
     const int part = 4;
-    GrTrainingBiasParams params = {gradient.data(), sums.data(), order.data(), values.data(), first.data(), second.data(),
-                                   stored.data(), length, second_scale, place, count, stride, part, 1, 0};
+    const GrTrainedBias bias = {values.data(), first.data(), second.data(), stored.data(), length, second_scale};
+    GrTrainingBiasParams params = {gradient.data(), sums.data(), order.data(), bias, place, count, stride, part, 1, 0};
     launch("gr_training_bias", blocks(count, 128), 1, 128, 0, params);
     GR_CHECK(values == start, "moved before all states were seen");
     params.gradient = gradient.data() + part * stride;
@@ -183,12 +189,6 @@ void bias_steps() {
     }
 }
 
-uint64_t key_of(float logit, int token) {
-    const unsigned bits = bits_of(logit + 0.0f);
-    const unsigned ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-    return static_cast<uint64_t>(ordered) << 32 | static_cast<unsigned>(~token);
-}
-
 // Logits with many ties.
 void top(const std::vector<int>& tiles, int k, int threads, bool by_place) {
     Random random(1000 + k);
@@ -203,8 +203,8 @@ void top(const std::vector<int>& tiles, int k, int threads, bool by_place) {
     for (size_t t = 0; t < tiles.size(); t++) {
         launch("gr_pair_top", Heads::STATES, 1, threads, 0,
                GrPairTopParams{heads.dense[t].data(), k % 2 == 0 ? heads.dense_bias.data() : nullptr,
-                               by_place ? heads.order.data() : nullptr, best.data(), now.data(), candidates.data(), seen,
-                               tiles[t], Heads::STRIDE, k, std::min(k, seen), 0});
+                               by_place ? heads.order.data() : nullptr, best.data(), now.data(), candidates.data(),
+                               seen, tiles[t], Heads::STRIDE, k, std::min(k, seen)});
         std::swap(best, now);
         seen += tiles[t];
     }
@@ -214,7 +214,7 @@ void top(const std::vector<int>& tiles, int k, int threads, bool by_place) {
             const size_t t = heads.tile_of(place);
             const int token = by_place ? heads.order[place] : place;
             const float logit = heads.dense[t][state * Heads::STRIDE + place - heads.first(t)];
-            expected.push_back(key_of(k % 2 == 0 ? logit + heads.dense_bias[token] : logit, token));
+            expected.push_back(plain_key(k % 2 == 0 ? logit + heads.dense_bias[token] : logit, token));
         }
         std::sort(expected.rbegin(), expected.rend());
         expected.resize(k);

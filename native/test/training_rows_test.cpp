@@ -1,44 +1,32 @@
 // The kernels that read and train stored rows under emulation, against plain loops in double.
 #include "groupreduce/training.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "../emulator/emulator.h"
-#include "check.h"
+#include "stored_case.h"
 
 namespace {
 
 using gr::emulator::launch;
 using namespace gr::test;
 
-constexpr int CODECS[] = {GR_F32, GR_BF16, GR_INT8, GR_INT4, GR_INT3};
-
 const std::vector<float>& LOG8 = log8_scales();
 
-// A stored matrix, its training state, and the same numbers in the open: integers and scales, or values.
-struct Stored {
-    int codec, format, rows, width, block, scales_per_row, row_bytes, bits, most;
-    std::vector<uint8_t> codes, scales;
+// A stored matrix and its training state.
+struct Stored : StoredMatrix {
     std::vector<float> values, first, second, sizes;
 
-    Stored(Random& random, int codec, int format, int rows, int width, int block)
-        : codec(codec), format(format), rows(rows), width(width), block(block) {
-        bits = codec == GR_F32 ? 32 : codec == GR_BF16 ? 16 : codec == GR_INT8 ? 8 : codec == GR_INT4 ? 4 : 3;
-        most = (1 << (bits - 1)) - 1;
-        scales_per_row = codec <= GR_BF16 ? 0 : blocks(width, block);
-        row_bytes = blocks(width * bits, 8);
-        codes.resize(rows * row_bytes + 8);
-        scales.resize(rows * scales_per_row * 4 + 8);
+    Stored(Random& random, int rows, int width, int bits, int block, int scale_bytes)
+        : StoredMatrix(rows, width, bits, block, scale_bytes) {
         values.assign(rows * width + 1, 0);
         first.assign(rows * width + 1, 0);
         second.assign(rows * width + 1, 0);
         sizes.assign(rows + 1, 0);
         for (int i = 0; i < rows; i++) {
             for (int s = 0; s < scales_per_row; s++) {
-                put_scale(i * scales_per_row + s, fabsf(random.gaussian()) / static_cast<float>(most));
+                put_scale(i * scales_per_row + s, fabsf(random.gaussian()) / static_cast<float>(most()));
             }
             for (int j = 0; j < width; j++) {
                 put(i, j, random.gaussian());
@@ -46,101 +34,34 @@ struct Stored {
         }
     }
 
-    // The smallest scale of the format that is not below `least`.
-    float at_least(float least) const {
-        if (format == GR_SCALE_F32) {
-            return least;
-        }
-        if (format == GR_SCALE_BF16) {
-            return from_bits((bits_of(least) + 0xffff) & 0xffff0000u);
-        }
-        return *std::lower_bound(LOG8.begin(), LOG8.end() - 1, least);
-    }
-
-    void put_scale(int index, float least) {
-        const float scale = at_least(least);
-        const unsigned short half = static_cast<unsigned short>(bits_of(scale) >> 16);
-        if (format == GR_SCALE_F32) {
-            memcpy(&scales[4 * index], &scale, 4);
-        } else if (format == GR_SCALE_BF16) {
-            memcpy(&scales[2 * index], &half, 2);
-        } else {
-            scales[index] = static_cast<uint8_t>(std::lower_bound(LOG8.begin(), LOG8.end(), scale) - LOG8.begin());
-        }
-    }
-
-    float scale(int i, int j) const {
-        const int index = i * scales_per_row + j / block;
-        unsigned short half;
-        float single;
-        memcpy(&half, &scales[2 * index], 2);
-        memcpy(&single, &scales[4 * (format == GR_SCALE_F32 ? index : 0)], 4);
-        return format == GR_SCALE_F32 ? single : format == GR_SCALE_BF16 ? from_bits(half << 16) : LOG8[scales[index]];
-    }
-
     int rounded(int i, int j, float value) const {
         const float by = scale(i, j);
         const double integer = nearbyint(value * (by == 0 ? 0 : 1 / by));
-        if (integer != integer) {
-            return 0;
-        }
-        return static_cast<int>(std::max<double>(-most, std::min<double>(most, integer)));
+        return integer != integer ? 0 : static_cast<int>(std::max<double>(-most(), std::min<double>(most(), integer)));
     }
 
-    // Bit by bit, the lowest first.
     void put(int i, int j, float value) {
-        unsigned code = bits_of(value);
-        if (codec == GR_BF16) {
-            code = bits_of(bf16(value)) >> 16;
-        } else if (codec != GR_F32) {
-            code = static_cast<unsigned>(rounded(i, j, value) + (codec == GR_INT8 ? 0 : most + 1));
-        }
-        for (int b = 0; b < bits; b++) {
-            set_bit(i, j * bits + b, code >> b & 1);
-        }
-        if (j == width - 1 && codec == GR_INT4 && width % 2 == 1) {
-            codes[i * row_bytes + row_bytes - 1] |= 0x80;
+        put_code(i, j,
+                 bits == 32   ? bits_of(value)
+                 : bits == 16 ? bits_of(bf16(value)) >> 16
+                              : static_cast<unsigned>(rounded(i, j, value) + (bits == 8 ? 0 : most() + 1)));
+        if (j == width - 1 && bits == 4 && width % 2 == 1) {
+            codes[(i + 1) * row_bytes() - 1] |= 0x80;
         }
     }
 
-    void set_bit(int i, int bit, unsigned value) {
-        uint8_t& byte = codes[i * row_bytes + bit / 8];
-        byte = static_cast<uint8_t>((byte & ~(1u << bit % 8)) | value << bit % 8);
-    }
-
-    float get(int i, int j) const {
-        unsigned code = 0;
-        for (int b = 0; b < bits; b++) {
-            const int bit = j * bits + b;
-            code |= (codes[i * row_bytes + bit / 8] >> bit % 8 & 1u) << b;
-        }
-        switch (codec) {
-            case GR_F32:
-                return from_bits(code);
-            case GR_BF16:
-                return from_bits(code << 16);
-            case GR_INT8:
-                return static_cast<float>(static_cast<signed char>(code)) * scale(i, j);
-            default:
-                return static_cast<float>(static_cast<int>(code) - most - 1) * scale(i, j);
-        }
-    }
-
-    GrFactor parameters() {
-        return {codes.data(), scales.data(), values.data(), first.data(), second.data(), sizes.data(), row_bytes,
-                width,        block,         scales_per_row, codec,        format,        0};
-    }
+    GrFactor parameters() { return {view(), values.data(), first.data(), second.data(), sizes.data()}; }
 };
 
 // Every codec and scale format, ragged widths, one scale a row and several.
 std::vector<Stored> all_matrices(Random& random) {
     std::vector<Stored> all;
-    for (int codec : CODECS) {
-        for (int format : {GR_SCALE_F32, GR_SCALE_BF16, GR_SCALE_LOG8}) {
+    for (int bits : {32, 16, 8, 4, 3}) {
+        for (int scale_bytes : {GR_SCALE_F32, GR_SCALE_BF16, GR_SCALE_LOG8}) {
             for (int width : {1, 7, 32, 45, 300}) {
                 const int rows = 1 + static_cast<int>(random.below(5));
-                all.emplace_back(random, codec, format, rows, width, width);
-                all.emplace_back(random, codec, format, rows, width, 32);
+                all.emplace_back(random, rows, width, bits, width, scale_bytes);
+                all.emplace_back(random, rows, width, bits, 32, scale_bytes);
             }
         }
     }
@@ -148,7 +69,7 @@ std::vector<Stored> all_matrices(Random& random) {
 }
 
 GrFactorRows rows_of(const std::vector<GrFactor>& table, int matrix, int first, int count) {
-    return {table.data(), nullptr, nullptr, nullptr, LOG8.data(), matrix, first, count, 0};
+    return {table.data(), nullptr, nullptr, nullptr, LOG8.data(), matrix, first, count};
 }
 
 void decoding_one_matrix() {
@@ -163,11 +84,11 @@ void decoding_one_matrix() {
         const int first = m.rows / 2, count = m.rows - first, stride = m.width + 3;
         std::vector<float> target(count * stride + 1, -1);
         launch("gr_training_decode", blocks(count, 4), 1, 128, 0,
-               GrTrainingDecodeParams{rows_of(table, static_cast<int>(n), first, count), target.data(), stride, 0});
+               GrTrainingDecodeParams{rows_of(table, static_cast<int>(n), first, count), target.data(), stride});
         for (int i = 0; i < count; i++) {
             for (int j = 0; j < stride; j++) {
-                const float expected = j < m.width ? m.get(first + i, j) : 0;
-                GR_CHECK(target[i * stride + j] == expected, "codec %d, row %d, number %d", m.codec, i, j);
+                const float expected = j < m.width ? m.number(first + i, j) : 0;
+                GR_CHECK(target[i * stride + j] == expected, "bits %d, row %d, number %d", m.bits, i, j);
             }
         }
         GR_CHECK(target.back() == -1, "beyond the last row");
@@ -194,14 +115,14 @@ void decoding_by_places() {
     }
     const int first = 5, count = tokens - 7, stride = 300;
     std::vector<float> target(count * stride);
-    const GrFactorRows rows = {table.data(), order.data(), group_of.data(), slot_of.data(), LOG8.data(), 0, first, count,
-                               0};
-    launch("gr_training_decode", blocks(count, 4), 1, 128, 0, GrTrainingDecodeParams{rows, target.data(), stride, 0});
+    const GrFactorRows rows = {table.data(), order.data(), group_of.data(), slot_of.data(), LOG8.data(), 0,
+                               first,        count};
+    launch("gr_training_decode", blocks(count, 4), 1, 128, 0, GrTrainingDecodeParams{rows, target.data(), stride});
     for (int i = 0; i < count; i++) {
         const int token = order[first + i];
         const Stored& m = all[group_of[token]];
         for (int j = 0; j < stride; j++) {
-            const float expected = j < m.width ? m.get(slot_of[token], j) : 0;
+            const float expected = j < m.width ? m.number(slot_of[token], j) : 0;
             GR_CHECK(target[i * stride + j] == expected, "token %d, number %d", token, j);
         }
     }
@@ -213,7 +134,7 @@ void training(bool renew) {
     Random random(renew ? 3 : 4);
     for (Stored& m : all_matrices(random)) {
         if (m.scales_per_row > 0 && !renew) {
-            m.put_scale(0, m.format == GR_SCALE_F32 ? 1e-40f : 0);
+            m.put_scale(0, m.scale_bytes == GR_SCALE_F32 ? 1e-40f : 0);
         }
         const std::vector<GrFactor> table = {m.parameters()};
         launch("gr_training_begin", blocks(m.rows, 4), 1, 128, 0, GrTrainingBeginParams{rows_of(table, 0, 0, m.rows)});
@@ -221,9 +142,9 @@ void training(bool renew) {
         for (int i = 0; i < m.rows; i++) {
             double squares = 0;
             for (int j = 0; j < m.width; j++) {
-                values[i * m.width + j] = m.get(i, j);
-                GR_CHECK(m.values[i * m.width + j] == m.get(i, j), "a copy of what is stored");
-                squares += static_cast<double>(m.get(i, j)) * m.get(i, j);
+                values[i * m.width + j] = m.number(i, j);
+                GR_CHECK(m.values[i * m.width + j] == m.number(i, j), "a copy of what is stored");
+                squares += static_cast<double>(m.number(i, j)) * m.number(i, j);
             }
             const double size = sqrt(squares / m.width);
             GR_CHECK(fabs(m.sizes[i] - size) <= 1e-6 * size + 1e-44, "size %g, not %g", m.sizes[i], size);
@@ -239,7 +160,7 @@ void training(bool renew) {
             const float second_scale = static_cast<float>(1 / (1 - pow(0.99, step)));
             launch("gr_training_move", blocks(m.rows, 4), 1, 128, 0,
                    GrTrainingMoveParams{rows_of(table, 0, 0, m.rows), gradient.data(), rate / (1 - pow(0.9, step)),
-                                        second_scale, stride, renew ? 1 : 0, 0});
+                                        second_scale, stride, renew ? 1 : 0});
             for (int i = 0; i < m.rows; i++) {
                 for (int j = 0; j < m.width; j++) {
                     const int n = i * m.width + j;
@@ -260,14 +181,15 @@ void training(bool renew) {
                 for (int j = s * m.block; j < std::min(m.width, (s + 1) * m.block); j++) {
                     largest = std::max(largest, fabsf(m.values[i * m.width + j]));
                 }
-                expected.put_scale(i * m.scales_per_row + s, largest / static_cast<float>(m.most));
+                expected.put_scale(i * m.scales_per_row + s, largest / static_cast<float>(m.most()));
             }
             for (int j = 0; j < m.width; j++) {
                 expected.put(i, j, m.values[i * m.width + j]);
             }
         }
-        GR_CHECK(expected.scales == m.scales, "scales of codec %d, format %d, width %d", m.codec, m.format, m.width);
-        GR_CHECK(expected.codes == m.codes, "codes of codec %d, format %d, width %d", m.codec, m.format, m.width);
+        GR_CHECK(expected.scales == m.scales, "scales of %d bytes, %d bits, width %d", m.scale_bytes, m.bits, m.width);
+        GR_CHECK(expected.codes == m.codes, "codes of %d bits, scales of %d bytes, width %d", m.bits, m.scale_bytes,
+                 m.width);
     }
 }
 

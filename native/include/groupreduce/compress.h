@@ -26,12 +26,14 @@ struct GrRowNormsParams {
     int32_t count, columns;
 };
 
-// sums_x += sign * values_x. Kernel gr_add_single: block 256, one thread a number.
+// sums_ij += sign * values_ij. Kernel gr_add_single: block 256, one thread a number; blocks along x for columns, along y
+// for rows.
 struct GrAddSingleParams {
-    const float* values;
-    double* sums;
-    int64_t count;
+    const float* values;  // rows x columns
+    double* sums;         // rows x columns
     double sign;
+    int32_t columns;
+    int32_t upper;        // whether only the numbers with j >= i are there
 };
 
 // to_x = from_x, rounded. Kernel gr_narrow: block 256, one thread a number.

@@ -7,13 +7,13 @@
 //   threadIdx.x  blockIdx.x  blockIdx.y  blockDim.x  gridDim.x  gridDim.y
 //   gr::sync_block
 //       all threads of the block that have not returned
-//   gr::sync_warp  shuffle  shuffle_xor  shuffle_down  ballot  mma_bf16  mma_f16
+//   gr::sync_warp  shuffle  shuffle_xor  ballot  mma_bf16  mma_f16
 //       all 32 lanes of the warp
 //   gr::atomic_add  atomic_max
 //       integers only: the order of their updates shows in no result
 //   gr::load16
 //       16 aligned bytes that nobody writes during the kernel
-//   gr::float_bits  bits_float  byte_permute  popcount  leading_zeros  min  max  fma
+//   gr::float_bits  bits_float  byte_permute  leading_zeros  min  max  fma
 //   gr::to_bf16  from_bf16  pack_bf16  pack_f16  low_f16  high_f16  sub_f16x2  fma_f16x2
 //   float2 float4 uint2 uint4 and their make_ functions; the functions of math.h
 #pragma once
@@ -52,11 +52,6 @@ GR_DEVICE T shuffle_xor(T value, int mask) {
     return __shfl_xor_sync(FULL_WARP, value, mask);
 }
 
-template <class T>
-GR_DEVICE T shuffle_down(T value, unsigned delta) {
-    return __shfl_down_sync(FULL_WARP, value, delta);
-}
-
 GR_DEVICE unsigned ballot(bool predicate) { return __ballot_sync(FULL_WARP, predicate); }
 
 template <class T>
@@ -84,8 +79,6 @@ GR_DEVICE float bits_float(unsigned bits) { return __uint_as_float(bits); }
 // Byte i of the result is byte (selector >> 4 i) & 7 of a (0 to 3) and b (4 to 7).
 GR_DEVICE unsigned byte_permute(unsigned a, unsigned b, unsigned selector) { return __byte_perm(a, b, selector); }
 
-GR_DEVICE int popcount(unsigned bits) { return __popc(bits); }
-
 GR_DEVICE int leading_zeros(unsigned bits) { return __clz(static_cast<int>(bits)); }
 
 GR_DEVICE float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
@@ -98,8 +91,6 @@ GR_DEVICE unsigned short to_bf16(float value) {
     asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
     return bits;
 }
-
-GR_DEVICE float from_bf16(unsigned short bits) { return __uint_as_float(static_cast<unsigned>(bits) << 16); }
 
 GR_DEVICE unsigned pack_bf16(float low, float high) {
     unsigned pair;
@@ -167,6 +158,8 @@ GR_DEVICE void mma_f16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsig
 #endif
 
 namespace gr {
+
+GR_DEVICE float from_bf16(unsigned short bits) { return bits_float(static_cast<unsigned>(bits) << 16); }
 
 template <class T>
 GR_DEVICE T min(T a, T b) {

@@ -1,4 +1,4 @@
-// Parameters of the kernels in eigen.cu: what the device eigensolver (io.groupreduce.cuda.blas.DeviceEigen) needs
+// Parameters of the kernels in eigen.cu: what the device eigensolver (io.groupreduce.cuda.blas.CudaTruncatedEigen) needs
 // beside cuBLAS and cuSOLVER. Matrices are FP64 and column-major; D is their order. A block is D x width: its vectors
 // are its columns, each D numbers one behind the other. Arrays of addresses lie on the device, one entry per matrix of
 // the batch (blockIdx.y).

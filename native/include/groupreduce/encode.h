@@ -1,19 +1,17 @@
 // Parameters of the kernels that rate ways to store a row, choose among them, encode left factors, decode them, and
 // measure what is lost: what Java (io.groupreduce.cuda.compress) writes and native/kernels/encode_*.cu read.
-//
-// A codec is told by the bits of a number (32: F32, 16: BF16, 8, 4, 3: INT8, INT4, INT3) and a scale format by its
-// bytes (4: F32, 2: BF16, 1: LOG8, 0: the codec has no scales). Stored bytes are those of io.groupreduce.matrix.EncodedMatrix:
-// a row is a stream of bits, the lowest of a byte first.
 #pragma once
 #include <stdint.h>
+
+#include "groupreduce/stored.h"
 
 // A plan without coordinates: zero or dense. It loses w (of_energy * e + of_square * max_j A_ij^2).
 struct GrWholePlan {
     double of_energy;
     double of_square;
     int32_t plan;
-    int32_t unused;
 };
+static_assert(sizeof(GrWholePlan) == 24, "as Java writes it");
 
 // One warp a row; block 256.
 struct GrRateWholeParams {
@@ -26,15 +24,15 @@ struct GrRateWholeParams {
 };
 // kernel gr_rate_whole
 
-// A rank and a codec of a basis. 16 bytes.
+// A rank and a codec of a basis.
 struct GrRatePlan {
     int32_t plan;   // its number
     int32_t level;  // which of the basis's ranks
     int32_t bits;
-    int32_t unused;
 };
+static_assert(sizeof(GrRatePlan) == 12, "as Java writes it");
 
-// A basis whose ranks are rated. 64 bytes.
+// A basis whose ranks are rated.
 struct GrRateBasis {
     const float* scales;         // per coordinate: what it is multiplied by before it is stored
     const float* error_weights;  // per coordinate: u = 1 / scale^2
@@ -43,20 +41,20 @@ struct GrRateBasis {
     const GrRatePlan* plans;
     int32_t plan_count;
     int32_t levels;
-    int32_t offset;              // where its coordinates begin in a row of them
-    int32_t measured;            // whether a plan has INT3 or INT4
-    int64_t unused;
+    int32_t offset;    // where its coordinates begin in a row of them
+    int32_t measured;  // whether a plan has INT3 or INT4
 };
+static_assert(sizeof(GrRateBasis) == 56, "as Java writes it");
 
 // Distortions of every plan of every basis. One warp a row, grid.y = bases; block 256, dynamic shared memory
 // GR_RATE_SHARED(most_levels).
 struct GrRateParams {
     const float* coordinates;  // count x coordinate_stride, those of basis b from offset on
     const GrRateBasis* bases;
-    const float* energies;     // count
-    const float* weights;      // count
-    float* distortions;        // count x stride
-    double eighths[8];         // 2^(i / 8)
+    const float* energies;  // count
+    const float* weights;   // count
+    float* distortions;     // count x stride
+    double eighths[8];      // 2^(i / 8)
     int32_t count, coordinate_stride, stride, most_levels;
 };
 // kernel gr_rate
@@ -75,7 +73,7 @@ struct GrChooseParams {
     double* sums;              // grid.x x plans: the block's distortions by chosen plan
     int32_t* chosen;           // grid.x x plans: its rows by chosen plan
     int32_t count, plans, stride;
-    int32_t open;              // a plan that is not barred
+    int32_t open;  // a plan that is not barred
 };
 // kernel gr_choose
 
@@ -89,19 +87,13 @@ struct GrChoiceSumParams {
 };
 // kernel gr_choice_sum
 
-// Some rows of a group in stored form, in device memory: what a block of rows has of it. 48 bytes.
+// Some rows of a group in device memory: what a block of rows has of it.
 struct GrStored {
-    uint8_t* codes;          // row_bytes a row
-    uint8_t* scales;         // scales_per_row * scale_bytes a row
-    int32_t first;           // which row of the block is the first one here
-    int32_t row_bytes;
-    int32_t width;
-    int32_t bits;
-    int32_t block;           // numbers that share a scale
-    int32_t scales_per_row;
-    int32_t scale_bytes;
-    int32_t steps;           // scales tried after the one that clips nothing, at most 31
+    GrStoredRows rows;
+    int32_t first;  // which row of the block is the first one here
+    int32_t steps;  // scales tried after the one that clips nothing, at most 31
 };
+static_assert(sizeof(GrStored) == 48, "as Java writes it");
 
 // Encodes a block of rows. One warp a row; block 128.
 struct GrEncodeParams {
@@ -119,7 +111,7 @@ struct GrEncodeParams {
 struct GrDecodeParams {
     const GrStored* groups;  // by rising first
     const float* log8;
-    float* values;           // count x width; numbers beyond a row's own width become 0
+    float* values;  // count x width; numbers beyond a row's own width become 0
     int32_t count, width, group_count;
 };
 // kernel gr_decode

@@ -10,7 +10,7 @@ struct GrDenseScanParams {
     const float* logits;  // states x vocabulary
     GrPartial* partial;   // states x chunks
     uint64_t* best;       // states x chunks: the key of a chunk's largest logit
-    int32_t states, vocabulary;
+    int32_t vocabulary;
 };
 // kernel gr_dense_scan
 

@@ -1,54 +1,60 @@
 // Parameters of the fused low-rank softmax kernels: what Java writes and native/kernels/softmax*.cu read.
 //
-// The product: for hidden states h (B x D), z_b = R_b h for every basis b, and logit_i = L_i z_b[0 : k] + bias_i (a dense group
-// has z = h, a zero group has k = 0). Neither the B x N logits nor a decoded factor ever lies in memory.
+// The product: for hidden states h (B x D), z_b = R_b h for every basis b, and logit_i = L_i z_b[0 : k] + bias_i (a
+// dense group has z = h, a zero group has k = 0). Neither the B x N logits nor a decoded factor ever lies in memory.
 //
-// Packed layout. A group's rows (slots, in the order of their tokens) lie in strips of 32; a strip is two m16 tiles of mma.m16n8k16.
-// A width k is padded to slices of 16; what pads is a number 0. Within a strip slices follow each other, and within a slice every lane
-// finds what it feeds to the tensor cores: of tile t = 0, 1 the numbers (row, column) = (r, c), (r, c+1), (r+8, c), (r+8, c+1), (r, c+8),
-// (r, c+9), (r+8, c+8), (r+8, c+9) with r = 16 t + lane / 4, c = 16 slice + 2 (lane % 4): eight a tile, in this order.
-//   F32   per slice 4 pieces of 512 bytes: piece 2 t + h holds numbers 4 h .. 4 h + 3 of tile t of every lane, 16 bytes a lane
+// Packed layout. A group's rows (slots, in the order of their tokens) lie in strips of 32; a strip is two m16 tiles of
+// mma.m16n8k16. A width k is padded to slices of 16; what pads is a number 0. Within a strip slices follow each other,
+// and within a slice every lane finds what it feeds to the tensor cores: of tile t = 0, 1 the numbers (row, column) =
+// (r, c), (r, c+1), (r+8, c), (r+8, c+1), (r, c+8), (r, c+9), (r+8, c+8), (r+8, c+9) with r = 16 t + lane / 4, c = 16
+// slice + 2 (lane % 4): eight a tile, in this order.
+//   F32   per slice 4 pieces of 512 bytes: piece 2 t + h holds numbers 4 h .. 4 h + 3 of tile t of every lane, 16 bytes
+//         a lane
 //   BF16  per slice 2 pieces of 512 bytes: piece t holds the eight numbers of tile t of every lane, 16 bytes a lane
 //   INT8  per slice 1 piece of 512 bytes: 16 bytes a lane, tile 0 then tile 1
-//   INT4  two slices in 1 piece of 512 bytes: 16 bytes a lane: 4 bytes each for (slice 0, tile 0), (slice 0, tile 1), (slice 1, tile 0),
-//         (slice 1, tile 1); of eight numbers the pair 2 p, 2 p + 1 in nibbles p and p + 4 of its little-endian 4 bytes, value + 8. An odd
-//         last slice takes 256 bytes: 8 bytes a lane. INT3 becomes INT4.
-// A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as the operand.
+//   INT4  two slices in 1 piece of 512 bytes: 16 bytes a lane: 4 bytes each for (slice 0, tile 0), (slice 0, tile 1),
+//         (slice 1, tile 0), (slice 1, tile 1); of eight numbers the pair 2 p, 2 p + 1 in nibbles p and p + 4 of its
+//         little-endian 4 bytes, value + 8. An odd last slice takes 256 bytes: 8 bytes a lane. INT3 becomes INT4.
+// A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as
+// the operand.
 //
-// Operands (z or h) that meet F32 or BF16 are split into three bfloat16 terms by cutting (8 + 8 + 8 bits), an F32 number of a left factor
-// too; products of terms are summed down to 2^-24 of the whole in binary32 (three mma a slice; six for F32). Operands that meet integers,
-// which binary16 holds, are split into two terms of binary16 (11 + 11 bits) in units of a power of two for every 32 of them (two mma a
-// slice). Either way results are as good as plain binary32, save that an operand which meets integers is known to 2^-39 of the largest of
-// its 32.
+// Operands (z or h) that meet F32 or BF16 are split into three bfloat16 terms by cutting (8 + 8 + 8 bits), an F32
+// number of a left factor too; products of terms are summed down to 2^-24 of the whole in binary32 (three mma a slice;
+// six for F32). Operands that meet integers, which binary16 holds, are split into two terms of binary16 (11 + 11 bits)
+// in units of a power of two for every 32 of them (two mma a slice). Either way results are as good as plain binary32,
+// save that an operand which meets integers is known to 2^-39 of the largest of its 32.
 #pragma once
 #include <stdint.h>
 
-enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2, GR_INT4 = 3, GR_INT3 = 4 };  // as io.groupreduce.matrix.Codec's ordinals
-enum GrScaleFormat { GR_SCALE_F32 = 0, GR_SCALE_BF16 = 1, GR_SCALE_LOG8 = 2 };    // as io.groupreduce.matrix.ScaleFormat's ordinals
+#include "groupreduce/stored.h"
 
-// A packed matrix: the left factor or dense rows of a group, or the right factor of a basis. Lies in device memory. 64 bytes.
+// As io.groupreduce.matrix.Codec's ordinals.
+enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2, GR_INT4 = 3, GR_INT3 = 4 };
+
+// A packed matrix: the left factor or dense rows of a group, or the right factor of a basis. Lies in device memory.
 struct GrPacked {
-    const uint8_t* codes;    // packed strips; null when slices == 0
-    const uint8_t* scales;   // as stored, row-major, rows padded to 32; null for F32 and BF16
-    const float* bias;       // per slot, or null
-    const int32_t* tokens;   // per slot; null for a right factor
+    const uint8_t* codes;   // packed strips; null when slices == 0
+    const uint8_t* scales;  // as stored, row-major, rows padded to 32; null for F32 and BF16
+    const float* bias;      // per slot, or null
+    const int32_t* tokens;  // per slot; null for a right factor
     int64_t strip_bytes;
     int32_t rows;            // slots that count; the last strip may hold fewer than 32
     int32_t slices;          // ceil(width / 16); 0 for a zero group
     int16_t codec;           // F32, BF16, INT8 or INT4
-    int16_t scale_format;
+    int16_t scale_bytes;     // GrScaleBytes
     int32_t scales_per_row;  // 1, or ceil(width / 32): a scale for every two slices
-    int32_t operand;         // where its operand begins in a row of z, or -1 when the operand is the hidden state itself
-    int32_t columns;         // width before padding (the operand is read up to here; beyond it counts as 0)
+    int32_t operand;  // where its operand begins in a row of z, or -1 when the operand is the hidden state itself
+    int32_t columns;  // width before padding (the operand is read up to here; beyond it counts as 0)
 };
+static_assert(sizeof(GrPacked) == 64, "as Java writes it");
 
-// Up to 8 strips of one group: what a block takes at a time, one strip a warp. 16 bytes.
+// Up to 8 strips of one group: what a block takes at a time, one strip a warp.
 struct GrTile {
     int32_t group;
     int32_t first_strip;
     int32_t strips;
-    int32_t unused;
 };
+static_assert(sizeof(GrTile) == 12, "as Java writes it");
 
 // Rows as they are stored in a file, to packed strips. One thread a lane's piece; launched per matrix.
 struct GrPackParams {
@@ -61,52 +67,61 @@ struct GrPackParams {
 };
 // kernel gr_pack: block 256, grid.x covers strips * slices * 32 lanes (a lane packs one slice of its strip)
 
-// z = R h for every basis. Block 256: 8 warps share the width of one strip of directions and add up in a fixed order; grid.x =
-// strips of all right factors (GrTile with strips = 1), grid.y = blocks of 8 states.
+// z = R h for every basis. Block 256: 8 warps share the width of one strip of directions and add up in a fixed order;
+// grid.x = strips of all right factors (GrTile with strips = 1), grid.y = blocks of 8 states.
 struct GrProjectParams {
     const GrPacked* rights;
-    const GrTile* tiles;   // one a strip, tile.group numbers rights
-    const float* hidden;   // states x columns
-    float* z;              // states x directions; rights[b].operand says where basis b begins, a multiple of 32
-    const float* log8;     // 256 scales of ScaleFormat.LOG8
+    const GrTile* tiles;  // one a strip, tile.group numbers rights
+    const float* hidden;  // states x columns
+    float* z;             // states x directions; rights[b].operand says where basis b begins, a multiple of 32
+    const float* log8;    // 256 scales of ScaleFormat.LOG8
     int32_t states, columns, directions;
 };
 // kernel gr_project; z of padding rows comes out 0
 
-// What a block found over all its tiles for one state. 48 bytes.
+// What a block found over all its tiles for one state.
 struct GrPartial {
-    float max;         // of logit * softmax_scale
-    float sum;         // of exp(logit * softmax_scale - max)
-    uint64_t best;     // key of the largest logit: see gr_key
-    double score;      // largest (logit - shift) * noise_scale + Gumbel noise
-    int32_t token;     // its token, -1 for none
-    int32_t broken;    // whether a logit was NaN or +infinity
-    int64_t unused[2];
+    float max;       // of logit * softmax_scale
+    float sum;       // of exp(logit * softmax_scale - max)
+    uint64_t best;   // key of the largest logit
+    double score;    // largest (logit - shift) * noise_scale + Gumbel noise
+    int32_t token;   // its token, -1 for none
+    int32_t broken;  // whether a logit was NaN or +infinity
 };
+static_assert(sizeof(GrPartial) == 32, "as Java makes room for it");
 
-// A key orders logits, the largest first and of equal ones the lower token: (bits of the logit made monotonic) << 32 | ~token. -0 counts as
-// 0. 0 is no key. NaN becomes the largest.
+// A key orders logits, the largest first and of equal ones the lower token: (bits of the logit made monotonic) << 32 |
+// ~token. -0 counts as 0. 0 is no key. NaN becomes the largest.
 
-// One pass over the whole head: persistent blocks of 256 threads, each over the tiles first_tile[b] .. first_tile[b + 1] - 1. grid.y = blocks of
-// 8 n states, for the kernels gr_softmax_1, _2, _4, _8 (n = 1, 2, 4, 8 columns of 8 states). What is null is not wanted.
-struct GrSoftmaxParams {
+// One pass over the whole head: persistent blocks of 256 threads, each over the tiles first_tile[b] .. first_tile[b +
+// 1] - 1. grid.y = blocks of 8 n states, for the kernels gr_softmax_1, _2, _4, _8 (n = 1, 2, 4, 8 columns of 8 states).
+// What is null is not wanted.
+struct GrInputs {
     const GrPacked* groups;
+    const float* hidden;  // states x columns
+    const float* z;       // states x directions
+    const float* log8;    // 256 scales of ScaleFormat.LOG8
+    int32_t columns, directions;
+};
+struct GrDraw {
+    const uint64_t* noise;  // per state, GumbelNoise.key; null: nothing is drawn
+    const float* shift;     // per state, taken off logits before noise_scale; null for 0
+    const float* floor;     // per state, logits below it are not drawn; null for none
+    double noise_scale;     // 1 / temperature
+};
+struct GrSoftmaxParams {
+    GrInputs inputs;
     const GrTile* tiles;
     const int32_t* first_tile;  // grid.x + 1
-    const float* hidden;        // states x columns
-    const float* z;             // states x directions
-    const float* log8;
     GrPartial* partial;         // states x grid.x
     uint64_t* tile_keys;        // states x tile_count: the best key of every tile, or null
     float* logits;              // states x vocabulary by token, or null
-    const uint64_t* noise;      // per state, GumbelNoise.key; null: nothing is drawn
-    const float* shift;         // per state, taken off logits before noise_scale; null for 0
-    const float* floor;         // per state, logits below it are not drawn; null for none
-    double noise_scale;         // 1 / temperature
-    float softmax_scale;        // 1 for log-sum-exp
-    int32_t states, columns, directions, tile_count, vocabulary;
-    // Slices of operands that shared memory holds at a time: those of the widest group, or at least 8 (then a group that has more
-    // takes them in chunks of a multiple of 8). Dynamic shared bytes = chunk_slices * n * 768, beside n * 6144 static ones.
+    GrDraw draw;
+    float softmax_scale;  // 1 for log-sum-exp
+    int32_t states, tile_count, vocabulary;
+    // Slices of operands that shared memory holds at a time: those of the widest group, or at least 8 (then a group
+    // that has more takes them in chunks of a multiple of 8). Dynamic shared bytes = chunk_slices * n * 768, beside n *
+    // 6144 static ones.
     int32_t chunk_slices;
 };
 
@@ -118,27 +133,24 @@ struct GrFinishParams {
     uint64_t* best;            // per state, or null
     int32_t* drawn;            // per state, or null: -1 for a broken state
     int32_t* broken;           // per state
-    int32_t states, blocks, directions;
+    int32_t blocks, directions;
 };
 // kernel gr_finish
 
 // Logits of given tokens by the same sums as gr_softmax. One warp a pair; block 128 (4 pairs), grid.x covers pairs.
 struct GrTargetParams {
-    const GrPacked* groups;
-    const float* hidden;
-    const float* z;
-    const float* log8;
+    GrInputs inputs;
     const uint8_t* group_of;  // per token
     const int32_t* slot_of;   // per token
     const int32_t* targets;   // one a state
     float* logits;            // one a state
-    int32_t states, columns, directions;
+    int32_t states;
 };
 // kernel gr_target
 
-// The k largest of n keys a state, all different (0 is no key and never taken). One block of 512 threads a state. Writes
-// their places in any order (gr_select_places) or the keys themselves, sorted descending, as tokens and logits (gr_select_sorted).
-// 1 <= k <= GR_MOST_SELECTED, k <= keys that are not 0.
+// The k largest of n keys a state, all different (0 is no key and never taken). One block of 512 threads a state.
+// Writes their places in any order (gr_select_places) or the keys themselves, sorted descending, as tokens and logits
+// (gr_select_sorted). 1 <= k <= GR_MOST_SELECTED, k <= keys that are not 0.
 #define GR_MOST_SELECTED 1024
 struct GrSelectParams {
     const uint64_t* keys;  // states x n
@@ -149,18 +161,15 @@ struct GrSelectParams {
 };
 // kernels gr_select_places (writes places), gr_select_sorted (writes tokens and logits)
 
-// The keys of all rows of chosen tiles, the logits as gr_softmax wrote them, or else computed by the same sums. grid.x = k, grid.y = states,
-// block 256.
+// The keys of all rows of chosen tiles, the logits as gr_softmax wrote them, or else computed by the same sums. grid.x
+// = k, grid.y = states, block 256.
 struct GrRescoreParams {
-    const GrPacked* groups;
+    GrInputs inputs;
     const GrTile* tiles;
-    const float* hidden;
-    const float* z;
-    const float* log8;
     const int32_t* places;  // states x k: tiles
     const float* logits;    // states x vocabulary, or null: computed again
     uint64_t* keys;         // states x k x 256; 0 where there is no row
-    int32_t columns, directions, k, vocabulary;
+    int32_t k, vocabulary;
 };
 // kernel gr_rescore
 

@@ -8,26 +8,18 @@
 #pragma once
 #include <stdint.h>
 
-#include "groupreduce/softmax.h"  // GrCodec, GrScaleFormat
+#include "groupreduce/stored.h"
 
-// Rows as a file stores them: the left factor or dense rows of a group, or the right factor of a basis; and, where they
-// are trained, their numbers in full precision, what Adam remembers of them, and the root mean square of every row at
-// the start. 80 bytes.
+// The left factor or dense rows of a group, or the right factor of a basis; and, where they are trained, their numbers
+// in full precision, what Adam remembers of them, and the root mean square of every row at the start.
 struct GrFactor {
-    uint8_t* codes;   // rows x row_bytes; a multiple of 4 for F32 and of 2 for BF16
-    uint8_t* scales;  // rows x scales_per_row, as stored; null for F32 and BF16
-    float* values;    // rows x width, or null
-    float* first;     // rows x width
-    float* second;    // rows x width
-    float* sizes;     // rows
-    int64_t row_bytes;
-    int32_t width;
-    int32_t block;           // numbers that share a scale
-    int32_t scales_per_row;  // 0 for F32 and BF16
-    int32_t codec;
-    int32_t scale_format;
-    int32_t unused;
+    GrStoredRows rows;
+    float* values;  // rows x width, or null
+    float* first;   // rows x width
+    float* second;  // rows x width
+    float* sizes;   // rows
 };
+static_assert(sizeof(GrFactor) == 72, "as Java writes it");
 
 // Which rows a kernel takes: those of the tokens at places first .. first + count - 1, or, when order is null, the rows
 // first .. of one matrix.
@@ -40,7 +32,6 @@ struct GrFactorRows {
     int32_t matrix;           // when order is null
     int32_t first;
     int32_t count;
-    int32_t unused;
 };
 
 // Stored rows as binary32. A warp a row; block 128, grid.x = ceil(count / 4).
@@ -48,7 +39,6 @@ struct GrTrainingDecodeParams {
     GrFactorRows rows;
     float* target;   // count x stride; beyond a row's width 0
     int32_t stride;  // at least the widest row
-    int32_t unused;
 };
 // kernel gr_training_decode
 
@@ -66,11 +56,10 @@ struct GrTrainingMoveParams {
     float second_scale;     // 1 / (1 - 0.99^t)
     int32_t stride;
     int32_t renew_scales;  // 1: the smallest scales that clip nothing; 0: the scales that are there
-    int32_t unused;
 };
 // kernel gr_training_move
 
-// The running softmaxes of both heads for one state. 40 bytes.
+// The running softmaxes of both heads for one state.
 struct GrPairState {
     double dense_sum;       // sum exp(x - dense_max)
     double gap;             // sum exp(x - dense_max) (x - y)
@@ -80,8 +69,9 @@ struct GrPairState {
     float dense_inverse;  // 1 / sum
     float compressed_inverse;
 };
+static_assert(sizeof(GrPairState) == 40, "as Java makes room for it");
 
-// Logits of a tile for some states; the bias is still to be added. 64 bytes.
+// Logits of a tile for some states; the bias is still to be added.
 struct GrPairTile {
     float* dense;                  // states x stride, by row of the tile
     float* compressed;             // states x stride, by place
@@ -92,19 +82,17 @@ struct GrPairTile {
     int32_t count;
     int32_t stride;
     int32_t states;
-    int32_t unused[2];
 };
 
 // Adds a tile to the running softmaxes. A block a state: grid.x = states, block 32 to 512, a multiple of 32.
 struct GrPairSoftmaxParams {
     GrPairTile tile;
-    GrPairState* running;           // states
-    const int32_t* targets;         // per state a token, or null
-    const int32_t* target_places;   // per state the place of that token
-    float* dense_target;            // per state: x of the target, when the tile has it
-    float* compressed_target;       // likewise y
-    int32_t begin;                  // 1 for the first tile
-    int32_t unused;
+    GrPairState* running;          // states
+    const int32_t* targets;        // per state a token, or null
+    const int32_t* target_places;  // per state the place of that token
+    float* dense_target;           // per state: x of the target, when the tile has it
+    float* compressed_target;      // likewise y
+    int32_t begin;                 // 1 for the first tile
 };
 // kernel gr_pair_softmax
 
@@ -115,21 +103,23 @@ struct GrPairGradientParams {
     GrPairTile tile;
     const GrPairState* running;
     float weight;  // 1 / number of all states
-    int32_t unused;
 };
 // kernel gr_pair_gradient
 
 // The gradient of the bias, and one step of Adam on it. A thread a place: block 128, grid.x = ceil(count / 128).
+struct GrTrainedBias {  // by token
+    float* values;
+    float* first;
+    float* second;
+    float* stored;       // values rounded to bfloat16
+    float length;        // rate * size / (1 - 0.9^t)
+    float second_scale;  // 1 / (1 - 0.99^t)
+};
 struct GrTrainingBiasParams {
     const float* gradient;  // states x stride, by place
     float* sums;            // by place: the gradient over the states so far
-    const int32_t* order;
-    float* values;          // by token, as are the following
-    float* first;
-    float* second;
-    float* stored;          // values rounded to bfloat16
-    float length;           // rate * size / (1 - 0.9^t)
-    float second_scale;     // 1 / (1 - 0.99^t)
+    const int32_t* order;   // the token at every place
+    GrTrainedBias bias;
     int32_t place, count, stride, states;
     int32_t begin;   // 1: these are the first states
     int32_t finish;  // 1: these are the last, move the bias
@@ -148,6 +138,5 @@ struct GrPairTopParams {
     int32_t first, count, stride;
     int32_t k;
     int32_t known;  // keys in best: min(k, rows of all tiles before)
-    int32_t unused;
 };
 // kernel gr_pair_top

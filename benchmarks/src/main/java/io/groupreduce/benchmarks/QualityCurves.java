@@ -10,7 +10,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.spi.Backend;
 import java.io.IOException;
-import java.util.ArrayList;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -32,8 +32,6 @@ public final class QualityCurves {
     private final Trials trials;
     private final QualityArguments arguments;
     private final QualityReport report;
-    private final List<Trial> rounded = new ArrayList<>();
-    private final Map<String, List<Trial>> curves = new LinkedHashMap<>();
 
     private QualityCurves(Trials trials, QualityArguments arguments, QualityReport report) {
         this.trials = trials;
@@ -69,7 +67,8 @@ public final class QualityCurves {
             report.paragraph("Both axes are logarithmic. The picture ends at " + QualityChart.LEAST + " % and at "
                     + QualityReport.number(QualityChart.MOST)
                     + " %: smaller rises, and falls, are drawn at its foot, larger ones at its head. What is over "
-                    + QualityReport.number(QualityChart.MOST_RATIO) + " times smaller is left out of it.");
+                    + QualityReport.number(QualityChart.MOST_RATIO)
+                    + " times smaller is left out of it, and so are variants that differ little.");
         }
         report.paragraph(
                 "Every stored byte counts: factors, scales, group numbers, and a bias where calibration trains one."
@@ -85,17 +84,16 @@ public final class QualityCurves {
             methods().forEach((name, options) -> compress(name, ratio, options));
         }
         if (arguments.out() != null) {
-            report.write(arguments.out().resolve("quality-" + arguments.name() + ".md"));
-            QualityChart.write(arguments.out().resolve("quality-" + arguments.name() + ".svg"), rounded, curves);
+            Path table = arguments.out().resolve("quality-" + arguments.name() + ".md");
+            report.write(table);
+            QualityChart.draw(table, arguments.out().resolve("quality-" + arguments.name() + ".svg"));
         }
     }
 
     private void dense(int columns) {
         for (Codec codec : List.of(Codec.INT8, Codec.INT4, Codec.INT3)) {
             String name = "dense " + codec.name();
-            Trial perRow = trials.rounded(codec, columns, ScaleFormat.BF16);
-            rounded.add(perRow);
-            row("", name + ", a BF16 scale a row", perRow);
+            row("", name + QualityChart.DENSE_SCALES, trials.rounded(codec, columns, ScaleFormat.BF16));
             row("", name + ", a LOG8 scale a row", trials.rounded(codec, columns, ScaleFormat.LOG8));
             row("", name + ", a BF16 scale per " + BLOCK, trials.rounded(codec, BLOCK, ScaleFormat.BF16));
         }
@@ -122,7 +120,6 @@ public final class QualityCurves {
         String asked = QualityReport.number(ratio);
         try {
             Trial trial = trials.run(options.withTarget(SizeTarget.ratio(ratio)));
-            curves.computeIfAbsent(name, k -> new ArrayList<>()).add(trial);
             row(asked, name, trial);
         } catch (UnreachableTargetException e) {
             report.line("| " + asked + " | " + name + " | out of reach | | | | | |");

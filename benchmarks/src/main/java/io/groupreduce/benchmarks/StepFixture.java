@@ -2,7 +2,6 @@ package io.groupreduce.benchmarks;
 
 import io.groupreduce.BackendSelection;
 import io.groupreduce.internal.compress.Weights;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -11,6 +10,7 @@ import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.testkit.SyntheticMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

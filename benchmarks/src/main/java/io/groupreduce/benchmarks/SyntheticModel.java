@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks;
 
-import io.groupreduce.internal.reference.SyntheticMatrix;
+import io.groupreduce.testkit.SyntheticMatrix;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -31,7 +31,7 @@ record Trial(
 
     /** How much the mean cross-entropy rose, in percent. */
     double lossIncrease() {
-        return 100 * (Math.log(evaluation.compressedPerplexity()) / Math.log(evaluation.densePerplexity()) - 1);
+        return 100 * evaluation.lossIncrease();
     }
 
     /** The rise of the perplexity in percent and its standard error. */

@@ -1,5 +1,6 @@
 package io.groupreduce;
 
+import io.groupreduce.LoadedMatrix.Query;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.error.ClosedHeadException;
@@ -10,6 +11,7 @@ import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.internal.check.Finite;
+import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceProblem;
@@ -67,8 +69,13 @@ public final class EmbeddingTable implements AutoCloseable {
         return new EmbeddingTable(LoadedMatrix.open(KIND, file, backend, options, opened -> problem(opened, options)));
     }
 
-    /** A table of a matrix that stays the caller's. */
+    /**
+     * A table of a matrix that stays the caller's.
+     *
+     * @throws InvalidOptionException if the matrix lies in an arena of one thread
+     */
     public static EmbeddingTable of(Backend backend, CompressedMatrix matrix) {
+        Shareable.require(matrix);
         return new EmbeddingTable(LoadedMatrix.of(KIND, backend, problem(matrix)));
     }
 

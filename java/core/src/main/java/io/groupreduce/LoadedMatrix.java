@@ -4,10 +4,13 @@ import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.internal.check.Finite;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.StampedLock;
@@ -21,6 +24,11 @@ import java.util.function.Supplier;
  */
 final class LoadedMatrix implements AutoCloseable {
     private static final int POOLED = 16;
+
+    /** Numbers of an array that is kept for the next query: 4 MiB of floats. Longer ones are rare and costly to hold. */
+    private static final int MOST_KEPT = 1 << 20;
+
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private final String kind;
     private final CompressedMatrix matrix;
@@ -103,10 +111,6 @@ final class LoadedMatrix implements AutoCloseable {
         return device;
     }
 
-    InferenceSession session() {
-        return session;
-    }
-
     /** @throws InvalidDataException naming the first of {@code count} tokens that is outside the vocabulary */
     void requireTokens(int[] tokens, int count) {
         for (int i = 0; i < count; i++) {
@@ -118,7 +122,7 @@ final class LoadedMatrix implements AutoCloseable {
     }
 
     /**
-     * Begins a query; {@link Query#close} ends it.
+     * Begins a query without hidden states; {@link Query#close} ends it.
      *
      * @throws ClosedHeadException after {@link #close}
      */
@@ -129,14 +133,37 @@ final class LoadedMatrix implements AutoCloseable {
             throw new ClosedHeadException(
                     "The " + kind + " of '" + matrix.name() + "' is closed; open it again to go on.");
         }
-        Query query = null;
         try {
-            query = pooled();
-            return query.begin(stamp);
-        } finally {
-            if (query == null) {
-                lock.unlockRead(stamp);
-            }
+            Query query = pooled();
+            query.stamp = stamp;
+            return query;
+        } catch (Throwable e) {
+            lock.unlockRead(stamp);
+            throw e;
+        }
+    }
+
+    /** Begins a query of B x D hidden states, which are not copied. */
+    Query query(float[] hidden) {
+        Query query = query();
+        try {
+            query.take(hidden);
+            return query;
+        } catch (Throwable e) {
+            query.close();
+            throw e;
+        }
+    }
+
+    /** Begins a query of B x D hidden states, floats in the machine's byte order at any address, which are copied. */
+    Query query(MemorySegment hidden) {
+        Query query = query();
+        try {
+            query.take(hidden);
+            return query;
+        } catch (Throwable e) {
+            query.close();
+            throw e;
         }
     }
 
@@ -151,18 +178,7 @@ final class LoadedMatrix implements AutoCloseable {
                 }
             }
         }
-        return new Query(this);
-    }
-
-    /** Takes scratch memory back and lets {@link #close} go on. */
-    void end(Query query, long stamp) {
-        int first = firstSlot();
-        for (int i = 0; i < POOLED && query.keepable(); i++) {
-            if (pool.compareAndSet((first + i) % POOLED, null, query)) {
-                break;
-            }
-        }
-        lock.unlockRead(stamp);
+        return new Query();
     }
 
     /** Threads begin their search at different slots, so that they seldom meet. */
@@ -200,6 +216,138 @@ final class LoadedMatrix implements AutoCloseable {
                     ownFile.close();
                 }
             }
+        }
+    }
+
+    /**
+     * A running query: the right to use the matrix, its hidden states, and scratch memory that serves one query after the other. Used
+     * by one thread at a time.
+     */
+    final class Query implements AutoCloseable {
+        private long stamp;
+        private float[] hidden;
+        private int states;
+        private float[] copied = {};
+        private float[] floats = {};
+        private double[] doubles = {};
+        private int[] ints = {};
+
+        private void take(float[] values) {
+            requireWhole(values.length, matrix.columns(), " numbers");
+            use(values, values.length / matrix.columns());
+        }
+
+        private void take(MemorySegment values) {
+            long stateBytes = (long) Float.BYTES * matrix.columns();
+            requireWhole(values.byteSize(), stateBytes, " bytes");
+            long count = values.byteSize() / stateBytes;
+            long length = count * matrix.columns();
+            if (length > Integer.MAX_VALUE - 8) {
+                throw new InvalidDataException(count + " hidden states are too many for one query of '" + matrix.name()
+                        + "'; ask in several batches.");
+            }
+            copied = copied.length < length ? new float[(int) length] : copied;
+            MemorySegment.copy(values, F32, 0, copied, 0, (int) length);
+            use(copied, (int) count);
+        }
+
+        private void requireWhole(long size, long stateSize, String unit) {
+            if (size == 0 || size % stateSize != 0) {
+                throw new InvalidDataException("The hidden states have " + size + unit + ", but '" + matrix.name()
+                        + "' takes states of " + stateSize + unit
+                        + "; give one or more whole ones, one after the other.");
+            }
+        }
+
+        private void use(float[] values, int count) {
+            int columns = matrix.columns();
+            int bad = Finite.firstNot(values, 0, count * columns);
+            if (bad >= 0) {
+                throw new InvalidDataException("Hidden state " + bad / columns + " holds " + values[bad] + " at index "
+                        + bad % columns + "; only finite numbers can be used.");
+            }
+            hidden = values;
+            states = count;
+        }
+
+        /** What answers. */
+        InferenceSession session() {
+            return session;
+        }
+
+        /** The hidden states, from index 0 on. */
+        float[] hidden() {
+            return hidden;
+        }
+
+        /** B. */
+        int states() {
+            return states;
+        }
+
+        /** Scratch of at least this length. */
+        float[] floats(int length) {
+            floats = floats.length < length ? new float[length] : floats;
+            return floats;
+        }
+
+        /** Scratch of at least this length. */
+        double[] doubles(int length) {
+            doubles = doubles.length < length ? new double[length] : doubles;
+            return doubles;
+        }
+
+        /** Scratch of at least this length. */
+        int[] ints(int length) {
+            ints = ints.length < length ? new int[length] : ints;
+            return ints;
+        }
+
+        /** @throws InvalidDataException if one of so many tokens of each state is none: a session that cannot tell says -1 */
+        void requireTokens(int[] tokens, int each) {
+            for (int i = 0; i < states * each; i++) {
+                if (tokens[i] < 0 || tokens[i] >= matrix.rows()) {
+                    throw notFinite(i / each);
+                }
+            }
+        }
+
+        /** @throws InvalidDataException if one of so many numbers of each state is NaN or infinite */
+        void requireFinite(float[] numbers, int each) {
+            int bad = Finite.firstNot(numbers, 0, states * each);
+            if (bad >= 0) {
+                throw notFinite(bad / each);
+            }
+        }
+
+        /** @throws InvalidDataException if the number of a state is NaN or infinite */
+        void requireFinite(double[] numbers) {
+            for (int s = 0; s < states; s++) {
+                if (!Double.isFinite(numbers[s])) {
+                    throw notFinite(s);
+                }
+            }
+        }
+
+        /** Factors, bias and hidden states were finite, so their products were not. */
+        InvalidDataException notFinite(int state) {
+            return new InvalidDataException("The logits of hidden state " + state + " over '" + matrix.name()
+                    + "' are not all finite: its numbers or those of the matrix are too large for binary32, or damaged;"
+                    + " check both.");
+        }
+
+        /** Gives the scratch back, unless it is too large to be held between queries, and lets {@link LoadedMatrix#close} go on. */
+        @Override
+        public void close() {
+            hidden = null;
+            int longest = Math.max(Math.max(copied.length, floats.length), Math.max(doubles.length, ints.length));
+            int first = firstSlot();
+            for (int i = 0; i < POOLED && longest <= MOST_KEPT; i++) {
+                if (pool.compareAndSet((first + i) % POOLED, null, this)) {
+                    break;
+                }
+            }
+            lock.unlockRead(stamp);
         }
     }
 }

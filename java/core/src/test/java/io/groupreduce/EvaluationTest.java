@@ -75,6 +75,7 @@ class EvaluationTest {
         assertEquals(1, same.top1Agreement());
         assertEquals(1, same.top10Agreement());
         assertEquals(0, same.perplexityIncrease(), 1e-12);
+        assertEquals(0, same.lossIncrease(), 1e-12);
         assertFalse(evaluate(null).hasPerplexity());
     }
 
@@ -84,6 +85,8 @@ class EvaluationTest {
         Evaluation other = evaluate(targets);
         assertTrue(other.meanKl() > 1e-4, other.toString());
         assertTrue(other.hasPerplexity());
+        double rise = Math.log(other.compressedPerplexity()) / Math.log(other.densePerplexity()) - 1;
+        assertEquals(rise, other.lossIncrease(), 1e-12);
     }
 
     @Test

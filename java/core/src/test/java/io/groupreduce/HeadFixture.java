@@ -37,6 +37,10 @@ final class HeadFixture {
 
     /** A low-rank group, a dense one and a zero one, without a bias. */
     static CompressedMatrix matrix(String name, long seed) {
+        return matrix(name, seed, Arena.ofAuto());
+    }
+
+    static CompressedMatrix matrix(String name, long seed, Arena arena) {
         SplittableRandom random = new SplittableRandom(seed);
         byte[] groupOf = new byte[ROWS];
         int[] sizes = new int[3];
@@ -49,15 +53,15 @@ final class HeadFixture {
                 new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.F32),
                 new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
         List<EncodedMatrix> left = new ArrayList<>();
-        left.add(encoded(random, Codec.INT8, sizes[0], 5));
-        left.add(encoded(random, Codec.F32, sizes[1], COLUMNS));
+        left.add(encoded(arena, random, Codec.INT8, sizes[0], 5));
+        left.add(encoded(arena, random, Codec.F32, sizes[1], COLUMNS));
         left.add(null);
         return new CompressedMatrix(
-                name, COLUMNS, groupOf, plans, left, List.of(encoded(random, Codec.F32, 5, COLUMNS)));
+                name, COLUMNS, groupOf, plans, left, List.of(encoded(arena, random, Codec.F32, 5, COLUMNS)));
     }
 
-    private static EncodedMatrix encoded(SplittableRandom random, Codec codec, int rows, int width) {
-        EncodedMatrix matrix = EncodedMatrix.allocate(Arena.ofAuto(), codec, rows, width, width);
+    private static EncodedMatrix encoded(Arena arena, SplittableRandom random, Codec codec, int rows, int width) {
+        EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, rows, width, width);
         float[] row = new float[width];
         for (int r = 0; r < rows; r++) {
             for (int j = 0; j < width; j++) {

@@ -24,6 +24,7 @@ import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.BufferPoolMXBean;
@@ -70,6 +71,28 @@ class HeadLifecycleTest {
             assertFails(ClosedHeadException.class, query, "softmax head", HeadFixture.NAME, "closed");
         }
         assertEquals(HeadFixture.ROWS, head.vocabularySize());
+    }
+
+    @Test
+    void aMatrixInAnArenaOfOneThreadIsRefused() throws Exception {
+        HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
+        try (Arena confined = Arena.ofConfined();
+                ExecutorService other = Executors.newSingleThreadExecutor()) {
+            CompressedMatrix mine = HeadFixture.matrix(HeadFixture.NAME, 1, confined);
+            for (Executable opening : List.<Executable>of(
+                    () -> SoftmaxHead.of(stub, mine, null, HeadOptions.defaults()),
+                    () -> EmbeddingTable.of(stub, mine))) {
+                Runnable refused = () -> assertFails(
+                        InvalidOptionException.class,
+                        opening,
+                        "left factor of group 0 of '" + HeadFixture.NAME,
+                        "one thread",
+                        "Arena.ofShared()");
+                refused.run();
+                other.submit(refused).get();
+            }
+            assertEquals(0, stub.loaded);
+        }
     }
 
     @Test

@@ -3,20 +3,33 @@ package io.groupreduce;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.Progress;
 import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
+import io.groupreduce.format.Model;
+import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.Backend;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The example of the README, compiled and run. */
+/** The examples of README.md and docs/library.md, compiled and run, and that they stand there as they stand here. */
 class ReadmeExampleTest {
     @Test
     void theExampleRuns(@TempDir Path directory) {
         Path file = HeadFixture.write(directory.resolve("model.safetensors"));
         float[] hidden = HeadFixture.hidden(2);
         int[] targets = {7, 7};
-        // begin
+        // begin query
         try (SoftmaxHead head = SoftmaxHead.open(file);
                 EmbeddingTable embedding = EmbeddingTable.open(file)) {
             int[] next = head.greedy(hidden); // hidden: B x D floats, one state after the other
@@ -31,5 +44,55 @@ class ReadmeExampleTest {
             assertEquals(best.logProbability(1, 0), logProbabilities[1], 1e-6);
             assertTrue(rows.length == hidden.length && drawn[1] == 7);
         }
+    }
+
+    @Test
+    void theExampleThatCompressesRuns(@TempDir Path directory) {
+        Path file = directory.resolve("model.safetensors");
+        float[] values = SeededData.powerLaw(1, HeadFixture.ROWS, HeadFixture.COLUMNS, 0.5);
+        SafetensorsWriter.write(
+                file,
+                List.of(HeadFixture.tensor(HeadFixture.NAME, values, HeadFixture.ROWS, HeadFixture.COLUMNS)),
+                Map.of());
+        long[] counts = SeededData.zipfCounts(1, HeadFixture.ROWS, 1e4);
+        float[] hidden = HeadFixture.hidden(2);
+        // begin compression
+        try (Backend backend = BackendSelection.select("auto", 8).backend();
+                Model model = Model.open(file);
+                Arena arena = Arena.ofShared()) {
+            Matrix softmax = model.require("lm_head.weight").matrix(file.toString());
+            CompressedMatrix small = GroupReduce.compress(
+                            backend, softmax, counts, null, CompressionOptions.defaults(), arena, Progress.NONE)
+                    .matrix();
+            try (SoftmaxHead head = SoftmaxHead.of(backend, small, null, HeadOptions.defaults())) {
+                int[] next = head.greedy(hidden);
+                // end
+                assertEquals(2, next.length);
+                assertTrue(small.bytes() < softmax.bytes() / 6);
+            }
+        }
+    }
+
+    @Test
+    void theDocumentsShowTheseExamples() throws IOException {
+        Path root = Path.of("../..");
+        String library = Files.readString(root.resolve("docs/library.md"));
+        assertTrue(Files.readString(root.resolve("README.md")).contains(example("query")));
+        assertTrue(library.contains(example("query")));
+        assertTrue(library.contains(example("compression")));
+    }
+
+    /** What stands here between the marks, with the braces that the assertions are inside of closed. */
+    private static String example(String name) throws IOException {
+        String source = Files.readString(Path.of("src/test/java/io/groupreduce/ReadmeExampleTest.java"));
+        int begin = source.indexOf("\n", source.indexOf("// begin " + name)) + 1;
+        String lines = source.substring(begin, source.indexOf("// end", begin));
+        String example = lines.stripTrailing().stripIndent() + "\n";
+        int open = (int) (example.chars().filter(c -> c == '{').count()
+                - example.chars().filter(c -> c == '}').count());
+        for (int depth = open - 1; depth >= 0; depth--) {
+            example += "    ".repeat(depth) + "}\n";
+        }
+        return "```java\n" + example + "```";
     }
 }

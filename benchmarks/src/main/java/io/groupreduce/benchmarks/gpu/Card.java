@@ -4,25 +4,46 @@ import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Event;
+import io.groupreduce.cuda.driver.Owned;
 
 /** The card under measurement, and a stopwatch on it. */
 final class Card implements AutoCloseable {
-    /** Larger than the L2 cache of any card so far. */
-    private static final long FLUSHED_BYTES = 256L << 20;
+    /** Rows of a matrix of 256 MiB, larger than the L2 cache of any card so far. */
+    private static final int FLUSH_ROWS = 16_384;
+
+    private static final int QUICK_ROWS = 256;
+    private static final int FLUSH_COLUMNS = 4096;
 
     private final Device device;
+    private final Owned owned;
+    private final int flushRows;
     private final Cublas blas;
-    private final DeviceMemory flushed;
+    private final DeviceMemory flush;
+    private final DeviceMemory vector;
+    private final DeviceMemory result;
     private final Event begun;
     private final Event ended;
 
-    /** Does not take over the device. */
-    Card(Device device) {
+    /**
+     * Does not take over the device. To be made on its thread.
+     *
+     * @param quick whether the cache need not be emptied whole
+     */
+    Card(Device device, boolean quick) {
         this.device = device;
-        blas = device.call(() -> new Cublas(device));
-        flushed = device.call(() -> device.allocate(FLUSHED_BYTES, "a buffer that empties the cache"));
-        begun = device.call(device::event);
-        ended = device.call(device::event);
+        flushRows = quick ? QUICK_ROWS : FLUSH_ROWS;
+        owned = new Owned(device);
+        try {
+            blas = owned.add(new Cublas(device));
+            flush = owned.zeros((long) Float.BYTES * flushRows * FLUSH_COLUMNS, "a buffer that empties the cache");
+            vector = owned.zeros((long) Float.BYTES * FLUSH_COLUMNS, "a vector to read it with");
+            result = owned.allocate((long) Float.BYTES * flushRows, "what reading it gives");
+            begun = owned.add(device.event());
+            ended = owned.add(device.event());
+        } catch (Throwable e) {
+            owned.closeAfter(e);
+            throw e;
+        }
     }
 
     Device device() {
@@ -50,10 +71,13 @@ final class Card implements AutoCloseable {
         });
     }
 
-    /** Times work that runs once, in milliseconds, without a call before it. */
+    /**
+     * Times work that runs once, in milliseconds, without a call before it. The cache is emptied before the clock starts, by
+     * reading a large matrix: writing one would leave it full of lines to be written back while the clock runs.
+     */
     double timeOnce(Runnable work) {
         return device.call(() -> {
-            device.stream().clear(flushed.address(), FLUSHED_BYTES);
+            blas.productTransposed(flushRows, 1, FLUSH_COLUMNS, flush.address(), vector.address(), result.address());
             device.stream().synchronize();
             device.stream().record(begun);
             work.run();
@@ -65,11 +89,6 @@ final class Card implements AutoCloseable {
 
     @Override
     public void close() {
-        device.run(() -> {
-            begun.close();
-            ended.close();
-            flushed.close();
-            blas.close();
-        });
+        owned.close();
     }
 }

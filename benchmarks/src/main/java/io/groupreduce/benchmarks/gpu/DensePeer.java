@@ -20,7 +20,9 @@ final class DensePeer implements AutoCloseable {
     private static final int THREADS = 256;
     private static final int FINISHING_THREADS = 128;
     private static final int SELECTING_THREADS = 512;
-    private static final int PARTIAL_BYTES = 48;
+
+    /** Bytes of {@code GrPartial}. */
+    private static final int PARTIAL_BYTES = 32;
 
     private final Device device;
     private final Card card;
@@ -124,7 +126,6 @@ final class DensePeer implements AutoCloseable {
                 .address(logits.address())
                 .address(partial.address())
                 .address(best.address())
-                .i32(count)
                 .i32(rows);
         launch("gr_dense_scan", chunks, count, THREADS);
         parameters
@@ -135,7 +136,6 @@ final class DensePeer implements AutoCloseable {
                 .address(0)
                 .address(0)
                 .address(result + brokenAt(count))
-                .i32(count)
                 .i32(chunks)
                 .i32(0);
         launch("gr_finish", count, 1, FINISHING_THREADS);

@@ -1,6 +1,6 @@
 package io.groupreduce.benchmarks.gpu;
 
-import io.groupreduce.cuda.blas.DeviceEigen;
+import io.groupreduce.cuda.blas.CudaTruncatedEigen;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import java.util.Arrays;
@@ -22,7 +22,7 @@ final class EigenSection {
         try (DeviceMemory grams = device.call(() -> device.allocate(bytes, "Gram matrices"));
                 DeviceMemory copy = device.call(() -> device.allocate(bytes, "a copy of the Gram matrices"));
                 DeviceMemory vectors = device.call(() -> device.allocate(bytes, "eigenvectors"));
-                DeviceEigen eigen = device.call(() -> new DeviceEigen(device, card.blas()))) {
+                CudaTruncatedEigen eigen = device.call(() -> new CudaTruncatedEigen(device, card.blas()))) {
             device.run(() -> big.grams(card, count, columns, grams.address()));
             for (int rank : new int[] {columns / 8, columns}) {
                 int[] ranks = new int[count];

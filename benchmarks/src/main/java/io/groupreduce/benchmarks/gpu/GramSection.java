@@ -77,24 +77,12 @@ final class GramSection {
                 DeviceMemory gram = device.call(() -> device.allocate(gramBytes, "a Gram matrix"))) {
             device.run(() -> fill(device, ready, bytes, fp64));
             Times times = card.time(repeats, () -> {
+                Operand stored = Operand.of(ready.address(), columns);
+                Operand target = Operand.of(gram.address(), columns);
                 if (fp64) {
-                    card.blas()
-                            .dsyrk(
-                                    columns,
-                                    part,
-                                    1,
-                                    Operand.of(ready.address(), columns),
-                                    0,
-                                    Operand.of(gram.address(), columns));
+                    card.blas().dsyrk(columns, part, 1, stored, 0, target);
                 } else {
-                    card.blas()
-                            .ssyrk(
-                                    columns,
-                                    part,
-                                    1,
-                                    Operand.of(ready.address(), columns),
-                                    0,
-                                    Operand.of(gram.address(), columns));
+                    card.blas().ssyrk(columns, part, 1, stored, 0, target);
                 }
             });
             report.row(

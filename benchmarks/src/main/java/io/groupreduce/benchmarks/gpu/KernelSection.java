@@ -18,6 +18,7 @@ final class KernelSection {
 
     private KernelSection() {}
 
+    /** @param copyRate bytes that a copy reads and writes in a millisecond */
     static void run(Card card, Backend backend, double copyRate, boolean quick, Report report) {
         int rows = quick ? 2_000 : ROWS;
         report.section("Fused softmax, " + rows + " x " + COLUMNS + ", one group of rank " + RANK

@@ -20,6 +20,7 @@ import io.groupreduce.spi.TokenScores;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntConsumer;
 import java.util.function.Supplier;
 
 /** A backend that hands everything on and adds up the time that each step of its workspaces takes. */
@@ -64,6 +65,11 @@ final class StepClock implements Backend {
     @Override
     public String description() {
         return backend.description();
+    }
+
+    @Override
+    public void forEach(int tasks, IntConsumer task) {
+        backend.forEach(tasks, task);
     }
 
     @Override

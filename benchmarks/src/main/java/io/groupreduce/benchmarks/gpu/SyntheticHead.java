@@ -75,9 +75,10 @@ final class SyntheticHead {
     }
 
     private static double bytes(int rows, int columns, Codec codec, int[] ranks) {
-        double bytes = rows + EncodedMatrix.storedBytes(Codec.INT8, ranks[0], columns, columns);
+        double bytes = rows + EncodedMatrix.storedBytes(Codec.INT8, ranks[0], columns, columns, ScaleFormat.BF16);
         for (int g = 0; g < ranks.length; g++) {
-            bytes += EncodedMatrix.storedBytes(codec, Math.round(SHARES[g] * rows), ranks[g], ranks[g]);
+            bytes += EncodedMatrix.storedBytes(
+                    codec, Math.round(SHARES[g] * rows), ranks[g], ranks[g], ScaleFormat.BF16);
         }
         return bytes;
     }

@@ -5,6 +5,7 @@ import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
+import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Locale;

@@ -3,6 +3,7 @@ package io.groupreduce.benchmarks.head;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.Codec;
+import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -2,9 +2,9 @@ package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.benchmarks.QualityModel;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.testkit.SyntheticMatrix;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

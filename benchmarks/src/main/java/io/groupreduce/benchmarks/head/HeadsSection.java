@@ -6,6 +6,7 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
+import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;

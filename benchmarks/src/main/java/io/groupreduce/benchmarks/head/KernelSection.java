@@ -5,6 +5,7 @@ import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
+import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -60,11 +61,20 @@ final class KernelSection {
                                     List.of(
                                             turn -> head.top(batch, turn),
                                             turn -> bandwidth.read(bytes),
-                                            turn -> bandwidth.read(bandwidth.bytes()),
+                                            turn -> bandwidth.read(
+                                                    bandwidth.buffer().byteSize()),
                                             turn -> blas.sumOfMagnitudes((int) (bytes / Float.BYTES), part),
                                             turn -> head.greedy(batch, turn)),
                                     options.warmUp());
-                    print(threads, states, rank, codec, head.bytes(), bytes, bandwidth.bytes(), timings);
+                    print(
+                            threads,
+                            states,
+                            rank,
+                            codec,
+                            head.bytes(),
+                            bytes,
+                            bandwidth.buffer().byteSize(),
+                            timings);
                 }
             }
         }

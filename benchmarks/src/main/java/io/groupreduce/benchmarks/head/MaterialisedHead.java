@@ -1,5 +1,6 @@
 package io.groupreduce.benchmarks.head;
 
+import io.groupreduce.vector.kernel.Workers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,7 +17,7 @@ abstract class MaterialisedHead implements ScoringHead {
     private final String name;
     private final int rows;
     private final float[] bias;
-    private final Helpers helpers;
+    private final Workers workers;
     private final Answers answers = new Answers();
     private final TopList[][] lists;
     private final double[][] sums;
@@ -33,7 +34,7 @@ abstract class MaterialisedHead implements ScoringHead {
         this.name = name;
         this.rows = rows;
         this.bias = bias;
-        this.helpers = new Helpers(threads);
+        this.workers = new Workers(threads);
         this.lists = new TopList[Answers.STATES][threads];
         this.sums = new double[Answers.STATES][threads];
         for (TopList[] perThread : lists) {
@@ -165,7 +166,7 @@ abstract class MaterialisedHead implements ScoringHead {
 
     /** Into how many pieces the logits of a state are cut: where there are too few states to share, and enough logits. */
     private int parts(int states) {
-        return states < helpers.threads() && rows >= WORTH_SHARING ? helpers.threads() : 1;
+        return states < workers.count() && rows >= WORTH_SHARING ? workers.count() : 1;
     }
 
     private void pieces(int states, Piece piece) {
@@ -176,8 +177,8 @@ abstract class MaterialisedHead implements ScoringHead {
             }
             return;
         }
-        helpers.run(thread -> {
-            for (int s = parts > 1 ? 0 : thread; s < states; s += parts > 1 ? 1 : helpers.threads()) {
+        workers.run(workers.count(), (thread, worker) -> {
+            for (int s = parts > 1 ? 0 : thread; s < states; s += parts > 1 ? 1 : workers.count()) {
                 int part = parts > 1 ? thread : 0;
                 int first = (int) ((long) rows * part / parts);
                 int end = (int) ((long) rows * (part + 1) / parts);
@@ -188,7 +189,7 @@ abstract class MaterialisedHead implements ScoringHead {
 
     @Override
     public void close() {
-        helpers.close();
+        workers.close();
         arena.close();
     }
 }

@@ -9,6 +9,7 @@ import io.groupreduce.api.Sampling;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
+import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -11,8 +11,10 @@ final class Bar implements Progress, AutoCloseable {
     private static final int STEPS = 1000;
 
     private final ProgressBar bar;
+    private long furthest;
 
-    private Bar(ProgressBar bar) {
+    /** {@code bar} is {@code null} where nothing is drawn. */
+    Bar(ProgressBar bar) {
         this.bar = bar;
     }
 
@@ -35,7 +37,9 @@ final class Bar implements Progress, AutoCloseable {
     public void at(String step, double fraction) {
         if (bar != null) {
             bar.setExtraMessage(step);
-            bar.stepTo(Math.round(fraction * STEPS));
+            // A search that begins again is no step back for who waits.
+            furthest = Math.max(furthest, Math.round(fraction * STEPS));
+            bar.stepTo(furthest);
         }
     }
 

@@ -4,12 +4,12 @@ import io.groupreduce.GroupReduce;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.internal.compress.EqualMassGroups;
 import io.groupreduce.internal.compress.Weights;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
@@ -134,7 +134,7 @@ final class BenchCommand implements Callable<Integer> {
                     matrix.name(),
                     matrix.rows(),
                     matrix.columns(),
-                    Texts.bytes(matrix.bytes()),
+                    Figures.bytes(matrix.bytes()),
                     SoftmaxBench.codecs(matrix)));
             print(backend, figures, matrix.rows());
             Map<String, Object> document = head(backend);
@@ -200,8 +200,8 @@ final class BenchCommand implements Callable<Integer> {
 
     private void synthetic(Backend backend) {
         try (Arena arena = Arena.ofShared()) {
-            Matrix matrix = new SyntheticMatrix(SEED, columns, 0.5).offHeap(arena, rows);
-            long[] counts = SyntheticMatrix.zipfCounts(SEED, rows, 100.0 * rows);
+            Matrix matrix = SyntheticData.matrix(arena, SEED, rows, columns);
+            long[] counts = SyntheticData.zipfCounts(SEED, rows);
             List<Line> lines = new ArrayList<>();
             SoftmaxFigures figures;
             try (Bar bar = Bar.start("bench", !common.json)) {
@@ -256,10 +256,8 @@ final class BenchCommand implements Callable<Integer> {
         progress.at("rate-distortion", 0.65);
         lines.add(compression(backend, matrix, counts, "rate-distortion", CompressionOptions.defaults()));
         progress.at("evaluation", 0.75);
-        float[] states = new float[TOKENS * columns];
-        new SyntheticMatrix(SEED + 1, columns, 0.5).next(states, TOKENS);
-        Matrix hidden = Matrix.of("hidden", states, TOKENS, columns);
         try (Arena arena = Arena.ofShared()) {
+            Matrix hidden = SyntheticData.matrix(arena, SEED + 1, TOKENS, columns);
             CompressionResult result = GroupReduce.compress(
                     backend, matrix, counts, null, paper.withRefineRounds(0), arena, Progress.NONE);
             lines.add(time(

@@ -5,6 +5,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -44,7 +45,8 @@ final class BenchMatrices {
                         codec,
                         matrix.left(g).rows(),
                         matrix.left(g).width(),
-                        block(matrix.groups().get(g), codec)));
+                        block(matrix.groups().get(g), codec),
+                        ScaleFormat.BF16));
         return LongStream.concat(left, rightBytes(matrix)).sum();
     }
 

@@ -6,6 +6,7 @@ import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.error.FileAccessException;
@@ -172,7 +173,7 @@ final class CompressCommand implements Callable<Integer> {
                         result.heldOut().states(),
                         result.heldOut().denseLoss(),
                         result.heldOut().compressedLoss(),
-                        Texts.signedPercent(result.heldOut().increase()),
+                        Figures.signedPercent(result.heldOut().increase()),
                         result.calibration().isEmpty() ? "" : ", before calibration"));
             }
             Map<String, Object> document = Summary.document(result.matrix().named(named.tensor()), source);
@@ -185,8 +186,7 @@ final class CompressCommand implements Callable<Integer> {
                 evaluation.put("fittedToHidden", judgement.fittedToHidden());
                 document.put("evaluation", evaluation);
                 if (judgement.fittedToHidden()) {
-                    common.print("These are the hidden states that the compression was fitted to; judge it with"
-                            + " 'groupreduce eval' on others.");
+                    common.print(HtmlReport.FITTED);
                 }
             }
             documents.add(document);
@@ -196,8 +196,8 @@ final class CompressCommand implements Callable<Integer> {
         common.print(Texts.format(
                 "%s: %s -> %s, %.2f times smaller, in %.1f s on %s",
                 output,
-                Texts.bytes(before),
-                Texts.bytes(after),
+                Figures.bytes(before),
+                Figures.bytes(after),
                 (double) before / after,
                 seconds,
                 backend.description()));

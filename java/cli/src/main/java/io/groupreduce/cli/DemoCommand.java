@@ -9,6 +9,7 @@ import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
@@ -232,12 +233,12 @@ final class DemoCommand implements Callable<Integer> {
             table.add(List.of(
                     "  " + row.method(),
                     Texts.format("%.1f", row.ratio()),
-                    Texts.bytes(row.bytes()),
+                    Figures.bytes(row.bytes()),
                     Texts.format("%.4f", row.relativeError()),
                     Texts.format("%.2f", e.compressedPerplexity()),
-                    Texts.signedPercent(e.perplexityIncrease()),
+                    Figures.signedPercent(e.perplexityIncrease()),
                     Texts.format("%.4f", e.meanKl()),
-                    Texts.percent(e.top1Agreement())));
+                    Figures.percent(e.top1Agreement())));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("method", row.method());
             document.put("ratio", row.ratio());

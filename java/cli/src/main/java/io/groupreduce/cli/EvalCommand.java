@@ -2,6 +2,7 @@ package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
 import io.groupreduce.api.Evaluation;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
@@ -74,8 +75,8 @@ final class EvalCommand implements Callable<Integer> {
             common.print(Texts.format(
                     "%s: %s -> %s, %.2f times smaller",
                     name,
-                    Texts.bytes(dense.bytes()),
-                    Texts.bytes(matrix.bytes()),
+                    Figures.bytes(dense.bytes()),
+                    Figures.bytes(matrix.bytes()),
                     (double) dense.bytes() / matrix.bytes()));
             Summary.lines(evaluation).forEach(common::print);
             common.print(

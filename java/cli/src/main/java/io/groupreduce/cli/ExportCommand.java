@@ -1,5 +1,6 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.DenseExport;
 import io.groupreduce.format.OutputFile;
@@ -46,7 +47,7 @@ final class ExportCommand implements Callable<Integer> {
             OutputFile.require(output, List.of(file), force);
             DenseExport.write(compressed, output);
         }
-        common.print(output + ": " + Texts.bytes(Files.size(output)));
+        common.print(output + ": " + Figures.bytes(Files.size(output)));
         common.printJson(Map.of("input", file.toString(), "output", output.toString(), "bytes", Files.size(output)));
         return 0;
     }

@@ -1,5 +1,6 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Safetensors;
@@ -76,7 +77,10 @@ final class InspectCommand implements Callable<Integer> {
         rows.add(List.of("tensor", "type", "shape", "bytes"));
         for (Tensor tensor : tensors.values()) {
             rows.add(List.of(
-                    tensor.name(), tensor.type().name(), Arrays.toString(tensor.shape()), Texts.bytes(tensor.bytes())));
+                    tensor.name(),
+                    tensor.type().name(),
+                    Arrays.toString(tensor.shape()),
+                    Figures.bytes(tensor.bytes())));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("name", tensor.name());
             document.put("dtype", tensor.type().name());

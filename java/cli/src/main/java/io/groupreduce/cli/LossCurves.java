@@ -2,7 +2,6 @@ package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
 import io.groupreduce.api.CompressionOptions;
-import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SoftmaxData;
@@ -82,8 +81,7 @@ final class LossCurves {
 
     /** How much the mean cross-entropy rises. */
     private double increase(CompressedMatrix small) {
-        Evaluation evaluation =
-                GroupReduce.evaluate(backend, dense, judged.bias(), small, judged.hidden(), judged.targets());
-        return Math.log(evaluation.compressedPerplexity()) / Math.log(evaluation.densePerplexity()) - 1;
+        return GroupReduce.evaluate(backend, dense, judged.bias(), small, judged.hidden(), judged.targets())
+                .lossIncrease();
     }
 }

@@ -8,6 +8,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Backend;
+import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -39,6 +40,9 @@ final class SoftmaxBench implements AutoCloseable {
     /** Memory of this size is read to measure bandwidth, or as much as the file has, so that it does not stay in caches. */
     private static final long LEAST_BUFFER = 256L << 20;
 
+    /** A thread's part of less would stay in the caches of a core. */
+    private static final long LEAST_BYTES_A_THREAD = 16L << 20;
+
     private static final int BANDWIDTH_PASSES = 3;
     private static final int ROUNDS = 9;
     private static final long SLICE = 5_000_000;
@@ -60,6 +64,9 @@ final class SoftmaxBench implements AutoCloseable {
     private final List<SoftmaxCase> cases = new ArrayList<>();
     /** GB/s, 10^9 bytes a second, measured once a call: the device's own memory, or the machine's. */
     private final DoubleSupplier bandwidth;
+
+    /** {@code null} for a device with memory of its own. */
+    private ReadBandwidth reading;
 
     private final float[] hidden;
     private final int allRows;
@@ -104,7 +111,9 @@ final class SoftmaxBench implements AutoCloseable {
             return () -> backend.memoryBandwidth().orElseThrow() / 1e9;
         }
         long most = Math.min(MOST_BYTES, Runtime.getRuntime().maxMemory() / 4);
-        return new ReadBandwidth(arena, threads, Math.min(most, Math.max(LEAST_BUFFER, fileBytes)))::pass;
+        long bytes = Math.min(most, Math.max(LEAST_BUFFER, fileBytes));
+        reading = new ReadBandwidth(Math.max(threads * LEAST_BYTES_A_THREAD, bytes), threads);
+        return () -> reading.measure() / 1e9;
     }
 
     private void load(Backend backend, CompressedMatrix matrix, float[] model) {
@@ -230,6 +239,9 @@ final class SoftmaxBench implements AutoCloseable {
     public void close() {
         for (Contestant contestant : contestants) {
             contestant.head().close();
+        }
+        if (reading != null) {
+            reading.close();
         }
         arena.close();
     }

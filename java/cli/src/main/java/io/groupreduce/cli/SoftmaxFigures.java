@@ -1,5 +1,6 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.cli.report.Figures;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -76,7 +77,7 @@ final class SoftmaxFigures {
                     each.query,
                     Texts.format("%.1f", each.latency() * 1e6),
                     Texts.format("%.1f", each.spread() * 1e6),
-                    Texts.bytes(each.contestant.bytesRead()),
+                    Figures.bytes(each.contestant.bytesRead()),
                     Texts.format("%.2f", share(each)),
                     Texts.format("%.0f", each.batch / each.latency()),
                     Texts.format("%.2f x", speedup(each))));

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -79,8 +80,8 @@ final class Summary {
                 matrix.columns(),
                 source.dtype(),
                 source.method(),
-                Texts.bytes(source.bytes()),
-                Texts.bytes(matrix.bytes()),
+                Figures.bytes(source.bytes()),
+                Figures.bytes(matrix.bytes()),
                 (double) source.bytes() / matrix.bytes(),
                 errorName(source),
                 source.relativeError()));
@@ -95,7 +96,7 @@ final class Summary {
         text.append(counted(matrix.bases(), "basis", "bases")).append(", ");
         text.append(counted(matrix.groups().size(), "group", "groups"));
         if (matrix.bias() != null) {
-            text.append(", a bias of ").append(Texts.bytes(biasBytes(matrix)));
+            text.append(", a bias of ").append(Figures.bytes(biasBytes(matrix)));
         }
         if (!source.calibration().isEmpty()) {
             text.append(Texts.format(
@@ -123,9 +124,9 @@ final class Summary {
             rows.add(List.of(
                     "  " + g,
                     Integer.toString(sizes[g]),
-                    plan.isLowRank() ? Integer.toString(plan.rank()) : kind(plan),
+                    plan.isLowRank() ? Integer.toString(plan.rank()) : Figures.kind(plan),
                     plan.isZero() ? "-" : plan.codec().label(),
-                    Texts.bytes(leftBytes(matrix, g)),
+                    Figures.bytes(leftBytes(matrix, g)),
                     plan.isLowRank() ? Integer.toString(plan.basis()) : "-",
                     right(matrix, plan, counted.add(plan.basis()))));
         }
@@ -152,12 +153,12 @@ final class Summary {
             long count = groups.stream().mapToLong(g -> sizes[g]).sum();
             long left = groups.stream().mapToLong(g -> leftBytes(matrix, g)).sum();
             rows.add(List.of(
-                    "  " + (plan.isLowRank() ? Integer.toString(plan.basis()) : kind(plan)),
+                    "  " + (plan.isLowRank() ? Integer.toString(plan.basis()) : Figures.kind(plan)),
                     plan.isZero() ? "-" : plan.codec().label(),
                     Integer.toString(groups.size()),
                     Long.toString(count),
                     plan.isZero() ? "-" : ranks(matrix, groups),
-                    Texts.bytes(left),
+                    Figures.bytes(left),
                     right(matrix, plan, counted.add(plan.basis()))));
         }
         return rows;
@@ -185,7 +186,7 @@ final class Summary {
         if (!plan.isLowRank()) {
             return "-";
         }
-        return first ? Texts.bytes(matrix.right(plan.basis()).bytes()) : "shared";
+        return first ? Figures.bytes(matrix.right(plan.basis()).bytes()) : "shared";
     }
 
     static Map<String, Object> document(CompressedMatrix matrix, Source source) {
@@ -219,7 +220,7 @@ final class Summary {
             GroupPlan plan = matrix.groups().get(g);
             Map<String, Object> group = new LinkedHashMap<>();
             group.put("rows", sizes[g]);
-            group.put("kind", kind(plan));
+            group.put("kind", Figures.kind(plan));
             group.put("rank", plan.rank());
             group.put("codec", plan.isZero() ? null : plan.codec().label());
             group.put("leftBytes", leftBytes(matrix, g));
@@ -250,18 +251,14 @@ final class Summary {
                     evaluation.tokens(),
                     evaluation.densePerplexity(),
                     evaluation.compressedPerplexity(),
-                    Texts.signedPercent(evaluation.perplexityIncrease())));
+                    Figures.signedPercent(evaluation.perplexityIncrease())));
         } else {
             lines.add("perplexity: unknown, the hidden states have no targets");
         }
         lines.add(Texts.format("mean KL(dense || compressed): %.5f nats", evaluation.meanKl()));
-        lines.add("most likely token the same: " + Texts.percent(evaluation.top1Agreement())
-                + ", ten most likely shared: " + Texts.percent(evaluation.top10Agreement()));
+        lines.add("most likely token the same: " + Figures.percent(evaluation.top1Agreement())
+                + ", ten most likely shared: " + Figures.percent(evaluation.top10Agreement()));
         return lines;
-    }
-
-    private static String kind(GroupPlan plan) {
-        return plan.isDense() ? "dense" : plan.isZero() ? "zero" : "low-rank";
     }
 
     private static long leftBytes(CompressedMatrix matrix, int group) {

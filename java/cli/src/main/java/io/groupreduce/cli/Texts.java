@@ -4,30 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** Numbers and tables for people. */
+/** Lines and tables for people. */
 final class Texts {
     private Texts() {}
-
-    static String bytes(long bytes) {
-        String[] units = {"B", "kB", "MB", "GB", "TB"};
-        double value = bytes;
-        int unit = 0;
-        while (value >= 999.5 && unit < units.length - 1) {
-            value /= 1000;
-            unit++;
-        }
-        return unit == 0
-                ? bytes + " B"
-                : format(value < 10 ? "%.2f %s" : value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    }
-
-    static String percent(double share) {
-        return format("%.2f %%", 100 * share);
-    }
-
-    static String signedPercent(double share) {
-        return format("%+.2f %%", 100 * share);
-    }
 
     static String format(String pattern, Object... values) {
         return String.format(Locale.ROOT, pattern, values);

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.cli.SoftmaxCase.Contestant;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.testkit.Generators;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
@@ -48,8 +48,7 @@ class BenchMatricesTest {
     }
 
     private EncodedMatrix encoded(long seed, Codec codec, int rows, int width) {
-        float[] values = new float[rows * width];
-        new SyntheticMatrix(seed, width, 0.3).next(values, rows);
+        float[] values = Generators.powerLaw(seed, rows, width, 0.3);
         EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, rows, width, width);
         for (int r = 0; r < rows; r++) {
             matrix.encodeRow(r, values, r * width);

@@ -4,8 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.testkit.Generators;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -60,7 +60,7 @@ final class Shell {
                         tensor("lstm.weight", new float[] {1, 2, 3, 4}, 2, 2)),
                 Map.of());
         List<String> lines = new ArrayList<>();
-        long[] counts = SyntheticMatrix.zipfCounts(3, ROWS, 60_000);
+        long[] counts = Generators.zipf(3, ROWS, 60_000);
         for (int i = 0; i < ROWS; i++) {
             lines.add("token" + i + "\t" + counts[i]);
         }
@@ -97,9 +97,7 @@ final class Shell {
     }
 
     static float[] matrix(long seed, int rows) {
-        float[] values = new float[rows * COLUMNS];
-        new SyntheticMatrix(seed, COLUMNS, 0.6).next(values, rows);
-        return values;
+        return Generators.powerLaw(seed, rows, COLUMNS, 0.6);
     }
 
     static Tensor tensor(String name, float[] values, long... shape) {

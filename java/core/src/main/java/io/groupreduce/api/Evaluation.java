@@ -27,4 +27,9 @@ public record Evaluation(
     public double perplexityIncrease() {
         return compressedPerplexity / densePerplexity - 1;
     }
+
+    /** How much the mean cross-entropy, the logarithm of the perplexity, rose: 0.01 is one percent; NaN without targets. */
+    public double lossIncrease() {
+        return Math.log(compressedPerplexity) / Math.log(densePerplexity) - 1;
+    }
 }

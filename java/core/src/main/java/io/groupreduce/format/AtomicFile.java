@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
 /**
@@ -21,12 +22,6 @@ public final class AtomicFile {
     public interface Content {
         /** Writes everything to the channel, which the caller closes. */
         void writeTo(WritableByteChannel channel) throws IOException;
-    }
-
-    /** What must hold of the finished temporary file before it takes the target's name. */
-    @FunctionalInterface
-    interface Check {
-        void verify(Path temporary) throws IOException;
     }
 
     private AtomicFile() {}
@@ -54,17 +49,18 @@ public final class AtomicFile {
      * As {@link #write(Path, Content)}, with a check.
      *
      * @param bytes how much will be written, for the message when the disk is full; 0 when that is not known
+     * @param check throws if the finished temporary file may not take the target's name
      * @param wiring what lies between content and file; tests put failing channels there
      */
     static void write(
-            Path target, long bytes, Content content, Check check, UnaryOperator<WritableByteChannel> wiring) {
+            Path target, long bytes, Content content, Consumer<Path> check, UnaryOperator<WritableByteChannel> wiring) {
         requireReplaceable(target);
         try (TemporaryFile temporary = new TemporaryFile(target)) {
             try (FileChannel file = temporary.create()) {
                 content.writeTo(wiring.apply(file));
                 file.force(true);
             }
-            check.verify(temporary.path());
+            check.accept(temporary.path());
             Files.move(temporary.path(), target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw Wording.cannotWrite(target, bytes, e);

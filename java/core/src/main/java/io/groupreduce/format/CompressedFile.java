@@ -121,9 +121,9 @@ public final class CompressedFile implements AutoCloseable {
         for (String tensor : copied.keySet()) {
             String owner = CompressedLayout.owner(tensor).orElse(tensor);
             if (matrices.containsKey(owner)) {
-                throw new MalformedFileException(Wording.file(path()) + " is damaged: it holds the tensor "
-                        + Wording.quoted(tensor) + ", which is no part of the compressed matrix "
-                        + Wording.quoted(owner) + "; compress the model again.");
+                String what = "it holds the tensor " + Wording.quoted(tensor)
+                        + ", which is no part of the compressed matrix " + Wording.quoted(owner);
+                throw CompressedLayout.damaged(path(), what, null);
             }
         }
     }
@@ -139,10 +139,7 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     private MalformedFileException damaged(String what, Throwable cause) {
-        return new MalformedFileException(
-                Wording.file(path()) + " is damaged: its 'groupreduce' metadata entry " + what
-                        + "; compress the model again.",
-                cause);
+        return CompressedLayout.damaged(path(), "its 'groupreduce' metadata entry " + what, cause);
     }
 
     /**
@@ -161,20 +158,17 @@ public final class CompressedFile implements AutoCloseable {
             List<Tensor> copied,
             Map<String, String> metadata,
             Map<String, String> tied) {
-        ObjectMapper mapper = new ObjectMapper();
         Map<String, Object> tensors = new LinkedHashMap<>();
-        // A bias of the matrix's own replaces one of the same name.
-        Set<String> replaced = entries.stream()
-                .filter(entry -> entry.matrix().bias() != null)
-                .map(entry -> CompressedLayout.biasOf(entry.matrix().name()))
-                .collect(Collectors.toSet());
-        List<Tensor> all = copied.stream()
-                .filter(tensor -> !replaced.contains(tensor.name()))
-                .collect(Collectors.toCollection(ArrayList::new));
+        List<Tensor> all = new ArrayList<>(copied);
         for (CompressedEntry entry : entries) {
             Map<String, Object> described = new LinkedHashMap<>(entry.document());
             described.putAll(CompressedLayout.description(entry.matrix()));
             tensors.put(entry.matrix().name(), described);
+            // A bias of the matrix's own replaces one of the same name.
+            String bias = entry.matrix().bias() == null
+                    ? null
+                    : CompressedLayout.biasOf(entry.matrix().name());
+            all.removeIf(tensor -> tensor.name().equals(bias));
             all.addAll(CompressedLayout.tensors(entry.matrix()));
         }
         for (Tensor tensor : copied) {
@@ -196,7 +190,7 @@ public final class CompressedFile implements AutoCloseable {
         all.sort((a, b) -> Integer.compare(b.type().bytes(), a.type().bytes()));
         Map<String, String> merged = new LinkedHashMap<>(metadata);
         try {
-            merged.put(METADATA_KEY, mapper.writeValueAsString(document));
+            merged.put(METADATA_KEY, STRICT.writeValueAsString(document));
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("the metadata of " + target + " cannot be written as JSON", e);
         }
@@ -285,11 +279,6 @@ public final class CompressedFile implements AutoCloseable {
     /** Tensors stored as they were. */
     public Map<String, Tensor> copied() {
         return Collections.unmodifiableMap(copied);
-    }
-
-    /** A tensor stored as it was, if it is there. */
-    public Optional<Tensor> copied(String name) {
-        return Optional.ofNullable(copied.get(name));
     }
 
     /** Metadata of the source that was kept. */

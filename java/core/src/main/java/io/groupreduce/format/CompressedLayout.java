@@ -348,6 +348,12 @@ final class CompressedLayout {
     }
 
     private MalformedFileException damaged(String what) {
-        return new MalformedFileException(Wording.file(path) + " is damaged: " + what + "; compress the model again.");
+        return damaged(path, what, null);
+    }
+
+    /** What to throw when a compressed file is not what its writer made. */
+    static MalformedFileException damaged(Path path, String what, Throwable cause) {
+        String message = Wording.file(path) + " is damaged: " + what + "; compress the model again.";
+        return new MalformedFileException(message, cause);
     }
 }

@@ -4,20 +4,19 @@ import io.groupreduce.error.FileAccessException;
 import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.LittleEndian;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Writes a compressed model as a plain one: every matrix multiplied out, in the element type it came in, or F32 where the file
@@ -28,10 +27,12 @@ import java.util.Optional;
  */
 public final class DenseExport {
     private static final int TILE_NUMBERS = 1 << 18;
-    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    private DenseExport() {}
+    private final CompressedFile source;
+
+    private DenseExport(CompressedFile source) {
+        this.source = source;
+    }
 
     /**
      * Writes the model. Matrices are multiplied out into a scratch file beside the target, which is gone afterwards, so memory
@@ -41,37 +42,36 @@ public final class DenseExport {
      */
     public static void write(CompressedFile source, Path target) {
         AtomicFile.requireReplaceable(target);
-        long bytes = 0;
-        for (CompressedMatrix matrix : source.matrices().values()) {
-            bytes += bytes(source, matrix);
-        }
+        DenseExport export = new DenseExport(source);
         try (TemporaryFile scratch = new TemporaryFile(target);
                 Arena arena = Arena.ofConfined()) {
-            SafetensorsWriter.write(
-                    target, tensors(source, multiplyOut(source, scratch, arena), arena), source.sourceMetadata());
+            List<Tensor> tensors = export.tensors(export.multiplyOut(scratch, arena));
+            SafetensorsWriter.write(target, tensors, source.sourceMetadata());
         } catch (IOException e) {
+            long bytes =
+                    source.matrices().values().stream().mapToLong(export::bytes).sum();
             throw Wording.cannotWrite(target, bytes, e);
         }
     }
 
-    private static List<Tensor> tensors(CompressedFile source, MemorySegment dense, Arena arena) {
-        Map<String, Tensor> products = new HashMap<>();
+    private List<Tensor> tensors(MemorySegment dense) {
+        Map<String, Tensor> products = new LinkedHashMap<>();
         long at = 0;
         for (CompressedMatrix matrix : source.matrices().values()) {
-            MemorySegment data = dense.asSlice(at, bytes(source, matrix));
+            MemorySegment data = dense.asSlice(at, bytes(matrix));
             at += data.byteSize();
             long[] shape = {matrix.rows(), matrix.columns()};
-            products.put(matrix.name(), new Tensor(matrix.name(), type(source, matrix), shape, data));
+            products.put(matrix.name(), new Tensor(matrix.name(), type(matrix), shape, data));
         }
         Map<String, Tensor> others = new LinkedHashMap<>(source.copied());
         List<Tensor> biases = source.matrices().values().stream()
                 .filter(matrix -> matrix.bias() != null)
-                .map(matrix -> bias(source, matrix, arena))
+                .map(this::bias)
                 .toList();
         biases.forEach(bias -> others.remove(bias.name()));
         List<Tensor> tensors = new ArrayList<>(others.values());
         tensors.addAll(biases);
-        source.matrices().keySet().forEach(name -> tensors.add(products.get(name)));
+        tensors.addAll(products.values());
         source.tied().forEach((name, stored) -> {
             Tensor product = products.get(stored);
             tensors.add(new Tensor(name, product.type(), product.shape(), product.data()));
@@ -80,13 +80,10 @@ public final class DenseExport {
         return tensors;
     }
 
-    private static Tensor bias(CompressedFile source, CompressedMatrix matrix, Arena arena) {
-        List<String> names = new ArrayList<>(List.of(matrix.name()));
-        source.tied().forEach((name, stored) -> {
-            if (stored.equals(matrix.name())) {
-                names.add(name);
-            }
-        });
+    private Tensor bias(CompressedMatrix matrix) {
+        List<String> names = Stream.concat(Stream.of(matrix.name()), source.tied().keySet().stream())
+                .filter(name -> source.require(name) == matrix)
+                .toList();
         Optional<Tensor> own = names.stream()
                 .flatMap(name -> SoftmaxBias.find(source.copied(), name, matrix.rows()).stream())
                 .findFirst();
@@ -94,8 +91,8 @@ public final class DenseExport {
                 .filter(name -> VocabularyNames.tells(name, Model.Role.OUTPUT))
                 .findFirst()
                 .orElse(matrix.name());
-        DType type = own.map(Tensor::type).orElse(type(source, matrix));
-        MemorySegment data = arena.allocate((long) matrix.rows() * type.bytes(), Float.BYTES);
+        DType type = own.map(Tensor::type).orElse(type(matrix));
+        MemorySegment data = Arena.ofAuto().allocate((long) matrix.rows() * type.bytes(), Float.BYTES);
         for (int i = 0; i < matrix.rows(); i++) {
             store(data, type, i, matrix.bias()[i]);
         }
@@ -103,22 +100,21 @@ public final class DenseExport {
         return new Tensor(name, type, new long[] {matrix.rows()}, data);
     }
 
-    private static long bytes(CompressedFile source, CompressedMatrix matrix) {
-        return (long) matrix.rows() * matrix.columns() * type(source, matrix).bytes();
+    private long bytes(CompressedMatrix matrix) {
+        return (long) matrix.rows() * matrix.columns() * type(matrix).bytes();
     }
 
-    private static DType type(CompressedFile source, CompressedMatrix matrix) {
+    private DType type(CompressedMatrix matrix) {
         return DType.parse(source.provenance(matrix.name()).path("dtype").asText())
                 .filter(DType::compressible)
                 .orElse(DType.F32);
     }
 
     /** Written through a channel, not through a mapping: a full disk must be an exception, not a fault. */
-    private static MemorySegment multiplyOut(CompressedFile source, TemporaryFile scratch, Arena arena)
-            throws IOException {
+    private MemorySegment multiplyOut(TemporaryFile scratch, Arena arena) throws IOException {
         try (FileChannel channel = scratch.create()) {
             for (CompressedMatrix matrix : source.matrices().values()) {
-                multiplyOut(matrix, type(source, matrix), channel);
+                multiplyOut(matrix, type(matrix), channel);
             }
             return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
         }
@@ -142,11 +138,11 @@ public final class DenseExport {
 
     private static void store(MemorySegment numbers, DType type, long index, float value) {
         float largest = largest(type);
-        float held = Math.max(-largest, Math.min(largest, value));
+        float held = Math.clamp(value, -largest, largest);
         switch (type) {
-            case F32 -> numbers.set(F32, Float.BYTES * index, held);
-            case F16 -> numbers.set(B16, Short.BYTES * index, Float.floatToFloat16(held));
-            default -> numbers.set(B16, Short.BYTES * index, Bf16.round(held));
+            case F32 -> numbers.set(LittleEndian.F32, Float.BYTES * index, held);
+            case F16 -> numbers.set(LittleEndian.I16, Short.BYTES * index, Float.floatToFloat16(held));
+            default -> numbers.set(LittleEndian.I16, Short.BYTES * index, Bf16.round(held));
         }
     }
 

@@ -4,6 +4,7 @@ import io.groupreduce.api.Metric;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
+import java.util.stream.IntStream;
 
 /** Reads the second moment of what meets a matrix: a safetensors file with {@code metric} [D, D] of F32, F16 or BF16. */
 public final class MetricFile {
@@ -26,10 +27,9 @@ public final class MetricFile {
             }
             float[] values = new float[columns * columns];
             moment.readRows(0, columns, values, 0);
-            double[] wide = new double[values.length];
-            for (int i = 0; i < wide.length; i++) {
-                wide[i] = values[i];
-            }
+            double[] wide = IntStream.range(0, values.length)
+                    .mapToDouble(i -> values[i])
+                    .toArray();
             return new Metric(file + ": 'metric'", columns, wide);
         }
     }

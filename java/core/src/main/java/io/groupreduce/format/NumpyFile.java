@@ -4,10 +4,10 @@ import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.LittleEndian;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
@@ -19,8 +19,6 @@ public final class NumpyFile {
     /** What the one tensor of a {@code .npy} file is called. */
     public static final String TENSOR = "matrix";
 
-    private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt U32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
     /** Enough for any array of numbers; only structured types have longer headers. */
     private static final int LONGEST_HEADER = 1 << 16;
@@ -49,8 +47,8 @@ public final class NumpyFile {
         long length = size < textAt
                 ? Long.MAX_VALUE
                 : version == 1
-                        ? Short.toUnsignedLong(content.get(U16, lengthAt))
-                        : Integer.toUnsignedLong(content.get(U32, lengthAt));
+                        ? Short.toUnsignedLong(content.get(LittleEndian.I16, lengthAt))
+                        : Integer.toUnsignedLong(content.get(LittleEndian.I32, lengthAt));
         if (length > size - textAt) {
             throw malformed("is cut off in its header; write or download it again");
         }

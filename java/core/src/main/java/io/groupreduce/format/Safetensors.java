@@ -3,6 +3,7 @@ package io.groupreduce.format;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.matrix.LittleEndian;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -22,7 +23,6 @@ import java.util.Optional;
  * tensors and must come after the last use.
  */
 public final class Safetensors implements AutoCloseable {
-    private static final ValueLayout.OfLong U64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int LENGTH_BYTES = 8;
     private static final int ZIP_MAGIC = 0x504b0304;
     private static final String LFS_POINTER = "version https://git-lfs";
@@ -71,7 +71,7 @@ public final class Safetensors implements AutoCloseable {
         if (!brace) {
             throw notSafetensors(file, content);
         }
-        long length = content.get(U64, 0);
+        long length = content.get(LittleEndian.I64, 0);
         if (length < 0 || length > InputFile.LONGEST_JSON) {
             throw new MalformedFileException(Wording.file(file) + " is not a safetensors file: its header would have "
                     + Long.toUnsignedString(length) + " bytes and the format allows " + InputFile.LONGEST_JSON + ".");

@@ -1,12 +1,10 @@
 package io.groupreduce.format;
 
-import com.fasterxml.jackson.core.JsonEncoding;
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -26,7 +24,7 @@ import java.util.zip.CRC32C;
 
 /** Writes safetensors files: streamed, verified by reading back, and put in place by a rename. */
 public final class SafetensorsWriter {
-    private static final JsonFactory JSON = new JsonFactory();
+    private static final ObjectMapper JSON = new ObjectMapper();
     private static final int LENGTH_BYTES = 8;
     private static final int ALIGNMENT = 8;
     /** Data passes through a window of this many bytes, so that heap, native and mapped segments are written alike. */
@@ -94,42 +92,32 @@ public final class SafetensorsWriter {
 
     /** The JSON header, padded with spaces so that the data after it is aligned. */
     private static byte[] header(Path target, List<Tensor> tensors, Map<String, String> metadata) {
-        ByteArrayOutputStream text = new ByteArrayOutputStream();
-        try (JsonGenerator json = JSON.createGenerator(text, JsonEncoding.UTF8)) {
-            json.writeStartObject();
-            if (!metadata.isEmpty()) {
-                json.writeObjectFieldStart(SafetensorsHeader.METADATA);
-                for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
-                    json.writeStringField(entry.getKey(), entry.getValue());
-                }
-                json.writeEndObject();
-            }
-            long at = 0;
-            for (Tensor tensor : tensors) {
-                json.writeObjectFieldStart(tensor.name());
-                json.writeStringField("dtype", tensor.type().name());
-                writeNumbers(json, "shape", tensor.shape());
-                writeNumbers(json, "data_offsets", at, at + tensor.bytes());
-                json.writeEndObject();
-                at += tensor.bytes();
-            }
-            json.writeEndObject();
+        ObjectNode json = JSON.createObjectNode();
+        if (!metadata.isEmpty()) {
+            new TreeMap<>(metadata).forEach(json.putObject(SafetensorsHeader.METADATA)::put);
+        }
+        long at = 0;
+        for (Tensor tensor : tensors) {
+            ObjectNode entry =
+                    json.putObject(tensor.name()).put("dtype", tensor.type().name());
+            entry.set("shape", JSON.valueToTree(tensor.shape()));
+            entry.putArray("data_offsets").add(at).add(at + tensor.bytes());
+            at += tensor.bytes();
+        }
+        byte[] text;
+        try {
+            text = JSON.writeValueAsBytes(json);
         } catch (IOException e) {
             throw Wording.cannotWrite(target, 0, e);
         }
-        int padded = Math.ceilDiv(text.size(), ALIGNMENT) * ALIGNMENT;
+        int padded = Math.ceilDiv(text.length, ALIGNMENT) * ALIGNMENT;
         if (padded > InputFile.LONGEST_JSON) {
             throw new InvalidDataException(Wording.file(target) + " would have a header of " + padded
                     + " bytes, more than the " + InputFile.LONGEST_JSON + " that the format allows.");
         }
-        byte[] header = Arrays.copyOf(text.toByteArray(), padded);
-        Arrays.fill(header, text.size(), padded, (byte) ' ');
+        byte[] header = Arrays.copyOf(text, padded);
+        Arrays.fill(header, text.length, padded, (byte) ' ');
         return header;
-    }
-
-    private static void writeNumbers(JsonGenerator json, String field, long... numbers) throws IOException {
-        json.writeFieldName(field);
-        json.writeArray(numbers, 0, numbers.length);
     }
 
     private static void stream(WritableByteChannel channel, byte[] header, List<Tensor> tensors, List<Long> checksums)

@@ -2,10 +2,9 @@ package io.groupreduce.format;
 
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.LittleEndian;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.Objects;
 
 /**
@@ -15,8 +14,6 @@ import java.util.Objects;
  * @param data a read-only view of exactly the bytes that type and shape need
  */
 public record Tensor(String name, DType type, long[] shape, MemorySegment data) {
-    private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** @throws InvalidDataException if a side is negative, the size overflows, or the bytes do not fit type and shape */
     public Tensor {
@@ -119,12 +116,8 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
                     "tensor " + Wording.quoted(name) + " has type " + type + "; I32 or I64 is needed.");
         }
         int[] values = new int[arrayLength()];
-        if (type == DType.I32) {
-            MemorySegment.copy(data, I32, 0, values, 0, values.length);
-            return values;
-        }
         for (int i = 0; i < values.length; i++) {
-            long value = data.get(I64, 8L * i);
+            long value = type == DType.I32 ? data.get(LittleEndian.I32, 4L * i) : data.get(LittleEndian.I64, 8L * i);
             if (value != (int) value) {
                 throw new InvalidDataException("tensor " + Wording.quoted(name) + " holds " + value + " at index " + i
                         + ", outside the range of 32-bit integers.");

@@ -8,16 +8,19 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** How names, paths and causes are put into messages: on one line and short, whatever a file contains. */
 final class Wording {
     private static final int LONGEST = 120;
     private static final int MOST_CANDIDATES = 8;
+    private static final Pattern BREAKS = Pattern.compile("[\\p{IsControl}\\u2028\\u2029]");
 
     /** How a PyTorch checkpoint becomes a file that can be read. */
     static final String CONVERT = "convert it in Python: import torch; from safetensors.torch import save_file;"
@@ -37,11 +40,10 @@ final class Wording {
 
     /** A shape as in {@code [3, 4]}; long ones are cut. */
     static String shape(long[] shape) {
-        StringBuilder text = new StringBuilder("[");
-        for (int i = 0; i < shape.length && i < MOST_CANDIDATES; i++) {
-            text.append(i == 0 ? "" : ", ").append(shape[i]);
-        }
-        return text.append(shape.length > MOST_CANDIDATES ? ", ...]" : "]").toString();
+        return Arrays.stream(shape)
+                .limit(MOST_CANDIDATES)
+                .mapToObj(Long::toString)
+                .collect(Collectors.joining(", ", "[", shape.length > MOST_CANDIDATES ? ", ...]" : "]"));
     }
 
     /** @throws InvalidDataException if a file has no tensor or the like of that name; the message lists names like it */
@@ -120,13 +122,7 @@ final class Wording {
     }
 
     private static String plain(String text, int longest) {
-        StringBuilder plain = new StringBuilder();
-        int shown = Math.min(text.length(), longest);
-        for (int i = 0; i < shown; i++) {
-            char c = text.charAt(i);
-            boolean breaksLine = Character.isISOControl(c) || c == '\u2028' || c == '\u2029';
-            plain.append(breaksLine ? '?' : c);
-        }
-        return text.length() > longest ? plain.append("...").toString() : plain.toString();
+        String shown = text.length() > longest ? text.substring(0, longest) + "..." : text;
+        return BREAKS.matcher(shown).replaceAll("?");
     }
 }

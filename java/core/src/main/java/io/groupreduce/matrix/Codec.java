@@ -5,26 +5,24 @@ import java.util.Locale;
 /** How the numbers of a factor are stored. */
 public enum Codec {
     /** IEEE 754 binary32, exact. */
-    F32(32, false, DType.F32),
+    F32(32, DType.F32),
     /** bfloat16: the upper half of a binary32, rounded to nearest even. */
-    BF16(16, false, DType.BF16),
+    BF16(16, DType.BF16),
     /** Signed integers -127..127 with a scale per row, or per block of a row. */
-    INT8(8, true, DType.I8),
+    INT8(8, DType.I8),
     /** Signed integers -7..7, two to a byte, with a scale per row, or per block of a row. */
-    INT4(4, true, DType.U8),
+    INT4(4, DType.U8),
     /**
      * Signed integers -3..3 with a scale per row, or per block of a row. Number j of a row is stored plus 4 in bits 3j to 3j + 2
      * of the row, where bit 0 is the lowest of the first byte; the bits left over at the end of the row are 0.
      */
-    INT3(3, true, DType.U8);
+    INT3(3, DType.U8);
 
     private final int bits;
-    private final boolean scaled;
     private final DType type;
 
-    Codec(int bits, boolean scaled, DType type) {
+    Codec(int bits, DType type) {
         this.bits = bits;
-        this.scaled = scaled;
         this.type = type;
     }
 
@@ -35,7 +33,7 @@ public enum Codec {
 
     /** Whether numbers are integers that a stored scale multiplies. */
     public boolean scaled() {
-        return scaled;
+        return bits <= 8;
     }
 
     /** What a row consists of in a file: its numbers, or bytes where they share some. */

@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
  * A matrix in grouped low-rank form: row i is {@code left[g].row(slot(i)) * right[b].rows(0 .. k)} for its group g, the
@@ -218,26 +220,20 @@ public final class CompressedMatrix {
 
     /** Bytes of everything that replaces the matrix: groups, bases, factors, scales and the bias. */
     public long bytes() {
-        long total = (long) rows() + groups.size() + (bias == null ? 0 : (long) Short.BYTES * rows());
-        for (EncodedMatrix part : left) {
-            total += part == null ? 0 : part.bytes();
-        }
-        for (EncodedMatrix part : right) {
-            total += part.bytes();
-        }
-        return total;
+        long biased = bias == null ? 0 : (long) Short.BYTES * rows();
+        return rows()
+                + groups.size()
+                + biased
+                + parts().mapToLong(EncodedMatrix::bytes).sum();
     }
 
     /** Stored numbers in the factors and dense rows, whatever their codec; the unit of the paper's size tables. */
     public long parameters() {
-        long total = 0;
-        for (EncodedMatrix part : left) {
-            total += part == null ? 0 : part.rows() * part.width();
-        }
-        for (EncodedMatrix part : right) {
-            total += part.rows() * part.width();
-        }
-        return total;
+        return parts().mapToLong(part -> part.rows() * part.width()).sum();
+    }
+
+    private Stream<EncodedMatrix> parts() {
+        return Stream.concat(left.stream().filter(Objects::nonNull), right.stream());
     }
 
     /** Reads rows {@code first .. first + count - 1} as binary32 into {@code target} from {@code offset} on. */

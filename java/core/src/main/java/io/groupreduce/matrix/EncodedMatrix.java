@@ -3,7 +3,6 @@ package io.groupreduce.matrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
  * A row-major matrix in stored form: the left factor of a group, the right factor of a basis, or dense rows.
@@ -14,11 +13,8 @@ import java.nio.ByteOrder;
  */
 public final class EncodedMatrix {
     /** Little-endian whatever the machine, and at any address: safetensors promises no alignment. */
-    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
     private final Codec codec;
+
     private final long rows;
     private final int width;
     private final int block;
@@ -73,11 +69,6 @@ public final class EncodedMatrix {
             copy.scales.copyFrom(scales);
         }
         return copy;
-    }
-
-    /** Bytes that {@link #allocate(Arena, Codec, long, int, int)} would store: numbers and bfloat16 scales. */
-    public static long storedBytes(Codec codec, long rows, int width, int block) {
-        return storedBytes(codec, rows, width, block, ScaleFormat.BF16);
     }
 
     /** Bytes that {@link #allocate(Arena, Codec, long, int, int, ScaleFormat)} would store: numbers and scales. */
@@ -172,10 +163,10 @@ public final class EncodedMatrix {
     public void requantizeRow(long row, float[] source, int offset) {
         long at = row * codec.rowBytes(width);
         switch (codec) {
-            case F32 -> MemorySegment.copy(source, offset, data, F32, at, width);
+            case F32 -> MemorySegment.copy(source, offset, data, LittleEndian.F32, at, width);
             case BF16 -> {
                 for (int j = 0; j < width; j++) {
-                    data.set(B16, at + 2L * j, Bf16.round(source[offset + j]));
+                    data.set(LittleEndian.I16, at + 2L * j, Bf16.round(source[offset + j]));
                 }
             }
             case INT8, INT4, INT3 -> storeIntegers(row, at, source, offset);
@@ -227,10 +218,10 @@ public final class EncodedMatrix {
     public void decodeRow(long row, int count, float[] target, int offset) {
         long at = row * codec.rowBytes(width);
         switch (codec) {
-            case F32 -> MemorySegment.copy(data, F32, at, target, offset, count);
+            case F32 -> MemorySegment.copy(data, LittleEndian.F32, at, target, offset, count);
             case BF16 -> {
                 for (int j = 0; j < count; j++) {
-                    target[offset + j] = Bf16.widen(data.get(B16, at + 2L * j));
+                    target[offset + j] = Bf16.widen(data.get(LittleEndian.I16, at + 2L * j));
                 }
             }
             case INT8 -> {

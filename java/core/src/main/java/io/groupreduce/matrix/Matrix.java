@@ -2,8 +2,6 @@ package io.groupreduce.matrix;
 
 import io.groupreduce.error.InvalidDataException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.Objects;
 
 /**
@@ -13,9 +11,6 @@ import java.util.Objects;
 public final class Matrix {
     /** The longest array that every Java machine can make. */
     public static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8;
-
-    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final String name;
     private final DType type;
@@ -104,15 +99,15 @@ public final class Matrix {
         int n = Math.multiplyExact(count, columns);
         long at = first * columns * type.bytes();
         switch (type) {
-            case F32 -> MemorySegment.copy(data, F32, at, target, offset, n);
+            case F32 -> MemorySegment.copy(data, LittleEndian.F32, at, target, offset, n);
             case F16 -> {
                 for (int j = 0; j < n; j++) {
-                    target[offset + j] = Float.float16ToFloat(data.get(B16, at + 2L * j));
+                    target[offset + j] = Float.float16ToFloat(data.get(LittleEndian.I16, at + 2L * j));
                 }
             }
             case BF16 -> {
                 for (int j = 0; j < n; j++) {
-                    target[offset + j] = Bf16.widen(data.get(B16, at + 2L * j));
+                    target[offset + j] = Bf16.widen(data.get(LittleEndian.I16, at + 2L * j));
                 }
             }
             default -> throw new IllegalStateException("unreadable type " + type);

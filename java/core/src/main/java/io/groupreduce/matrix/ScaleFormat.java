@@ -2,7 +2,6 @@ package io.groupreduce.matrix;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /** How the scales of a scaled {@link Codec} are stored. A scale is never negative. */
@@ -16,9 +15,6 @@ public enum ScaleFormat {
      * 2^-23.875 to 2^7.875.
      */
     LOG8(DType.U8);
-
-    private static final ValueLayout.OfFloat B32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfShort B16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** The scale of every byte of {@link #LOG8}, ascending. */
     private static final float[] LOG8_SCALES = makeLog8Scales();
@@ -75,8 +71,8 @@ public enum ScaleFormat {
     /** Stores a scale that this format holds exactly as number {@code index}. */
     void store(MemorySegment scales, long index, float scale) {
         switch (this) {
-            case F32 -> scales.set(B32, index * Float.BYTES, scale);
-            case BF16 -> scales.set(B16, index * Short.BYTES, Bf16.round(scale));
+            case F32 -> scales.set(LittleEndian.F32, index * Float.BYTES, scale);
+            case BF16 -> scales.set(LittleEndian.I16, index * Short.BYTES, Bf16.round(scale));
             case LOG8 -> scales.set(ValueLayout.JAVA_BYTE, index, (byte) log8AtLeast(scale));
         }
     }
@@ -84,8 +80,8 @@ public enum ScaleFormat {
     /** Number {@code index} of stored scales. */
     float load(MemorySegment scales, long index) {
         return switch (this) {
-            case F32 -> scales.get(B32, index * Float.BYTES);
-            case BF16 -> Bf16.widen(scales.get(B16, index * Short.BYTES));
+            case F32 -> scales.get(LittleEndian.F32, index * Float.BYTES);
+            case BF16 -> Bf16.widen(scales.get(LittleEndian.I16, index * Short.BYTES));
             case LOG8 -> log8(scales.get(ValueLayout.JAVA_BYTE, index) & 0xff);
         };
     }

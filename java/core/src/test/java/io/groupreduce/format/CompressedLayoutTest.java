@@ -193,7 +193,7 @@ class CompressedLayoutTest {
             CompressedFile.write(target, List.of(new CompressedEntry(matrix, Map.of())), copied, Map.of(), Map.of());
             try (CompressedFile file = CompressedFile.open(target)) {
                 assertArrayEquals(matrix.bias(), file.require(NAME).bias());
-                assertEquals(matrix.bias() == null, file.copied(NAME + ".bias").isPresent());
+                assertEquals(matrix.bias() == null, file.copied().containsKey(NAME + ".bias"));
             }
         }
     }

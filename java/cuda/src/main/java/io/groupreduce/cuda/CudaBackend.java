@@ -5,7 +5,7 @@ import io.groupreduce.cuda.compress.CudaWorkspace;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.inference.CudaInference;
 import io.groupreduce.cuda.training.CudaCalibration;
-import io.groupreduce.cuda.training.SoftmaxPair;
+import io.groupreduce.cuda.training.CudaSoftmaxPair;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -29,8 +29,6 @@ final class CudaBackend implements Backend {
     private final ForkJoinPool threads;
     /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
     private Cublas blas;
-
-    private boolean closed;
 
     /**
      * Takes over the device: {@link #close} closes it.
@@ -64,7 +62,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public TokenScores compare(SoftmaxComparison task) {
-        return device.call(() -> SoftmaxPair.compare(device, blas(), task));
+        return device.call(() -> CudaSoftmaxPair.compare(device, blas(), task));
     }
 
     @Override
@@ -91,18 +89,13 @@ final class CudaBackend implements Backend {
 
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            threads.shutdown();
-            try {
-                device.run(() -> {
-                    if (blas != null) {
-                        blas.close();
-                    }
-                });
-            } finally {
-                device.close();
-            }
+        threads.shutdown();
+        try (device) {
+            device.runUnlessClosed(() -> {
+                if (blas != null) {
+                    blas.close();
+                }
+            });
         }
     }
 }

@@ -1,6 +1,5 @@
 package io.groupreduce.testkit;
 
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Matrix;
 import java.util.SplittableRandom;
 

@@ -6,6 +6,8 @@ import java.awt.Color;
 import java.awt.Font;
 import java.awt.font.FontRenderContext;
 import java.awt.font.TextLayout;
+import java.text.DecimalFormat;
+import java.text.DecimalFormatSymbols;
 import java.util.Locale;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
@@ -14,9 +16,11 @@ import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.markers.Marker;
+import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /** The look that all charts share: black on white, thin grid, colours that differ in lightness too. */
-final class ChartStyle {
+public final class ChartStyle {
     static {
         // No screen is needed, and a server has none; must be known before AWT starts.
         System.setProperty("java.awt.headless", "true");
@@ -32,7 +36,16 @@ final class ChartStyle {
 
     /** For a handful of curves. */
     private static final Color[] DISTINCT = {
-        BLUE, ORANGE, new Color(0x3a923a), new Color(0x7b52ab), new Color(0x8c564b), new Color(0x17889a)
+        GRAY, new Color(0x8c564b), ORANGE, BLUE, RED, new Color(0x2b0a3d), new Color(0x3a923a)
+    };
+
+    private static final Marker[] MARKERS = {
+        SeriesMarkers.CROSS,
+        SeriesMarkers.TRIANGLE_DOWN,
+        SeriesMarkers.TRIANGLE_UP,
+        SeriesMarkers.CIRCLE,
+        SeriesMarkers.SQUARE,
+        SeriesMarkers.DIAMOND
     };
 
     /** For groups in order, frequent ones dark. */
@@ -61,9 +74,14 @@ final class ChartStyle {
     private ChartStyle() {}
 
     static XYChart lines(String xTitle, String yTitle) {
+        return lines(WIDTH, HEIGHT, xTitle, yTitle);
+    }
+
+    /** An empty chart for curves. */
+    public static XYChart lines(int width, int height, String xTitle, String yTitle) {
         XYChart chart = new XYChartBuilder()
-                .width(WIDTH)
-                .height(HEIGHT)
+                .width(width)
+                .height(height)
                 .xAxisTitle(xTitle)
                 .yAxisTitle(yTitle)
                 .build();
@@ -110,12 +128,39 @@ final class ChartStyle {
         style.setYAxisLogarithmic(true);
         style.setYAxisMin(least);
         style.setYAxisMax(most);
+        style.setYAxisTickLabelsFormattingFunction(ChartStyle::number);
         style.setPlotGridLinesColor(FAINT);
     }
 
+    /**
+     * An axis whose numbers are logarithms to base 2, with labels 2, 4, 8 and so on: a logarithmic axis of XChart labels decades only.
+     */
+    static void octaves(AxesChartStyler style, double from, double to) {
+        style.setPlotGridVerticalLinesVisible(true);
+        style.setXAxisMin(from);
+        style.setXAxisMax(to);
+        // A tick an octave, as wide as the plot is without titles and labels.
+        style.setXAxisTickMarkSpacingHint((int) (0.8 * WIDTH / (to - from)));
+        style.setXAxisTickLabelsFormattingFunction(
+                power -> Math.abs(power - Math.rint(power)) < 1e-6 ? number(Math.pow(2, Math.rint(power))) : "");
+    }
+
+    /** A power of ten, at most {@code value}. */
+    static double decadeBelow(double value) {
+        return Math.pow(10, Math.floor(Math.log10(value)));
+    }
+
+    private static String number(double value) {
+        return new DecimalFormat("#,##0.######", DecimalFormatSymbols.getInstance(Locale.ROOT)).format(value);
+    }
+
     /** One of a handful of colours that are easy to tell apart. */
-    static Color distinct(int index) {
+    public static Color distinct(int index) {
         return DISTINCT[index % DISTINCT.length];
+    }
+
+    static Marker marker(int index) {
+        return MARKERS[index % MARKERS.length];
     }
 
     /** The colour of item {@code index} of {@code count} that have an order. */

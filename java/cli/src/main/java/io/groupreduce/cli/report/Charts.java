@@ -2,7 +2,6 @@ package io.groupreduce.cli.report;
 
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.ErrorCurve;
-import io.groupreduce.api.Evaluation;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Spectrum;
@@ -20,10 +19,9 @@ import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategorySeries;
-import org.knowm.xchart.CategorySeries.CategorySeriesRenderStyle;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYSeries;
-import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
+import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.None;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
@@ -39,8 +37,10 @@ final class Charts {
 
     private static final List<String> KINDS = List.of("low-rank", "dense", "zero");
 
-    /** Perplexities further apart than this need a logarithmic axis. */
-    private static final double WIDE = 20;
+    /** The ends of a rise of the loss, in percent. */
+    private static final double LEAST_RISE = 0.01;
+
+    private static final double MOST_RISE = 1000;
 
     /** Series that run from the most to the least frequent group, when they are too many for a legend. */
     static final String ORDER = "Dark lines belong to the first bases, light ones to the last.";
@@ -85,11 +85,7 @@ final class Charts {
     /** A logarithmic axis over whole decades: a part of one may have no labelled tick. */
     private static void decades(XYChart chart, List<double[]> curves) {
         double least = curves.stream().flatMapToDouble(Arrays::stream).min().orElseThrow();
-        ChartStyle.logarithmic(chart.getStyler(), Math.min(0.1, decadeBelow(least)), 1);
-    }
-
-    static double decadeBelow(double value) {
-        return Math.pow(10, Math.floor(Math.log10(value)));
+        ChartStyle.logarithmic(chart.getStyler(), Math.min(0.1, ChartStyle.decadeBelow(least)), 1);
     }
 
     private static double[] upTo(int n) {
@@ -98,19 +94,13 @@ final class Charts {
         return numbers;
     }
 
-    static void line(XYChart chart, String name, double[] x, double[] y, Color color) {
-        XYSeries series = chart.addSeries(name, x, y);
-        series.setLineColor(color);
-        series.setLineStyle(new BasicStroke(1.6f));
-        series.setMarkerColor(color);
-        series.setMarker(x.length <= MOST_MARKED_POINTS ? SeriesMarkers.CIRCLE : new None());
+    private static void line(XYChart chart, String name, double[] x, double[] y, Color color) {
+        look(chart.addSeries(name, x, y), color, x.length <= MOST_MARKED_POINTS ? SeriesMarkers.CIRCLE : new None());
     }
 
-    /** Where the file itself stands. */
-    static void own(XYChart chart, double x, double y) {
-        XYSeries own = chart.addSeries("this file", new double[] {x}, new double[] {y});
-        own.setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter);
-        own.setMarker(new OwnPoint()).setMarkerColor(ChartStyle.RED);
+    static void look(XYSeries series, Color color, Marker marker) {
+        series.setLineColor(color).setLineStyle(new BasicStroke(1.6f));
+        series.setMarker(marker).setMarkerColor(color);
     }
 
     /** Rows per group on a logarithmic axis: sizes differ by orders of magnitude. */
@@ -143,8 +133,8 @@ final class Charts {
                 ChartStyle.logarithmic(chart.getStyler(), 0.5, 2.5 * highest);
             } else {
                 chart.getStyler().setYAxisMin(0.0).setYAxisMax(Math.max(1, 1.15 * highest));
+                chart.getStyler().setYAxisDecimalPattern("#,##0");
             }
-            chart.getStyler().setYAxisDecimalPattern("#,##0");
             chart.getStyler().setLabelsVisible(plans.size() <= MOST_LABELLED);
             chart.getStyler().setLabelsPosition(1.06);
             List<String> names =
@@ -194,11 +184,11 @@ final class Charts {
                         entry.getValue().keySet().stream().mapToDouble(r -> r).toArray();
                 double[] rows =
                         entry.getValue().values().stream().mapToDouble(r -> r).toArray();
-                line(chart, entry.getKey(), ranks, rows, ChartStyle.distinct(color++));
+                line(chart, entry.getKey(), ranks, rows, ChartStyle.ordered(color++, series.size()));
                 most = Math.max(most, Arrays.stream(rows).max().orElse(1));
             }
             ChartStyle.logarithmic(chart.getStyler(), 0.5, 1.5 * most);
-            chart.getStyler().setYAxisDecimalPattern("#,##0.#").setXAxisMin(0.0);
+            chart.getStyler().setXAxisMin(0.0);
             return chart;
         });
     }
@@ -222,9 +212,9 @@ final class Charts {
         });
     }
 
-    /** Whether there is more than one state of the refinement to draw. */
-    static boolean hasRefinement(CompressionResult result) {
-        return result.refinement().size() > 1 && result.energy() > 0;
+    /** Whether there are states enough to make a curve: two are the ends of one round. */
+    static boolean isCurve(List<Double> states) {
+        return states.size() > 2;
     }
 
     /** The loss of every state of the refinement as a share of the energy. */
@@ -267,56 +257,41 @@ final class Charts {
     /** Error against size of several methods, each with a point at least, and where this result stands. */
     static Drawing errorCurves(String id, CompressionResult result, List<ErrorCurve> curves) {
         return Drawing.of(id, "Weighted relative error against size ratio", () -> {
-            XYChart chart = ChartStyle.lines("size ratio", "weighted relative error, %");
-            for (int m = 0; m < curves.size(); m++) {
-                ErrorCurve curve = curves.get(m);
-                double[] errors = Arrays.stream(curve.relativeErrors())
-                        .map(error -> 100 * error)
-                        .toArray();
-                line(chart, curve.method().label(), curve.ratios(), errors, ChartStyle.distinct(m));
+            SizeChart chart = SizeChart.linear(ChartStyle.lines("size ratio", "weighted relative error, %"));
+            for (ErrorCurve curve : curves) {
+                chart.curve(
+                        curve.method().label(),
+                        curve.method().ordinal(),
+                        curve.ratios(),
+                        percent(curve.relativeErrors()));
             }
             if (hasOwnPoint(result)) {
-                own(chart, result.ratio(), 100 * result.relativeError());
+                own(chart, result.ratio(), result.relativeError());
             }
-            chart.getStyler().setYAxisMin(0.0);
-            return chart;
+            return chart.chart();
         });
     }
 
-    /** Perplexity of the dense softmax and of every method of the comparison that has one. */
-    static Drawing perplexities(String id, List<MethodRow> rows) {
-        List<String> names = new ArrayList<>();
-        List<Double> values = new ArrayList<>();
-        List<Double> dense = new ArrayList<>();
-        for (int r = 0; r < rows.size(); r++) {
-            Evaluation evaluation = rows.get(r).evaluation();
-            if (evaluation != null
-                    && evaluation.hasPerplexity()
-                    && Double.isFinite(evaluation.compressedPerplexity())
-                    && Double.isFinite(evaluation.densePerplexity())) {
-                names.add(String.valueOf(r + 1));
-                values.add(evaluation.compressedPerplexity());
-                dense.add(evaluation.densePerplexity());
+    /** Loss increase against size ratio on a logarithmic axis, one curve a method, and the file itself. */
+    static Drawing losses(String id, LossFigure figure) {
+        return Drawing.of(id, "Loss increase against size ratio", () -> {
+            XYChart empty = ChartStyle.lines("size ratio", "rise of the mean cross-entropy, %");
+            SizeChart chart = SizeChart.logarithmic(empty, LEAST_RISE, MOST_RISE);
+            for (LossFigure.Curve curve : figure.curves()) {
+                chart.curve(
+                        curve.method().label(), curve.method().ordinal(), curve.ratios(), percent(curve.increases()));
             }
-        }
-        if (names.isEmpty()) {
-            return Drawing.none("No method has a finite perplexity to draw.");
-        }
-        return Drawing.of(id, "Perplexity of each line of the table", () -> {
-            CategoryChart chart = ChartStyle.bars("line of the table", "perplexity");
-            chart.addSeries("compressed", names, values).setFillColor(ChartStyle.BLUE);
-            CategorySeries before = chart.addSeries("dense", names, dense);
-            before.setChartCategorySeriesRenderStyle(CategorySeriesRenderStyle.Line);
-            before.setLineColor(ChartStyle.RED).setLineStyle(new BasicStroke(1.6f));
-            before.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(ChartStyle.RED);
-            double least = Math.min(Collections.min(values), Collections.min(dense));
-            double most = Math.max(Collections.max(values), Collections.max(dense));
-            if (most > WIDE * least) {
-                ChartStyle.logarithmic(chart.getStyler(), decadeBelow(least), most);
-            } else {
-                chart.getStyler().setYAxisMin(0.0);
-            }
-            return chart;
+            own(chart, figure.ownRatio(), figure.ownIncrease());
+            return chart.chart();
         });
+    }
+
+    /** Where the file itself stands. */
+    private static void own(SizeChart chart, double ratio, double share) {
+        chart.points("this file", new double[] {ratio}, percent(new double[] {share}), ChartStyle.RED, new OwnPoint());
+    }
+
+    private static double[] percent(double[] shares) {
+        return Arrays.stream(shares).map(share -> 100 * share).toArray();
     }
 }

@@ -19,7 +19,7 @@ import org.knowm.xchart.internal.chartpart.IChart;
  * @param svg the element; empty when there is none
  * @param reason a sentence; empty when there is a drawing
  */
-record Drawing(String svg, String reason) {
+public record Drawing(String svg, String reason) {
     private static final Pattern LONG_NUMBER = Pattern.compile("-?\\d+\\.\\d{3,}(?:E-?\\d+)?");
     private static final Pattern ROOT = Pattern.compile("^.*?<svg[^>]*>", Pattern.DOTALL);
     private static final Pattern CLIP = Pattern.compile("clip\\d+");
@@ -39,38 +39,36 @@ record Drawing(String svg, String reason) {
         if (!ChartStyle.CAN_DRAW_TEXT) {
             return none("The chart is left out because Java cannot draw text here; install fontconfig and a font.");
         }
-        try {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            IChart drawn = chart.get();
-            ChartEncoder.saveChart(drawn, bytes, "svg");
-            String document = bytes.toString(StandardCharsets.UTF_8);
-            return new Drawing(embeddable(document, drawn.getWidth(), drawn.getHeight(), id, description), "");
-        } catch (IOException e) {
-            throw new UncheckedIOException("a stream in memory failed", e);
-        }
-    }
-
-    /**
-     * Makes an element of an SVG document: no declarations, sized by the page, clip paths under names of their own
-     * (they come with random ones, and a page has one name space), hundredths of a pixel instead of fifteen digits.
-     * Letters are outlines, so all numbers in it are coordinates.
-     */
-    private static String embeddable(String document, int width, int height, String id, String description) {
+        IChart drawn = chart.get();
         String root = String.format(
                 Locale.ROOT,
                 "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">",
-                width,
-                height,
+                drawn.getWidth(),
+                drawn.getHeight(),
                 Html.escape(description));
-        String body = ROOT.matcher(document).replaceFirst(Matcher.quoteReplacement(root));
-        body = LONG_NUMBER.matcher(body).replaceAll(number -> hundredths(number.group()));
-        StringBuilder named = new StringBuilder();
-        Map<String, String> names = new HashMap<>();
-        Matcher clip = CLIP.matcher(body);
-        while (clip.find()) {
-            clip.appendReplacement(named, names.computeIfAbsent(clip.group(), k -> id + "c" + names.size()));
+        String element = ROOT.matcher(document(drawn, id)).replaceFirst(Matcher.quoteReplacement(root));
+        return new Drawing(element.replaceAll(">\\s+<", "><").strip(), "");
+    }
+
+    /**
+     * A chart as an SVG file, the same for the same figures: clip paths are named in order (they come with random names, and a page has
+     * one name space) and numbers, all of them coordinates since letters are outlines, have hundredths of a pixel.
+     *
+     * @param id what names of clip paths begin with
+     */
+    public static String document(IChart chart, String id) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try {
+            ChartEncoder.saveChart(chart, bytes, "svg");
+        } catch (IOException e) {
+            throw new UncheckedIOException("a stream in memory failed", e);
         }
-        return clip.appendTail(named).toString().replaceAll(">\\s+<", "><").strip();
+        Map<String, String> names = new HashMap<>();
+        String rounded = LONG_NUMBER
+                .matcher(bytes.toString(StandardCharsets.UTF_8))
+                .replaceAll(number -> hundredths(number.group()));
+        return CLIP.matcher(rounded)
+                .replaceAll(clip -> names.computeIfAbsent(clip.group(), k -> id + "c" + names.size()));
     }
 
     private static String hundredths(String number) {

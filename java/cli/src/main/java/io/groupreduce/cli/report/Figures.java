@@ -4,18 +4,18 @@ import io.groupreduce.matrix.GroupPlan;
 import java.util.Locale;
 
 /** How numbers are written for people: the same in every locale. */
-final class Figures {
+public final class Figures {
     private static final String[] UNITS = {"kB", "MB", "GB", "TB"};
 
     private Figures() {}
 
     /** {@code 12,345}. */
-    static String count(long value) {
+    public static String count(long value) {
         return String.format(Locale.ROOT, "%,d", value);
     }
 
     /** {@code 1.23 MB}, in powers of 1000. */
-    static String bytes(long value) {
+    public static String bytes(long value) {
         if (value < 1000) {
             return value + " B";
         }
@@ -30,34 +30,34 @@ final class Figures {
     }
 
     /** {@code 6.60×}. */
-    static String ratio(double value) {
+    public static String ratio(double value) {
         return decimal(value, 2) + "×";
     }
 
     /** {@code 12.34 %} for 0.1234. */
-    static String percent(double share) {
+    public static String percent(double share) {
         double value = 100 * share;
         boolean small = value != 0 && Math.abs(value) < 0.1;
         return decimal(value, small ? 4 : 2) + " %";
     }
 
     /** {@code +12.34 %} or {@code -0.50 %}. */
-    static String signedPercent(double share) {
+    public static String signedPercent(double share) {
         return (share >= 0 ? "+" : "") + percent(share);
     }
 
     /** {@code 123.45}; very large numbers in powers of ten. */
-    static String perplexity(double value) {
+    public static String perplexity(double value) {
         return Double.isFinite(value) && value >= 1e6 ? String.format(Locale.ROOT, "%.2e", value) : decimal(value, 2);
     }
 
     /** {@code 0.0123}; very small numbers in powers of ten. */
-    static String nats(double value) {
+    public static String nats(double value) {
         return value != 0 && value < 0.001 ? String.format(Locale.ROOT, "%.2e", value) : decimal(value, 4);
     }
 
     /** {@code 3.2 s} or {@code 2 min 5 s}. */
-    static String duration(double seconds) {
+    public static String duration(double seconds) {
         if (seconds < 60) {
             return decimal(seconds, seconds < 10 ? 2 : 1) + " s";
         }
@@ -68,14 +68,14 @@ final class Figures {
     }
 
     /** {@code 1} for 1.0, {@code 0.25} for 0.25. */
-    static String plain(double value) {
+    public static String plain(double value) {
         return value == Math.rint(value) && Math.abs(value) < 1e15
                 ? String.valueOf((long) value)
                 : String.valueOf(value);
     }
 
     /** How the rows of a group are stored. */
-    static String kind(GroupPlan plan) {
+    public static String kind(GroupPlan plan) {
         return plan.isDense() ? "dense" : plan.isZero() ? "zero" : "low-rank";
     }
 

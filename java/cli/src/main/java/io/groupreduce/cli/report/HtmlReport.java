@@ -13,6 +13,15 @@ import java.util.List;
  * script.
  */
 public final class HtmlReport {
+    /** Said wherever a compression is judged on what it was fitted to. */
+    public static final String FITTED =
+            "Perplexity, KL and agreement are measured on the hidden states that the compression was fitted to; judge it"
+                    + " with 'groupreduce eval' on others.";
+
+    static final String NO_TARGETS = "There is no perplexity because the hidden states came without targets.";
+    static final String NOT_EVALUATED =
+            "The softmax was not compared with the dense one; that needs hidden states of the model (--hidden).";
+
     private final ReportData data;
     private final Html html = new Html();
 
@@ -120,7 +129,7 @@ public final class HtmlReport {
             shown = worse ? named : shown;
         }
         if (shown == null) {
-            return Wording.NOT_EVALUATED;
+            return NOT_EVALUATED;
         }
         Evaluation evaluation = data.evaluations().get(shown.tensor());
         String of = of(shown, "of ");
@@ -136,8 +145,8 @@ public final class HtmlReport {
                 Figures.percent(evaluation.top1Agreement()),
                 "top-1 agreement",
                 "top-10: " + Figures.percent(evaluation.top10Agreement()));
-        String missing = evaluation.hasPerplexity() ? "" : Wording.NO_TARGETS;
-        return (data.fittedToHidden() ? Wording.FITTED + " " + missing : missing).strip();
+        String missing = evaluation.hasPerplexity() ? "" : NO_TARGETS;
+        return (data.fittedToHidden() ? FITTED + " " + missing : missing).strip();
     }
 
     private String of(NamedResult named, String prefix) {
@@ -173,42 +182,33 @@ public final class HtmlReport {
 
     private void comparison() {
         List<Column> columns = List.of(
-                Column.number("Line"),
                 Column.text("Method"),
                 Column.number("Ratio"),
                 Column.number("Bytes"),
                 Column.number("Weighted relative error"),
                 Column.number("Perplexity"),
+                Column.number("Change"),
                 Column.number("Mean KL, nats"),
                 Column.number("Top-1"),
                 Column.number("Top-10"));
         List<List<String>> rows = new ArrayList<>();
-        boolean perplexity = false;
-        for (int r = 0; r < data.comparison().size(); r++) {
-            MethodRow row = data.comparison().get(r);
+        for (MethodRow row : data.comparison()) {
             Evaluation evaluation = row.evaluation();
             boolean hasPerplexity = evaluation != null && evaluation.hasPerplexity();
-            perplexity |= hasPerplexity;
             rows.add(List.of(
-                    String.valueOf(r + 1),
                     row.method(),
                     Figures.ratio(row.ratio()),
                     Figures.count(row.bytes()),
                     Figures.percent(row.relativeError()),
                     hasPerplexity ? Figures.perplexity(evaluation.compressedPerplexity()) : "–",
+                    hasPerplexity ? Figures.signedPercent(evaluation.perplexityIncrease()) : "–",
                     evaluation == null ? "–" : Figures.nats(evaluation.meanKl()),
                     evaluation == null ? "–" : Figures.percent(evaluation.top1Agreement()),
                     evaluation == null ? "–" : Figures.percent(evaluation.top10Agreement())));
         }
-        html.markup("<section>").element("h2", "Methods compared").table(columns, rows);
-        if (perplexity) {
-            html.markup("<div class=\"charts\">")
-                    .figure(
-                            "Perplexity",
-                            Charts.perplexities("perplexity", data.comparison()),
-                            "Red: the dense softmax.")
-                    .markup("</div>");
-        }
-        html.markup("</section>");
+        html.markup("<section>")
+                .element("h2", "Methods compared")
+                .table(columns, rows)
+                .markup("</section>");
     }
 }

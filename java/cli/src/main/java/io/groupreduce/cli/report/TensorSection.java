@@ -8,7 +8,6 @@ import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.cli.report.Html.Column;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
@@ -54,7 +53,7 @@ final class TensorSection {
         if (losses != null) {
             html.figure(
                     "Loss increase against size ratio",
-                    LossChart.of(id + "losses", losses),
+                    Charts.losses(id + "losses", losses),
                     "Mean cross-entropy on hidden states, without refinement and under the weights of this file; rises"
                             + " beyond the axis stand at its ends. A diamond is this file, as stored.");
         }
@@ -71,7 +70,7 @@ final class TensorSection {
                                     : " and no metric."));
         }
         groupCharts();
-        if (Charts.hasRefinement(result)) {
+        if (Charts.isCurve(result.refinement()) && result.energy() > 0) {
             html.figure(
                     "Loss after each round of refinement",
                     Charts.refinement(id + "refinement", result),
@@ -79,7 +78,7 @@ final class TensorSection {
                             ? "As it would be stored; only states better than all before."
                             : "Before quantization; the best state was kept.");
         }
-        if (result.calibration().size() > 1) {
+        if (Charts.isCurve(result.calibration())) {
             html.figure(
                     "Calibration",
                     Charts.calibration(id + "calibration", result),
@@ -121,6 +120,13 @@ final class TensorSection {
         options.alpha().ifPresent(alpha -> text.append(", alpha ").append(Figures.plain(alpha)));
         text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis, " : " bases, ");
         text.append(matrix.groups().size()).append(matrix.groups().size() == 1 ? " group." : " groups.");
+        if (result.refinement().size() == 2 && result.energy() > 0) {
+            text.append(" A round of refinement took the loss from ");
+            text.append(Figures.percent(result.refinement().get(0) / result.energy()))
+                    .append(" to ");
+            text.append(Figures.percent(result.refinement().get(1) / result.energy()))
+                    .append(" of the energy.");
+        }
         if (!result.calibration().isEmpty()) {
             text.append(" Calibration took the mean KL on held-out hidden states from ");
             text.append(Figures.nats(result.calibration().get(0))).append(" to ");
@@ -160,7 +166,7 @@ final class TensorSection {
         rows.add(List.of("Top-10 agreement", "", Figures.percent(evaluation.top10Agreement()), ""));
         html.element("h3", "Softmax before and after").table(columns, rows);
         if (!evaluation.hasPerplexity()) {
-            html.element("p class=\"note\"", Wording.NO_TARGETS);
+            html.element("p class=\"note\"", HtmlReport.NO_TARGETS);
         }
     }
 
@@ -187,12 +193,12 @@ final class TensorSection {
             row.add(Figures.percent((double) sizes[g] / matrix.rows()));
             row.add(Figures.kind(plan));
             row.add(plan.isDense() ? "all " + plan.rank() : String.valueOf(plan.rank()));
-            row.add(matrix.left(g) == null ? "–" : label(matrix.left(g).codec()));
+            row.add(matrix.left(g) == null ? "–" : matrix.left(g).codec().label());
             row.add(matrix.left(g) == null ? "0" : Figures.count(matrix.left(g).bytes()));
             if (plan.isLowRank()) {
                 Integer first = firstOf.putIfAbsent(plan.basis(), g);
                 row.add(String.valueOf(plan.basis()));
-                row.add(label(matrix.right(plan.basis()).codec()));
+                row.add(matrix.right(plan.basis()).codec().label());
                 row.add(
                         first == null
                                 ? Figures.count(matrix.right(plan.basis()).bytes())
@@ -210,10 +216,6 @@ final class TensorSection {
         if (folded) {
             html.markup("</details>");
         }
-    }
-
-    private static String label(Codec codec) {
-        return codec.label();
     }
 
     private String spectraRemark() {

@@ -110,12 +110,12 @@ class HtmlReportTest {
     void chartsAreWellFormedAndNoneIsMissing() throws Exception {
         assumeTrue(ChartStyle.CAN_DRAW_TEXT);
         List<String> charts = groups(HtmlReport.render(full()), "(?s)(<svg.*?</svg>)");
-        // Comparison 1; grouped: losses, spectra, curves, sizes, ranks, refinement, bytes; one group: spectra, sizes,
+        // Grouped: losses, spectra, curves, sizes, ranks, refinement, bytes; one group: spectra, sizes,
         // ranks, bytes.
-        assertEquals(1 + 7 + 4, charts.size());
+        assertEquals(7 + 4, charts.size());
         // Losses are not drawn here; of a crowd: spectra, rows by rank, bytes.
         charts.addAll(groups(HtmlReport.render(Samples.report(Samples.sharedBasis(50), null)), "(?s)(<svg.*?</svg>)"));
-        assertEquals(1 + 7 + 4 + 3, charts.size());
+        assertEquals(7 + 4 + 3, charts.size());
         // Spectra, sizes and ranks or rows by rank, calibration, bytes at least.
         List<String> chosen =
                 groups(HtmlReport.render(Samples.report(Samples.rateDistortion(), null)), "(?s)(<svg.*?</svg>)");
@@ -198,15 +198,15 @@ class HtmlReportTest {
 
     @Test
     void statesThatTheCompressionWasFittedToAreNoJudges() {
-        assertTrue(HtmlReport.render(full()).contains(Html.escape(Wording.FITTED)));
+        assertTrue(HtmlReport.render(full()).contains(Html.escape(HtmlReport.FITTED)));
         assertFalse(
-                HtmlReport.render(Samples.report(GROUPED, Samples.EVALUATED)).contains(Html.escape(Wording.FITTED)));
+                HtmlReport.render(Samples.report(GROUPED, Samples.EVALUATED)).contains(Html.escape(HtmlReport.FITTED)));
     }
 
     @Test
     void withoutTargetsThePageSaysSo() {
         String page = HtmlReport.render(Samples.report(GROUPED, Samples.WITHOUT_TARGETS));
-        assertTrue(page.contains(Wording.NO_TARGETS));
+        assertTrue(page.contains(HtmlReport.NO_TARGETS));
         assertFalse(page.contains("NaN"));
         assertFalse(page.contains("perplexity before"));
         assertTrue(page.contains("87.50 %"), "the top-1 agreement is known all the same");
@@ -215,8 +215,8 @@ class HtmlReportTest {
     @Test
     void withoutAnEvaluationThePageSaysSo() {
         String page = HtmlReport.render(Samples.report(GROUPED, null));
-        assertTrue(page.contains(Wording.NOT_EVALUATED));
-        assertFalse(page.contains(Wording.NO_TARGETS));
+        assertTrue(page.contains(HtmlReport.NOT_EVALUATED));
+        assertFalse(page.contains(HtmlReport.NO_TARGETS));
         assertFalse(page.contains("NaN"));
     }
 

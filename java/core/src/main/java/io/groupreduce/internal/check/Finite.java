@@ -2,10 +2,10 @@ package io.groupreduce.internal.check;
 
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.LittleEndian;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
  * Finds NaN and infinity at the speed of memory.
@@ -16,7 +16,6 @@ import java.nio.ByteOrder;
  */
 public final class Finite {
     private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final ValueLayout.OfInt STORED = I32.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int MAGNITUDE = 0x7fffffff;
     private static final int UNIT = 0x00800000;
     /** 16 KiB: half of the smallest first-level cache in use. */
@@ -66,7 +65,7 @@ public final class Finite {
         for (long at = 0; at < data.byteSize(); at += BLOCK * Integer.BYTES) {
             long end = Math.min(at + BLOCK * Integer.BYTES, data.byteSize());
             int n = (int) ((end - at) / Integer.BYTES);
-            MemorySegment.copy(data, STORED, at, block, 0, n);
+            MemorySegment.copy(data, LittleEndian.I32, at, block, 0, n);
             // An odd number of 16-bit numbers leaves one over, which is looked at whatever the others are.
             boolean whole = (end - at) % Integer.BYTES == 0;
             long bad = whole && (carries(block, n, ~sign, unit) & sign) == 0 ? -1 : search(matrix, at, end);

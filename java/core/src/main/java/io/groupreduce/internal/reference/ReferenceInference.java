@@ -169,6 +169,7 @@ final class ReferenceInference implements InferenceSession {
         return Arrays.stream(tokens).mapToInt(Integer::intValue).toArray();
     }
 
+    /** Written without {@link io.groupreduce.internal.select.Drawing}, which the backends share, so that it can judge them. */
     private static int draw(double[] y, Sampling sampling, long key) {
         if (Double.isNaN(y[0])) {
             return -1;

@@ -3,101 +3,96 @@ package io.groupreduce.internal.select;
 import java.util.Arrays;
 
 /**
- * The likeliest tokens of one hidden state, best first, ties to the lower token: selected here, or taken over. The
- * order is that of {@link KeyedLogit}.
+ * For each of some hidden states the k tokens of largest logit, best first; ties go to the lower token. That is a total order, so
+ * lists come out the same in whatever order tokens are offered. For one thread at a time.
  */
 public final class Ranking {
-    private static final int BUCKET_BITS = 16;
-
-    private long[] keys = new long[0];
-    private int[] buckets;
+    private int k;
     private float[] logits = new float[0];
     private int[] tokens = new int[0];
-    private int count;
 
-    /**
-     * Selects from all logits.
-     *
-     * @param all the logit of every token [vocabulary]; may be longer
-     * @param k 0 to {@code vocabulary}
-     * @return this, of k places
-     */
-    public Ranking select(float[] all, int vocabulary, int k) {
-        reserve(k);
-        if (keys.length < vocabulary) {
-            keys = new long[vocabulary];
+    /** Room for {@code states} lists of {@code length} tokens, which {@link #tokens} and {@link #logits} are to be filled with. */
+    public void reserve(int states, int length) {
+        k = length;
+        if (logits.length < states * k) {
+            logits = new float[states * k];
+            tokens = new int[states * k];
         }
-        int least = k < vocabulary ? leastBucket(all, vocabulary, k) : 0;
-        int chosen = 0;
-        for (int token = 0; token < vocabulary; token++) {
-            long key = KeyedLogit.key(all[token], token);
-            if ((int) (key >>> Long.SIZE - BUCKET_BITS) >= least) {
-                keys[chosen++] = key;
-            }
-        }
-        KeyedLogit.sort(keys, 0, chosen);
-        for (int place = 0; place < k; place++) {
-            tokens[place] = KeyedLogit.token(keys[place]);
-            // Not the key's, which has lost the sign of -0.
-            logits[place] = all[tokens[place]];
-        }
-        return this;
     }
 
-    /** The largest bucket of upper key bits above and in which there are k logits: the rest need not be sorted. */
-    private int leastBucket(float[] all, int vocabulary, int k) {
-        if (buckets == null) {
-            buckets = new int[1 << BUCKET_BITS];
-        }
-        Arrays.fill(buckets, 0);
-        for (int token = 0; token < vocabulary; token++) {
-            buckets[KeyedLogit.rising(all[token]) >>> Integer.SIZE - BUCKET_BITS]++;
-        }
-        int bucket = buckets.length - 1;
-        for (int found = buckets[bucket]; found < k; found += buckets[bucket]) {
-            bucket--;
-        }
-        return bucket;
+    /** Forgets everything; there is room for {@code states} lists of {@code length}, at least 1, to be offered tokens. */
+    public void start(int states, int length) {
+        reserve(states, length);
+        Arrays.fill(logits, 0, states * k, Float.NEGATIVE_INFINITY);
+        Arrays.fill(tokens, 0, states * k, Integer.MAX_VALUE);
     }
 
-    /**
-     * Room for k places, for a list that was ranked elsewhere.
-     *
-     * @return this, of k places, which {@link #tokens} and {@link #logits} are to be filled with
-     */
-    public Ranking reserve(int k) {
-        count = k;
-        if (tokens.length < k) {
-            tokens = new int[k];
-            logits = new float[k];
-        }
-        return this;
+    /** Places of a list. */
+    public int k() {
+        return k;
     }
 
-    /** Places. */
-    public int count() {
-        return count;
+    /** The logit that a token must reach to enter. */
+    public float threshold(int state) {
+        return logits[state * k + k - 1];
     }
 
-    /** Tokens by place [count]; may be longer. */
-    public int[] tokens() {
-        return tokens;
+    public float logit(int state, int place) {
+        return logits[state * k + place];
     }
 
-    /** Logits by place [count]; may be longer. */
+    public int token(int state, int place) {
+        return tokens[state * k + place];
+    }
+
+    /** All logits [states x k]; may be longer. */
     public float[] logits() {
         return logits;
     }
 
+    /** All tokens [states x k]; may be longer. */
+    public int[] tokens() {
+        return tokens;
+    }
+
+    /** Considers one token. */
+    public void offer(int state, float logit, int token) {
+        int first = state * k;
+        int at = first + k - 1;
+        if (!better(logit, token, at)) {
+            return;
+        }
+        while (at > first && better(logit, token, at - 1)) {
+            logits[at] = logits[at - 1];
+            tokens[at] = tokens[at - 1];
+            at--;
+        }
+        logits[at] = logit;
+        tokens[at] = token;
+    }
+
+    private boolean better(float logit, int token, int at) {
+        return logit > logits[at] || logit == logits[at] && token < tokens[at];
+    }
+
+    /** Takes over the lists of other tokens. */
+    public void merge(Ranking other, int states) {
+        for (int state = 0; state < states; state++) {
+            for (int at = state * k; at < state * k + k && other.tokens[at] != Integer.MAX_VALUE; at++) {
+                offer(state, other.logits[at], other.tokens[at]);
+            }
+        }
+    }
+
     /**
-     * Copies all places.
+     * Copies the list of a state.
      *
-     * @param targetTokens [at + count]; may be longer
-     * @param targetLogits [at + count]; may be longer
+     * @param targetTokens [at + k]; may be longer
+     * @param targetLogits [at + k]; may be longer
      * @throws IndexOutOfBoundsException if one of them is shorter
      */
-    public void copyTo(int[] targetTokens, float[] targetLogits, int at) {
-        System.arraycopy(tokens, 0, targetTokens, at, count);
-        System.arraycopy(logits, 0, targetLogits, at, count);
+    public void copyTo(int state, int[] targetTokens, float[] targetLogits, int at) {
+        System.arraycopy(tokens, state * k, targetTokens, at, k);
+        System.arraycopy(logits, state * k, targetLogits, at, k);
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.SeededData;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Metric;
@@ -13,7 +14,6 @@ import io.groupreduce.api.SizeTarget;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.Arena;
@@ -25,8 +25,7 @@ class MetricTest {
     private static final int COLUMNS = 12;
 
     private static double[] moment() {
-        float[] states = new float[500 * COLUMNS];
-        new SyntheticMatrix(3, COLUMNS, 1).next(states, 500);
+        float[] states = SeededData.powerLaw(3, 500, COLUMNS, 1);
         return MetricRoot.secondMoment(ALGEBRA, Matrix.of("states", states, 500, COLUMNS));
     }
 
@@ -55,8 +54,7 @@ class MetricTest {
 
     @Test
     void theSameDirectionsCostLessLossUnderTheMetricThatChoseThem() {
-        float[] values = new float[600 * COLUMNS];
-        new SyntheticMatrix(5, COLUMNS, 0.2).next(values, 600);
+        float[] values = SeededData.powerLaw(5, 600, COLUMNS, 0.2);
         Matrix matrix = Matrix.of("matrix", values, 600, COLUMNS);
         Metric metric = new Metric("test", COLUMNS, moment());
         CompressionOptions options =
@@ -127,8 +125,7 @@ class MetricTest {
     void tilesAndBatchesDoNotShow() {
         int columns = 531;
         int states = 300;
-        float[] hidden = new float[states * columns];
-        new SyntheticMatrix(9, columns, 1).next(hidden, states);
+        float[] hidden = SeededData.powerLaw(9, states, columns, 1);
         double[] moment = MetricRoot.secondMoment(ALGEBRA, Matrix.of("states", hidden, states, columns));
         double trace = 0;
         for (int i = 0; i < columns; i++) {

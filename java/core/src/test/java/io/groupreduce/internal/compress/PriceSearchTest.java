@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.SeededData;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
@@ -28,8 +28,7 @@ class PriceSearchTest {
     private static final int COLUMNS = 16;
 
     private static float[] powerLaw() {
-        float[] values = new float[ROWS * COLUMNS];
-        new SyntheticMatrix(4, COLUMNS, 0.7).next(values, ROWS);
+        float[] values = SeededData.powerLaw(4, ROWS, COLUMNS, 0.7);
         return values;
     }
 

@@ -3,9 +3,9 @@ package io.groupreduce.internal.compress;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.SeededData;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
@@ -33,8 +33,7 @@ class RightFactorTest {
     }
 
     private static MetricRoot metric() {
-        float[] states = new float[300 * COLUMNS];
-        new SyntheticMatrix(2, COLUMNS, 0.8).next(states, 300);
+        float[] states = SeededData.powerLaw(2, 300, COLUMNS, 0.8);
         return MetricRoot.ofHidden(ALGEBRA, Matrix.of("states", states, 300, COLUMNS));
     }
 

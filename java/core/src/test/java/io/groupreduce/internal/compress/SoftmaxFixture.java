@@ -1,7 +1,7 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.SeededData;
 import io.groupreduce.api.SoftmaxData;
-import io.groupreduce.internal.reference.SyntheticMatrix;
 import io.groupreduce.matrix.Matrix;
 import java.util.SplittableRandom;
 
@@ -15,19 +15,17 @@ final class SoftmaxFixture {
     private SoftmaxFixture() {}
 
     static Matrix powerLaw(long seed, int rows, int columns) {
-        float[] values = new float[rows * columns];
-        new SyntheticMatrix(seed, columns, 0.6).next(values, rows);
+        float[] values = SeededData.powerLaw(seed, rows, columns, 0.6);
         return Matrix.of("seed " + seed, values, rows, columns);
     }
 
     static long[] counts(long seed, int rows) {
-        return SyntheticMatrix.zipfCounts(seed, rows, 100.0 * rows);
+        return SeededData.zipfCounts(seed, rows, 100.0 * rows);
     }
 
     static SoftmaxData softmax(long seed, Matrix matrix) {
         int columns = matrix.columns();
-        float[] states = new float[STATES * columns];
-        new SyntheticMatrix(seed, columns, 0.4).next(states, STATES);
+        float[] states = SeededData.powerLaw(seed, STATES, columns, 0.4);
         float[] row = new float[columns];
         int[] targets = new int[STATES];
         SplittableRandom random = new SplittableRandom(seed);

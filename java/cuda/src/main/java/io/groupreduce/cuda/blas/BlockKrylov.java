@@ -124,10 +124,9 @@ final class BlockKrylov {
             return;
         }
         for (int b = 0; b < counts.length; b++) {
-            memory.write(Row.COUNT, b, counts[b]);
-            memory.write(Row.KEY, b, active.get(b).index() * (MAX_ROUNDS + 1) + round);
+            memory.writeNumber(Row.COUNT, b, counts[b]);
+            memory.writeNumber(Row.KEY, b, active.get(b).index() * (MAX_ROUNDS + 1) + round);
         }
-        memory.upload();
         tools.kernels()
                 .random(memory.row(Row.X), memory.row(Row.COUNT), memory.row(Row.KEY), order, most, counts.length);
     }
@@ -182,7 +181,6 @@ final class BlockKrylov {
         memory.write(Row.Y, active, KrylovBasis::y);
         memory.write(Row.SPARE, active, KrylovBasis::spare);
         memory.writeSmalls(active.size());
-        memory.upload();
     }
 
     /**

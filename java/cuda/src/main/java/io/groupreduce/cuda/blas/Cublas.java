@@ -1,14 +1,11 @@
 package io.groupreduce.cuda.blas;
 
-import static io.groupreduce.cuda.blas.NativeLibrary.INT;
-import static io.groupreduce.cuda.blas.NativeLibrary.WORD;
-
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import jcuda.cudaDataType;
 import jcuda.jcublas.cublasComputeType;
 import jcuda.jcublas.cublasDiagType;
@@ -35,65 +32,55 @@ public final class Cublas implements AutoCloseable {
     private static final long WORKSPACE = 8L << 20;
     private static final int HOPPER = 9;
 
-    private static final int BETA = Double.BYTES;
-    private static final String GEMM_SIZES = "m,n,k,lda,ldb,ldc";
-    private static final String BATCH_SIZES = "m,n,k,lda,ldb,ldc,batch";
-    private static final String SYRK_SIZES = "n,k,lda,ldc";
+    private static final int LOWER = cublasFillMode.CUBLAS_FILL_MODE_LOWER;
+    private static final String GEMM = "*handle op op #m #n #k *alpha *a #lda *b #ldb *beta *c #ldc";
+    private static final String SYRK = "*handle fill op #n #k *alpha *a #lda *beta *c #ldc";
 
     private final Device device;
-    private final NativeLibrary library;
-    private final MethodHandle dgemm;
-    private final MethodHandle sgemm;
-    private final MethodHandle dgemmBatched;
-    private final MethodHandle dsyrk;
-    private final MethodHandle ssyrk;
-    private final MethodHandle dtrsmBatched;
-    private final MethodHandle gemmEx;
+    private final Owned owned;
+    private final NativeLibrary.Function dgemm;
+    private final NativeLibrary.Function sgemm;
+    private final NativeLibrary.Function dgemmBatched;
+    private final NativeLibrary.Function dsyrk;
+    private final NativeLibrary.Function ssyrk;
+    private final NativeLibrary.Function dtrsmBatched;
+    private final NativeLibrary.Function gemmEx;
     /** alpha and beta; cuBLAS has read them when a call returns. */
     private final MemorySegment scalars = Arena.ofAuto().allocate(2 * Double.BYTES, Double.BYTES);
 
-    private final long scalar = scalars.address();
+    private final long alpha = scalars.address();
+    private final long beta = alpha + Double.BYTES;
     private final long handle;
-    private final DeviceMemory workspace;
-    private boolean closed;
 
     /** Loads cuBLAS if need be and takes a handle. */
     public Cublas(Device device) {
         this.device = device;
-        library = new NativeLibrary("cuBLAS", device.libraries().blas(), cublasStatus::stringFor);
-        dgemm = gemm("cublasDgemm_v2");
-        sgemm = gemm("cublasSgemm_v2");
-        dgemmBatched = library.function(
-                "cublasDgemmBatched", WORD, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT, WORD, WORD, INT, INT);
-        dsyrk = syrk("cublasDsyrk_v2");
-        ssyrk = syrk("cublasSsyrk_v2");
+        NativeLibrary library = new NativeLibrary("cuBLAS", device.libraries().blas(), cublasStatus::stringFor);
+        dgemm = library.function("cublasDgemm_v2", GEMM);
+        sgemm = library.function("cublasSgemm_v2", GEMM);
+        dgemmBatched = library.function("cublasDgemmBatched", GEMM + " #batch");
+        dsyrk = library.function("cublasDsyrk_v2", SYRK);
+        ssyrk = library.function("cublasSsyrk_v2", SYRK);
         dtrsmBatched = library.function(
-                "cublasDtrsmBatched", WORD, INT, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT, INT);
+                "cublasDtrsmBatched", "*handle side fill op diagonal #m #n *alpha *a #lda *b #ldb #batch");
         gemmEx = library.function(
                 "cublasGemmEx",
-                WORD,
-                INT,
-                INT,
-                INT,
-                INT,
-                INT,
-                WORD,
-                WORD,
-                INT,
-                INT,
-                WORD,
-                INT,
-                INT,
-                WORD,
-                WORD,
-                INT,
-                INT,
-                INT,
-                INT);
+                "*handle op op #m #n #k *alpha *a type #lda *b type #ldb *beta *c type #ldc compute algorithm");
         long bytes = device.properties().computeMajor() >= HOPPER ? WORKSPACE_HOPPER : WORKSPACE;
-        workspace = device.allocate(bytes, "cuBLAS's workspace");
-        handle = create();
-        configure();
+        owned = new Owned(device);
+        try {
+            DeviceMemory workspace = owned.allocate(bytes, "cuBLAS's workspace");
+            handle = library.create("cublasCreate_v2", "cublasDestroy_v2", owned);
+            // In this order: a new stream makes cuBLAS forget the workspace.
+            library.function("cublasSetStream_v2", "*handle *stream")
+                    .call(handle, device.stream().handle());
+            library.function("cublasSetWorkspace_v2", "*handle *workspace *#bytes")
+                    .call(handle, workspace.address(), bytes);
+            library.function("cublasSetMathMode", "*handle mode").call(handle, cublasMath.CUBLAS_DEFAULT_MATH);
+        } catch (Throwable e) {
+            owned.closeAfter(e);
+            throw e;
+        }
     }
 
     /**
@@ -101,13 +88,13 @@ public final class Cublas implements AutoCloseable {
      */
     public void dgemm(int m, int n, int k, double alpha, Operand a, Operand b, double beta, Operand c) {
         set(alpha, beta);
-        gemm("cublasDgemm_v2", dgemm, m, n, k, a, b, c);
+        dgemm.call(handle, op(a), op(b), m, n, k, this.alpha, a, b, this.beta, c);
     }
 
     /** {@link #dgemm} in FP32. */
     public void sgemm(int m, int n, int k, float alpha, Operand a, Operand b, float beta, Operand c) {
         set(alpha, beta);
-        gemm("cublasSgemm_v2", sgemm, m, n, k, a, b, c);
+        sgemm.call(handle, op(a), op(b), m, n, k, this.alpha, a, b, this.beta, c);
     }
 
     /** Row-major in FP32: {@code C = A B}, A rows x inner, B inner x columns; all rows lie close. */
@@ -120,62 +107,10 @@ public final class Cublas implements AutoCloseable {
         sgemm(columns, rows, inner, 1, Operand.transposed(b, inner), Operand.of(a, inner), 0, Operand.of(c, columns));
     }
 
-    private void gemm(String name, MethodHandle function, int m, int n, int k, Operand a, Operand b, Operand c) {
-        library.call(
-                name,
-                () -> (int) function.invokeExact(
-                        handle,
-                        op(a),
-                        op(b),
-                        m,
-                        n,
-                        k,
-                        scalar,
-                        a.address(),
-                        a.leading(),
-                        b.address(),
-                        b.leading(),
-                        scalar + BETA,
-                        c.address(),
-                        c.leading()),
-                GEMM_SIZES,
-                m,
-                n,
-                k,
-                a.leading(),
-                b.leading(),
-                c.leading());
-    }
-
     /** {@link #dgemm} of {@code batch} matrices each. */
     void dgemmBatched(int m, int n, int k, double alpha, Operand a, Operand b, double beta, Operand c, int batch) {
         set(alpha, beta);
-        library.call(
-                "cublasDgemmBatched",
-                () -> (int) dgemmBatched.invokeExact(
-                        handle,
-                        op(a),
-                        op(b),
-                        m,
-                        n,
-                        k,
-                        scalar,
-                        a.address(),
-                        a.leading(),
-                        b.address(),
-                        b.leading(),
-                        scalar + BETA,
-                        c.address(),
-                        c.leading(),
-                        batch),
-                BATCH_SIZES,
-                m,
-                n,
-                k,
-                a.leading(),
-                b.leading(),
-                c.leading(),
-                batch);
+        dgemmBatched.call(handle, op(a), op(b), m, n, k, this.alpha, a, b, this.beta, c, batch);
     }
 
     /**
@@ -183,35 +118,13 @@ public final class Cublas implements AutoCloseable {
      */
     public void dsyrk(int n, int k, double alpha, Operand a, double beta, Operand c) {
         set(alpha, beta);
-        syrk("cublasDsyrk_v2", dsyrk, n, k, a, c);
+        dsyrk.call(handle, LOWER, op(a), n, k, this.alpha, a, this.beta, c);
     }
 
     /** {@link #dsyrk} in FP32. */
     public void ssyrk(int n, int k, float alpha, Operand a, float beta, Operand c) {
         set(alpha, beta);
-        syrk("cublasSsyrk_v2", ssyrk, n, k, a, c);
-    }
-
-    private void syrk(String name, MethodHandle function, int n, int k, Operand a, Operand c) {
-        library.call(
-                name,
-                () -> (int) function.invokeExact(
-                        handle,
-                        cublasFillMode.CUBLAS_FILL_MODE_LOWER,
-                        op(a),
-                        n,
-                        k,
-                        scalar,
-                        a.address(),
-                        a.leading(),
-                        scalar + BETA,
-                        c.address(),
-                        c.leading()),
-                SYRK_SIZES,
-                n,
-                k,
-                a.leading(),
-                c.leading());
+        ssyrk.call(handle, LOWER, op(a), n, k, this.alpha, a, this.beta, c);
     }
 
     /**
@@ -220,137 +133,37 @@ public final class Cublas implements AutoCloseable {
      */
     void solveTransposedBatched(int m, int n, Operand l, Operand x, int batch) {
         set(1.0, 0.0);
-        library.call(
-                "cublasDtrsmBatched",
-                () -> (int) dtrsmBatched.invokeExact(
-                        handle,
-                        cublasSideMode.CUBLAS_SIDE_RIGHT,
-                        cublasFillMode.CUBLAS_FILL_MODE_LOWER,
-                        cublasOperation.CUBLAS_OP_T,
-                        cublasDiagType.CUBLAS_DIAG_NON_UNIT,
-                        m,
-                        n,
-                        scalar,
-                        l.address(),
-                        l.leading(),
-                        x.address(),
-                        x.leading(),
-                        batch),
-                "m,n,lda,ldb,batch",
-                m,
-                n,
-                l.leading(),
-                x.leading(),
-                batch);
+        int side = cublasSideMode.CUBLAS_SIDE_RIGHT;
+        int transposed = cublasOperation.CUBLAS_OP_T;
+        int diagonal = cublasDiagType.CUBLAS_DIAG_NON_UNIT;
+        dtrsmBatched.call(handle, side, LOWER, transposed, diagonal, m, n, alpha, l, x, batch);
     }
 
     /** {@link #sgemm} with A and B in BF16; sums and C are FP32. */
     public void gemmBf16(int m, int n, int k, float alpha, Operand a, Operand b, float beta, Operand c) {
         set(alpha, beta);
         int bf16 = cudaDataType.CUDA_R_16BF;
-        library.call(
-                "cublasGemmEx",
-                () -> (int) gemmEx.invokeExact(
-                        handle,
-                        op(a),
-                        op(b),
-                        m,
-                        n,
-                        k,
-                        scalar,
-                        a.address(),
-                        bf16,
-                        a.leading(),
-                        b.address(),
-                        bf16,
-                        b.leading(),
-                        scalar + BETA,
-                        c.address(),
-                        cudaDataType.CUDA_R_32F,
-                        c.leading(),
-                        cublasComputeType.CUBLAS_COMPUTE_32F,
-                        cublasGemmAlgo.CUBLAS_GEMM_DEFAULT),
-                GEMM_SIZES,
-                m,
-                n,
-                k,
-                a.leading(),
-                b.leading(),
-                c.leading());
-    }
-
-    /** The library's version: 10,000 x major + 100 x minor + patch. */
-    public int version() {
-        MethodHandle get = library.function("cublasGetVersion_v2", WORD, WORD);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment version = arena.allocate(ValueLayout.JAVA_INT);
-            long address = version.address();
-            library.call("cublasGetVersion_v2", () -> (int) get.invokeExact(handle, address), "");
-            return version.get(ValueLayout.JAVA_INT, 0);
-        }
+        Object[] left = {a.address(), bf16, a.leading()};
+        Object[] right = {b.address(), bf16, b.leading()};
+        Object[] result = {c.address(), cudaDataType.CUDA_R_32F, c.leading()};
+        Object[] how = {cublasComputeType.CUBLAS_COMPUTE_32F, cublasGemmAlgo.CUBLAS_GEMM_DEFAULT};
+        gemmEx.call(handle, op(a), op(b), m, n, k, this.alpha, left, right, this.beta, result, how);
     }
 
     /** Gives the handle and the workspace back; calling it again does nothing. Any thread. */
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            device.runUnlessClosed(() -> {
-                try {
-                    library.destroy("cublasDestroy_v2", handle);
-                } finally {
-                    workspace.close();
-                }
-            });
-        }
+        device.runUnlessClosed(owned::close);
     }
 
-    private long create() {
-        try {
-            return library.create("cublasCreate_v2");
-        } catch (RuntimeException | Error e) {
-            workspace.close();
-            throw e;
-        }
+    private void set(double first, double second) {
+        scalars.set(ValueLayout.JAVA_DOUBLE, 0, first);
+        scalars.set(ValueLayout.JAVA_DOUBLE, Double.BYTES, second);
     }
 
-    private void configure() {
-        MethodHandle setWorkspace = library.function("cublasSetWorkspace_v2", WORD, WORD, WORD);
-        MethodHandle setMathMode = library.function("cublasSetMathMode", WORD, INT);
-        try {
-            // In this order: a new stream makes cuBLAS forget the workspace.
-            library.setStream("cublasSetStream_v2", handle, device.stream());
-            library.call(
-                    "cublasSetWorkspace_v2",
-                    () -> (int) setWorkspace.invokeExact(handle, workspace.address(), workspace.bytes()),
-                    "bytes",
-                    workspace.bytes());
-            library.call(
-                    "cublasSetMathMode",
-                    () -> (int) setMathMode.invokeExact(handle, cublasMath.CUBLAS_DEFAULT_MATH),
-                    "");
-        } catch (RuntimeException | Error e) {
-            close();
-            throw e;
-        }
-    }
-
-    private MethodHandle gemm(String name) {
-        return library.function(name, WORD, INT, INT, INT, INT, INT, WORD, WORD, INT, WORD, INT, WORD, WORD, INT);
-    }
-
-    private MethodHandle syrk(String name) {
-        return library.function(name, WORD, INT, INT, INT, INT, WORD, WORD, INT, WORD, WORD, INT);
-    }
-
-    private void set(double alpha, double beta) {
-        scalars.set(ValueLayout.JAVA_DOUBLE, 0, alpha);
-        scalars.set(ValueLayout.JAVA_DOUBLE, BETA, beta);
-    }
-
-    private void set(float alpha, float beta) {
-        scalars.set(ValueLayout.JAVA_FLOAT, 0, alpha);
-        scalars.set(ValueLayout.JAVA_FLOAT, BETA, beta);
+    private void set(float first, float second) {
+        scalars.set(ValueLayout.JAVA_FLOAT, 0, first);
+        scalars.set(ValueLayout.JAVA_FLOAT, Double.BYTES, second);
     }
 
     private static int op(Operand operand) {

@@ -1,18 +1,12 @@
 package io.groupreduce.cuda.blas;
 
-import static io.groupreduce.cuda.blas.NativeLibrary.INT;
-import static io.groupreduce.cuda.blas.NativeLibrary.WORD;
-
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.WorkMemory;
 import io.groupreduce.error.DeviceException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
-import java.util.ArrayList;
-import java.util.List;
 import jcuda.cudaDataType;
 import jcuda.jcublas.cublasFillMode;
 import jcuda.jcusolver.cusolverEigMode;
@@ -41,22 +35,33 @@ final class Cusolver implements AutoCloseable {
     private static final int LOWER = cublasFillMode.CUBLAS_FILL_MODE_LOWER;
     private static final int FP64 = cudaDataType.CUDA_R_64F;
 
+    private static final String PROBLEM = "*handle *params mode fill *#n type *a *lda type *values type ";
+
+    /** A solver of one problem or of a batch, and what tells the workspaces it needs. */
+    private record Solver(String name, NativeLibrary.Function bytes, NativeLibrary.Function solve, boolean batched) {
+        static Solver of(NativeLibrary library, String name, boolean batched) {
+            String batch = batched ? " *#batch" : "";
+            return new Solver(
+                    name,
+                    library.function(name + "_bufferSize", PROBLEM + "*bytes *hostBytes" + batch),
+                    library.function(name, PROBLEM + "*workspace *bytes *host *hostBytes *info" + batch),
+                    batched);
+        }
+    }
+
     private final Device device;
-    private final NativeLibrary library;
-    private final MethodHandle syevd;
-    private final MethodHandle syevdBytes;
-    private final MethodHandle batched;
-    private final MethodHandle batchedBytes;
-    private final MethodHandle potrfBatched;
+    private final Owned owned;
+    private final Solver single;
+    private final Solver batched;
+    private final NativeLibrary.Function potrfBatched;
     /** What the bufferSize functions answer: bytes on the device, bytes on the host. */
     private final MemorySegment answers = Arena.ofAuto().allocate(2 * Long.BYTES, Long.BYTES);
 
     private final long handle;
     private final long params;
-    private final Scratch workspace;
-    private final Scratch info;
+    private final WorkMemory workspace;
+    private final WorkMemory info;
     private MemorySegment hostWorkspace = MemorySegment.NULL;
-    private boolean closed;
 
     /**
      * Loads cuSOLVER if need be and takes a handle.
@@ -65,17 +70,22 @@ final class Cusolver implements AutoCloseable {
      */
     Cusolver(Device device, boolean batchedAllowed) {
         this.device = device;
-        workspace = new Scratch(device, "cuSOLVER's workspace");
-        info = new Scratch(device, "cuSOLVER's results");
-        library = new NativeLibrary("cuSOLVER", device.libraries().solver(), cusolverStatus::stringFor);
-        syevd = eigenproblem("cusolverDnXsyevd", WORD, WORD, WORD, WORD, WORD);
-        syevdBytes = eigenproblem("cusolverDnXsyevd_bufferSize", WORD, WORD);
-        potrfBatched = library.function("cusolverDnDpotrfBatched", WORD, INT, INT, WORD, INT, WORD, INT);
-        boolean hasBatched = batchedAllowed && library.has(XSYEV_BATCHED);
-        batched = hasBatched ? eigenproblem(XSYEV_BATCHED, WORD, WORD, WORD, WORD, WORD, WORD) : null;
-        batchedBytes = hasBatched ? eigenproblem(XSYEV_BATCHED + "_bufferSize", WORD, WORD, WORD) : null;
-        handle = library.create("cusolverDnCreate");
-        params = createParams();
+        NativeLibrary library = new NativeLibrary("cuSOLVER", device.libraries().solver(), cusolverStatus::stringFor);
+        single = Solver.of(library, "cusolverDnXsyevd", false);
+        potrfBatched = library.function("cusolverDnDpotrfBatched", "*handle fill #n *a lda *info #batch");
+        batched = batchedAllowed && library.has(XSYEV_BATCHED) ? Solver.of(library, XSYEV_BATCHED, true) : null;
+        owned = new Owned(device);
+        try {
+            workspace = owned.work("cuSOLVER's workspace");
+            info = owned.add(new WorkMemory(device, "cuSOLVER's results"));
+            handle = library.create("cusolverDnCreate", "cusolverDnDestroy", owned);
+            library.function("cusolverDnSetStream", "*handle *stream")
+                    .call(handle, device.stream().handle());
+            params = library.create("cusolverDnCreateParams", "cusolverDnDestroyParams", owned);
+        } catch (Throwable e) {
+            owned.closeAfter(e);
+            throw e;
+        }
     }
 
     /**
@@ -87,70 +97,40 @@ final class Cusolver implements AutoCloseable {
      * @throws DeviceException also when one does not converge
      */
     void eigen(int order, long matrices, long values, int count) {
-        if (batched == null || count == 1 || order > LARGEST_BATCHED) {
-            for (int b = 0; b < count; b++) {
-                single(
-                        order,
-                        matrices + (long) b * order * order * Double.BYTES,
-                        values + (long) b * order * Double.BYTES);
-            }
+        if (batched != null && count > 1 && order <= LARGEST_BATCHED) {
+            solve(batched, order, matrices, values, count);
             return;
         }
-        library.call(
-                XSYEV_BATCHED + "_bufferSize",
-                () -> (int) batchedBytes.invokeExact(
-                        handle,
-                        params,
-                        VECTORS,
-                        LOWER,
-                        (long) order,
-                        FP64,
-                        matrices,
-                        (long) order,
-                        FP64,
-                        values,
-                        FP64,
-                        answers.address(),
-                        answers.address() + Long.BYTES,
-                        (long) count),
-                "n,batch",
-                order,
-                count);
-        if (answer(0) > room()) {
-            int half = count / 2;
-            eigen(order, matrices, values, half);
+        for (long b = 0; b < count; b++) {
+            solve(single, order, matrices + b * order * order * Double.BYTES, values + b * order * Double.BYTES, 1);
+        }
+    }
+
+    private void solve(Solver solver, int order, long matrices, long values, int count) {
+        Object[] problem = {handle, params, VECTORS, LOWER, order, FP64, matrices, order, FP64, values, FP64};
+        Object[] batch = solver.batched() ? new Object[] {count} : new Object[] {};
+        solver.bytes().call(problem, answers.address(), answers.address() + Long.BYTES, batch);
+        if (count > 1 && answer(0) > device.availableMemory() + workspace.bytes()) {
+            long half = count / 2;
+            eigen(order, matrices, values, count / 2);
             eigen(
                     order,
-                    matrices + (long) half * order * order * Double.BYTES,
-                    values + (long) half * order * Double.BYTES,
-                    count - half);
+                    matrices + half * order * order * Double.BYTES,
+                    values + half * order * Double.BYTES,
+                    count - count / 2);
             return;
         }
         reserve(count);
-        library.call(
-                XSYEV_BATCHED,
-                () -> (int) batched.invokeExact(
-                        handle,
-                        params,
-                        VECTORS,
-                        LOWER,
-                        (long) order,
-                        FP64,
-                        matrices,
-                        (long) order,
-                        FP64,
-                        values,
-                        FP64,
-                        workspace.atLeast(0),
-                        workspace.bytes(),
-                        hostWorkspace.address(),
-                        hostWorkspace.byteSize(),
-                        info.atLeast(0),
-                        (long) count),
-                "n,batch",
-                order,
-                count);
-        requireConverged(XSYEV_BATCHED, order, readInfo(count));
+        Object[] host = {hostWorkspace.address(), hostWorkspace.byteSize()};
+        solver.solve().call(problem, workspace.address(), workspace.bytes(), host, info.address(), batch);
+        int[] infos = readInfo(count);
+        for (int b = 0; b < count; b++) {
+            if (infos[b] != 0) {
+                throw new DeviceException(solver.name() + " did not converge for matrix " + b + " of " + count
+                        + " of order " + order + " (info " + infos[b]
+                        + "); look for extreme values in the matrix and the counts, or use --device cpu.");
+            }
+        }
     }
 
     /**
@@ -161,87 +141,20 @@ final class Cusolver implements AutoCloseable {
      * @return per matrix 0, or which leading minor is not positive
      */
     int[] cholesky(int order, long addresses, int count) {
-        long infos = reserveInfo(count);
-        library.call(
-                "cusolverDnDpotrfBatched",
-                () -> (int) potrfBatched.invokeExact(handle, LOWER, order, addresses, order, infos, count),
-                "n,batch",
-                order,
-                count);
+        reserveInfo(count);
+        potrfBatched.call(handle, LOWER, order, addresses, order, info.address(), count);
         return readInfo(count);
     }
 
     /** Gives the workspace back; the next call takes one again. */
     void release() {
-        workspace.close();
+        owned.release();
     }
 
     /** Gives everything back; calling it again does nothing. Any thread. */
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            device.runUnlessClosed(this::free);
-        }
-    }
-
-    private void single(int order, long matrix, long values) {
-        library.call(
-                "cusolverDnXsyevd_bufferSize",
-                () -> (int) syevdBytes.invokeExact(
-                        handle,
-                        params,
-                        VECTORS,
-                        LOWER,
-                        (long) order,
-                        FP64,
-                        matrix,
-                        (long) order,
-                        FP64,
-                        values,
-                        FP64,
-                        answers.address(),
-                        answers.address() + Long.BYTES),
-                "n",
-                order);
-        reserve(1);
-        library.call(
-                "cusolverDnXsyevd",
-                () -> (int) syevd.invokeExact(
-                        handle,
-                        params,
-                        VECTORS,
-                        LOWER,
-                        (long) order,
-                        FP64,
-                        matrix,
-                        (long) order,
-                        FP64,
-                        values,
-                        FP64,
-                        workspace.atLeast(0),
-                        workspace.bytes(),
-                        hostWorkspace.address(),
-                        hostWorkspace.byteSize(),
-                        info.atLeast(0)),
-                "n",
-                order);
-        requireConverged("cusolverDnXsyevd", order, readInfo(1));
-    }
-
-    private static void requireConverged(String function, int order, int[] infos) {
-        for (int b = 0; b < infos.length; b++) {
-            if (infos[b] != 0) {
-                throw new DeviceException(function + " did not converge for matrix " + b + " of " + infos.length
-                        + " of order " + order + " (info " + infos[b]
-                        + "); look for extreme values in the matrix and the counts, or use --device cpu.");
-            }
-        }
-    }
-
-    /** Bytes that a workspace may have. */
-    private long room() {
-        return device.availableMemory() + workspace.bytes();
+        device.runUnlessClosed(owned::close);
     }
 
     /** Makes the workspaces as large as was answered, and zero. */
@@ -255,45 +168,17 @@ final class Cusolver implements AutoCloseable {
         device.stream().clear(address, bytes);
     }
 
-    private long reserveInfo(int count) {
-        return info.atLeast(Math.max((long) count * Integer.BYTES, LEAST_INFO_BYTES));
+    private void reserveInfo(int count) {
+        info.reserve(Math.max((long) count * Integer.BYTES, LEAST_INFO_BYTES));
     }
 
     private int[] readInfo(int count) {
         int[] infos = new int[count];
-        info.download(MemorySegment.ofArray(infos));
+        device.download(info.memory(), 0, MemorySegment.ofArray(infos));
         return infos;
     }
 
     private long answer(int i) {
         return answers.getAtIndex(ValueLayout.JAVA_LONG, i);
-    }
-
-    /** A function whose arguments begin with handle, parameters, what is wanted, order, matrix, values and their types. */
-    private MethodHandle eigenproblem(String name, MemoryLayout... others) {
-        List<MemoryLayout> arguments =
-                new ArrayList<>(List.of(WORD, WORD, INT, INT, WORD, INT, WORD, WORD, INT, WORD, INT));
-        arguments.addAll(List.of(others));
-        return library.function(name, arguments.toArray(MemoryLayout[]::new));
-    }
-
-    private long createParams() {
-        try {
-            library.setStream("cusolverDnSetStream", handle, device.stream());
-            return library.create("cusolverDnCreateParams");
-        } catch (RuntimeException | Error e) {
-            library.destroy("cusolverDnDestroy", handle);
-            throw e;
-        }
-    }
-
-    private void free() {
-        try {
-            workspace.close();
-            info.close();
-            library.destroy("cusolverDnDestroyParams", params);
-        } finally {
-            library.destroy("cusolverDnDestroy", handle);
-        }
     }
 }

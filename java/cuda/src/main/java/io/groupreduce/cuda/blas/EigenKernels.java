@@ -38,12 +38,12 @@ final class EigenKernels {
     /** Copies the lower triangles of {@code count} matrices, one behind the other, to the upper. */
     void mirror(long matrices, int order, int count) {
         int tiles = (order + TILE - 1) / TILE;
-        launch(mirror, tiles * (tiles + 1) / 2, count, start().address(matrices).i32(order));
+        launch(mirror, tiles * (tiles + 1) / 2, count, start(matrices).i32(order));
     }
 
     /** The traces of {@code count} matrices, one behind the other. */
     void trace(long matrices, long traces, int order, int count) {
-        launch(trace, count, 1, start().address(matrices).address(traces).i32(order));
+        launch(trace, count, 1, start(matrices, traces).i32(order));
     }
 
     /**
@@ -52,25 +52,17 @@ final class EigenKernels {
      */
     void random(long blocks, long counts, long keys, int order, int most, int count) {
         double unit = Math.sqrt(3.0 / order);
-        launch(
-                random,
-                most,
-                count,
-                start().address(blocks).address(counts).address(keys).f64(unit).i32(order));
+        launch(random, most, count, start(blocks, counts, keys).f64(unit).i32(order));
     }
 
     /** {@code factor matrix - I}, per matrix. */
     void affine(long matrices, long shifted, long factors, int order, int count) {
-        launch(
-                affine,
-                order,
-                count,
-                start().address(matrices).address(shifted).address(factors).i32(order));
+        launch(affine, order, count, start(matrices, shifted, factors).i32(order));
     }
 
     /** Every vector of every block gets length 1. */
     void normalize(long blocks, int order, int width, int count) {
-        launch(normalize, width, count, start().address(blocks).i32(order));
+        launch(normalize, width, count, start(blocks).i32(order));
     }
 
     /**
@@ -78,38 +70,21 @@ final class EigenKernels {
      * limit} grow.
      */
     void deviation(long grams, long deviations, double limit, double shift, int width, int count) {
-        launch(
-                deviation,
-                count,
-                1,
-                start().address(grams).address(deviations).f64(limit).f64(shift).i32(width));
+        launch(deviation, count, 1, start(grams, deviations).f64(limit, shift).i32(width));
     }
 
     /** {@code squares = |y - value x|^2} of every vector of every block. */
     void residual(long x, long y, long values, long squares, int order, int width, int count) {
-        launch(
-                residual,
-                width,
-                count,
-                start().address(x)
-                        .address(y)
-                        .address(values)
-                        .address(squares)
-                        .i32(order)
-                        .i32(width));
+        launch(residual, width, count, start(x, y, values, squares).i32(order, width));
     }
 
     /** The last {@code wanted} of {@code count} vectors, the last first. */
     void reverse(long source, long target, int order, int count, int wanted) {
-        launch(
-                reverse,
-                wanted,
-                1,
-                start().address(source).address(target).i32(order).i32(count));
+        launch(reverse, wanted, 1, start(source, target).i32(order, count));
     }
 
-    private Parameters start() {
-        return parameters.reset();
+    private Parameters start(long... addresses) {
+        return parameters.reset().address(addresses);
     }
 
     private void launch(Kernel kernel, int gridX, int gridY, Parameters filled) {

@@ -43,6 +43,8 @@ final class KrylovMemory implements AutoCloseable {
     private final long deviations;
     private final long tables;
     private final MemorySegment host;
+    /** Whether rows were written since the tables were last sent. */
+    private boolean written;
 
     /** @param capacity how many bases it has room for */
     KrylovMemory(Device device, int order, int width, int capacity) {
@@ -82,32 +84,37 @@ final class KrylovMemory implements AutoCloseable {
         }
     }
 
-    /** Writes a row: a word of each basis. {@link #upload} makes it count. */
+    /** Writes a row: a word of each basis. */
     void write(Row row, List<KrylovBasis> bases, ToLongFunction<KrylovBasis> word) {
         for (int b = 0; b < bases.size(); b++) {
-            host.setAtIndex(ValueLayout.JAVA_LONG, (long) row.ordinal() * capacity + b, word.applyAsLong(bases.get(b)));
+            writeWord(row, b, word.applyAsLong(bases.get(b)));
         }
     }
 
     /** Writes one number of a row of 32-bit numbers. */
-    void write(Row row, int b, int number) {
+    void writeNumber(Row row, int b, int number) {
         host.set(ValueLayout.JAVA_INT, (long) row.ordinal() * capacity * Long.BYTES + (long) b * Integer.BYTES, number);
+        written = true;
     }
 
     /** Writes where the small matrices lie. */
     void writeSmalls(int count) {
         for (int b = 0; b < count; b++) {
-            long address = smalls() + (long) b * width * width * Double.BYTES;
-            host.setAtIndex(ValueLayout.JAVA_LONG, (long) Row.SMALL.ordinal() * capacity + b, address);
+            writeWord(Row.SMALL, b, smalls() + (long) b * width * width * Double.BYTES);
         }
     }
 
-    /** Sends the tables to the device. */
-    void upload() {
-        device.upload(host, memory, tables);
+    private void writeWord(Row row, int b, long word) {
+        host.setAtIndex(ValueLayout.JAVA_LONG, (long) row.ordinal() * capacity + b, word);
+        written = true;
     }
 
+    /** Where a row lies on the device, which has what was written as soon as work that is queued from now on reads it. */
     long row(Row row) {
+        if (written) {
+            written = false;
+            device.upload(host, memory, tables);
+        }
         return memory.address() + tables + (long) row.ordinal() * capacity * Long.BYTES;
     }
 

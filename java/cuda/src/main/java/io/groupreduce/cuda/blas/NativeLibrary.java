@@ -1,7 +1,7 @@
 package io.groupreduce.cuda.blas;
 
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
-import io.groupreduce.cuda.driver.Stream;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.error.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -11,7 +11,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
 import java.util.function.IntFunction;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * One of NVIDIA's libraries whose functions return a status: finds them by name, calls them, and turns a bad status
@@ -21,18 +24,7 @@ import java.util.function.IntFunction;
 final class NativeLibrary {
     private static final String NO_MEMORY = "ALLOC_FAILED";
 
-    static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-
-    /** Handles, addresses on either side, {@code size_t} and {@code int64_t}: all are one machine word. */
-    static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG;
-
     private static final Linker LINKER = Linker.nativeLinker();
-
-    /** A downcall; returns the status. */
-    @FunctionalInterface
-    interface Call {
-        int run() throws Throwable;
-    }
 
     private final String name;
     private final SymbolLookup symbols;
@@ -48,10 +40,86 @@ final class NativeLibrary {
         this.statusNames = statusNames;
     }
 
-    /** A function that returns a status; throws {@link DeviceException} if the library lacks it. */
-    MethodHandle function(String function, MemoryLayout... arguments) {
+    /** A function that returns a status. */
+    final class Function {
+        private final String function;
+        private final String[] arguments;
+        private final MethodHandle handle;
+
+        private Function(String function, String arguments, MemorySegment address) {
+            this.function = function;
+            this.arguments = arguments.split(" ");
+            MemoryLayout[] layouts = Arrays.stream(this.arguments)
+                    .map(a -> a.startsWith("*") ? ValueLayout.JAVA_LONG : ValueLayout.JAVA_INT)
+                    .toArray(MemoryLayout[]::new);
+            handle = LINKER.downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT, layouts))
+                    .asSpreader(Object[].class, layouts.length);
+        }
+
+        /**
+         * Calls it and checks the status.
+         *
+         * @param values numbers; an {@link Operand} for its address and leading dimension, an array for all in it
+         * @throws DeviceException naming the sizes of the call, if the status is not success
+         */
+        void call(Object... values) {
+            Object[] flat = new Object[arguments.length];
+            if (flatten(values, flat, 0) != flat.length) {
+                throw new IllegalArgumentException(function + " takes " + flat.length + " arguments");
+            }
+            int status;
+            try {
+                status = (int) handle.invokeExact(flat);
+            } catch (Error | RuntimeException e) {
+                throw e;
+            } catch (Throwable e) {
+                throw new DeviceException("The call of " + function + " failed: " + e + ".", e);
+            }
+            if (status != 0) {
+                throw failure(function, status, sizes(flat));
+            }
+        }
+
+        private String sizes(Object[] values) {
+            return IntStream.range(0, values.length)
+                    .filter(i -> arguments[i].contains("#"))
+                    .mapToObj(i -> arguments[i].substring(arguments[i].indexOf('#') + 1) + " = " + values[i])
+                    .collect(Collectors.joining(", "));
+        }
+    }
+
+    /** Writes values from {@code flat[at]} on, as far as there is room; returns where it would end. */
+    private static int flatten(Object[] values, Object[] flat, int at) {
+        int next = at;
+        for (Object value : values) {
+            if (value instanceof Object[] several) {
+                next = flatten(several, flat, next);
+            } else if (value instanceof Operand operand) {
+                next = put(operand.leading(), flat, put(operand.address(), flat, next));
+            } else {
+                next = put(value, flat, next);
+            }
+        }
+        return next;
+    }
+
+    private static int put(Object value, Object[] flat, int at) {
+        if (at < flat.length) {
+            flat[at] = value;
+        }
+        return at + 1;
+    }
+
+    /**
+     * Looks a function up.
+     *
+     * @param arguments one word each, {@code *} before what is a machine word ({@code int64_t}, {@code size_t}, handles and addresses on
+     *     either side) rather than an {@code int}, then {@code #} before the name of a size
+     * @throws DeviceException if the library lacks it
+     */
+    Function function(String function, String arguments) {
         return symbols.find(function)
-                .map(address -> LINKER.downcallHandle(address, FunctionDescriptor.of(INT, arguments)))
+                .map(address -> new Function(function, arguments, address))
                 .orElseThrow(() -> new DeviceException(name + " lacks the function " + function + "; install the "
                         + name + " of CUDA 12 or newer, or use --device cpu."));
     }
@@ -60,66 +128,25 @@ final class NativeLibrary {
         return symbols.find(function).isPresent();
     }
 
-    /**
-     * Runs a call and checks its status.
-     *
-     * @param function its name, for the message
-     * @param labels names of the sizes, separated by commas
-     * @param sizes what the call was asked to do, for the message
-     * @throws DeviceException if the status is not success
-     */
-    void call(String function, Call call, String labels, long... sizes) {
-        int status;
-        try {
-            status = call.run();
-        } catch (Error | RuntimeException e) {
-            throw e;
-        } catch (Throwable e) {
-            throw new DeviceException("The call of " + function + " failed: " + e + ".", e);
-        }
-        if (status != 0) {
-            throw failure(function, statusNames.apply(status), labels, sizes);
-        }
-    }
-
-    /** Calls a function that makes an object of the library, and returns its handle. */
-    long create(String function) {
-        MethodHandle create = function(function, WORD);
+    /** Makes an object of the library, which {@code owned} gives back, and returns its handle. */
+    long create(String create, String destroy, Owned owned) {
+        Function giveBack = function(destroy, "*object");
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment made = arena.allocate(WORD);
-            long address = made.address();
-            call(function, () -> (int) create.invokeExact(address), "");
-            return made.get(WORD, 0);
+            MemorySegment made = arena.allocate(ValueLayout.JAVA_LONG);
+            function(create, "*made").call(made.address());
+            long object = made.get(ValueLayout.JAVA_LONG, 0);
+            owned.add(() -> giveBack.call(object));
+            return object;
         }
     }
 
-    /** Gives an object of {@link #create} back. */
-    void destroy(String function, long object) {
-        MethodHandle destroy = function(function, WORD);
-        call(function, () -> (int) destroy.invokeExact(object), "");
-    }
-
-    /** Makes a handle queue its work on a stream. */
-    void setStream(String function, long handle, Stream stream) {
-        MethodHandle set = function(function, WORD, WORD);
-        long queue = stream.handle();
-        call(function, () -> (int) set.invokeExact(handle, queue), "");
-    }
-
-    private DeviceException failure(String function, String status, String labels, long... sizes) {
-        StringBuilder text = new StringBuilder(name + " failed in " + function + " with " + status);
-        if (sizes.length > 0) {
-            String[] names = labels.split(",");
-            for (int i = 0; i < sizes.length; i++) {
-                text.append(i == 0 ? " (" : ", ").append(names[i]).append(" = ").append(sizes[i]);
-            }
-            text.append(')');
-        }
-        text.append("; ").append(advice(status)).append('.');
+    /** The exception of a status that is not success. */
+    DeviceException failure(String function, int code, String sizes) {
+        String status = statusNames.apply(code);
+        String text = name + " failed in " + function + " with " + status + (sizes.isEmpty() ? "" : " (" + sizes + ")")
+                + "; " + advice(status) + ".";
         // Smaller steps may do with the memory that is left.
-        return status.endsWith(NO_MEMORY)
-                ? new OutOfDeviceMemoryException(text.toString(), 0)
-                : new DeviceException(text.toString());
+        return status.endsWith(NO_MEMORY) ? new OutOfDeviceMemoryException(text, 0) : new DeviceException(text);
     }
 
     private static String advice(String status) {

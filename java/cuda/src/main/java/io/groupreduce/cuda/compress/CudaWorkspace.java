@@ -3,6 +3,7 @@ package io.groupreduce.cuda.compress;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -13,8 +14,6 @@ import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.function.Supplier;
 
@@ -26,22 +25,20 @@ import java.util.function.Supplier;
 public final class CudaWorkspace implements CompressionWorkspace {
     private final Device device;
     private final float[] weights;
-    private final Deque<AutoCloseable> parts = new ArrayDeque<>();
-    private DeviceMatrix matrix;
-    private RowEnergies energies;
-    private GatheredRows gathered;
-    private ProductSums sums;
-    private GramMatrices grams;
-    private Bases bases;
-    private Assignment assignment;
-    private CodeRating rating;
-    private LeftEncoding encoding;
-    private RightSums equations;
-    private StoredLoss storedLoss;
-    private boolean closed;
+    private final Owned owned;
+    private final DeviceMatrix matrix;
+    private final CudaRowEnergies energies;
+    private final CudaGramMatrices grams;
+    private final CudaBasisSolver bases;
+    private final CudaAssignment assignment;
+    private final CudaRating rating;
+    private final CudaLeftEncoder encoding;
+    private final CudaRightEquations equations;
+    private final CudaMeasuredLoss storedLoss;
 
     /**
-     * Copies the matrix to the card, or gets ready to stream it where it does not fit.
+     * Copies the matrix to the card, or gets ready to stream it where it does not fit. To be called on the device's thread;
+     * any thread may call the methods.
      *
      * @param blas stays the caller's
      * @throws OutOfDeviceMemoryException if the card has no room even for the smallest chunks
@@ -49,37 +46,26 @@ public final class CudaWorkspace implements CompressionWorkspace {
     public CudaWorkspace(Device device, Cublas blas, CompressionProblem problem) {
         this.device = device;
         weights = problem.weights();
-        device.run(() -> {
-            try {
-                open(blas, problem);
-            } catch (RuntimeException e) {
-                free();
-                throw e;
-            }
-        });
-    }
-
-    private void open(Cublas blas, CompressionProblem problem) {
         int columns = problem.matrix().columns();
-        DeviceMetric metric =
-                owned(new DeviceMetric(device, problem.metricRoot(), problem.metricRootInverse(), columns));
-        // Before the matrix, which goes by what is free: NVIDIA's solver takes memory of its own.
-        bases = owned(new Bases(device, blas, metric, columns));
-        matrix = owned(new DeviceMatrix(device, problem.matrix(), weights));
-        energies = owned(new RowEnergies(device, blas, matrix, metric));
-        gathered = owned(new GatheredRows(device, matrix));
-        sums = owned(new ProductSums(device, blas));
-        grams = owned(new GramMatrices(device, matrix, weights, energies, gathered, sums));
-        assignment = owned(new Assignment(device, blas, matrix, energies, gathered));
-        rating = owned(new CodeRating(device, blas, matrix, metric, energies));
-        encoding = owned(new LeftEncoding(device, blas, matrix, gathered));
-        equations = owned(new RightSums(device, matrix, gathered, sums));
-        storedLoss = owned(new StoredLoss(device, blas, matrix, metric, gathered));
-    }
-
-    private <T extends AutoCloseable> T owned(T part) {
-        parts.push(part);
-        return part;
+        owned = new Owned(device);
+        try {
+            DeviceMetric metric = new DeviceMetric(owned, problem.metricRoot(), problem.metricRootInverse(), columns);
+            // Before the matrix, which goes by what is free: NVIDIA's solver takes memory of its own.
+            bases = new CudaBasisSolver(owned, blas, metric, columns);
+            matrix = new DeviceMatrix(owned, problem.matrix(), weights);
+            energies = new CudaRowEnergies(owned, blas, matrix, metric);
+            GatheredRows gathered = new GatheredRows(owned, matrix);
+            ProductSums sums = new ProductSums(owned, blas);
+            grams = new CudaGramMatrices(owned, matrix, weights, energies, gathered, sums);
+            assignment = new CudaAssignment(owned, blas, matrix, energies, gathered);
+            rating = new CudaRating(owned, blas, matrix, metric, energies);
+            encoding = new CudaLeftEncoder(device, blas, matrix, gathered);
+            equations = new CudaRightEquations(device, matrix, gathered, sums);
+            storedLoss = new CudaMeasuredLoss(device, blas, matrix, metric, gathered);
+        } catch (Throwable e) {
+            owned.closeAfter(e);
+            throw e;
+        }
     }
 
     /** Runs a step, again with less memory for its chunks while the card has not enough. */
@@ -91,7 +77,7 @@ public final class CudaWorkspace implements CompressionWorkspace {
                     return work.get();
                 } catch (OutOfDeviceMemoryException e) {
                     // What steps before kept for themselves may be all that is in the way.
-                    release();
+                    owned.release();
                     boolean failed = last;
                     last = !matrix.shrink();
                     if (failed) {
@@ -110,15 +96,6 @@ public final class CudaWorkspace implements CompressionWorkspace {
             work.run();
             return null;
         });
-    }
-
-    /** Frees what is kept only to save time. */
-    private void release() {
-        energies.release();
-        gathered.close();
-        sums.close();
-        bases.release();
-        assignment.close();
     }
 
     @Override
@@ -185,26 +162,6 @@ public final class CudaWorkspace implements CompressionWorkspace {
 
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            free();
-        }
-    }
-
-    /** Closes the parts, the last first, and reports the first failure when all are closed. */
-    private void free() {
-        RuntimeException failure = null;
-        while (!parts.isEmpty()) {
-            try {
-                parts.pop().close();
-            } catch (RuntimeException e) {
-                failure = failure == null ? e : failure;
-            } catch (Exception e) {
-                failure = failure == null ? new IllegalStateException("a part cannot be closed", e) : failure;
-            }
-        }
-        if (failure != null) {
-            throw failure;
-        }
+        owned.close();
     }
 }

@@ -2,6 +2,7 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,7 +11,7 @@ import java.nio.ByteOrder;
  * Small tables of a step: written on the host field by field as C lays structures out, with addresses that hold on the
  * card, and copied there as one.
  */
-final class DeviceImage implements AutoCloseable {
+final class DeviceImage {
     private final Device device;
     private final DeviceMemory memory;
     private final ByteBuffer bytes;
@@ -20,10 +21,10 @@ final class DeviceImage implements AutoCloseable {
      *
      * @param purpose what an error message calls the tables
      */
-    DeviceImage(Device device, int capacityBytes, String purpose) {
-        this.device = device;
+    DeviceImage(Owned owned, int capacityBytes, String purpose) {
+        device = owned.device();
         bytes = ByteBuffer.allocate(Math.max(1, capacityBytes)).order(ByteOrder.nativeOrder());
-        memory = device.allocate(bytes.capacity(), purpose);
+        memory = owned.allocate(bytes.capacity(), purpose);
     }
 
     /** Where the first byte lies on the card. */
@@ -45,18 +46,24 @@ final class DeviceImage implements AutoCloseable {
         return memory.address() + bytes.position();
     }
 
-    DeviceImage i32(int value) {
-        bytes.putInt(value);
+    DeviceImage i32(int... values) {
+        for (int value : values) {
+            bytes.putInt(value);
+        }
         return this;
     }
 
-    DeviceImage i64(long value) {
-        bytes.putLong(value);
+    DeviceImage i64(long... values) {
+        for (long value : values) {
+            bytes.putLong(value);
+        }
         return this;
     }
 
-    DeviceImage f64(double value) {
-        bytes.putDouble(value);
+    DeviceImage f64(double... values) {
+        for (double value : values) {
+            bytes.putDouble(value);
+        }
         return this;
     }
 
@@ -72,19 +79,12 @@ final class DeviceImage implements AutoCloseable {
     /** Writes numbers and returns where they will lie. */
     long ints(int[] values) {
         long address = align(Integer.BYTES);
-        for (int value : values) {
-            bytes.putInt(value);
-        }
+        i32(values);
         return address;
     }
 
     /** Copies what was written to the card. */
     void upload() {
         device.upload(MemorySegment.ofArray(bytes.array()).asSlice(0, bytes.position()), memory, 0);
-    }
-
-    @Override
-    public void close() {
-        memory.close();
     }
 }

@@ -1,12 +1,13 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.compress.RowKernels.Factor;
-import io.groupreduce.cuda.compress.RowKernels.Source;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Source;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.WorkMemory;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -22,7 +23,7 @@ import java.lang.foreign.MemorySegment;
  * <p>The length of a chunk decides where sums over rows are cut, so results are the same bit for bit on cards with room
  * for the longest chunks; where memory is short they agree to rounding.
  */
-public final class DeviceMatrix implements AutoCloseable {
+public final class DeviceMatrix {
     private static final int MOST_ROWS = 32768;
     private static final int LEAST_ROWS = 256;
 
@@ -37,11 +38,12 @@ public final class DeviceMatrix implements AutoCloseable {
     /** D x D matrices of binary64 that the steps need: a Gram matrix, its copies, eigenvectors, room for the solver. */
     private static final long SQUARES = 8;
 
+    private final Owned owned;
     private final Device device;
     private final Matrix matrix;
-    private final RowKernels kernels;
-    private final Scratch widened;
-    private final Scratch[] arriving = new Scratch[2];
+    private final RowCopier copier;
+    private final WorkMemory widened;
+    private final WorkMemory[] arriving = new WorkMemory[2];
     private final Event[] worked = new Event[2];
     private final DeviceMemory weights;
     private DeviceMemory stored;
@@ -52,22 +54,11 @@ public final class DeviceMatrix implements AutoCloseable {
      *
      * @throws io.groupreduce.cuda.driver.OutOfDeviceMemoryException if not even the weights fit
      */
-    DeviceMatrix(Device device, Matrix matrix, float[] weights) {
-        this.device = device;
-        this.matrix = matrix;
-        kernels = new RowKernels(device);
-        widened = new Scratch(device, "a chunk of rows in single precision");
-        this.weights = device.allocate(4L * weights.length, "the weights of the rows");
-        try {
-            prepare();
-            device.upload(MemorySegment.ofArray(weights), this.weights, 0);
-            settle();
-            if (stored != null) {
-                device.upload(matrix.data(), stored, 0);
-            }
-        } catch (RuntimeException e) {
-            close();
-            throw e;
+    DeviceMatrix(Owned owned, Matrix matrix, float[] weights) {
+        this(owned, matrix, owned.copy(MemorySegment.ofArray(weights), "the weights of the rows"));
+        settle();
+        if (stored != null) {
+            device.upload(matrix.data(), stored, 0);
         }
     }
 
@@ -77,43 +68,36 @@ public final class DeviceMatrix implements AutoCloseable {
      *
      * @throws io.groupreduce.cuda.driver.OutOfDeviceMemoryException if not even the buffers of a chunk fit
      */
-    public DeviceMatrix(Device device, Matrix matrix, int chunkRows) {
-        this.device = device;
-        this.matrix = matrix;
+    public DeviceMatrix(Owned owned, Matrix matrix, int chunkRows) {
+        this(owned, matrix, (DeviceMemory) null);
         this.chunkRows = chunkRows;
-        kernels = new RowKernels(device);
-        widened = new Scratch(device, "a chunk of rows in single precision");
-        weights = null;
-        try {
-            prepare();
-            long wide = matrix.type() == DType.F32 ? 0 : 4L * chunkRows() * columns();
-            if (wide > 0) {
-                widened.atLeast(wide);
+        widened.reserve(matrix.type() == DType.F32 ? 0 : 4L * chunkRows() * columns());
+        if (takeUp(device.availableMemory())) {
+            device.upload(matrix.data(), stored, 0);
+        } else {
+            for (WorkMemory buffer : arriving) {
+                buffer.reserve(chunkRows() * rowBytes());
             }
-            if (takeUp(device.availableMemory())) {
-                device.upload(matrix.data(), stored, 0);
-            } else {
-                for (Scratch buffer : arriving) {
-                    buffer.atLeast(chunkRows() * rowBytes());
-                }
-            }
-        } catch (RuntimeException e) {
-            close();
-            throw e;
         }
     }
 
-    private void prepare() {
+    private DeviceMatrix(Owned owned, Matrix matrix, DeviceMemory weights) {
+        this.owned = owned;
+        this.matrix = matrix;
+        this.weights = weights;
+        device = owned.device();
+        copier = new RowCopier(device);
+        widened = owned.work("a chunk of rows in single precision");
         for (int b = 0; b < arriving.length; b++) {
-            arriving[b] = new Scratch(device, "a chunk of rows from the host");
-            worked[b] = device.event();
+            arriving[b] = owned.work("a chunk of rows from the host");
+            worked[b] = owned.add(device.event());
         }
     }
 
     /** Decides whether the matrix stays on the card, and how long a chunk is. */
     private void settle() {
         long free = device.availableMemory() - SQUARES * 8 * columns() * columns();
-        long perRow = workBytes();
+        long perRow = WORK_BYTES * columns();
         if (takeUp(free - COMFORTABLE_ROWS * perRow)) {
             free -= matrix.bytes();
         } else {
@@ -129,17 +113,12 @@ public final class DeviceMatrix implements AutoCloseable {
     private boolean takeUp(long free) {
         if (matrix.bytes() <= free) {
             try {
-                stored = device.allocate(matrix.bytes(), "the matrix");
+                stored = owned.allocate(matrix.bytes(), "the matrix");
             } catch (OutOfDeviceMemoryException e) {
                 // Free memory may lie in pieces: the matrix stays on the host.
-                stored = null;
             }
         }
         return stored != null;
-    }
-
-    private long workBytes() {
-        return WORK_BYTES * columns();
     }
 
     /** N. */
@@ -193,7 +172,6 @@ public final class DeviceMatrix implements AutoCloseable {
      * @return whether there was anything left to give up
      */
     boolean shrink() {
-        release();
         if (chunkRows() > LEAST_ROWS) {
             chunkRows = Math.max(LEAST_ROWS, Integer.highestOneBit(chunkRows() - 1));
             return true;
@@ -206,8 +184,21 @@ public final class DeviceMatrix implements AutoCloseable {
         return true;
     }
 
+    /** Works on some rows of the matrix while they lie on the card. */
+    @FunctionalInterface
+    public interface Visitor {
+        /**
+         * Queues work on {@code device.stream()}; the rows stay until that work is through.
+         *
+         * @param values device address of {@code count} x D binary32, row-major
+         * @param first the row that {@code values} begins with
+         * @param count at least 1, at most {@link #chunkRows}
+         */
+        void visit(long values, int first, int count);
+    }
+
     /** Visits all rows, chunk by chunk in their order. */
-    public void forEach(ChunkVisitor visitor) {
+    public void forEach(Visitor visitor) {
         int turn = 0;
         for (long next = 0; next < rows(); next += chunkRows, turn ^= 1) {
             int first = (int) next;
@@ -216,7 +207,8 @@ public final class DeviceMatrix implements AutoCloseable {
                 visitor.visit(single(stored.address() + first * rowBytes(), count), first, count);
             } else {
                 long rows = arriving[turn].atLeast(chunkRows() * rowBytes());
-                arriving[turn].uploadAfter(worked[turn], matrix.data().asSlice(first * rowBytes(), count * rowBytes()));
+                MemorySegment host = matrix.data().asSlice(first * rowBytes(), count * rowBytes());
+                device.uploadAfter(worked[turn], host, arriving[turn].memory(), 0);
                 visitor.visit(single(rows, count), first, count);
                 device.stream().record(worked[turn]);
             }
@@ -229,33 +221,8 @@ public final class DeviceMatrix implements AutoCloseable {
             return rows;
         }
         long target = widened.atLeast(4L * chunkRows() * columns());
-        kernels.copy(new Source(rows, matrix.type(), 0, 0), columns(), count, Factor.ONE, 0, target, false);
+        Source source = new Source(rows, matrix.type(), 0, 0);
+        copier.copy(device.stream(), source, columns(), count, Factor.ONE, 0, target, false);
         return target;
-    }
-
-    /** Frees the buffers of a pass; they come back when they are needed. */
-    void release() {
-        widened.close();
-        for (Scratch buffer : arriving) {
-            if (buffer != null) {
-                buffer.close();
-            }
-        }
-    }
-
-    @Override
-    public void close() {
-        release();
-        for (Event event : worked) {
-            if (event != null) {
-                event.close();
-            }
-        }
-        if (stored != null) {
-            stored.close();
-        }
-        if (weights != null) {
-            weights.close();
-        }
     }
 }

@@ -1,18 +1,18 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import java.lang.foreign.MemorySegment;
 
 /**
  * The roots of the metric on the card: S and S^-1, D x D, symmetric. Without a metric both are the identity and nothing
  * is held.
  */
-final class DeviceMetric implements AutoCloseable {
+final class DeviceMetric {
     private final double squaredTrace;
-    private DeviceMemory root64;
-    private DeviceMemory root32;
-    private DeviceMemory inverse64;
+    private final DeviceMemory root64;
+    private final DeviceMemory root32;
+    private final DeviceMemory inverse64;
 
     /**
      * Copies the roots to the card.
@@ -20,9 +20,12 @@ final class DeviceMetric implements AutoCloseable {
      * @param root S, D x D row-major; {@code null} for the identity
      * @param inverse S^-1; {@code null} exactly when {@code root} is
      */
-    DeviceMetric(Device device, double[] root, double[] inverse, int columns) {
+    DeviceMetric(Owned owned, double[] root, double[] inverse, int columns) {
         if (root == null) {
             squaredTrace = columns;
+            root64 = null;
+            root32 = null;
+            inverse64 = null;
             return;
         }
         double sum = 0;
@@ -32,25 +35,9 @@ final class DeviceMetric implements AutoCloseable {
             single[x] = (float) root[x];
         }
         squaredTrace = sum;
-        try {
-            root64 = copy(device, MemorySegment.ofArray(root), "the root of the metric");
-            inverse64 = copy(device, MemorySegment.ofArray(inverse), "the inverse root of the metric");
-            root32 = copy(device, MemorySegment.ofArray(single), "the root of the metric in single precision");
-        } catch (RuntimeException e) {
-            close();
-            throw e;
-        }
-    }
-
-    private static DeviceMemory copy(Device device, MemorySegment values, String purpose) {
-        DeviceMemory memory = device.allocate(values.byteSize(), purpose);
-        try {
-            device.upload(values, memory, 0);
-        } catch (RuntimeException e) {
-            memory.close();
-            throw e;
-        }
-        return memory;
+        root64 = owned.copy(MemorySegment.ofArray(root), "the root of the metric");
+        inverse64 = owned.copy(MemorySegment.ofArray(inverse), "the inverse root of the metric");
+        root32 = owned.copy(MemorySegment.ofArray(single), "the root of the metric in single precision");
     }
 
     /** Whether there is a metric other than the identity. */
@@ -76,14 +63,5 @@ final class DeviceMetric implements AutoCloseable {
     /** {@code trace(S^2)}; D without a metric. */
     double squaredTrace() {
         return squaredTrace;
-    }
-
-    @Override
-    public void close() {
-        for (DeviceMemory memory : new DeviceMemory[] {root64, root32, inverse64}) {
-            if (memory != null) {
-                memory.close();
-            }
-        }
     }
 }

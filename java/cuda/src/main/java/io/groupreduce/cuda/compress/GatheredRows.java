@@ -1,11 +1,12 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.compress.RowKernels.Factor;
-import io.groupreduce.cuda.compress.RowKernels.Source;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Source;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.Event;
-import io.groupreduce.cuda.driver.PinnedMemory;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.MirroredMemory;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.WorkMemory;
 import io.groupreduce.internal.rows.RowLists;
 import java.lang.foreign.MemorySegment;
 
@@ -16,18 +17,18 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>There are two blocks: the second stream of the device fills one while the first works on the other.
  */
-final class GatheredRows implements AutoCloseable {
+final class GatheredRows {
     /** Bytes of each buffer that rows from the host pass through. */
     private static final long PIECE_BYTES = 8L << 20;
 
     private final Device device;
     private final DeviceMatrix matrix;
     private final long pieceBytes;
-    private final RowKernels kernels;
-    private final Scratch numbers;
-    private final Block[] blocks = new Block[2];
-    private Event listed;
-    private final Piece[] pieces = new Piece[2];
+    private final RowCopier copier;
+    private final WorkMemory numbers;
+    private final Event listed;
+    private final Block[] blocks;
+    private final Piece[] pieces;
     private RowLists lists;
     private int turn;
     private int sending;
@@ -44,28 +45,29 @@ final class GatheredRows implements AutoCloseable {
         void visit(long rows, long numbers, int count);
     }
 
-    GatheredRows(Device device, DeviceMatrix matrix) {
-        this(device, matrix, PIECE_BYTES);
+    GatheredRows(Owned owned, DeviceMatrix matrix) {
+        this(owned, matrix, PIECE_BYTES);
     }
 
     /** With page-locked buffers of another size. */
-    GatheredRows(Device device, DeviceMatrix matrix, long pieceBytes) {
-        this.device = device;
+    GatheredRows(Owned owned, DeviceMatrix matrix, long pieceBytes) {
+        device = owned.device();
         this.matrix = matrix;
         this.pieceBytes = pieceBytes;
-        kernels = new RowKernels(device);
-        numbers = new Scratch(device, "lists of rows");
+        copier = new RowCopier(device);
+        numbers = owned.work("lists of rows");
+        listed = owned.add(device.event());
+        blocks = new Block[] {new Block(owned), new Block(owned)};
+        pieces = new Piece[] {new Piece(owned), new Piece(owned)};
     }
 
     /** Takes up the lists that are visited from now on, and the memory for visiting them. */
     void load(RowLists value, boolean wide) {
         lists = value;
         numbers.upload(MemorySegment.ofArray(value.order()));
-        for (int b = 0; b < blocks.length; b++) {
-            blocks[b] = blocks[b] == null ? new Block() : blocks[b];
-            blocks[b].rows.atLeast(blockBytes(wide));
+        for (Block block : blocks) {
+            block.rows.reserve(blockBytes(wide));
         }
-        listed = listed == null ? device.event() : listed;
         device.stream().record(listed);
         device.copyStream().await(listed);
     }
@@ -76,7 +78,7 @@ final class GatheredRows implements AutoCloseable {
 
     /** The device address of the numbers of the rows from index {@code from} of the lists on. */
     long numbers(int from) {
-        return numbers.atLeast(0) + 4L * from;
+        return numbers.address() + 4L * from;
     }
 
     /** The most rows that a visit gets. */
@@ -111,7 +113,7 @@ final class GatheredRows implements AutoCloseable {
     }
 
     private void copy(Source source, int rows, Factor factor, long target, boolean wide) {
-        kernels.copy(device.copyStream(), source, matrix.columns(), rows, factor, matrix.weights(), target, wide);
+        copier.copy(device.copyStream(), source, matrix.columns(), rows, factor, matrix.weights(), target, wide);
     }
 
     private void fromHost(int from, int count, Factor factor, long target, boolean wide) {
@@ -119,101 +121,53 @@ final class GatheredRows implements AutoCloseable {
         long targetRowBytes = (long) matrix.columns() * (wide ? Double.BYTES : Float.BYTES);
         for (int done = 0; done < count; done += most) {
             int rows = Math.min(most, count - done);
-            long stored = nextPiece(most * matrix.rowBytes()).send(from + done, rows);
+            sending ^= 1;
+            long stored = pieces[sending].send(from + done, rows, most * matrix.rowBytes());
             Source source = new Source(stored, matrix.type(), 0, numbers(from + done));
             copy(source, rows, factor, target + done * targetRowBytes, wide);
         }
     }
 
-    private Piece nextPiece(long bytes) {
-        sending ^= 1;
-        if (pieces[sending] == null || pieces[sending].memory.segment().byteSize() < bytes) {
-            closePiece(sending);
-            pieces[sending] = new Piece(bytes);
-        }
-        return pieces[sending];
-    }
-
-    private void closePiece(int index) {
-        if (pieces[index] != null) {
-            pieces[index].close();
-            pieces[index] = null;
-        }
-    }
-
-    /** Frees everything; {@link #load} brings back what it needs. */
-    @Override
-    public void close() {
-        numbers.close();
-        for (int p = 0; p < pieces.length; p++) {
-            closePiece(p);
-        }
-        for (int b = 0; b < blocks.length; b++) {
-            if (blocks[b] != null) {
-                blocks[b].close();
-                blocks[b] = null;
-            }
-        }
-        if (listed != null) {
-            listed.close();
-            listed = null;
-        }
-    }
-
     /** Gathered rows, and when they are there and no longer needed. */
-    private final class Block implements AutoCloseable {
-        private final Scratch rows = new Scratch(device, "a block of gathered rows");
-        private final Event filled = device.event();
-        private final Event used = device.event();
+    private static final class Block {
+        private final WorkMemory rows;
+        private final Event filled;
+        private final Event used;
 
-        @Override
-        public void close() {
-            rows.close();
-            filled.close();
-            used.close();
+        Block(Owned owned) {
+            rows = owned.work("a block of gathered rows");
+            filled = owned.add(owned.device().event());
+            used = owned.add(owned.device().event());
         }
     }
 
     /** Some rows on their way from the host. */
-    private final class Piece implements AutoCloseable {
-        private final Scratch arrived = new Scratch(device, "rows from the host");
-        private final Event sent = device.event();
-        private final PinnedMemory memory;
+    private final class Piece {
+        private final MirroredMemory memory;
+        private final Event sent;
 
-        Piece(long bytes) {
-            try {
-                memory = device.pinned(bytes);
-                arrived.atLeast(bytes);
-            } catch (RuntimeException e) {
-                close();
-                throw e;
-            }
+        Piece(Owned owned) {
+            memory = owned.addPassing(new MirroredMemory(device, "rows from the host"));
+            sent = owned.add(device.event());
         }
 
         /**
          * Copies listed rows to the card as they are stored, and returns where they lie once {@code copyStream()} gets
          * there.
+         *
+         * @param bytes the most that are sent together
          */
-        long send(int from, int count) {
+        long send(int from, int count, long bytes) {
             long rowBytes = matrix.rowBytes();
             sent.synchronize();
+            memory.reserve(bytes);
             for (int i = 0; i < count; i++) {
                 long row = lists.order()[from + i];
-                MemorySegment.copy(matrix.hostRows(), row * rowBytes, memory.segment(), i * rowBytes, rowBytes);
+                MemorySegment.copy(matrix.hostRows(), row * rowBytes, memory.host(), i * rowBytes, rowBytes);
             }
-            long address = arrived.atLeast(0);
-            device.copyStream().copyToDevice(address, memory.segment().asSlice(0, count * rowBytes));
+            memory.upload(device.copyStream(), 0, count * rowBytes);
             device.copyStream().record(sent);
-            return address;
-        }
-
-        @Override
-        public void close() {
-            arrived.close();
-            sent.close();
-            if (memory != null) {
-                memory.close();
-            }
+            return memory.address();
         }
     }
 }

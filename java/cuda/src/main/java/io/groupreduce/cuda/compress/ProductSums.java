@@ -2,10 +2,13 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.blas.Operand;
-import io.groupreduce.cuda.compress.RowKernels.Factor;
-import io.groupreduce.cuda.compress.RowKernels.Source;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Source;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.driver.Scratch;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.Parameters;
+import io.groupreduce.cuda.driver.WorkMemory;
 
 /**
  * Weighted sums of products over rows, exact enough to be solved with.
@@ -21,7 +24,7 @@ import io.groupreduce.cuda.driver.Scratch;
  * <p>Bytes: 4 (m + n) a row read, and 8 (m + n) written and read again in binary64. Never materialised: products of
  * single rows.
  */
-final class ProductSums implements AutoCloseable {
+final class ProductSums {
     /** Peak binary32 operations for a binary64 one, up to which binary64 is free. */
     private static final int MOST_RATIO = 2;
 
@@ -33,28 +36,33 @@ final class ProductSums implements AutoCloseable {
 
     private static final int LEAST_ROWS = 256;
 
+    private static final int THREADS = 256;
+
     private final Device device;
     private final Cublas blas;
-    private final RowKernels kernels;
+    private final RowCopier copier;
+    private final Kernel addSingle;
+    private final Parameters parameters = new Parameters(32);
     private final boolean wide;
-    private final Scratch leftRows;
-    private final Scratch rightRows;
-    private final Scratch product;
+    private final WorkMemory leftRows;
+    private final WorkMemory rightRows;
+    private final WorkMemory product;
 
     /** Chooses the precision by the card. */
-    ProductSums(Device device, Cublas blas) {
-        this(device, blas, isWide(device));
+    ProductSums(Owned owned, Cublas blas) {
+        this(owned, blas, isWide(owned.device()));
     }
 
     /** With products in binary64 or in binary32. */
-    ProductSums(Device device, Cublas blas, boolean wide) {
-        this.device = device;
+    ProductSums(Owned owned, Cublas blas, boolean wide) {
+        device = owned.device();
         this.blas = blas;
         this.wide = wide;
-        kernels = new RowKernels(device);
-        leftRows = new Scratch(device, "left rows of a sum of products");
-        rightRows = new Scratch(device, "right rows of a sum of products");
-        product = new Scratch(device, "a part of a sum of products");
+        copier = new RowCopier(device);
+        addSingle = device.kernel("gr_add_single");
+        leftRows = owned.work("left rows of a sum of products");
+        rightRows = owned.work("right rows of a sum of products");
+        product = owned.work("a part of a sum of products");
     }
 
     /** Whether binary64 is free on this card. */
@@ -93,8 +101,8 @@ final class ProductSums implements AutoCloseable {
     private void addWide(long left, int m, long right, int n, long weights, int rows, long sum) {
         long l = leftRows.atLeast(8L * rows * m);
         long r = rightRows.atLeast(8L * rows * n);
-        kernels.copy(Source.single(left), m, rows, factor(weights), weights, l, true);
-        kernels.copy(Source.single(right), n, rows, Factor.ONE, 0, r, true);
+        copier.copy(device.stream(), Source.single(left), m, rows, factor(weights), weights, l, true);
+        copier.copy(device.stream(), Source.single(right), n, rows, Factor.ONE, 0, r, true);
         // In columns: C^T, n x m, is R^T, n x rows, times L, rows x m.
         blas.dgemm(n, m, rows, 1, Operand.of(r, n), Operand.transposed(l, m), 1, Operand.of(sum, n));
     }
@@ -103,11 +111,11 @@ final class ProductSums implements AutoCloseable {
         long l = left;
         if (weights != 0) {
             l = leftRows.atLeast(4L * rows * m);
-            kernels.copy(Source.single(left), m, rows, Factor.WEIGHT, weights, l, false);
+            copier.copy(device.stream(), Source.single(left), m, rows, Factor.WEIGHT, weights, l, false);
         }
         long part = product.atLeast(4L * m * n);
         blas.sgemm(n, m, rows, 1, Operand.of(right, n), Operand.transposed(l, m), 0, Operand.of(part, n));
-        kernels.addSingle(part, 1, sum, (long) m * n);
+        addSingle(part, m, n, 1, sum, false);
     }
 
     /**
@@ -127,19 +135,17 @@ final class ProductSums implements AutoCloseable {
         for (int first = 0; first < count; first += SINGLE_ROWS) {
             long from = rows + 4L * first * n;
             blas.ssyrk(n, Math.min(SINGLE_ROWS, count - first), 1, Operand.of(from, n), 0, Operand.of(part, n));
-            kernels.addSingle(part, sign, gram, (long) n * n);
+            addSingle(part, n, n, sign, gram, true);
         }
+    }
+
+    /** {@code sum += sign part}, m x n; of symmetric ones what lies on and above the diagonal, or all. */
+    private void addSingle(long part, int m, int n, double sign, long sum, boolean upper) {
+        parameters.reset().address(part, sum).f64(sign).i32(n, upper ? 1 : 0);
+        addSingle.launch(device.stream(), Math.ceilDiv(n, THREADS), m, THREADS, 0, parameters);
     }
 
     private static Factor factor(long weights) {
         return weights == 0 ? Factor.ONE : Factor.WEIGHT;
-    }
-
-    /** Frees what is kept between calls; it comes back when it is needed. */
-    @Override
-    public void close() {
-        leftRows.close();
-        rightRows.close();
-        product.close();
     }
 }

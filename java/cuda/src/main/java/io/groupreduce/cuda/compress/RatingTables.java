@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.internal.rows.Levels;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.DType;
@@ -15,9 +15,12 @@ import java.util.stream.IntStream;
  * Plans as the rating kernels read them (GrRateBasis, GrRatePlan and GrWholePlan of {@code encode.h}), and the
  * projections of all bases, one below the other, so that one matrix product makes the coordinates of all.
  */
-final class RatingTables implements AutoCloseable {
-    private static final int BASIS_BYTES = 64;
-    private static final int PLAN_BYTES = 16;
+final class RatingTables {
+    /** Bytes of {@code GrRateBasis}. */
+    private static final int BASIS_BYTES = 56;
+    /** Bytes of {@code GrRatePlan}. */
+    private static final int PLAN_BYTES = 12;
+    /** Bytes of {@code GrWholePlan}. */
     private static final int WHOLE_PLAN_BYTES = 24;
 
     /** The mean squared relative error of rounding to bfloat16. */
@@ -48,7 +51,7 @@ final class RatingTables implements AutoCloseable {
      * @param noise {@code trace(S^2)}: what uniform noise of variance 1 in every number of a row loses
      */
     RatingTables(
-            Device device, List<Directions> directions, List<GroupPlan> plans, DType type, int columns, double noise) {
+            Owned owned, List<Directions> directions, List<GroupPlan> plans, DType type, int columns, double noise) {
         List<Rated> rated = rated(directions.size(), plans);
         Rated last = rated.isEmpty() ? null : rated.getLast();
         coordinates = last == null ? 0 : last.offset() + last.longest();
@@ -68,22 +71,15 @@ final class RatingTables implements AutoCloseable {
                 + WHOLE_PLAN_BYTES * wholePlans
                 + Float.BYTES * (2 * coordinates + 2 * levels)
                 + Long.BYTES * (2 + bases);
-        image = new DeviceImage(device, capacity, "the plans that rows are rated for");
-        try {
-            wholeTable = writeWhole(plans, whole, type, noise);
-            basisTable = writeBases(directions, plans, rated);
-            image.upload();
-            projections = new FloatTables(
-                    device,
-                    "the projections of the bases",
-                    rated.stream()
-                            .map(r -> directions.get(r.basis()).projection())
-                            .toList(),
-                    rated.stream().mapToInt(r -> r.longest() * columns).toArray());
-        } catch (RuntimeException e) {
-            image.close();
-            throw e;
-        }
+        image = new DeviceImage(owned, capacity, "the plans that rows are rated for");
+        wholeTable = writeWhole(plans, whole, type, noise);
+        basisTable = writeBases(directions, plans, rated);
+        image.upload();
+        projections = new FloatTables(
+                owned,
+                "the projections of the bases",
+                rated.stream().map(r -> directions.get(r.basis()).projection()).toList(),
+                rated.stream().mapToInt(r -> r.longest() * columns).toArray());
     }
 
     private static List<Rated> rated(int bases, List<GroupPlan> plans) {
@@ -108,7 +104,7 @@ final class RatingTables implements AutoCloseable {
             double ofEnergy = plan.isZero() ? 1 : codec == Codec.BF16 && type != DType.BF16 ? BF16_NOISE : 0;
             double ofSquare =
                     plan.isDense() && codec.scaled() ? noise / (12.0 * codec.maxInteger() * codec.maxInteger()) : 0;
-            image.f64(ofEnergy).f64(ofSquare).i32(p).i32(0);
+            image.f64(ofEnergy, ofSquare).i32(p).align(Double.BYTES);
         }
         return address;
     }
@@ -130,14 +126,11 @@ final class RatingTables implements AutoCloseable {
         long address = image.align(Long.BYTES);
         for (int r = 0; r < rated.size(); r++) {
             Rated of = rated.get(r);
-            for (long part : addresses.get(r)) {
-                image.i64(part);
-            }
+            image.i64(addresses.get(r));
             List<GroupPlan> own =
                     plans.stream().filter(p -> p.basis() == of.basis()).toList();
             boolean measured = own.stream().anyMatch(p -> p.codec() == Codec.INT3 || p.codec() == Codec.INT4);
-            image.i32(own.size()).i32(of.levels().count()).i32(of.offset()).i32(measured ? 1 : 0);
-            image.i64(0);
+            image.i32(own.size(), of.levels().count(), of.offset(), measured ? 1 : 0);
         }
         return address;
     }
@@ -148,7 +141,7 @@ final class RatingTables implements AutoCloseable {
             GroupPlan plan = plans.get(p);
             if (plan.basis() == of.basis()) {
                 int level = of.levels().of(plan.rank());
-                image.i32(p).i32(level).i32(plan.codec().bits()).i32(0);
+                image.i32(p, level, plan.codec().bits());
             }
         }
         return address;
@@ -198,11 +191,5 @@ final class RatingTables implements AutoCloseable {
     /** The device address of the projections, {@link #coordinates} x D. */
     long projections() {
         return projections.address(0);
-    }
-
-    @Override
-    public void close() {
-        image.close();
-        projections.close();
     }
 }

@@ -1,6 +1,6 @@
 package io.groupreduce.cuda.compress;
 
-import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.matrix.ScaleSearch;
@@ -10,25 +10,20 @@ import java.util.Arrays;
  * The scales that stored rows may have, as the host computes them: powers of two on the card could round to another
  * neighbour.
  */
-final class ScaleTables implements AutoCloseable {
-    private final DeviceImage image;
+final class ScaleTables {
     private final long log8;
     private final long fine;
 
     /** Copies the tables to the card. */
-    ScaleTables(Device device) {
+    ScaleTables(Owned owned) {
         float[] scales = ScaleFormat.log8Scales();
         float[] factors = new float[ScaleSearch.MOST];
         candidates(Codec.INT4, ScaleFormat.F32, factors);
-        image = new DeviceImage(device, Float.BYTES * (scales.length + factors.length), "tables of scales");
-        try {
-            log8 = image.floats(scales, scales.length);
-            fine = image.floats(factors, factors.length);
-            image.upload();
-        } catch (RuntimeException e) {
-            image.close();
-            throw e;
-        }
+        int bytes = Float.BYTES * (scales.length + factors.length);
+        DeviceImage image = new DeviceImage(owned, bytes, "tables of scales");
+        log8 = image.floats(scales, scales.length);
+        fine = image.floats(factors, factors.length);
+        image.upload();
     }
 
     /** The device address of the 256 scales of {@link ScaleFormat#LOG8}. */
@@ -53,10 +48,5 @@ final class ScaleTables implements AutoCloseable {
     private static int candidates(Codec codec, ScaleFormat format, float[] into) {
         Arrays.fill(into, 0);
         return ScaleSearch.candidates(codec, format, codec.maxInteger(), into);
-    }
-
-    @Override
-    public void close() {
-        image.close();
     }
 }

@@ -3,6 +3,9 @@ package io.groupreduce.cuda.compress;
 import io.groupreduce.cuda.compress.RowRuns.Block;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Kernel;
+import io.groupreduce.cuda.driver.Owned;
+import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
@@ -10,13 +13,18 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The stored bytes of a block of rows on the card, and the table by which kernels find them (GrStored of {@code
- * encode.h}). The rows of a group that lie in a block follow each other in its matrix: a block is a few ranges of
- * bytes.
+ * The stored bytes of a block of rows on the card, the table by which kernels find them (GrStored of {@code encode.h}),
+ * and the kernels that store and read rows. The rows of a group that lie in a block follow each other in its matrix: a
+ * block is a few ranges of bytes.
  */
-final class StoredBlock implements AutoCloseable {
+final class StoredBlock {
+    /** Bytes of {@code GrStored}. */
     private static final int STRUCTURE_BYTES = 48;
+
     private static final int ALIGNMENT = 16;
+    private static final int THREADS = 256;
+    private static final int ENCODE_THREADS = 128;
+    private static final int WARP = 32;
 
     private final Device device;
     private final RowRuns runs;
@@ -24,6 +32,11 @@ final class StoredBlock implements AutoCloseable {
     private final List<Range> ranges = new ArrayList<>();
     private final DeviceMemory memory;
     private final DeviceImage table;
+    private final ScaleTables scales;
+    private final Kernel encode;
+    private final Kernel decode;
+    private final Parameters parameters = new Parameters(64);
+    private int groups;
 
     /** Bytes of a group's matrix, and where they lie on the card. */
     private record Range(MemorySegment host, long offset) {}
@@ -33,12 +46,12 @@ final class StoredBlock implements AutoCloseable {
      *
      * @param left per group, as {@link io.groupreduce.spi.CompressionWorkspace#encodeLeft} has it
      */
-    StoredBlock(Device device, RowRuns runs, List<EncodedMatrix> left, List<Block> blocks) {
-        this.device = device;
+    StoredBlock(Owned owned, RowRuns runs, List<EncodedMatrix> left, List<Block> blocks) {
+        device = owned.device();
         this.runs = runs;
         this.left = left;
         long most = 1;
-        int groups = 1;
+        int mostGroups = 1;
         for (Block block : blocks) {
             long bytes = 0;
             for (int key = block.run().firstKey(); key < block.run().endKey(); key++) {
@@ -49,15 +62,13 @@ final class StoredBlock implements AutoCloseable {
                 }
             }
             most = Math.max(most, bytes);
-            groups = Math.max(groups, block.run().endKey() - block.run().firstKey());
+            mostGroups = Math.max(mostGroups, block.run().endKey() - block.run().firstKey());
         }
-        memory = device.allocate(most, "a block of stored rows");
-        try {
-            table = new DeviceImage(device, groups * STRUCTURE_BYTES, "the table of a block of stored rows");
-        } catch (RuntimeException e) {
-            memory.close();
-            throw e;
-        }
+        memory = owned.allocate(most, "a block of stored rows");
+        table = new DeviceImage(owned, mostGroups * STRUCTURE_BYTES, "the table of a block of stored rows");
+        scales = new ScaleTables(owned);
+        encode = device.kernel("gr_encode");
+        decode = device.kernel("gr_decode");
     }
 
     /** The first of a block's rows that has the key, as a place in the lists. */
@@ -87,12 +98,12 @@ final class StoredBlock implements AutoCloseable {
         return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
 
-    /** Takes up a block; its bytes on the card mean nothing yet. Returns how many groups it has. */
-    int begin(Block block) {
+    /** Takes up a block; its bytes on the card mean nothing yet. */
+    void begin(Block block) {
         ranges.clear();
         table.reset();
         long offset = 0;
-        int groups = 0;
+        groups = 0;
         for (int key = block.run().firstKey(); key < block.run().endKey(); key++) {
             int from = start(block, key);
             int rows = end(block, key) - from;
@@ -103,13 +114,12 @@ final class StoredBlock implements AutoCloseable {
             long slot = from - runs.lists().start(key);
             long codes = offset;
             offset += range(matrix.data(), slot, rows, rowBytes(matrix), offset);
-            long scales = offset;
+            long scaleBytes = offset;
             offset += range(matrix.scales(), slot, rows, scaleRowBytes(matrix), offset);
-            write(matrix, memory.address() + codes, memory.address() + scales, from - block.from());
+            write(matrix, memory.address() + codes, memory.address() + scaleBytes, from - block.from());
             groups++;
         }
         table.upload();
-        return groups;
     }
 
     private long range(MemorySegment host, long slot, int rows, long rowBytes, long offset) {
@@ -119,36 +129,47 @@ final class StoredBlock implements AutoCloseable {
         return roundUp(rows * rowBytes);
     }
 
-    private void write(EncodedMatrix matrix, long codes, long scales, int first) {
+    private void write(EncodedMatrix matrix, long codes, long scaleAddress, int first) {
         Codec codec = matrix.codec();
-        table.i64(codes).i64(scales).i32(first);
-        table.i32(Math.toIntExact(rowBytes(matrix))).i32(matrix.width()).i32(codec.bits());
-        table.i32(matrix.block()).i32(matrix.scalesPerRow()).i32(scaleBytes(matrix));
+        table.i64(codes, scaleAddress).i32(Math.toIntExact(rowBytes(matrix)), matrix.width(), codec.bits());
+        table.i32(matrix.block(), matrix.scalesPerRow(), scaleBytes(matrix), first);
         table.i32(codec.scaled() ? ScaleTables.steps(codec, matrix.scaleFormat()) : 0);
     }
 
-    /** The device address of the table of the present block. */
-    long table() {
-        return table.address();
-    }
-
-    /** Copies the block's bytes to the card. */
-    void upload() {
+    /** Takes up a block and copies its bytes to the card. */
+    void load(Block block) {
+        begin(block);
         for (Range range : ranges) {
             device.upload(range.host(), memory, range.offset());
         }
     }
 
-    /** Copies them back into the groups' matrices, once what is queued is through. */
+    /**
+     * Reads the rows of the block.
+     *
+     * @param target count x width binary32; numbers beyond those of a row become 0
+     */
+    void decode(long target, int count, int width) {
+        parameters.reset().address(table.address(), scales.log8(), target).i32(count, width, groups);
+        decode.launch(Math.ceilDiv(count, THREADS / WARP), THREADS, parameters);
+    }
+
+    /**
+     * Stores rows in the block.
+     *
+     * @param values count x width binary32
+     * @param factors what the numbers of a row are multiplied by first, or 0
+     * @param errorWeights what their squared errors count, or 0
+     */
+    void encode(long values, int count, int width, long factors, long errorWeights) {
+        parameters.reset().address(values, table.address(), factors, errorWeights, scales.log8(), scales.fine());
+        encode.launch(Math.ceilDiv(count, ENCODE_THREADS / WARP), ENCODE_THREADS, parameters.i32(count, width, groups));
+    }
+
+    /** Copies the block's bytes into the groups' matrices, once what is queued is through. */
     void download() {
         for (Range range : ranges) {
             device.download(memory, range.offset(), range.host());
         }
-    }
-
-    @Override
-    public void close() {
-        table.close();
-        memory.close();
     }
 }

@@ -2,10 +2,6 @@ package io.groupreduce.cuda.driver;
 
 import io.groupreduce.error.DeviceException;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.LinkedHashSet;
-import java.util.List;
-import java.util.Set;
 import java.util.function.Supplier;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
@@ -24,7 +20,6 @@ public final class Device implements AutoCloseable {
     private final CudaLibraries libraries;
     private final DeviceThread thread;
     private final Ledger ledger = new Ledger();
-    private final Set<AutoCloseable> handles = new LinkedHashSet<>();
     private final Staging staging;
     private DeviceProperties properties;
     private DriverContext context;
@@ -60,9 +55,11 @@ public final class Device implements AutoCloseable {
         Device device = new Device(libraries, ordinal, stagingBytes);
         try {
             device.run(device::start);
-        } catch (RuntimeException | Error e) {
-            device.close();
-            throw e;
+        } catch (Throwable e) {
+            // What closing it throws is attached.
+            try (device) {
+                throw e;
+            }
         }
         return device;
     }
@@ -123,9 +120,7 @@ public final class Device implements AutoCloseable {
     public DeviceMemory allocate(long bytes, String purpose) {
         Handles.Address pointer = new Handles.Address();
         checkRoom(JCudaDriver.cuMemAlloc(pointer, bytes), bytes, purpose, false);
-        DeviceMemory memory = new DeviceMemory(this, pointer, bytes, purpose);
-        ledger.opened(memory, purpose);
-        return memory;
+        return ledger.opened(new DeviceMemory(this, pointer, bytes, purpose), purpose);
     }
 
     /**
@@ -141,9 +136,7 @@ public final class Device implements AutoCloseable {
     PinnedMemory pinned(long bytes, String purpose, boolean own) {
         Handles.HostAddress pointer = new Handles.HostAddress();
         checkRoom(JCudaDriver.cuMemHostAlloc(pointer, bytes, 0), bytes, purpose, true);
-        PinnedMemory memory = new PinnedMemory(this, pointer, bytes);
-        ledger.opened(memory, purpose, own);
-        return memory;
+        return ledger.opened(new PinnedMemory(this, pointer, bytes), purpose, own);
     }
 
     /** Bytes that may be asked for now: what is free, less a reserve for the driver and the libraries. */
@@ -176,9 +169,7 @@ public final class Device implements AutoCloseable {
     Event event(boolean time) {
         Handles.EventHandle handle = new Handles.EventHandle();
         Status.check(JCudaDriver.cuEventCreate(handle, time ? 0 : EVENT_WITHOUT_TIME), "making an event");
-        Event event = new Event(this, handle);
-        handles.add(event);
-        return event;
+        return ledger.opened(new Event(this, handle));
     }
 
     /**
@@ -188,9 +179,7 @@ public final class Device implements AutoCloseable {
      * @throws DeviceException if the work cannot be noted
      */
     public Graph graph(Runnable work) {
-        Graph graph = Graph.record(this, stream(), work);
-        handles.add(graph);
-        return graph;
+        return ledger.opened(Graph.record(this, stream(), work));
     }
 
     /**
@@ -243,10 +232,6 @@ public final class Device implements AutoCloseable {
         thread.stop(this::finish);
     }
 
-    Ledger ledger() {
-        return ledger;
-    }
-
     DriverCalls calls() {
         return context.calls();
     }
@@ -264,7 +249,7 @@ public final class Device implements AutoCloseable {
     /** Frees a resource of this device, unless closing the device did so already. */
     void release(AutoCloseable resource, Runnable free) {
         thread.runUnlessStopped(() -> {
-            handles.remove(resource);
+            ledger.closed(resource);
             free.run();
         });
     }
@@ -272,8 +257,8 @@ public final class Device implements AutoCloseable {
     private void start() {
         properties = Cards.properties(ordinal);
         Cards.checkCapability(ordinal, properties);
-        context = DriverContext.open(libraries.driver(), ordinal);
-        kernels = new KernelModules(context.calls());
+        context = new DriverContext(libraries.driver(), ordinal);
+        kernels = new KernelModules(context);
         ordered = event(false);
         copied = event(false);
     }
@@ -282,15 +267,13 @@ public final class Device implements AutoCloseable {
         if (context == null) {
             return;
         }
-        Failures failures = new Failures();
-        failures.attempt(this::synchronize);
-        failures.attempt(staging::close);
-        List<AutoCloseable> open = new ArrayList<>(ledger.newestFirst());
-        open.addAll(new ArrayList<>(handles).reversed());
-        open.forEach(failures::close);
-        failures.attempt(kernels::close);
-        failures.attempt(context::close);
-        failures.report();
+        try (Owned all = new Owned(this)) {
+            all.add(context);
+            all.add(kernels);
+            ledger.all().forEach(all::add);
+            all.add(staging);
+            all.add(this::synchronize);
+        }
     }
 
     private void checkRoom(int code, long bytes, String purpose, boolean pinned) {

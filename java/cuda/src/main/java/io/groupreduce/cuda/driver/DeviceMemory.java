@@ -39,13 +39,11 @@ public final class DeviceMemory implements AutoCloseable {
         device.release(this, () -> {
             if (!closed) {
                 closed = true;
-                device.ledger().closed(this);
-                Failures failures = new Failures();
-                // The driver may wait by itself; it does not promise it.
-                failures.attempt(device::synchronize);
-                failures.attempt(
-                        () -> Status.check(JCudaDriver.cuMemFree(pointer), "freeing the memory for " + purpose));
-                failures.report();
+                try (Owned last = new Owned(device)) {
+                    last.add(() -> Status.check(JCudaDriver.cuMemFree(pointer), "freeing the memory for " + purpose));
+                    // The driver may wait by itself; it does not promise it.
+                    device.synchronize();
+                }
             }
         });
     }

@@ -36,6 +36,11 @@ final class DriverCalls {
     private static final MethodHandle WORD_POINTER = handle(WORD, POINTER);
     private static final MethodHandle POINTER_WORD_LONG = handle(POINTER, WORD, WORD);
 
+    /** A downcall; returns the status. */
+    private interface Call {
+        int run() throws Throwable;
+    }
+
     private final SymbolLookup driver;
     private final MemorySegment launchKernel;
     private final MemorySegment copyToDevice;
@@ -65,67 +70,30 @@ final class DriverCalls {
 
     /** Blocks in one dimension, a grid in two; returns the status, which only the kernel can explain. */
     int launch(long function, int gridX, int gridY, int blockX, int sharedBytes, long stream, MemorySegment extra) {
-        try {
-            return (int) LAUNCH.invokeExact(
-                    launchKernel,
-                    function,
-                    gridX,
-                    gridY,
-                    1,
-                    blockX,
-                    1,
-                    1,
-                    sharedBytes,
-                    stream,
-                    MemorySegment.NULL,
-                    extra);
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        return call(() -> (int) LAUNCH.invokeExact(
+                launchKernel, function, gridX, gridY, 1, blockX, 1, 1, sharedBytes, stream, MemorySegment.NULL, extra));
     }
 
     void copyToDevice(long address, MemorySegment pinned, long stream) {
-        try {
-            Status.check(
-                    (int) COPY_TO_DEVICE.invokeExact(copyToDevice, address, pinned, pinned.byteSize(), stream),
-                    "copying to the card");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("copying to the card", () ->
+                (int) COPY_TO_DEVICE.invokeExact(copyToDevice, address, pinned, pinned.byteSize(), stream));
     }
 
     void copyToHost(MemorySegment pinned, long address, long stream) {
-        try {
-            Status.check(
-                    (int) COPY_TO_HOST.invokeExact(copyToHost, pinned, address, pinned.byteSize(), stream),
-                    "copying from the card");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("copying from the card", () ->
+                (int) COPY_TO_HOST.invokeExact(copyToHost, pinned, address, pinned.byteSize(), stream));
     }
 
     void copyOnDevice(long to, long from, long bytes, long stream) {
-        try {
-            Status.check((int) FOUR_WORDS.invokeExact(copyOnDevice, to, from, bytes, stream), "copying on the card");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("copying on the card", () -> (int) FOUR_WORDS.invokeExact(copyOnDevice, to, from, bytes, stream));
     }
 
     void fill(long address, byte value, long bytes, long stream) {
-        try {
-            Status.check((int) FILL.invokeExact(fill, address, value, bytes, stream), "clearing memory on the card");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("clearing memory on the card", () -> (int) FILL.invokeExact(fill, address, value, bytes, stream));
     }
 
     int functionAttribute(long function, int attribute, int value) {
-        try {
-            return (int) WORD_INT_INT.invokeExact(functionAttribute, function, attribute, value);
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        return call(() -> (int) WORD_INT_INT.invokeExact(functionAttribute, function, attribute, value));
     }
 
     /** Finishes loading a function that the driver left for its first launch, which a recorded launch may not do; old drivers leave none. */
@@ -134,85 +102,45 @@ final class DriverCalls {
         if (load == null) {
             return;
         }
-        try {
-            Status.check((int) ONE_WORD.invokeExact(load, function), "loading a kernel");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("loading a kernel", () -> (int) ONE_WORD.invokeExact(load, function));
     }
 
     void record(long event, long stream) {
-        try {
-            Status.check((int) TWO_WORDS.invokeExact(eventRecord, event, stream), "recording an event");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("recording an event", () -> (int) TWO_WORDS.invokeExact(eventRecord, event, stream));
     }
 
     void synchronizeEvent(long event) {
-        try {
-            Status.check((int) ONE_WORD.invokeExact(eventSynchronize, event), "waiting for an event");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("waiting for an event", () -> (int) ONE_WORD.invokeExact(eventSynchronize, event));
     }
 
     void await(long stream, long event) {
-        try {
-            Status.check(
-                    (int) WORD_WORD_INT.invokeExact(streamWait, stream, event, 0), "making a stream wait for an event");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("making a stream wait for an event", () -> (int) WORD_WORD_INT.invokeExact(streamWait, stream, event, 0));
     }
 
     void synchronizeStream(long stream) {
-        try {
-            Status.check((int) ONE_WORD.invokeExact(streamSynchronize, stream), "waiting for the card");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("waiting for the card", () -> (int) ONE_WORD.invokeExact(streamSynchronize, stream));
     }
 
     /** What is launched on the stream from now on is noted instead of run. */
     void beginCapture(long stream, int mode) {
-        try {
-            Status.check(
-                    (int) WORD_INT.invokeExact(function("cuStreamBeginCapture_v2"), stream, mode),
-                    "starting to record a graph");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("starting to record a graph", () ->
+                (int) WORD_INT.invokeExact(function("cuStreamBeginCapture_v2"), stream, mode));
     }
 
     /** Ends the noting; {@code graph} takes the handle. */
     void endCapture(long stream, MemorySegment graph) {
-        try {
-            Status.check(
-                    (int) WORD_POINTER.invokeExact(function("cuStreamEndCapture"), stream, graph), "recording a graph");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("recording a graph", () -> (int) WORD_POINTER.invokeExact(function("cuStreamEndCapture"), stream, graph));
     }
 
     /** Makes a graph ready to run; {@code executable} takes the handle. */
     void instantiate(MemorySegment executable, long graph) {
-        try {
-            Status.check(
-                    (int) POINTER_WORD_LONG.invokeExact(function("cuGraphInstantiateWithFlags"), executable, graph, 0L),
-                    "making a graph ready");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("making a graph ready", () ->
+                (int) POINTER_WORD_LONG.invokeExact(function("cuGraphInstantiateWithFlags"), executable, graph, 0L));
     }
 
     /** Runs {@code name}, a function of one handle. */
     void destroy(String name, long handle) {
-        try {
-            Status.check((int) ONE_WORD.invokeExact(function(name), handle), "freeing a graph");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("freeing a graph", () -> (int) ONE_WORD.invokeExact(function(name), handle));
     }
 
     MemorySegment function(String name) {
@@ -222,11 +150,7 @@ final class DriverCalls {
     }
 
     void launchGraph(MemorySegment function, long executable, long stream) {
-        try {
-            Status.check((int) TWO_WORDS.invokeExact(function, executable, stream), "running a graph");
-        } catch (Throwable e) {
-            throw broken(e);
-        }
+        check("running a graph", () -> (int) TWO_WORDS.invokeExact(function, executable, stream));
     }
 
     /** A handle of a function that returns a status; its address comes first. */
@@ -234,14 +158,18 @@ final class DriverCalls {
         return LINKER.downcallHandle(FunctionDescriptor.of(INT, arguments));
     }
 
+    private static void check(String doing, Call call) {
+        Status.check(call(call), doing);
+    }
+
     /** What a method handle throws is unchecked here: its signature is fixed. */
-    private static RuntimeException broken(Throwable e) {
-        if (e instanceof RuntimeException) {
-            return (RuntimeException) e;
+    private static int call(Call call) {
+        try {
+            return call.run();
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new DeviceException("A call of the NVIDIA driver failed: " + e + ".", e);
         }
-        if (e instanceof Error) {
-            throw (Error) e;
-        }
-        return new DeviceException("A call of the NVIDIA driver failed: " + e + ".", e);
     }
 }

@@ -11,32 +11,35 @@ final class DriverContext implements AutoCloseable {
     private static final int NON_BLOCKING = 1;
 
     private final DriverCalls calls;
-    private final CUdevice device = new CUdevice();
-    private final CUcontext context = new CUcontext();
-    private boolean retained;
-    private Handles.StreamHandle mainHandle;
-    private Handles.StreamHandle copyHandle;
-    private Stream main;
-    private Stream copy;
-
-    private DriverContext(DriverCalls calls) {
-        this.calls = calls;
-    }
+    private final Owned owned = new Owned(null);
+    private final Stream main;
+    private final Stream copy;
 
     /** Makes it current on the calling thread. */
-    static DriverContext open(SymbolLookup driver, int ordinal) {
-        DriverContext opened = new DriverContext(new DriverCalls(driver));
+    DriverContext(SymbolLookup driver, int ordinal) {
+        calls = new DriverCalls(driver);
+        String opening = "opening the card cuda:" + ordinal;
+        CUdevice device = new CUdevice();
+        CUcontext context = new CUcontext();
         try {
-            opened.start(ordinal);
-        } catch (RuntimeException e) {
-            try {
-                opened.close();
-            } catch (RuntimeException second) {
-                e.addSuppressed(second);
-            }
+            Status.check(JCudaDriver.cuDeviceGet(device, ordinal), "looking for the card " + ordinal);
+            Status.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), opening);
+            owned.add(() -> Status.check(JCudaDriver.cuDevicePrimaryCtxRelease(device), "releasing the context"));
+            Status.check(JCudaDriver.cuCtxSetCurrent(context), opening);
+            owned.add(() -> Status.check(JCudaDriver.cuCtxSetCurrent(new CUcontext()), "leaving the context"));
+            main = makeStream();
+            copy = makeStream();
+        } catch (Throwable e) {
+            owned.closeAfter(e);
             throw e;
         }
-        return opened;
+    }
+
+    private Stream makeStream() {
+        Handles.StreamHandle handle = new Handles.StreamHandle();
+        Status.check(JCudaDriver.cuStreamCreate(handle, NON_BLOCKING), "making a stream");
+        owned.add(() -> Status.check(JCudaDriver.cuStreamDestroy(handle), "freeing a stream"));
+        return new Stream(calls, handle.value());
     }
 
     DriverCalls calls() {
@@ -53,36 +56,6 @@ final class DriverContext implements AutoCloseable {
 
     @Override
     public void close() {
-        Failures failures = new Failures();
-        destroy(copyHandle, failures);
-        destroy(mainHandle, failures);
-        copyHandle = null;
-        mainHandle = null;
-        if (retained) {
-            retained = false;
-            failures.attempt(() -> Status.check(JCudaDriver.cuCtxSetCurrent(new CUcontext()), "leaving the context"));
-            failures.attempt(
-                    () -> Status.check(JCudaDriver.cuDevicePrimaryCtxRelease(device), "releasing the context"));
-        }
-        failures.report();
-    }
-
-    private void start(int ordinal) {
-        Status.check(JCudaDriver.cuDeviceGet(device, ordinal), "looking for the card " + ordinal);
-        Status.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "opening the card cuda:" + ordinal);
-        retained = true;
-        Status.check(JCudaDriver.cuCtxSetCurrent(context), "opening the card cuda:" + ordinal);
-        mainHandle = new Handles.StreamHandle();
-        Status.check(JCudaDriver.cuStreamCreate(mainHandle, NON_BLOCKING), "making a stream");
-        main = new Stream(calls, mainHandle.value());
-        copyHandle = new Handles.StreamHandle();
-        Status.check(JCudaDriver.cuStreamCreate(copyHandle, NON_BLOCKING), "making a stream");
-        copy = new Stream(calls, copyHandle.value());
-    }
-
-    private static void destroy(Handles.StreamHandle handle, Failures failures) {
-        if (handle != null && handle.value() != 0) {
-            failures.attempt(() -> Status.check(JCudaDriver.cuStreamDestroy(handle), "freeing a stream"));
-        }
+        owned.close();
     }
 }

@@ -9,15 +9,20 @@ public final class Kernel {
     // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.
     private static final int MAX_DYNAMIC_SHARED = 8;
 
-    private final DriverCalls calls;
+    private final DriverContext context;
     private final String name;
     private final Handles.Function function;
     private int granted;
 
-    Kernel(DriverCalls calls, String name, Handles.Function function) {
-        this.calls = calls;
+    Kernel(DriverContext context, String name, Handles.Function function) {
+        this.context = context;
         this.name = name;
         this.function = function;
+    }
+
+    /** Queues one run on the device's stream: blocks along x, at least 1, and threads of a block. */
+    public void launch(long blocks, int threads, Parameters parameters) {
+        launch(context.stream(), Math.toIntExact(blocks), 1, threads, 0, parameters);
     }
 
     /**
@@ -32,12 +37,12 @@ public final class Kernel {
      */
     public void launch(Stream stream, int gridX, int gridY, int blockX, int sharedBytes, Parameters parameters) {
         if (sharedBytes > granted) {
-            int code = calls.functionAttribute(function.value(), MAX_DYNAMIC_SHARED, sharedBytes);
+            int code = context.calls().functionAttribute(function.value(), MAX_DYNAMIC_SHARED, sharedBytes);
             Status.check(code, "asking for " + sharedBytes + " bytes of shared memory for the kernel " + name);
             granted = sharedBytes;
         }
-        int code =
-                calls.launch(function.value(), gridX, gridY, blockX, sharedBytes, stream.handle(), parameters.extra());
+        int code = context.calls()
+                .launch(function.value(), gridX, gridY, blockX, sharedBytes, stream.handle(), parameters.extra());
         Reference.reachabilityFence(parameters);
         if (code == CUresult.CUDA_ERROR_INVALID_VALUE) {
             throw new DeviceException("The GPU refused to start the kernel " + name + " (" + Status.name(code)

@@ -29,13 +29,14 @@ final class KernelModules implements AutoCloseable {
             "this build has no GPU kernels because nvcc was not there; build it with a CUDA"
                     + " toolkit, or name the folder of the kernels with -D" + PROPERTY + "=FOLDER";
 
-    private final DriverCalls calls;
+    private final DriverContext context;
     private final Map<String, Kernel> kernels = new LinkedHashMap<>();
     private final Deque<CUmodule> loaded = new ArrayDeque<>();
+    private final Owned owned = new Owned(null);
     private Deque<String> waiting;
 
-    KernelModules(DriverCalls calls) {
-        this.calls = calls;
+    KernelModules(DriverContext context) {
+        this.context = context;
     }
 
     /** Why there are no kernels; null when there are. */
@@ -65,6 +66,7 @@ final class KernelModules implements AutoCloseable {
                     "loading the kernels of " + waiting.peek());
             waiting.remove();
             loaded.add(module);
+            owned.add(() -> Status.check(JCudaDriver.cuModuleUnload(module), "unloading kernels"));
             found = has(module, name, function);
         }
         if (!found) {
@@ -72,21 +74,15 @@ final class KernelModules implements AutoCloseable {
                     "The GPU kernel " + name + " is in none of the kernel files; build the project again"
                             + " so that they are of the jar's version.");
         }
-        calls.load(function.value());
-        Kernel kernel = new Kernel(calls, name, function);
+        context.calls().load(function.value());
+        Kernel kernel = new Kernel(context, name, function);
         kernels.put(name, kernel);
         return kernel;
     }
 
     @Override
     public void close() {
-        Failures failures = new Failures();
-        while (!loaded.isEmpty()) {
-            CUmodule module = loaded.removeLast();
-            failures.attempt(() -> Status.check(JCudaDriver.cuModuleUnload(module), "unloading kernels"));
-        }
-        kernels.clear();
-        failures.report();
+        owned.close();
     }
 
     private static boolean has(CUmodule module, String name, Handles.Function function) {

@@ -8,25 +8,33 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
-/** Which memory of a device is open, and what for. */
+/** What of a device is open, and what for. */
 final class Ledger {
     private static final int NAMED = 3;
 
     private final Map<AutoCloseable, Entry> open = new LinkedHashMap<>();
 
-    synchronized void opened(DeviceMemory memory, String purpose) {
+    /** Notes an event, or what else takes next to no memory. */
+    synchronized <T extends AutoCloseable> T opened(T handle) {
+        open.put(handle, new Entry("", 0, false, true));
+        return handle;
+    }
+
+    synchronized DeviceMemory opened(DeviceMemory memory, String purpose) {
         open.put(memory, new Entry(purpose, memory.bytes(), false, false));
+        return memory;
     }
 
     /**
      * @param own whether the device keeps it for itself until it is closed
      */
-    synchronized void opened(PinnedMemory memory, String purpose, boolean own) {
+    synchronized PinnedMemory opened(PinnedMemory memory, String purpose, boolean own) {
         open.put(memory, new Entry(purpose, memory.segment().byteSize(), true, own));
+        return memory;
     }
 
-    synchronized void closed(AutoCloseable memory) {
-        open.remove(memory);
+    synchronized void closed(AutoCloseable resource) {
+        open.remove(resource);
     }
 
     /** Open allocations, without those that the device keeps for itself. */
@@ -34,15 +42,17 @@ final class Ledger {
         return open.values().stream().filter(e -> !e.own).count();
     }
 
-    /** All open allocations, the newest first. */
-    synchronized List<AutoCloseable> newestFirst() {
-        return List.copyOf(open.keySet()).reversed();
+    /** All that is open, in the order in which it was opened. */
+    synchronized List<AutoCloseable> all() {
+        return List.copyOf(open.keySet());
     }
 
     /** The largest purposes with their bytes on the card or in page-locked memory, for a message; empty when nothing is open. */
     synchronized String largest(boolean pinned) {
         Map<String, Long> bytes = new TreeMap<>();
-        open.values().stream().filter(e -> e.pinned == pinned).forEach(e -> bytes.merge(e.purpose, e.bytes, Long::sum));
+        open.values().stream()
+                .filter(e -> e.bytes > 0 && e.pinned == pinned)
+                .forEach(e -> bytes.merge(e.purpose, e.bytes, Long::sum));
         return bytes.entrySet().stream()
                 .sorted(Map.Entry.<String, Long>comparingByValue(Comparator.reverseOrder())
                         .thenComparing(Map.Entry.comparingByKey()))

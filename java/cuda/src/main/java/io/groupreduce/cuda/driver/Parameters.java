@@ -41,13 +41,18 @@ public final class Parameters {
         return this;
     }
 
-    /** A pointer to device memory; 0 is the null pointer. */
-    public Parameters address(long address) {
-        return i64(address);
+    /** Pointers to device memory; 0 is the null pointer. */
+    public Parameters address(long... addresses) {
+        for (long address : addresses) {
+            i64(address);
+        }
+        return this;
     }
 
-    public Parameters i32(int value) {
-        block.set(ValueLayout.JAVA_INT, next(Integer.BYTES), value);
+    public Parameters i32(int... values) {
+        for (int value : values) {
+            block.set(ValueLayout.JAVA_INT, next(Integer.BYTES), value);
+        }
         return this;
     }
 
@@ -56,13 +61,17 @@ public final class Parameters {
         return this;
     }
 
-    public Parameters f32(float value) {
-        block.set(ValueLayout.JAVA_FLOAT, next(Float.BYTES), value);
+    public Parameters f32(float... values) {
+        for (float value : values) {
+            block.set(ValueLayout.JAVA_FLOAT, next(Float.BYTES), value);
+        }
         return this;
     }
 
-    public Parameters f64(double value) {
-        block.set(ValueLayout.JAVA_DOUBLE, next(Double.BYTES), value);
+    public Parameters f64(double... values) {
+        for (double value : values) {
+            block.set(ValueLayout.JAVA_DOUBLE, next(Double.BYTES), value);
+        }
         return this;
     }
 

@@ -30,12 +30,11 @@ public final class PinnedMemory implements AutoCloseable {
         device.release(this, () -> {
             if (!closed) {
                 closed = true;
-                device.ledger().closed(this);
                 arena.close();
-                Failures failures = new Failures();
-                failures.attempt(device::synchronize);
-                failures.attempt(() -> Status.check(JCudaDriver.cuMemFreeHost(pointer), "freeing page-locked memory"));
-                failures.report();
+                try (Owned last = new Owned(device)) {
+                    last.add(() -> Status.check(JCudaDriver.cuMemFreeHost(pointer), "freeing page-locked memory"));
+                    device.synchronize();
+                }
             }
         });
     }

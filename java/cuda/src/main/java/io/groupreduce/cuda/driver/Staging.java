@@ -22,6 +22,7 @@ final class Staging implements AutoCloseable {
     private final LongFunction<PinnedMemory> memory;
     private final Supplier<Event> events;
     private final long wantedBytes;
+    private final Owned owned = new Owned(null);
     private final PinnedMemory[] buffers = new PinnedMemory[BUFFERS];
     private final Event[] idle = new Event[BUFFERS];
     private long pieceBytes;
@@ -80,17 +81,8 @@ final class Staging implements AutoCloseable {
 
     @Override
     public void close() {
-        for (int b = 0; b < BUFFERS; b++) {
-            if (idle[b] != null) {
-                idle[b].close();
-                idle[b] = null;
-            }
-            if (buffers[b] != null) {
-                buffers[b].close();
-                buffers[b] = null;
-            }
-        }
         pieceBytes = 0;
+        owned.close();
     }
 
     private void empty(int buffer, MemorySegment target, long at) {
@@ -111,12 +103,15 @@ final class Staging implements AutoCloseable {
         for (long bytes = wantedBytes; pieceBytes == 0; bytes /= 2) {
             try {
                 for (int b = 0; b < BUFFERS; b++) {
-                    buffers[b] = memory.apply(bytes);
-                    idle[b] = events.get();
+                    buffers[b] = owned.add(memory.apply(bytes));
+                    idle[b] = owned.add(events.get());
                 }
                 pieceBytes = bytes;
-            } catch (OutOfDeviceMemoryException e) {
-                close();
+            } catch (Throwable e) {
+                owned.closeAfter(e);
+                if (!(e instanceof OutOfDeviceMemoryException)) {
+                    throw e;
+                }
                 if (bytes / 2 < Math.min(LEAST_BYTES, wantedBytes)) {
                     throw new DeviceException(
                             "The host gives no page-locked memory, not even " + Ledger.size(BUFFERS * bytes)

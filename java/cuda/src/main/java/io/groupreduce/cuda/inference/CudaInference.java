@@ -3,7 +3,9 @@ package io.groupreduce.cuda.inference;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceProperties;
+import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import io.groupreduce.error.DeviceException;
+import io.groupreduce.internal.select.Drawing;
 import io.groupreduce.internal.select.FullRanking;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
@@ -27,9 +29,9 @@ public final class CudaInference implements InferenceSession {
     private final Device device;
     private final int vocabulary;
     private final int columns;
-    private final DeviceHead head;
-    private final HeadQuery query;
-    private final RowQuery rows;
+    private final CudaPackedHead head;
+    private final CudaHeadPass pass;
+    private final CudaRowReader rows;
     private final Sampler sampler;
     private final FullRanking full;
     private boolean closed;
@@ -46,14 +48,20 @@ public final class CudaInference implements InferenceSession {
         columns = matrix.columns();
         HeadLayout layout = layout(device.properties(), matrix, problem.bias() != null);
         head = device.call(() -> load(layout, problem));
+        CudaHeadPass opened = null;
         try {
+            rows = device.call(() -> new CudaRowReader(device, head));
             long budget = device.call(() -> Math.min(PassBuffers.MOST_BYTES, device.availableMemory() / 4));
-            query = device.call(() -> new HeadQuery(device, head, budget));
-            rows = device.call(() -> new RowQuery(device, head));
+            opened = device.call(() -> new CudaHeadPass(device, head, budget));
+            pass = opened;
             full = new FullRanking(vocabulary);
-            sampler = new Sampler(query, layout, full);
+            sampler = new Sampler(pass, layout, full);
         } catch (Throwable e) {
-            head.close();
+            try (head) {
+                if (opened != null) {
+                    opened.close();
+                }
+            }
             throw e;
         }
     }
@@ -78,7 +86,7 @@ public final class CudaInference implements InferenceSession {
         return layout.bytes() + Math.max(layout.pieceBytes(), working);
     }
 
-    private DeviceHead load(HeadLayout layout, InferenceProblem problem) {
+    private CudaPackedHead load(HeadLayout layout, InferenceProblem problem) {
         long needed = bytesNeeded(layout);
         long available = device.availableMemory();
         if (needed > available) {
@@ -91,7 +99,7 @@ public final class CudaInference implements InferenceSession {
                     device.name(),
                     available / 1e6));
         }
-        return new DeviceHead(device, layout, problem.matrix(), problem.bias());
+        return new CudaPackedHead(device, layout, problem.matrix(), problem.bias());
     }
 
     @Override
@@ -104,32 +112,24 @@ public final class CudaInference implements InferenceSession {
         Question question = ranked ? Question.logits() : Question.top(k, 1);
         int count;
         for (int first = 0; first < states; first += count) {
-            count = begin(question, hidden, first, states - first);
-            query.ask(question);
+            count = pass.take(question, hidden, first, states);
+            pass.ask(question);
             for (int s = 0; s < count; s++) {
                 int at = (first + s) * k;
                 if (logSumExp != null) {
-                    logSumExp[first + s] = query.logSumExp(s);
+                    logSumExp[first + s] = pass.logSumExp(s);
                 }
-                if (query.broken(s)) {
+                if (pass.broken(s)) {
                     Arrays.fill(tokens, at, at + k, Drawing.NONE);
                     Arrays.fill(logits, at, at + k, Float.NaN);
                 } else if (ranked) {
-                    query.everyLogit(s, full.target());
-                    full.best(k).copyTo(tokens, logits, at);
+                    pass.everyLogit(s, full.target());
+                    full.best(k).copyTo(0, tokens, logits, at);
                 } else if (k > 0) {
-                    query.list(s, tokens, logits, at);
+                    pass.list(s, tokens, logits, at);
                 }
             }
         }
-    }
-
-    private int begin(Question question, float[] hidden, int first, int wanted) {
-        int count = query.begin(question, wanted);
-        for (int s = 0; s < count; s++) {
-            query.put(s, hidden, (first + s) * columns);
-        }
-        return count;
     }
 
     @Override
@@ -141,15 +141,15 @@ public final class CudaInference implements InferenceSession {
         Question question = Question.score(logSumExp != null);
         int count;
         for (int first = 0; first < states; first += count) {
-            count = begin(question, hidden, first, states - first);
+            count = pass.take(question, hidden, first, states);
             for (int s = 0; s < count; s++) {
-                query.putTarget(s, targets[first + s]);
+                pass.putTarget(s, targets[first + s]);
             }
-            query.ask(question);
+            pass.ask(question);
             for (int s = 0; s < count; s++) {
-                logits[first + s] = query.score(s);
+                logits[first + s] = pass.score(s);
                 if (logSumExp != null) {
-                    logSumExp[first + s] = query.logSumExp(s);
+                    logSumExp[first + s] = pass.logSumExp(s);
                 }
             }
         }
@@ -170,11 +170,11 @@ public final class CudaInference implements InferenceSession {
         long row = (long) Float.BYTES * vocabulary;
         int count;
         for (int first = 0; first < states; first += count) {
-            count = begin(question, hidden, first, states - first);
-            query.ask(question);
-            query.everyLogit(0, target.asSlice(first * row, count * row));
+            count = pass.take(question, hidden, first, states);
+            pass.ask(question);
+            pass.everyLogit(0, target.asSlice(first * row, count * row));
             for (int s = 0; s < count; s++) {
-                if (query.broken(s)) {
+                if (pass.broken(s)) {
                     fill(target.asSlice((first + s) * row, row), Float.NaN);
                 }
             }
@@ -197,9 +197,10 @@ public final class CudaInference implements InferenceSession {
         device.runUnlessClosed(() -> {
             if (!closed) {
                 closed = true;
-                rows.close();
-                query.close();
-                head.close();
+                try (head;
+                        pass) {
+                    rows.close();
+                }
             }
         });
     }

@@ -71,7 +71,7 @@ final class HeadTables {
     private static MemorySegment tiles(List<Tile> tiles) {
         MemorySegment written = MemorySegment.ofArray(new int[tiles.size() * TilePlan.STRUCTURE_BYTES / Integer.BYTES]);
         for (int t = 0; t < tiles.size(); t++) {
-            long at = 4L * t;
+            long at = 3L * t;
             written.setAtIndex(ValueLayout.JAVA_INT, at, tiles.get(t).group());
             written.setAtIndex(ValueLayout.JAVA_INT, at + 1, tiles.get(t).firstStrip());
             written.setAtIndex(ValueLayout.JAVA_INT, at + 2, tiles.get(t).strips());

@@ -2,7 +2,6 @@ package io.groupreduce.cuda.inference;
 
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
-import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -109,9 +108,10 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
         table.set(ValueLayout.JAVA_INT, at + 40, rows);
         table.set(ValueLayout.JAVA_INT, at + 44, slices());
         Codec codec = stored == null ? Codec.F32 : packed(stored.codec());
-        ScaleFormat format = stored != null && stored.codec().scaled() ? stored.scaleFormat() : ScaleFormat.F32;
+        int scaleBytes =
+                stored != null && stored.codec().scaled() ? stored.scaleFormat().bytes() : 0;
         table.set(ValueLayout.JAVA_SHORT, at + 48, (short) codec.ordinal());
-        table.set(ValueLayout.JAVA_SHORT, at + 50, (short) format.ordinal());
+        table.set(ValueLayout.JAVA_SHORT, at + 50, (short) scaleBytes);
         table.set(ValueLayout.JAVA_INT, at + 52, stored == null ? 1 : Math.max(1, stored.scalesPerRow()));
         table.set(ValueLayout.JAVA_INT, at + 56, operand);
         table.set(ValueLayout.JAVA_INT, at + 60, width());

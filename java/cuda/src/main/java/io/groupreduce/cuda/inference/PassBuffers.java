@@ -1,9 +1,16 @@
 package io.groupreduce.cuda.inference;
 
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.MirroredMemory;
+import io.groupreduce.cuda.driver.Stream;
+import io.groupreduce.cuda.driver.WorkMemory;
+import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.List;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * The memory of a pass over some hidden states: what goes to the device in one copy, what comes back in one copy, and what stays there.
@@ -11,7 +18,7 @@ import java.util.List;
  */
 final class PassBuffers implements AutoCloseable {
     /** Bytes of the {@code GrPartial} structure. */
-    static final int PARTIAL_BYTES = 48;
+    static final int PARTIAL_BYTES = 32;
 
     /** Work memory of a pass, unless a single state takes more. */
     static final long MOST_BYTES = 256 << 20;
@@ -19,45 +26,101 @@ final class PassBuffers implements AutoCloseable {
     /** Logits are kept for a list from one tile in so many. By estimate, to be measured. */
     private static final int KEEPING_SHARE = 8;
 
-    private static final int INPUT_BYTES = Long.BYTES + 2 * Float.BYTES + Integer.BYTES;
-    private static final int RESULT_BYTES = Double.BYTES + Long.BYTES + 2 * Integer.BYTES + Float.BYTES;
+    /** What there is of every state. */
+    enum Part {
+        /** Goes to the device: D numbers. */
+        HIDDEN,
+        /** Goes to the device: the key of the noise. */
+        NOISE,
+        /** Goes to the device: what is taken off logits before they are scaled to be drawn. */
+        SHIFT,
+        /** Goes to the device: the least logit that may be drawn. */
+        FLOOR,
+        /** Goes to the device: the token whose logit is wanted. */
+        TARGET,
+        /** Comes back. */
+        LOG_SUM_EXP,
+        /** Comes back: the key of the likeliest token. */
+        BEST,
+        /** Comes back: the token that was drawn. */
+        DRAWN,
+        /** Comes back: whether numbers were beyond binary32. */
+        BROKEN,
+        /** Comes back: the logit of the target. */
+        SCORE,
+        /** Comes back: a list of tokens. */
+        TOKENS,
+        /** Comes back: the logits of the list. */
+        LOGITS,
+        /** Stays: z. */
+        COORDINATES,
+        /** Stays: partial softmaxes. */
+        PARTIALS,
+        /** Stays: maxima of tiles. */
+        TILE_KEYS,
+        /** Stays: likeliest tiles. */
+        PLACES,
+        /** Stays: logits of likeliest tiles. */
+        KEYS,
+        /** Stays: all logits. */
+        EVERY_LOGIT
+    }
+
+    private static final Set<Part> INPUT = EnumSet.range(Part.HIDDEN, Part.TARGET);
+    private static final Set<Part> RESULT = EnumSet.range(Part.LOG_SUM_EXP, Part.LOGITS);
 
     private final HeadLayout layout;
     private final MirroredMemory input;
     private final MirroredMemory result;
-    private final WorkMemory coordinates;
-    private final WorkMemory partials;
-    private final WorkMemory tileKeys;
-    private final WorkMemory places;
-    private final WorkMemory keys;
-    private final WorkMemory logits;
-    private int states;
-    private int listed;
+    private final Map<Part, WorkMemory> work = new EnumMap<>(Part.class);
+    /** Where a part lies in what goes to the device or comes back. */
+    private final long[] at = new long[Part.values().length];
+
+    private long inputBytes;
+    private long resultBytes;
 
     PassBuffers(Device device, HeadLayout layout) {
         this.layout = layout;
         input = new MirroredMemory(device, "hidden states");
         result = new MirroredMemory(device, "answers");
-        coordinates = new WorkMemory(device, "coordinates of hidden states");
-        partials = new WorkMemory(device, "partial softmaxes");
-        tileKeys = new WorkMemory(device, "maxima of tiles");
-        places = new WorkMemory(device, "likeliest tiles");
-        keys = new WorkMemory(device, "logits of likeliest tiles");
-        logits = new WorkMemory(device, "all logits");
+        work.put(Part.COORDINATES, new WorkMemory(device, "coordinates of hidden states"));
+        work.put(Part.PARTIALS, new WorkMemory(device, "partial softmaxes"));
+        work.put(Part.TILE_KEYS, new WorkMemory(device, "maxima of tiles"));
+        work.put(Part.PLACES, new WorkMemory(device, "likeliest tiles"));
+        work.put(Part.KEYS, new WorkMemory(device, "logits of likeliest tiles"));
+        work.put(Part.EVERY_LOGIT, new WorkMemory(device, "all logits"));
+    }
+
+    /** Bytes of a part for one state of such a question. */
+    private static long bytes(Part part, HeadLayout layout, Question question) {
+        // A list of one is the likeliest token, which comes back anyway.
+        long listed = question.listed() > 1 ? question.listed() : 0;
+        long tiles = layout.plan().tiles().size();
+        return switch (part) {
+            case HIDDEN -> (long) Float.BYTES * layout.columns();
+            case NOISE, BEST -> Long.BYTES;
+            case LOG_SUM_EXP -> Double.BYTES;
+            case SHIFT, FLOOR, SCORE -> Float.BYTES;
+            case TARGET, DRAWN, BROKEN -> Integer.BYTES;
+            case TOKENS -> Integer.BYTES * listed;
+            case LOGITS -> Float.BYTES * listed;
+            case COORDINATES -> Math.max(1, (long) Float.BYTES * layout.directions());
+            case PARTIALS ->
+                question.scanned() ? (long) PARTIAL_BYTES * layout.plan().blocks() : 0;
+            case TILE_KEYS -> listed > 0 ? Long.BYTES * tiles : 0;
+            case PLACES -> Integer.BYTES * Math.min(listed, tiles);
+            case KEYS -> Long.BYTES * TilePlan.TILE_ROWS * Math.min(listed, tiles);
+            case EVERY_LOGIT -> keepsLogits(layout, question) ? (long) Float.BYTES * layout.rows() : 0;
+        };
     }
 
     /** Bytes that one state of such a question takes on the device. */
     static long bytesOfState(HeadLayout layout, Question question) {
-        long bytes = (long) Float.BYTES * layout.columns() + INPUT_BYTES + RESULT_BYTES;
-        bytes += (long) Float.BYTES * layout.directions();
-        bytes += question.scanned() ? (long) PARTIAL_BYTES * layout.plan().blocks() : 0;
-        bytes += keepsLogits(layout, question) ? (long) Float.BYTES * layout.rows() : 0;
-        if (question.listed() > 1) {
-            bytes += (long) Long.BYTES * layout.plan().tiles().size();
-            bytes += chosenTiles(layout, question.listed()) * (Integer.BYTES + (long) Long.BYTES * TilePlan.TILE_ROWS);
-            bytes += question.listed() * (long) (Integer.BYTES + Float.BYTES);
+        long total = 0;
+        for (Part part : Part.values()) {
+            total += bytes(part, layout, question);
         }
-        return bytes;
+        return total;
     }
 
     /** Tiles that hold the k likeliest tokens: those of the k largest maxima. */
@@ -77,142 +140,72 @@ final class PassBuffers implements AutoCloseable {
     }
 
     /**
-     * Room for what goes to the device with so many states.
+     * Room for a question about so many states.
      *
      * @return whether addresses have changed
      */
-    boolean reserveInput(int count) {
-        states = count;
-        boolean anew = input.reserve(inputEnd());
-        return coordinates.reserve(Math.max(1, (long) Float.BYTES * count * layout.directions())) | anew;
-    }
-
-    /**
-     * Room for the answer to a question about the states there is input for.
-     *
-     * @return whether addresses have changed
-     */
-    boolean reserve(Question question) {
-        listed = question.listed();
-        boolean anew = result.reserve(resultBytes());
-        if (question.scanned()) {
-            anew |= partials.reserve(
-                    (long) PARTIAL_BYTES * states * layout.plan().blocks());
-        }
-        if (listed > 1) {
-            long tiles = (long) states * chosenTiles(layout, listed);
-            anew |= tileKeys.reserve(
-                    (long) Long.BYTES * states * layout.plan().tiles().size());
-            anew |= places.reserve(Integer.BYTES * tiles);
-            anew |= keys.reserve(Long.BYTES * TilePlan.TILE_ROWS * tiles);
-        }
-        if (keepsLogits(layout, question)) {
-            anew |= logits.reserve((long) Float.BYTES * states * layout.rows());
+    boolean reserve(Question question, int states) {
+        inputBytes = place(INPUT, question, states);
+        resultBytes = place(RESULT, question, states);
+        boolean anew = input.reserve(inputBytes) | result.reserve(resultBytes);
+        for (Map.Entry<Part, WorkMemory> each : work.entrySet()) {
+            anew |= each.getValue().reserve(states * bytes(each.getKey(), layout, question));
         }
         return anew;
     }
 
-    // What goes to the device: hidden states, keys of the noise, shifts, floors, targets.
-
-    MirroredMemory input() {
-        return input;
+    private long place(Set<Part> parts, Question question, int states) {
+        long end = 0;
+        for (Part part : parts) {
+            at[part.ordinal()] = end;
+            end = Math.ceilDiv(end + states * bytes(part, layout, question), Long.BYTES) * Long.BYTES;
+        }
+        return end;
     }
 
-    long noiseAt() {
-        return Math.ceilDiv((long) Float.BYTES * states * layout.columns(), Long.BYTES) * Long.BYTES;
+    /** Where a part is on the device. */
+    long address(Part part) {
+        return work.containsKey(part)
+                ? work.get(part).address()
+                : (INPUT.contains(part) ? input : result).address() + at(part);
     }
 
-    long shiftAt() {
-        return noiseAt() + (long) Long.BYTES * states;
+    /** Where a part begins in {@link #input} or {@link #result}. */
+    long at(Part part) {
+        return at[part.ordinal()];
     }
 
-    long floorAt() {
-        return shiftAt() + (long) Float.BYTES * states;
+    /** What goes to the device. */
+    MemorySegment input() {
+        return input.host();
     }
 
-    long targetAt() {
-        return floorAt() + (long) Float.BYTES * states;
+    /** What came back. */
+    MemorySegment result() {
+        return result.host();
     }
 
-    long inputEnd() {
-        return targetAt() + (long) Integer.BYTES * states;
+    /** What stays on the device of a part. */
+    DeviceMemory memory(Part part) {
+        return work.get(part).memory();
     }
 
-    // What comes back: log-sum-exps, best keys, drawn tokens, whether broken, target logits, listed tokens, listed
-    // logits.
-
-    MirroredMemory result() {
-        return result;
+    /** Queues the copy to the device, from this part on. */
+    void upload(Stream stream, Part first) {
+        input.upload(stream, at(first), inputBytes);
     }
 
-    long bestAt() {
-        return (long) Double.BYTES * states;
-    }
-
-    long drawnAt() {
-        return bestAt() + (long) Long.BYTES * states;
-    }
-
-    long brokenAt() {
-        return drawnAt() + (long) Integer.BYTES * states;
-    }
-
-    long scoreAt() {
-        return brokenAt() + (long) Integer.BYTES * states;
-    }
-
-    long tokensAt() {
-        return scoreAt() + (long) Float.BYTES * states;
-    }
-
-    long logitsAt() {
-        return tokensAt() + (listed > 1 ? (long) Integer.BYTES * states * listed : 0);
-    }
-
-    long resultBytes() {
-        return logitsAt() + (listed > 1 ? (long) Float.BYTES * states * listed : 0);
-    }
-
-    // What stays on the device.
-
-    long coordinates() {
-        return coordinates.address();
-    }
-
-    long partials() {
-        return partials.address();
-    }
-
-    long tileKeys() {
-        return tileKeys.address();
-    }
-
-    long places() {
-        return places.address();
-    }
-
-    long keys() {
-        return keys.address();
-    }
-
-    WorkMemory logits() {
-        return logits;
-    }
-
-    /** Writes a row of D numbers as the hidden state of this place. */
-    void putHidden(int place, float[] hidden, int from) {
-        int columns = layout.columns();
-        long at = (long) Float.BYTES * place * columns;
-        MemorySegment.copy(hidden, from, input.host(), ValueLayout.JAVA_FLOAT, at, columns);
+    /** Queues the copy back. */
+    void download(Stream stream) {
+        result.download(stream, resultBytes);
     }
 
     /** Frees everything; it may be reserved again. */
     @Override
     public void close() {
-        input.close();
-        result.close();
-        for (WorkMemory each : List.of(coordinates, partials, tileKeys, places, keys, logits)) {
-            each.close();
+        try (input;
+                result) {
+            work.values().forEach(WorkMemory::close);
         }
     }
 }

@@ -1,6 +1,8 @@
 package io.groupreduce.cuda.inference;
 
 import io.groupreduce.api.Sampling;
+import io.groupreduce.cuda.inference.CudaHeadPass.Question;
+import io.groupreduce.internal.select.Drawing;
 import io.groupreduce.internal.select.FullRanking;
 import io.groupreduce.internal.select.GumbelNoise;
 import io.groupreduce.internal.select.Ranking;
@@ -10,16 +12,13 @@ import io.groupreduce.internal.select.Ranking;
  * otherwise the likeliest tokens are listed and the draw is made here, as the reference makes it.
  */
 final class Sampler {
-    /** What a list without a top-k begins with; where it does not do, one of {@link Question#MOST_LISTED} is made, then one of all. */
-    private static final int FIRST_LIST = 64;
-
     /** A double that a logit over the temperature does not exceed keeps nine digits of the noise that is added. */
     private static final double LARGE = 0x1p24;
 
     /** Logits over a temperature below this are {@link #LARGE} as a rule. */
     private static final double LOW_TEMPERATURE = 1e-4;
 
-    private final HeadQuery query;
+    private final CudaHeadPass pass;
     private final int vocabulary;
     private final int columns;
     private final FullRanking full;
@@ -31,8 +30,8 @@ final class Sampler {
      *
      * @param full ranks where lists do not do
      */
-    Sampler(HeadQuery query, HeadLayout layout, FullRanking full) {
-        this.query = query;
+    Sampler(CudaHeadPass pass, HeadLayout layout, FullRanking full) {
+        this.pass = pass;
         this.full = full;
         vocabulary = layout.rows();
         columns = layout.columns();
@@ -55,21 +54,20 @@ final class Sampler {
         Question draw = Question.draw(scale, shifted, floored);
         int count;
         for (int first = 0; first < states; first += count) {
-            count = query.begin(draw, states - first);
+            count = pass.take(draw, hidden, first, states);
             for (int s = 0; s < count; s++) {
-                query.put(s, hidden, (first + s) * columns);
-                query.putNoise(s, GumbelNoise.key(seed, first + s));
+                pass.putNoise(s, GumbelNoise.key(seed, first + s));
             }
-            query.ask(shifted ? Question.top(0, 1) : draw);
+            pass.ask(shifted ? Question.top(0, 1) : draw);
             if (shifted || tooLarge(count, scale)) {
                 for (int s = 0; s < count; s++) {
-                    query.putShift(s, query.bestLogit(s));
-                    query.putFloor(s, floor(query.bestLogit(s), sampling));
+                    pass.putShift(s, pass.bestLogit(s));
+                    pass.putFloor(s, floor(pass.bestLogit(s), sampling));
                 }
-                query.ask(Question.draw(scale, true, floored));
+                pass.ask(Question.draw(scale, true, floored));
             }
             for (int s = 0; s < count; s++) {
-                tokens[first + s] = query.drawn(s);
+                tokens[first + s] = pass.drawn(s);
             }
         }
     }
@@ -77,7 +75,7 @@ final class Sampler {
     /** Whether the noise was lost in some state's logits, which are large though the temperature is not low. */
     private boolean tooLarge(int count, double scale) {
         for (int s = 0; s < count; s++) {
-            if (!query.broken(s) && Math.abs(query.bestLogit(s)) * scale > LARGE) {
+            if (!pass.broken(s) && Math.abs(pass.bestLogit(s)) * scale > LARGE) {
                 return true;
             }
         }
@@ -100,7 +98,7 @@ final class Sampler {
         }
         int left = states;
         int most = sampling.topK() > 0 ? sampling.topK() : vocabulary;
-        int k = Math.min(most, sampling.topK() > 0 ? sampling.topK() : FIRST_LIST);
+        int k = Math.min(most, sampling.topK() > 0 ? sampling.topK() : Drawing.FIRST_LIST);
         while (left > 0 && k <= Question.MOST_LISTED) {
             left = drawListed(hidden, left, k, sampling, seed, tokens);
             k = k < Question.MOST_LISTED ? Math.min(most, Question.MOST_LISTED) : Integer.MAX_VALUE;
@@ -120,14 +118,15 @@ final class Sampler {
         int taken;
         for (int first = 0; first < count; first += taken) {
             taken = begin(top, hidden, first, count - first);
-            query.ask(top);
+            pass.ask(top);
             for (int i = 0; i < taken; i++) {
                 int state = open[first + i];
                 tokens[state] = Drawing.NONE;
-                if (!query.broken(i)) {
-                    query.list(i, list.reserve(k).tokens(), list.logits(), 0);
+                if (!pass.broken(i)) {
+                    list.reserve(1, k);
+                    pass.list(i, list.tokens(), list.logits(), 0);
                     double total = summed ? sum(i, scale) : Double.NaN;
-                    tokens[state] = Drawing.draw(list, missing, total, sampling, GumbelNoise.key(seed, state));
+                    tokens[state] = Drawing.draw(list, 0, missing, total, sampling, GumbelNoise.key(seed, state));
                     if (tokens[state] == Drawing.NONE) {
                         open[left++] = state;
                     }
@@ -139,8 +138,8 @@ final class Sampler {
 
     /** The sum of exp(scaled logit - largest), from its logarithm; NaN where that has lost it. */
     private double sum(int state, float scale) {
-        float largest = query.bestLogit(state) * scale;
-        return Math.abs(largest) < LARGE ? Math.exp(query.logSumExp(state) - largest) : Double.NaN;
+        float largest = pass.bestLogit(state) * scale;
+        return Math.abs(largest) < LARGE ? Math.exp(pass.logSumExp(state) - largest) : Double.NaN;
     }
 
     /** Draws for the open states from all that top-k leaves, ranked here. */
@@ -149,22 +148,22 @@ final class Sampler {
         int taken;
         for (int first = 0; first < count; first += taken) {
             taken = begin(all, hidden, first, count - first);
-            query.ask(all);
+            pass.ask(all);
             for (int i = 0; i < taken; i++) {
                 int state = open[first + i];
                 tokens[state] = Drawing.NONE;
-                if (!query.broken(i)) {
-                    query.everyLogit(i, full.target());
-                    tokens[state] = Drawing.draw(full.best(most), 0, 0, sampling, GumbelNoise.key(seed, state));
+                if (!pass.broken(i)) {
+                    pass.everyLogit(i, full.target());
+                    tokens[state] = Drawing.draw(full.best(most), 0, 0, 0, sampling, GumbelNoise.key(seed, state));
                 }
             }
         }
     }
 
     private int begin(Question question, float[] hidden, int first, int count) {
-        int taken = query.begin(question, count);
+        int taken = pass.begin(question, count);
         for (int i = 0; i < taken; i++) {
-            query.put(i, hidden, open[first + i] * columns);
+            pass.put(i, hidden, open[first + i] * columns);
         }
         return taken;
     }

@@ -22,7 +22,7 @@ final class TilePlan {
     static final int TILE_ROWS = TILE_STRIPS * PackedPart.STRIP;
 
     /** Bytes of the {@code GrTile} structure. */
-    static final int STRUCTURE_BYTES = 16;
+    static final int STRUCTURE_BYTES = 12;
 
     /**
      * What the end of a tile costs (exponentials, maxima, a meeting of the warps), in bytes that could be read meanwhile. By estimate, to

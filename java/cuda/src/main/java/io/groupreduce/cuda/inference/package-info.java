@@ -1,6 +1,6 @@
 /**
  * Answers queries about a compressed matrix on the card. {@link io.groupreduce.cuda.inference.CudaInference} is the session; {@code
- * HeadLayout} says where everything lies, {@code DeviceHead} brings it there, {@code HeadPass} queues the kernels of a batch, {@code Sampler}
+ * HeadLayout} says where everything lies, {@code CudaPackedHead} brings it there, {@code CudaHeadPass} asks about a batch, {@code Sampler}
  * and {@link io.groupreduce.internal.select.FullRanking} do the little that is left to the processor.
  *
  * <p>All of it runs on the one thread of its device, so nothing here locks. Work memory grows to what the largest query took, within a

@@ -4,6 +4,7 @@ import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.DeviceMatrix;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -15,7 +16,7 @@ import java.lang.foreign.MemorySegment;
  *
  * <pre>1  z = R h                                           (GEMM)
  * 2  log sum exp of both heads and KL, tile by tile    (first pass: GEMMs, gr_pair_softmax)
- * 3  logits again, gradients, step of left rows, bias  (second pass: {@link TrainingStep})
+ * 3  logits again, gradients, step of left rows, bias  (second pass: {@link CudaCalibrationGradient})
  * 4  dR = dz^T h, step of R                            (GEMM, gr_training_move)</pre>
  *
  * <p>On the card for good: the stored factors, 12 bytes a trained number, the decoded right factors, and A as it is
@@ -31,9 +32,8 @@ public final class CudaCalibration implements CalibrationSession {
     private final int columns;
     private final Owned owned;
     private final StoredFactors stored;
-    private final RightFactors right;
     private final Tiled tiled;
-    private StateBatch batch;
+    private final CudaCalibrationBatch batch;
     private int steps;
 
     /**
@@ -52,30 +52,26 @@ public final class CudaCalibration implements CalibrationSession {
         columns = problem.start().columns();
         owned = new Owned(device);
         try {
-            stored = new StoredFactors(device, problem.start(), true);
-            owned.add(stored::close);
-            right = new RightFactors(device, problem.start(), stored);
-            owned.add(right::close);
-            batch = new StateBatch(device, right, MOST_STATES, true);
-            owned.add(() -> batch.close());
-            tiled = VocabularyTiles.fitting(tileRows, rows -> new Tiled(device, blas, problem, stored, right, rows));
-            owned.add(tiled.owned::close);
-        } catch (RuntimeException e) {
-            owned.close();
+            stored = new StoredFactors(owned, problem.start(), true);
+            RightFactors right = new RightFactors(owned, problem.start(), stored);
+            batch = new CudaCalibrationBatch(owned, right, MOST_STATES, true);
+            tiled = VocabularyTiles.fitting(
+                    owned, tileRows, (taken, rows) -> new Tiled(taken, blas, problem, stored, right, rows));
+        } catch (Throwable e) {
+            owned.closeAfter(e);
             throw e;
         }
     }
 
     /** What depends on the size of a tile. */
     private static final class Tiled {
-        final Owned owned;
-        final TrainedBias bias;
-        final HeadPair pair;
-        final TrainingStep step;
+        final CudaTrainedBias bias;
+        final CudaLogitTiles pair;
+        final CudaCalibrationGradient step;
         final DeviceMatrix matrix;
 
         Tiled(
-                Device device,
+                Owned owned,
                 Cublas blas,
                 CalibrationProblem problem,
                 StoredFactors stored,
@@ -83,30 +79,18 @@ public final class CudaCalibration implements CalibrationSession {
                 int rows) {
             CompressedMatrix start = problem.start();
             VocabularyTiles tiles = new VocabularyTiles(start, rows);
-            owned = new Owned(device);
-            try {
-                long denseBias = problem.bias() == null
-                        ? 0
-                        : owned.copy(MemorySegment.ofArray(problem.bias()), "the bias of the dense softmax")
-                                .address();
-                bias = problem.trainBias()
-                        ? new TrainedBias(device, problem.bias(), start.rows(), tiles.tileRows())
-                        : null;
-                if (bias != null) {
-                    owned.add(bias::close);
-                }
-                long ownBias = bias == null ? denseBias : bias.address();
-                pair = new HeadPair(device, blas, stored, tiles, start.columns(), denseBias, ownBias);
-                owned.add(pair::close);
-                step = new TrainingStep(device, blas, pair, stored, right, bias);
-                owned.add(step::close);
-                // Last, because it stays on the card only if everything else has found room.
-                matrix = new DeviceMatrix(device, problem.dense(), tiles.tileRows());
-                owned.add(matrix::close);
-            } catch (RuntimeException e) {
-                owned.close();
-                throw e;
-            }
+            long denseBias = problem.bias() == null
+                    ? 0
+                    : owned.copy(MemorySegment.ofArray(problem.bias()), "the bias of the dense softmax")
+                            .address();
+            bias = problem.trainBias()
+                    ? new CudaTrainedBias(owned, problem.bias(), start.rows(), tiles.tileRows())
+                    : null;
+            long ownBias = bias == null ? denseBias : bias.address();
+            pair = new CudaLogitTiles(owned, blas, stored, tiles, start.columns(), denseBias, ownBias);
+            step = new CudaCalibrationGradient(owned, blas, pair, stored, right, bias);
+            // Last, because it stays on the card only if everything else has found room.
+            matrix = new DeviceMatrix(owned, problem.dense(), tiles.tileRows());
         }
     }
 
@@ -127,14 +111,9 @@ public final class CudaCalibration implements CalibrationSession {
     @Override
     public double step(float[] hidden, int count, double rate) {
         return device.call(() -> {
-            if (count > batch.capacity()) {
-                StateBatch larger = new StateBatch(device, right, count, true);
-                batch.close();
-                batch = larger;
-            }
             load(hidden, 0, count);
             forward();
-            tiled.step.run(tiled.matrix, batch, new AdamStep(rate, ++steps));
+            tiled.step.run(tiled.matrix, batch, new CudaAdamStep(rate, ++steps));
             return totalKl() / count;
         });
     }
@@ -152,13 +131,14 @@ public final class CudaCalibration implements CalibrationSession {
                     tile,
                     values,
                     batch,
-                    (first, states) -> tiled.pair.addToSoftmax(tile, batch, first, states, HeadPair.Targets.NONE));
+                    (first, states) ->
+                            tiled.pair.addToSoftmax(tile, batch, first, states, CudaLogitTiles.Targets.NONE));
         });
     }
 
     /** The sum of KL over the states of the batch; waits for the card. */
     private double totalKl() {
-        StateBatch.Softmaxes found = batch.softmaxes();
+        CudaCalibrationBatch.Softmaxes found = batch.softmaxes();
         double total = 0;
         for (int state = 0; state < batch.count(); state++) {
             total += found.kl(state);

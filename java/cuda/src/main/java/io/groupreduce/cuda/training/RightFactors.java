@@ -1,21 +1,20 @@
 package io.groupreduce.cuda.training;
 
-import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.CompressedMatrix;
 
 /**
  * The right factors as binary32, k_b x D, one behind the other on the card: small, so that they are decoded once a
  * step.
  */
-final class RightFactors implements AutoCloseable {
+final class RightFactors {
     private final StoredFactors stored;
     private final int columns;
     /** Of every basis, the rows of the bases before it; the last entry counts all. */
     private final int[] firstRow;
 
-    private final Owned owned;
     private final DeviceMemory decoded;
 
     /**
@@ -23,14 +22,13 @@ final class RightFactors implements AutoCloseable {
      *
      * @throws OutOfDeviceMemoryException if there is no room for them
      */
-    RightFactors(Device device, CompressedMatrix matrix, StoredFactors stored) {
+    RightFactors(Owned owned, CompressedMatrix matrix, StoredFactors stored) {
         this.stored = stored;
         columns = matrix.columns();
         firstRow = new int[matrix.bases() + 1];
         for (int b = 0; b < matrix.bases(); b++) {
             firstRow[b + 1] = firstRow[b] + (int) matrix.right(b).rows();
         }
-        owned = new Owned(device);
         decoded = owned.allocate(4L * rows() * columns, "the decoded right factors");
         refresh();
     }
@@ -69,10 +67,5 @@ final class RightFactors implements AutoCloseable {
     /** The device address of a right factor. */
     long address(int basis) {
         return decoded.address() + 4L * firstRow[basis] * columns;
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

@@ -4,6 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -21,8 +22,10 @@ import java.util.List;
  * their numbers in full precision and what Adam remembers of them: 12 bytes a number, and 4 a row. Structures are those
  * of {@code training.h}; matrices are numbered: the groups, then the bases.
  */
-final class StoredFactors implements AutoCloseable {
-    private static final int STRUCTURE_BYTES = 80;
+final class StoredFactors {
+    /** Bytes of {@code GrFactor}. */
+    private static final int STRUCTURE_BYTES = 72;
+
     private static final int ROWS_PARAMETER_BYTES = 56;
     private static final int ALIGNMENT = 16;
     private static final int THREADS = 128;
@@ -30,7 +33,6 @@ final class StoredFactors implements AutoCloseable {
 
     private final Device device;
     private final CompressedMatrix matrix;
-    private final Owned owned;
     private final List<Part> parts;
     private final DeviceMemory stored;
     private final DeviceMemory table;
@@ -72,29 +74,23 @@ final class StoredFactors implements AutoCloseable {
      * @param trained whether low-rank left factors and the right factors are trained
      * @throws OutOfDeviceMemoryException if they do not fit
      */
-    StoredFactors(Device device, CompressedMatrix matrix, boolean trained) {
-        this.device = device;
+    StoredFactors(Owned owned, CompressedMatrix matrix, boolean trained) {
+        device = owned.device();
         this.matrix = matrix;
         decode = device.kernel("gr_training_decode");
         begin = device.kernel("gr_training_begin");
         train = device.kernel("gr_training_move");
         Layout layout = new Layout(matrix, trained);
         parts = layout.parts;
-        owned = new Owned(device);
-        try {
-            stored = owned.allocate(layout.storedBytes, "the stored factors");
-            DeviceMemory training =
-                    owned.zeros(layout.trainingBytes, "the factors in full precision and what Adam remembers of them");
-            table = owned.copy(table(training), "the table of the factors");
-            groupOf = owned.copy(MemorySegment.ofArray(matrix.groupOf()), "the group of every row");
-            slotOf = owned.copy(MemorySegment.ofArray(slots()), "the slot of every row");
-            log8 = owned.copy(MemorySegment.ofArray(ScaleFormat.log8Scales()), "the scales of one byte");
-            for (int p = 0; p < parts.size(); p++) {
-                load(p);
-            }
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
+        stored = owned.allocate(layout.storedBytes, "the stored factors");
+        DeviceMemory training =
+                owned.zeros(layout.trainingBytes, "the factors in full precision and what Adam remembers of them");
+        table = owned.copy(table(training), "the table of the factors");
+        groupOf = owned.copy(MemorySegment.ofArray(matrix.groupOf()), "the group of every row");
+        slotOf = owned.copy(MemorySegment.ofArray(slots()), "the slot of every row");
+        log8 = owned.copy(MemorySegment.ofArray(ScaleFormat.log8Scales()), "the scales of one byte");
+        for (int p = 0; p < parts.size(); p++) {
+            load(p);
         }
     }
 
@@ -146,32 +142,24 @@ final class StoredFactors implements AutoCloseable {
         return written;
     }
 
-    private void write(MemorySegment structure, Part part, DeviceMemory training) {
+    private void write(MemorySegment structure, Part part, DeviceMemory memory) {
         EncodedMatrix start = part.start();
-        long values = part.trained() ? training.address() + part.training() : 0;
+        long values = part.trained() ? memory.address() + part.training() : 0;
         long step = part.trained() ? Float.BYTES * part.numbers() : 0;
-        long[] addresses = {
-            stored.address() + part.codes(),
-            start.scales() == null ? 0 : stored.address() + part.scales(),
-            values,
-            values + step,
-            values + 2 * step,
-            values + 3 * step,
-            start.codec().rowBytes(start.width())
-        };
+        long codes = stored.address() + part.codes();
+        long scales = start.scales() == null ? 0 : stored.address() + part.scales();
         int[] numbers = {
+            Math.toIntExact(start.codec().rowBytes(start.width())),
             start.width(),
+            start.codec().bits(),
             start.block(),
             start.scalesPerRow(),
-            start.codec().ordinal(),
-            start.scaleFormat() == null ? 0 : start.scaleFormat().ordinal()
+            start.scales() == null ? 0 : start.scaleFormat().bytes()
         };
-        for (int n = 0; n < addresses.length; n++) {
-            structure.setAtIndex(ValueLayout.JAVA_LONG, n, addresses[n]);
-        }
-        for (int n = 0; n < numbers.length; n++) {
-            structure.setAtIndex(ValueLayout.JAVA_INT, 2L * addresses.length + n, numbers[n]);
-        }
+        MemorySegment.copy(new long[] {codes, scales}, 0, structure, ValueLayout.JAVA_LONG, 0, 2);
+        MemorySegment.copy(numbers, 0, structure, ValueLayout.JAVA_INT, 16, numbers.length);
+        long[] training = {values, values + step, values + 2 * step, values + 3 * step};
+        MemorySegment.copy(training, 0, structure, ValueLayout.JAVA_LONG, 40, training.length);
     }
 
     private int[] slots() {
@@ -208,7 +196,7 @@ final class StoredFactors implements AutoCloseable {
      * @param stride at least the widest row
      */
     void decode(Rows rows, long target, int stride) {
-        launch(decode, rows, rows(rows).address(target).i32(stride).i32(0));
+        launch(decode, rows, rows(rows).address(target).i32(stride));
     }
 
     /**
@@ -217,34 +205,19 @@ final class StoredFactors implements AutoCloseable {
      * @param gradient device address of count x stride numbers
      * @param renewScales whether a row gets the smallest scales that clip nothing, or keeps those it has
      */
-    void train(Rows rows, long gradient, int stride, AdamStep step, boolean renewScales) {
-        Parameters all = rows(rows)
-                .address(gradient)
-                .f64(step.length())
-                .f32(step.secondScale())
-                .i32(stride)
-                .i32(renewScales ? 1 : 0)
-                .i32(0);
-        launch(train, rows, all);
+    void train(Rows rows, long gradient, int stride, CudaAdamStep step, boolean renewScales) {
+        Parameters all = rows(rows).address(gradient).f64(step.length()).f32(step.secondScale());
+        launch(train, rows, all.i32(stride, renewScales ? 1 : 0));
     }
 
     private Parameters rows(Rows rows) {
-        return parameters
-                .reset()
-                .address(table.address())
-                .address(rows.order())
-                .address(groupOf.address())
-                .address(slotOf.address())
-                .address(log8.address())
-                .i32(rows.matrix())
-                .i32(rows.first())
-                .i32(rows.count())
-                .i32(0);
+        parameters.reset().address(table.address(), rows.order(), groupOf.address(), slotOf.address(), log8.address());
+        return parameters.i32(rows.matrix(), rows.first(), rows.count());
     }
 
     private void launch(Kernel kernel, Rows rows, Parameters all) {
         if (rows.count() > 0) {
-            kernel.launch(device.stream(), Math.ceilDiv(rows.count(), ROWS_OF_BLOCK), 1, THREADS, 0, all);
+            kernel.launch(Math.ceilDiv(rows.count(), ROWS_OF_BLOCK), THREADS, all);
         }
     }
 
@@ -274,10 +247,5 @@ final class StoredFactors implements AutoCloseable {
             device.download(stored, part.scales(), copy.scales());
         }
         return copy;
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

@@ -4,6 +4,7 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.internal.select.KeyedLogit;
 import java.lang.foreign.MemorySegment;
@@ -12,10 +13,9 @@ import java.lang.foreign.MemorySegment;
  * The k best tokens of each of some hidden states, kept on the card while the vocabulary goes by: sets of keys, all
  * different, which the host sorts at the end. 16 k bytes a state.
  */
-final class TopTokens implements AutoCloseable {
+final class TopTokens {
     private final Device device;
     private final int k;
-    private final Owned owned;
     private final DeviceMemory[] best = new DeviceMemory[2];
     private final Kernel kernel;
     private final Parameters parameters = new Parameters(128);
@@ -28,18 +28,12 @@ final class TopTokens implements AutoCloseable {
      * @param k the length of a list, at least 1 and at most the number of all rows
      * @throws OutOfDeviceMemoryException if there is no room
      */
-    TopTokens(Device device, int states, int k) {
-        this.device = device;
+    TopTokens(Owned owned, int states, int k) {
+        device = owned.device();
         this.k = k;
         kernel = device.kernel("gr_pair_top");
-        owned = new Owned(device);
-        try {
-            for (int b = 0; b < best.length; b++) {
-                best[b] = owned.allocate((long) Long.BYTES * k * states, "the best tokens");
-            }
-        } catch (RuntimeException e) {
-            owned.close();
-            throw e;
+        for (int b = 0; b < best.length; b++) {
+            best[b] = owned.allocate((long) Long.BYTES * k * states, "the best tokens");
         }
     }
 
@@ -51,24 +45,21 @@ final class TopTokens implements AutoCloseable {
      * @param order device address of the token at every place when logits are by place, 0 when they are by row
      * @param scratch device address of one key a row of a tile and state
      */
-    void add(HeadPair pair, int tile, int firstState, int states, long logits, long bias, long order, long scratch) {
+    void add(
+            CudaLogitTiles pair,
+            int tile,
+            int firstState,
+            int states,
+            long logits,
+            long bias,
+            long order,
+            long scratch) {
         VocabularyTiles tiles = pair.tiles();
         long list = (long) Long.BYTES * k * firstState;
-        parameters
-                .reset()
-                .address(logits)
-                .address(bias)
-                .address(order)
-                .address(best[current].address() + list)
-                .address(best[1 - current].address() + list)
-                .address(scratch)
-                .i32(tiles.first(tile))
-                .i32(tiles.count(tile))
-                .i32(pair.stride())
-                .i32(k)
-                .i32(Math.min(k, tiles.first(tile)))
-                .i32(0);
-        kernel.launch(device.stream(), states, 1, pair.threads(tile), 0, parameters);
+        parameters.reset().address(logits, bias, order);
+        parameters.address(best[current].address() + list, best[1 - current].address() + list, scratch);
+        parameters.i32(tiles.first(tile), tiles.count(tile), pair.stride(), k, Math.min(k, tiles.first(tile)));
+        kernel.launch(states, pair.threads(tile), parameters);
     }
 
     /** All states of a tile were added. */
@@ -90,10 +81,5 @@ final class TopTokens implements AutoCloseable {
                 target[at + i] = KeyedLogit.token(keys[i]);
             }
         }
-    }
-
-    @Override
-    public void close() {
-        owned.close();
     }
 }

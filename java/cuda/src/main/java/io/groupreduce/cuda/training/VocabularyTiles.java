@@ -1,10 +1,11 @@
 package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.List;
-import java.util.function.IntFunction;
+import java.util.function.BiFunction;
 
 /**
  * The vocabulary in tiles of consecutive rows, and an order of the rows of each: rows whose left numbers meet the same
@@ -82,16 +83,18 @@ final class VocabularyTiles {
     }
 
     /**
-     * What {@code make} makes of as many rows a tile as memory allows, at most {@code most}. Sums over tiles are
-     * rounded at their ends, so a card that is nearly full may give other last bits.
+     * What {@code make} makes of as many rows a tile as memory allows, at most {@code most}; {@code owner} takes over what
+     * it took. Sums over tiles are rounded at their ends, so a card that is nearly full may give other last bits.
      *
      * @throws OutOfDeviceMemoryException if the smallest tiles are too large
      */
-    static <T> T fitting(int most, IntFunction<T> make) {
+    static <T> T fitting(Owned owner, int most, BiFunction<Owned, Integer, T> make) {
         for (int rows = most; ; rows /= 4) {
+            Owned taken = owner.add(new Owned(owner.device()));
             try {
-                return make.apply(rows);
+                return make.apply(taken, rows);
             } catch (OutOfDeviceMemoryException e) {
+                taken.closeAfter(e);
                 if (rows <= FEWEST_ROWS) {
                     throw e;
                 }

@@ -227,18 +227,16 @@ class CublasTest {
     @Test
     void aMissingFunctionIsNamed() {
         NativeLibrary library = new NativeLibrary("cuBLAS", device.libraries().blas(), cublasStatus::stringFor);
-        DeviceException e =
-                assertThrows(DeviceException.class, () -> library.function("cublasNoSuchThing", NativeLibrary.INT));
+        DeviceException e = assertThrows(DeviceException.class, () -> library.function("cublasNoSuchThing", "*handle"));
         assertTrue(e.getMessage().startsWith("cuBLAS lacks the function cublasNoSuchThing; install "), e.getMessage());
     }
 
     @Test
-    void theVersionIsOfCuda12OrNewer() {
-        device.run(() -> {
-            try (Cublas blas = new Cublas(device)) {
-                assertTrue(blas.version() >= 120000, "version " + blas.version());
-            }
-        });
+    void aCallOfTheWrongLengthIsRefusedBeforeTheLibrarySeesIt() {
+        NativeLibrary library = new NativeLibrary("cuBLAS", device.libraries().blas(), cublasStatus::stringFor);
+        NativeLibrary.Function set = library.function("cublasSetMathMode", "*handle mode");
+        assertThrows(IllegalArgumentException.class, () -> set.call(0L));
+        assertThrows(IllegalArgumentException.class, () -> set.call(0L, 1, 2));
     }
 
     @Test

@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Symmetric matrices of one order on their way through a {@link DeviceEigen}, and what came back. */
+/** Symmetric matrices of one order on their way through a {@link CudaTruncatedEigen}, and what came back. */
 final class EigenCheck {
     private final int order;
     private final List<double[]> matrices = new ArrayList<>();
@@ -40,7 +40,7 @@ final class EigenCheck {
     }
 
     /** Only lower triangles go to the device. */
-    EigenCheck solve(Device device, DeviceEigen eigen) {
+    EigenCheck solve(Device device, CudaTruncatedEigen eigen) {
         int size = order * order;
         double[] grams = new double[size * matrices.size()];
         for (int b = 0; b < matrices.size(); b++) {

@@ -2,7 +2,7 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.cuda.training.SoftmaxPair;
+import io.groupreduce.cuda.training.CudaSoftmaxPair;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -40,7 +40,7 @@ final class CompressionBackend implements Backend {
 
     @Override
     public TokenScores compare(SoftmaxComparison task) {
-        return device.call(() -> SoftmaxPair.compare(device, blas, task));
+        return device.call(() -> CudaSoftmaxPair.compare(device, blas, task));
     }
 
     @Override

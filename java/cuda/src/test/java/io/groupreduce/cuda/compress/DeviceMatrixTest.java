@@ -6,8 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.cuda.TestDevice;
-import io.groupreduce.cuda.compress.RowKernels.Factor;
+import io.groupreduce.cuda.compress.RowCopier.Factor;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.internal.rows.RowLists;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
@@ -89,7 +90,8 @@ class DeviceMatrixTest {
         for (DType type : TYPES) {
             Matrix matrix = matrix(type, ROWS, COLUMNS);
             float[] weights = weights(ROWS);
-            try (DeviceMatrix tested = device.call(() -> new DeviceMatrix(device, matrix, weights))) {
+            try (Owned owned = new Owned(device)) {
+                DeviceMatrix tested = device.call(() -> new DeviceMatrix(owned, matrix, weights));
                 assertTrue(tested.resident());
                 assertEquals(List.of(ROWS), visit(device, tested, matrix));
                 assertArrayEquals(weights, Memory.floats(device, tested.weights(), ROWS));
@@ -104,7 +106,8 @@ class DeviceMatrixTest {
         for (DType type : TYPES) {
             Matrix matrix = matrix(type, ROWS, COLUMNS);
             Memory.withAvailable(device, TIGHT, () -> {
-                try (DeviceMatrix tested = device.call(() -> new DeviceMatrix(device, matrix, weights(ROWS)))) {
+                try (Owned owned = new Owned(device)) {
+                    DeviceMatrix tested = device.call(() -> new DeviceMatrix(owned, matrix, weights(ROWS)));
                     assertFalse(tested.resident());
                     List<Integer> chunks = visit(device, tested, matrix);
                     assertTrue(chunks.size() > 2, chunks.toString());
@@ -120,7 +123,8 @@ class DeviceMatrixTest {
     void shrinkingHalvesChunksAndAtLastGivesUpTheCard() {
         Device device = TestDevice.open();
         Matrix matrix = matrix(DType.BF16, ROWS, COLUMNS);
-        try (DeviceMatrix tested = device.call(() -> new DeviceMatrix(device, matrix, weights(ROWS)))) {
+        try (Owned owned = new Owned(device)) {
+            DeviceMatrix tested = device.call(() -> new DeviceMatrix(owned, matrix, weights(ROWS)));
             int steps = 0;
             while (tested.resident()) {
                 assertTrue(device.call(tested::shrink));
@@ -143,7 +147,8 @@ class DeviceMatrixTest {
         RowLists lists = RowLists.of(keyOf, 3);
         for (DType type : TYPES) {
             Matrix matrix = matrix(type, ROWS, COLUMNS);
-            try (DeviceMatrix tested = device.call(() -> new DeviceMatrix(device, matrix, weights(ROWS)))) {
+            try (Owned owned = new Owned(device)) {
+                DeviceMatrix tested = device.call(() -> new DeviceMatrix(owned, matrix, weights(ROWS)));
                 gather(device, tested, matrix, lists, false);
                 while (tested.resident()) {
                     device.call(tested::shrink);
@@ -156,8 +161,8 @@ class DeviceMatrixTest {
     private static void gather(Device device, DeviceMatrix tested, Matrix matrix, RowLists lists, boolean blocks) {
         float[] weights = weights(ROWS);
         // Buffers of 100 rows: several for each block.
-        GatheredRows gathered = device.call(() -> new GatheredRows(device, tested, 100 * tested.rowBytes()));
-        try {
+        try (Owned owned = new Owned(device)) {
+            GatheredRows gathered = device.call(() -> new GatheredRows(owned, tested, 100 * tested.rowBytes()));
             int[] visits = new int[1];
             device.run(() -> {
                 gathered.load(lists, true);
@@ -184,8 +189,6 @@ class DeviceMatrixTest {
                 });
             });
             assertEquals(blocks, visits[0] > 1);
-        } finally {
-            gathered.close();
         }
     }
 }

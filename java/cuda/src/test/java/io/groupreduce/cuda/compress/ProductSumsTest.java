@@ -6,9 +6,11 @@ import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -52,9 +54,9 @@ class ProductSumsTest {
     private ProductSums sums(boolean wide) {
         Cublas blas = device.call(() -> new Cublas(device));
         open.add(blas);
-        ProductSums sums = device.call(() -> new ProductSums(device, blas, wide));
-        open.add(sums);
-        return sums;
+        Owned owned = new Owned(device);
+        open.add(owned);
+        return device.call(() -> new ProductSums(owned, blas, wide));
     }
 
     private double[] add(boolean wide, boolean weighted) {
@@ -107,7 +109,11 @@ class ProductSumsTest {
                 rows[x] = right[x];
             }
             long values = address(wide ? MemorySegment.ofArray(rows) : MemorySegment.ofArray(right));
-            long gram = address(MemorySegment.ofArray(new double[N * N]));
+            double[] start = new double[N * N];
+            for (int m = 0; m < N; m++) {
+                Arrays.fill(start, m * N, m * N + m, 7);
+            }
+            long gram = address(MemorySegment.ofArray(start));
             ProductSums sums = sums(wide);
             int gone = ROWS / 3;
             device.run(() -> {
@@ -116,6 +122,9 @@ class ProductSumsTest {
             });
             double[] found = Memory.doubles(device, gram, N * N);
             for (int m = 0; m < N; m++) {
+                for (int n = 0; n < m; n++) {
+                    assertEquals(7, found[m * N + n], "nothing is read or written there: " + m + ", " + n);
+                }
                 for (int n = m; n < N; n++) {
                     double expected = 0;
                     for (int i = gone; i < ROWS; i++) {

@@ -61,7 +61,7 @@ class HeadLayoutTest {
         long[] addresses = table.asSlice(64, 40).toArray(ValueLayout.JAVA_LONG);
         assertArrayEquals(new long[] {BASE + 512, BASE + 1024, 4096 + 4 * 64, 8192 + 4 * 64, 7 * 256}, addresses);
         int[] numbers = table.asSlice(104, 24).toArray(ValueLayout.JAVA_INT);
-        int formats = Codec.INT4.ordinal() | ScaleFormat.LOG8.ordinal() << 16;
+        int formats = Codec.INT4.ordinal() | ScaleFormat.LOG8.bytes() << 16;
         assertArrayEquals(new int[] {70, 7, formats, 4, 96, 100}, numbers);
     }
 

@@ -2,6 +2,7 @@ package io.groupreduce.cuda.inference;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,7 +10,10 @@ import io.groupreduce.api.Pruning;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.EmulatedDriver;
+import io.groupreduce.cuda.driver.FailingKernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
@@ -19,6 +23,7 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 import java.util.SplittableRandom;
 import jcuda.driver.JCudaDriver;
 import org.junit.jupiter.api.AfterEach;
@@ -164,10 +169,32 @@ class HeadMemoryTest {
         try {
             assertThrows(
                     OutOfDeviceMemoryException.class,
-                    () -> device.run(() -> new DeviceHead(device, layout, matrix, problem.bias())));
+                    () -> device.run(() -> new CudaPackedHead(device, layout, matrix, problem.bias())));
         } finally {
             limitMemory(0);
         }
+    }
+
+    @Test
+    @Tag("emulated")
+    void aSessionThatFailsHalfWayLeavesNothing() {
+        // The first session loads what the device keeps.
+        new CudaInference(device, problem).close();
+        long objects = EmulatedDriver.objects(device.libraries());
+        for (String kernel : List.of("gr_pack", "gr_rows", "gr_project", "gr_select_sorted")) {
+            for (Throwable planted : List.of(new DeviceException("planted"), new OutOfMemoryError("planted"))) {
+                FailingKernel.during(device, kernel, planted, () -> {
+                    Throwable told = assertThrows(Throwable.class, () -> new CudaInference(device, problem));
+                    assertSame(planted, told, kernel);
+                });
+                assertEquals(before, device.openAllocations(), kernel);
+                assertEquals(objects, EmulatedDriver.objects(device.libraries()), kernel);
+            }
+        }
+        try (InferenceSession session = new CudaInference(device, problem)) {
+            new Answers(session, 2, 3);
+        }
+        assertEquals(objects, EmulatedDriver.objects(device.libraries()));
     }
 
     @Test

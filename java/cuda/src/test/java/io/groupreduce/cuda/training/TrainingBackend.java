@@ -43,7 +43,7 @@ final class TrainingBackend implements Backend {
 
     @Override
     public TokenScores compare(SoftmaxComparison task) {
-        return SoftmaxPair.compare(device, blas, task);
+        return CudaSoftmaxPair.compare(device, blas, task);
     }
 
     @Override

@@ -1,8 +1,14 @@
 package io.groupreduce.cuda.training;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
+import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.GroupPlan;
 import java.lang.foreign.Arena;
@@ -54,5 +60,34 @@ class VocabularyTilesTest {
     private static int sectionOf(TrainingCase c, int row) {
         GroupPlan plan = c.compressed.groups().get(c.compressed.group(row));
         return plan.isDense() ? 2 : plan.rank() == 0 ? 3 : plan.basis();
+    }
+
+    /** Whatever goes wrong half-way, nothing that was taken for a size stays when the owner gives up. */
+    @Test
+    void tilesThatDoNotFitLeaveNothing() {
+        Device device = TestDevice.open();
+        StackOverflowError error = new StackOverflowError("planted");
+        device.run(() -> {
+            Owned owner = new Owned(device);
+            int found = VocabularyTiles.fitting(owner, 4096, (owned, rows) -> {
+                owned.allocate(1, "a tile");
+                if (rows > 1024) {
+                    throw new OutOfDeviceMemoryException("planted", 1);
+                }
+                return rows;
+            });
+            assertEquals(1024, found);
+            assertEquals(1, device.openAllocations());
+            assertSame(
+                    error,
+                    assertThrows(
+                            StackOverflowError.class,
+                            () -> VocabularyTiles.fitting(owner, 4096, (owned, rows) -> {
+                                owned.allocate(1, "a tile");
+                                throw error;
+                            })));
+            owner.closeAfter(error);
+        });
+        TestDevice.assertNothingLeaked();
     }
 }

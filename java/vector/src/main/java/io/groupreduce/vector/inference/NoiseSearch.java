@@ -6,6 +6,7 @@ import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.XOR;
 
+import io.groupreduce.internal.select.Drawing;
 import io.groupreduce.internal.select.GumbelNoise;
 import java.util.Arrays;
 import jdk.incubator.vector.IntVector;
@@ -16,9 +17,6 @@ import jdk.incubator.vector.VectorOperators;
  * lower token. g rises with the hash of a token, so a tile needs hashes, which are vectors' work, and hardly ever a logarithm.
  */
 final class NoiseSearch {
-    /** No token. */
-    static final int NONE = -1;
-
     /** The largest g of a hash with this many leading ones. */
     private static final double[] LARGEST_NOISE = new double[Integer.SIZE + 1];
 
@@ -48,10 +46,10 @@ final class NoiseSearch {
             keys[state] = GumbelNoise.key(seed, first + state);
         }
         Arrays.fill(logits, 0, states, Float.NEGATIVE_INFINITY);
-        Arrays.fill(tokens, 0, states, NONE);
+        Arrays.fill(tokens, 0, states, Drawing.NONE);
     }
 
-    /** The token drawn for a state; {@link #NONE} if no logit was a number. */
+    /** The token drawn for a state; {@link Drawing#NONE} if no logit was a number. */
     int token(int state) {
         return tokens[state];
     }
@@ -81,7 +79,7 @@ final class NoiseSearch {
 
     /** The logit below which no token of a tile can win. */
     double limit(int state, double largestNoise) {
-        if (tokens[state] == NONE) {
+        if (tokens[state] == Drawing.NONE) {
             return Double.NEGATIVE_INFINITY;
         }
         double limit = logits[state] + temperature * (noise[state] - largestNoise);
@@ -109,7 +107,7 @@ final class NoiseSearch {
 
     /** Two tokens are compared by the difference of their logits: at a temperature near 0 a logit divided by it has no meaning. */
     private void take(int state, float logit, double itsNoise, int token) {
-        double ahead = tokens[state] == NONE
+        double ahead = tokens[state] == Drawing.NONE
                 ? Double.POSITIVE_INFINITY
                 : ((double) logit - logits[state]) / temperature + (itsNoise - noise[state]);
         if (ahead > 0 || ahead == 0 && token < tokens[state]) {
@@ -122,7 +120,7 @@ final class NoiseSearch {
     /** Takes over what was found among other tokens. */
     void merge(NoiseSearch other, int states) {
         for (int state = 0; state < states; state++) {
-            if (other.tokens[state] != NONE) {
+            if (other.tokens[state] != Drawing.NONE) {
                 take(state, other.logits[state], other.noise[state], other.tokens[state]);
             }
         }

@@ -4,10 +4,12 @@ import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
+import io.groupreduce.internal.select.Ranking;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.vector.kernel.PackedMatrix;
 import io.groupreduce.vector.kernel.Workers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,24 +18,23 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /**
  * A compressed matrix laid out for the kernels: its rows in tiles of one group, groups by falling rank, since the rows that matter
  * most come first then and a bound on the others has something to be compared with. Places are counted through all tiles; a place
  * that no row fills has a bias of {@link #NO_TOKEN}.
  *
- * <p>Bytes: those of the stored left factors, INT3 as four bits, and for a row its scale, bias and token, 12 bytes.
+ * <p>Bytes: those of the stored left factors, INT3 as four bits, and for a row its scale, bias and token, 12 bytes; and the
+ * right factors as binary32.
  */
 final class PackedHead implements AutoCloseable {
-    /** The projection that leaves a hidden state as it is, for dense rows. */
-    static final int HIDDEN = -1;
-
     /**
      * The logit where there is no token: below all others, and finite, so that the difference of two is 0.
      */
     static final float NO_TOKEN = -Float.MAX_VALUE / 2;
 
-    final PackedGroup[] groups;
+    final Group[] groups;
     /** The group, in the order of {@link #groups}, of each tile. */
     final int[] groupOfTile;
     /** Per place, the token; {@link Integer#MAX_VALUE} where there is none. */
@@ -44,11 +45,64 @@ final class PackedHead implements AutoCloseable {
     final float[] bias;
 
     final MemorySegment codes;
+    /** By basis the right factor, with the directions in panels. */
+    final PackedMatrix[] right;
+    /** D. */
+    final int columns;
+
     private final int tokenCount;
     private final Arena arena = Arena.ofShared();
 
+    /**
+     * The rows of one group as a loaded head keeps them.
+     *
+     * @param kept how numbers are kept, see {@link Codes}
+     * @param basis which projection of the hidden state the rows meet; {@link GroupPlan#DENSE} the hidden state itself
+     * @param rank k, directions of a row; 0 where rows are zero
+     * @param segment directions that share a scale; {@code rank} where the scale is the row's
+     * @param rows how many
+     * @param firstTile the number of its first tile among all of the head
+     * @param at where its codes begin
+     * @param segmentScales per tile and segment TILE scales; {@code null} where a row has one
+     */
+    record Group(
+            Codec kept, int basis, int rank, int segment, int rows, int firstTile, long at, float[] segmentScales) {
+        int tiles() {
+            return Math.ceilDiv(rows, TILE);
+        }
+
+        /** How many rows a tile has. */
+        int rows(int tile) {
+            return Math.min(TILE, rows - (tile - firstTile) * TILE);
+        }
+
+        int segments() {
+            return segmentScales == null ? 1 : Math.ceilDiv(rank, segment);
+        }
+
+        long tileBytes() {
+            return rank == 0 ? 0 : Codes.tileBytes(kept, rank);
+        }
+
+        /** Where the codes of a direction of a tile begin; the direction is the first of those kept together. */
+        long codesAt(int tile, int direction) {
+            return at + (tile - firstTile) * tileBytes() + Codes.tileBytes(kept, direction);
+        }
+
+        /** Where the TILE scales of a segment of a tile begin in {@link #segmentScales}. */
+        int scalesAt(int tile, int segmentNumber) {
+            return ((tile - firstTile) * segments() + segmentNumber) * TILE;
+        }
+    }
+
     PackedHead(Workers workers, CompressedMatrix matrix, float[] biasOfToken) {
         tokenCount = matrix.rows();
+        columns = matrix.columns();
+        right = new PackedMatrix[matrix.bases()];
+        for (int b = 0; b < right.length; b++) {
+            int rank = (int) matrix.right(b).rows();
+            right[b] = PackedMatrix.ofTransposed(matrix.decodedRight(b), columns, rank, columns);
+        }
         List<GroupPlan> plans = matrix.groups();
         int[] sizes = matrix.groupSizes();
         List<Integer> order = new ArrayList<>();
@@ -58,7 +112,7 @@ final class PackedHead implements AutoCloseable {
             }
         }
         order.sort(Comparator.comparingInt((Integer g) -> -plans.get(g).rank()));
-        groups = new PackedGroup[order.size()];
+        groups = new Group[order.size()];
         int tiles = 0;
         long bytes = 0;
         for (int i = 0; i < groups.length; i++) {
@@ -93,7 +147,7 @@ final class PackedHead implements AutoCloseable {
         }
     }
 
-    private static PackedGroup group(GroupPlan plan, EncodedMatrix left, int rows, int firstTile, long at) {
+    private static Group group(GroupPlan plan, EncodedMatrix left, int rows, int firstTile, long at) {
         int rank = left == null ? 0 : left.width();
         Codec kept = Codes.kept(plan.codec());
         boolean segmented = left != null && left.scalesPerRow() > 1;
@@ -107,8 +161,7 @@ final class PackedHead implements AutoCloseable {
         int segment = segmented ? left.block() : rank;
         float[] segmentScales =
                 segmented ? new float[Math.toIntExact((long) tiles * Math.ceilDiv(rank, segment) * TILE)] : null;
-        return new PackedGroup(
-                kept, plan.isDense() ? HIDDEN : plan.basis(), rank, segment, rows, firstTile, at, segmentScales);
+        return new Group(kept, plan.basis(), rank, segment, rows, firstTile, at, segmentScales);
     }
 
     private void placeTokens(CompressedMatrix matrix, List<Integer> order, float[] biasOfToken) {
@@ -134,7 +187,7 @@ final class PackedHead implements AutoCloseable {
         return groupOfTile.length;
     }
 
-    PackedGroup group(int tile) {
+    Group group(int tile) {
         return groups[groupOfTile[tile]];
     }
 
@@ -148,10 +201,33 @@ final class PackedHead implements AutoCloseable {
         }
     }
 
+    /**
+     * Offers {@code count} logits, a multiple of LANES, of which only the first {@code used} have a token, to the list of a state. They
+     * are looked into only if the largest reaches the least of a full list.
+     *
+     * @param names the tokens, from {@code firstName} on
+     */
+    static void offer(
+            Ranking ranking, int state, float[] values, int from, int count, int used, int[] names, int firstName) {
+        FloatVector largest = FloatVector.fromArray(FLOATS, values, from);
+        for (int i = from + LANES; i < from + count; i += LANES) {
+            largest = largest.max(FloatVector.fromArray(FLOATS, values, i));
+        }
+        float threshold = ranking.threshold(state);
+        if (largest.compare(VectorOperators.GE, threshold).anyTrue()) {
+            for (int i = 0; i < used; i++) {
+                if (values[from + i] >= threshold) {
+                    ranking.offer(state, values[from + i], names[firstName + i]);
+                    threshold = ranking.threshold(state);
+                }
+            }
+        }
+    }
+
     /** Bytes that a query of one hidden state reads of the rows: codes, scales and biases. */
     long bytes() {
         long total = 8L * bias.length;
-        for (PackedGroup group : groups) {
+        for (Group group : groups) {
             total += group.tiles() * group.tileBytes();
             total += group.segmentScales() == null ? 0 : 4L * group.segmentScales().length;
         }

@@ -60,15 +60,15 @@ final class RowReader {
     }
 
     /** The row of a token times a projected hidden state. */
-    double dot(int token, Projected projected, int state) {
+    double dot(int token, StateProjection projection, int state) {
         int group = matrix.group(token);
         GroupPlan plan = matrix.groups().get(group);
         if (plan.isZero() || plan.rank() == 0) {
             return 0;
         }
-        int index = projected.index(plan.isDense() ? PackedHead.HIDDEN : plan.basis());
-        float[] z = projected.z[index];
-        int from = state * projected.stride(index);
+        int index = projection.index(plan.basis());
+        float[] z = projection.z[index];
+        int from = state * projection.stride(index);
         float[] left = coordinates.acquire();
         matrix.left(group).decodeRow(matrix.slot(token), left, 0);
         double sum = 0;

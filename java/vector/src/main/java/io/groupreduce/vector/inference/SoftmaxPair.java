@@ -5,6 +5,7 @@ import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static io.groupreduce.vector.kernel.Lanes.NR;
 
+import io.groupreduce.internal.select.Ranking;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import io.groupreduce.vector.kernel.Gemm;
@@ -42,7 +43,6 @@ public final class SoftmaxPair {
     private final SoftmaxComparison task;
     private final PackedHead head;
     private final StateProjection projection;
-    private final Projected projected;
     private final float[] denseBias;
     /** Per hidden state, the place of its target; {@code null} without targets. */
     private final int[] placeOfTarget;
@@ -58,14 +58,12 @@ public final class SoftmaxPair {
         this.task = task;
         this.head = head;
         columns = task.dense().columns();
-        projection = new StateProjection(task.compressed());
-        projected = new Projected(projection, columns);
+        projection = new StateProjection(head);
         int states = task.hidden().rows();
         block = Math.min(states, MOST_STATES);
-        projected.reserve(block);
         tasks = Math.min(head.tiles(), Math.clamp(head.tiles() / TILES, FEWEST_TASKS, MOST_TASKS));
         int rank = columns;
-        for (PackedGroup group : head.groups) {
+        for (PackedHead.Group group : head.groups) {
             rank = Math.max(rank, group.rank());
         }
         panelStride = (rank + 2) * NR;
@@ -101,17 +99,16 @@ public final class SoftmaxPair {
     }
 
     private TokenScores run() {
-        MergedSoftmax dense = new MergedSoftmax();
-        MergedSoftmax compressed = new MergedSoftmax();
+        RunningSoftmax.Merged dense = new RunningSoftmax.Merged();
+        RunningSoftmax.Merged compressed = new RunningSoftmax.Merged();
         Scratch[] scratch = new Scratch[workers.count()];
         Arrays.setAll(scratch, worker -> new Scratch());
         for (int start = 0; start < task.hidden().rows(); start += block) {
             int first = start;
             int count = Math.min(block, task.hidden().rows() - first);
-            task.hidden().readRows(first, count, projected.hidden(), 0);
-            workers.run(
-                    projection.tasks(),
-                    (part, worker) -> projection.project(part, projected.hidden(), count, projected.z));
+            projection.reserve(count);
+            task.hidden().readRows(first, count, projection.hidden(), 0);
+            workers.run(projection.tasks(), projection);
             for (Scratch used : scratch) {
                 used.start(count, task.topK());
             }
@@ -138,19 +135,19 @@ public final class SoftmaxPair {
         s.compressed.start(count);
         int end = (int) ((part + 1L) * head.tiles() / tasks);
         for (int tile = (int) ((long) part * head.tiles() / tasks); tile < end; tile++) {
-            PackedGroup group = head.group(tile);
+            PackedHead.Group group = head.group(tile);
             int rows = group.rows(tile);
             RowGather.read(task.dense(), head.tokens, tile * TILE, rows, s.rows);
             s.transpose(rows);
             if (group.rank() > 0) {
-                DecodedTile.decode(head, tile, 0, group.rank(), s.factor, panelStride);
+                TileDecoder.decode(head, tile, 0, group.rank(), s.factor, panelStride);
             }
-            int index = projected.index(group.basis());
+            int index = projection.index(group.basis());
             for (int state = 0; state < count; state += STEP) {
                 int states = Math.min(STEP, count - state);
                 for (int p = 0; p < TILE / NR; p++) {
                     Gemm.panel(
-                            projected.hidden(),
+                            projection.hidden(),
                             state * columns,
                             columns,
                             states,
@@ -160,9 +157,9 @@ public final class SoftmaxPair {
                             p * NR,
                             TILE);
                     if (group.rank() > 0) {
-                        int stride = projected.stride(index);
+                        int stride = projection.stride(index);
                         Gemm.panel(
-                                projected.z[index],
+                                projection.z[index],
                                 state * stride,
                                 stride,
                                 states,
@@ -193,8 +190,8 @@ public final class SoftmaxPair {
             }
             head.finish(tile, s.y, at);
             if (task.topK() > 0) {
-                s.denseTop.add(state + j, s.x, at, TILE, rows, head.tokens, place);
-                s.compressedTop.add(state + j, s.y, at, TILE, rows, head.tokens, place);
+                PackedHead.offer(s.denseTop, state + j, s.x, at, TILE, rows, head.tokens, place);
+                PackedHead.offer(s.compressedTop, state + j, s.y, at, TILE, rows, head.tokens, place);
             }
             int target = placeOfTarget == null ? -1 : placeOfTarget[first + state + j] - place;
             if (target >= 0 && target < TILE) {
@@ -218,9 +215,8 @@ public final class SoftmaxPair {
             dense.merge(worker.denseTop, count);
             compressed.merge(worker.compressedTop, count);
         }
-        float[] logits = new float[count * task.topK()];
-        dense.copyTo(count, scores.denseTop(), first * task.topK(), logits, 0);
-        compressed.copyTo(count, scores.compressedTop(), first * task.topK(), logits, 0);
+        System.arraycopy(dense.tokens(), 0, scores.denseTop(), first * task.topK(), count * task.topK());
+        System.arraycopy(compressed.tokens(), 0, scores.compressedTop(), first * task.topK(), count * task.topK());
     }
 
     /** Memory of one worker. */

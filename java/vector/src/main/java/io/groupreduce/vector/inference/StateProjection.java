@@ -4,59 +4,87 @@ import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.vector.kernel.Gemm;
 import io.groupreduce.vector.kernel.Lanes;
 import io.groupreduce.vector.kernel.PackedMatrix;
+import io.groupreduce.vector.kernel.Workers;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The coordinates of hidden states in every basis.
+ * Some hidden states and their coordinates in every basis; the last basis number stands for the hidden states themselves.
  *
  * <pre>Z_b = H R_b^T,   H: B x D, R_b: k_b x D, Z_b: B x k_b</pre>
  *
- * <p>Bytes: each R_b once, as binary32 with the directions in panels, so that a direction is a lane and no sum crosses lanes. One task is
- * one panel of NR directions.
+ * <p>One task is one panel of NR directions. Bytes: each R_b once, as {@link PackedHead#right} has it, so that a direction is a lane and
+ * no sum crosses lanes. For a single state also what INT4 and the bounds need.
  */
-final class StateProjection {
+final class StateProjection implements Workers.Task {
+    /** By basis padRows(states) rows of {@link #stride} coordinates. */
+    final float[][] z;
+    /**
+     * One state, for INT4: of each pair of coordinates u, v of directions that share a byte, {@code (u - v / 16) / 2^TOP} and {@code v /
+     * 16}, since the byte is used twice, once as a whole and once its lower half, see {@link TileKernel}.
+     */
+    final float[][] paired;
+
     private final PackedMatrix[] right;
     private final int columns;
-    private final int[] basisOfTask;
-    private final int[] panelOfTask;
+    private final double[][] squares;
+    private final double[][] magnitudes;
+    private int room;
+    private int states;
 
-    StateProjection(CompressedMatrix matrix) {
-        columns = matrix.columns();
-        right = new PackedMatrix[matrix.bases()];
-        int tasks = 0;
-        for (int b = 0; b < right.length; b++) {
-            int rank = (int) matrix.right(b).rows();
-            right[b] = PackedMatrix.ofTransposed(matrix.decodedRight(b), columns, rank, columns);
-            tasks += right[b].panels();
+    StateProjection(PackedHead head) {
+        right = head.right;
+        columns = head.columns;
+        int count = right.length + 1;
+        z = new float[count][];
+        paired = new float[count][];
+        squares = new double[count][];
+        magnitudes = new double[count][];
+    }
+
+    /** Makes room for so many states, which go to {@link #hidden}. */
+    void reserve(int count) {
+        states = count;
+        if (count <= room) {
+            return;
         }
-        basisOfTask = new int[tasks];
-        panelOfTask = new int[tasks];
-        int task = 0;
-        for (int b = 0; b < right.length; b++) {
-            for (int p = 0; p < right[b].panels(); p++) {
-                basisOfTask[task] = b;
-                panelOfTask[task++] = p;
-            }
+        room = count;
+        for (int b = 0; b < z.length; b++) {
+            z[b] = new float[Lanes.padRows(count) * stride(b) + Lanes.NR];
+            paired[b] = new float[stride(b) + 2];
+            squares[b] = new double[stride(b) + 2];
+            magnitudes[b] = new double[stride(b) + 2];
         }
     }
 
-    int bases() {
-        return right.length;
+    /** The states, rows of D numbers. */
+    float[] hidden() {
+        return z[z.length - 1];
     }
 
-    /** Floats between the coordinates of one state and the next: k_b in whole panels; those beyond k_b come out 0. */
-    int stride(int basis) {
-        return Lanes.padColumns(right[basis].columns());
+    /** The place of the coordinates that a group with this basis number meets. */
+    int index(int basis) {
+        return basis == GroupPlan.DENSE ? z.length - 1 : basis;
     }
 
+    /** Floats between one state and the next: k_b in whole panels, of which those beyond k_b come out 0; D of the states themselves. */
+    int stride(int index) {
+        return index == right.length ? columns : Lanes.padColumns(right[index].columns());
+    }
+
+    /** Panels of directions. */
     int tasks() {
-        return basisOfTask.length;
+        int total = 0;
+        for (PackedMatrix basis : right) {
+            total += basis.panels();
+        }
+        return total;
     }
 
+    /** What all tasks read of the right factors. */
     long bytes() {
         long total = 0;
         for (PackedMatrix basis : right) {
@@ -65,24 +93,24 @@ final class StateProjection {
         return total;
     }
 
-    /**
-     * One panel of directions for all states.
-     *
-     * @param hidden padRows(states) rows of D numbers
-     * @param z per basis padRows(states) rows of {@link #stride}
-     */
-    void project(int task, float[] hidden, int states, float[][] z) {
-        int b = basisOfTask[task];
-        int p = panelOfTask[task];
+    /** Computes one panel of directions for all states. */
+    @Override
+    public void run(int task, int worker) {
+        int b = 0;
+        int p = task;
+        while (p >= right[b].panels()) {
+            p -= right[b++].panels();
+        }
         if (states == 1) {
-            single(hidden, right[b].panel(p), z[b], p * NR);
+            single(right[b].panel(p), z[b], p * NR);
         } else {
-            Gemm.panel(hidden, 0, columns, states, columns, right[b].panel(p), z[b], p * NR, stride(b));
+            Gemm.panel(hidden(), 0, columns, states, columns, right[b].panel(p), z[b], p * NR, stride(b));
         }
     }
 
     /** Two vectors of directions at a time and two sums each, or each would wait for its own last addition. */
-    private void single(float[] hidden, float[] panel, float[] z, int to) {
+    private void single(float[] panel, float[] target, int to) {
+        float[] hidden = hidden();
         for (int lane = 0; lane < NR; lane += 2 * LANES) {
             FloatVector a = FloatVector.zero(FLOATS);
             FloatVector b = a;
@@ -103,8 +131,53 @@ final class StateProjection {
                 a = FloatVector.fromArray(FLOATS, panel, at).fma(u, a);
                 b = FloatVector.fromArray(FLOATS, panel, at + LANES).fma(u, b);
             }
-            a.add(c).intoArray(z, to + lane);
-            b.add(d).intoArray(z, to + lane + LANES);
+            a.add(c).intoArray(target, to + lane);
+            b.add(d).intoArray(target, to + lane + LANES);
         }
+    }
+
+    /** After a single state was projected: running sums over its coordinates. */
+    void prepareSingle() {
+        // An odd width is paired with what stands behind it, which an earlier batch may have left.
+        hidden()[columns] = 0;
+        for (int b = 0; b < z.length; b++) {
+            for (int d = 0; d < stride(b); d++) {
+                float value = z[b][d];
+                squares[b][d + 1] = squares[b][d] + (double) value * value;
+                magnitudes[b][d + 1] = magnitudes[b][d] + Math.abs(value);
+            }
+            for (int d = 0; d < stride(b); d += 2) {
+                float second = d + 1 < stride(b) ? z[b][d + 1] * Codes.SECOND : 0;
+                paired[b][d] = (z[b][d] - second) * Codes.FROM_TOP;
+                paired[b][d + 1] = second;
+            }
+        }
+    }
+
+    /** At least the norm of the single z from direction {@code from} up to {@code to}. */
+    float norm(int index, int from, int to) {
+        double rest = Math.max(0, squares[index][to] - squares[index][from]);
+        return Math.nextUp((float) Math.sqrt(rest + 1e-14 * squares[index][to]));
+    }
+
+    /** sum of |z| of the first {@code to} directions of the single z. */
+    float magnitude(int index, int to) {
+        return (float) magnitudes[index][to];
+    }
+
+    /** Whether the coordinates of a state are numbers in every basis; they are not where they left single precision. */
+    boolean finite(int state) {
+        for (int b = 0; b < right.length; b++) {
+            float sum = 0;
+            int from = state * stride(b);
+            for (int d = from; d < from + stride(b); d++) {
+                // 0 times a number is 0, and times anything else is not a number.
+                sum += z[b][d] * 0;
+            }
+            if (sum != 0) {
+                return false;
+            }
+        }
+        return true;
     }
 }

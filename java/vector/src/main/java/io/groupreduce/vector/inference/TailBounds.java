@@ -45,7 +45,7 @@ final class TailBounds {
         largestMagnitude = new float[tiles];
         pairScale = new float[tiles];
         int most = 0;
-        for (PackedGroup group : head.groups) {
+        for (PackedHead.Group group : head.groups) {
             most = Math.max(most, group.rank());
         }
         float[][] scratch = new float[workers.count()][];
@@ -59,11 +59,11 @@ final class TailBounds {
     }
 
     private void measure(PackedHead head, int tile, float[] panels) {
-        PackedGroup group = head.group(tile);
+        PackedHead.Group group = head.group(tile);
         int rank = group.rank();
         int stride = (rank + 2) * NR;
         if (rank > 0) {
-            DecodedTile.decode(head, tile, 0, rank, panels, stride);
+            TileDecoder.decode(head, tile, 0, rank, panels, stride);
         }
         largestBias[tile] = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < TILE; i++) {
@@ -91,7 +91,7 @@ final class TailBounds {
     }
 
     private static float largestScale(PackedHead head, int tile, int row) {
-        PackedGroup group = head.group(tile);
+        PackedHead.Group group = head.group(tile);
         float largest = Math.abs(head.scales[tile * TILE + row]);
         for (int s = 0; group.segmentScales() != null && s < group.segments(); s++) {
             largest = Math.max(largest, Math.abs(group.segmentScales()[group.scalesAt(tile, s) + row]));

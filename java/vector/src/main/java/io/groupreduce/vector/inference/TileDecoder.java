@@ -30,17 +30,44 @@ import jdk.incubator.vector.ShortVector;
  * <pre>panel[p][d, j] = number of direction d, row p NR + j,   j &lt; NR,   p &lt; TILE / NR</pre>
  *
  * <p>Bytes: the codes once; some {@link TileKernel#DIRECTIONS} directions at a time stay in the first-level cache, where all states meet
- * them: measured, decoding is three times as fast there as into the second level. Scales of rows are not applied here, but to the product.
+ * them: measured, decoding is three times as fast there as into the second level. Scales of segments are
+ * applied here, those of rows to the product.
  */
 final class TileDecoder {
     private TileDecoder() {}
 
     /**
-     * Decodes {@code directions} directions that begin at byte {@code from}.
+     * Decodes directions {@code from .. from + directions - 1} of a tile.
      *
-     * @param panels TILE / NR panels, {@code stride} floats apart; for INT4 one direction more than asked for may be written
+     * @param from even
+     * @param panels TILE / NR panels, {@code stride} floats apart, each with room for one direction more, which INT4 may write
      */
-    static void decode(Codec kept, MemorySegment codes, long from, int directions, float[] panels, int stride) {
+    static void decode(PackedHead head, int tile, int from, int directions, float[] panels, int stride) {
+        PackedHead.Group group = head.group(tile);
+        codes(group.kept(), head.codes, group.codesAt(tile, from), directions, panels, stride);
+        if (group.segmentScales() != null) {
+            int end = from + directions;
+            for (int first = from; first < end; ) {
+                int segment = first / group.segment();
+                int next = Math.min(end, (segment + 1) * group.segment());
+                int scales = group.scalesAt(tile, segment);
+                scale(group.segmentScales(), scales, panels, stride, first - from, next - first);
+                first = next;
+            }
+        }
+    }
+
+    private static void scale(float[] scales, int from, float[] panels, int stride, int first, int directions) {
+        for (int lane = 0; lane < TILE; lane += LANES) {
+            FloatVector scale = FloatVector.fromArray(FLOATS, scales, from + lane);
+            int at = lane / NR * stride + lane % NR + first * NR;
+            for (int d = 0; d < directions; d++, at += NR) {
+                FloatVector.fromArray(FLOATS, panels, at).mul(scale).intoArray(panels, at);
+            }
+        }
+    }
+
+    private static void codes(Codec kept, MemorySegment codes, long from, int directions, float[] panels, int stride) {
         switch (kept) {
             case F32 -> f32(codes, from, directions, panels, stride);
             case BF16 -> bf16(codes, from, directions, panels, stride);

@@ -44,7 +44,7 @@ final class TileKernel {
     /**
      * Adds {@code directions} directions that begin at byte {@code at}.
      *
-     * @param z for INT4 the pairs of {@link Projected#paired}; one more if there is an odd number
+     * @param z for INT4 the pairs of {@link StateProjection#paired}; one more if there is an odd number
      */
     static void add(Codec kept, MemorySegment codes, long at, int directions, float[] z, int z0, float[] sums) {
         switch (kept) {

@@ -12,11 +12,11 @@ final class TilePacker {
     private static final int INT4_OFFSET = 8;
     private static final int INT3_OFFSET = 4;
 
-    private final PackedGroup group;
+    private final PackedHead.Group group;
     private final EncodedMatrix left;
     private final PackedHead head;
 
-    TilePacker(PackedGroup group, EncodedMatrix left, PackedHead head) {
+    TilePacker(PackedHead.Group group, EncodedMatrix left, PackedHead head) {
         this.group = group;
         this.left = left;
         this.head = head;

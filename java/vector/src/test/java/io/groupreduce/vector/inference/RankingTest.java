@@ -3,6 +3,7 @@ package io.groupreduce.vector.inference;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.groupreduce.internal.select.Ranking;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -38,7 +39,7 @@ class RankingTest {
                 for (int r = 0; r < LANES; r++) {
                     tile[3 + r] = r < used ? logits[shuffled[i + r]] : PackedHead.NO_TOKEN;
                 }
-                (i < tokens / 2 ? first : second).add(1, tile, 3, LANES, used, shuffled, i);
+                PackedHead.offer(i < tokens / 2 ? first : second, 1, tile, 3, LANES, used, shuffled, i);
             }
             first.merge(second, 2);
             for (int k = 0; k < TOP; k++) {
