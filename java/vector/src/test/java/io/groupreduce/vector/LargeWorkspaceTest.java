@@ -19,6 +19,7 @@ import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
+import io.groupreduce.testkit.Generators;
 import io.groupreduce.vector.kernel.Numbers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -36,7 +37,7 @@ class LargeWorkspaceTest {
     private static final int COLUMNS = 301;
     private static final int[] RANKS = {40, 13};
 
-    private final float[] values = Numbers.decaying(1, ROWS, COLUMNS, 1.5);
+    private final float[] values = Generators.powerLaw(1, ROWS, COLUMNS, 0.75);
     private final Matrix matrix = Matrix.of("rows", values, ROWS, COLUMNS);
     private final CompressionProblem problem = CompressionProblem.weighted(matrix, weights());
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.internal.linear.SymmetricEigen;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.testkit.Generators;
 import io.groupreduce.vector.kernel.Numbers;
 import io.groupreduce.vector.kernel.TriangularGram;
 import io.groupreduce.vector.kernel.Workers;
@@ -55,7 +56,7 @@ class TruncatedEigenTest {
     void capturesWhatTheFullDecompositionDoes() {
         int rows = 900;
         for (double power : new double[] {0, 0.5, 1, 2, 4}) {
-            TriangularGram gram = gram(Numbers.decaying(7, rows, COLUMNS, power), rows);
+            TriangularGram gram = gram(Generators.powerLaw(7, rows, COLUMNS, power / 2), rows);
             double[] dense = gram.toDense();
             double[] exact = SymmetricEigen.of(dense, COLUMNS).values();
             for (int rank : new int[] {1, 20, 90}) {
@@ -99,7 +100,7 @@ class TruncatedEigenTest {
     void aGuessThatMissesANewDirectionDoesNotHideIt() {
         int rows = 900;
         int rank = 20;
-        float[] values = Numbers.decaying(9, rows, COLUMNS, 1);
+        float[] values = Generators.powerLaw(9, rows, COLUMNS, 0.5);
         TriangularGram before = gram(values, rows);
         float[] guess =
                 TruncatedEigen.of(Workers.NONE, before.toPacked(1), rank, null).vectors();
@@ -119,7 +120,7 @@ class TruncatedEigenTest {
     void truncatedAndFullAgreeUnderAMetric() {
         int rows = 900;
         int rank = 30;
-        TriangularGram gram = gram(Numbers.decaying(11, rows, COLUMNS, 1), rows);
+        TriangularGram gram = gram(Generators.powerLaw(11, rows, COLUMNS, 0.5), rows);
         double[] root = metricRoot();
         double[] expectedGram = sandwich(gram.toDense(), root);
         double expected = Arrays.stream(SymmetricEigen.of(expectedGram, COLUMNS).values(), 0, rank)
@@ -133,7 +134,7 @@ class TruncatedEigenTest {
 
     /** A symmetric matrix whose condition number is about 100. */
     private static double[] metricRoot() {
-        float[] noise = Numbers.decaying(12, COLUMNS, COLUMNS, 1);
+        float[] noise = Generators.powerLaw(12, COLUMNS, COLUMNS, 0.5);
         double[] root = Numbers.gram(noise, ones(), COLUMNS, COLUMNS);
         double ridge = Numbers.trace(root, COLUMNS) / COLUMNS / 10;
         for (int j = 0; j < COLUMNS; j++) {

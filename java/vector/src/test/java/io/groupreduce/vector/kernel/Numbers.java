@@ -15,32 +15,6 @@ public final class Numbers {
         return values;
     }
 
-    /** Rows whose Gram matrix has eigenvalues near {@code (j + 1)^-power}, in directions unlike the axes. */
-    public static float[] decaying(long seed, int rows, int columns, double power) {
-        float[] values = random(seed, rows * columns);
-        for (int j = 0; j < columns; j++) {
-            double scale = Math.pow(j + 1, -power / 2);
-            for (int i = 0; i < rows; i++) {
-                values[i * columns + j] *= (float) scale;
-            }
-        }
-        float[] mirror = random(seed + 1, columns);
-        double norm = 0;
-        for (float v : mirror) {
-            norm += (double) v * v;
-        }
-        for (int i = 0; i < rows; i++) {
-            double dot = 0;
-            for (int j = 0; j < columns; j++) {
-                dot += values[i * columns + j] * mirror[j];
-            }
-            for (int j = 0; j < columns; j++) {
-                values[i * columns + j] -= (float) (2 * dot / norm * mirror[j]);
-            }
-        }
-        return values;
-    }
-
     public static int[] ascending(int length) {
         int[] order = new int[length];
         for (int i = 0; i < length; i++) {
