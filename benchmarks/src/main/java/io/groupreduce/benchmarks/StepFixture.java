@@ -58,7 +58,7 @@ final class StepFixture implements AutoCloseable {
         backend = BackendSelection.select("cpu", threads).backend();
         openBlas.threads(threads);
         weights = Weights.scaledToMeanOne(Weights.raw(SyntheticMatrix.zipfCounts(SEED, ROWS, 100.0 * ROWS), 1));
-        Arrays.fill(nowhere, (byte) CompressionWorkspace.NO_BASIS);
+        Arrays.fill(nowhere, (byte) GroupPlan.DENSE);
         problem = CompressionProblem.weighted(matrix, weights);
         workspace = backend.open(problem);
         left = EncodedMatrix.allocate(arena, Codec.F32, ROWS, RANK, RANK);

@@ -13,6 +13,7 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceProblem;
 import java.lang.foreign.MemorySegment;
@@ -56,7 +57,7 @@ public final class EmbeddingTable implements AutoCloseable {
      *
      * @throws FileAccessException if the file is missing or unreadable
      * @throws MalformedFileException if it is not a well-formed compressed file
-     * @throws InvalidDataException if it is of a newer version, or has not exactly one candidate for the matrix
+     * @throws InvalidDataException if it is of another version, or has not exactly one candidate for the matrix
      * @throws InvalidOptionException if the device is unknown
      * @throws DeviceException if the device cannot run
      */
@@ -119,7 +120,7 @@ public final class EmbeddingTable implements AutoCloseable {
     /** The rows of some tokens, tokens x D row-major. */
     public float[] rows(int[] tokens) {
         long length = (long) tokens.length * columns;
-        if (length > Integer.MAX_VALUE - 8) {
+        if (length > Matrix.LONGEST_ARRAY) {
             throw new InvalidDataException("The rows of " + tokens.length + " tokens of " + columns
                     + " numbers do not fit an array; ask for fewer, or give a segment.");
         }

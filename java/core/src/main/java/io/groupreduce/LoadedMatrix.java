@@ -6,6 +6,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
@@ -229,7 +230,7 @@ final class LoadedMatrix implements AutoCloseable {
             requireWhole(values.byteSize(), stateBytes, " bytes");
             long count = values.byteSize() / stateBytes;
             long length = count * matrix.columns();
-            if (length > Integer.MAX_VALUE - 8) {
+            if (length > Matrix.LONGEST_ARRAY) {
                 throw new InvalidDataException(count + " hidden states are too many for one query of '" + matrix.name()
                         + "'; ask in several batches.");
             }

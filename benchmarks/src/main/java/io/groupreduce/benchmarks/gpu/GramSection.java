@@ -3,6 +3,7 @@ package io.groupreduce.benchmarks.gpu;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
@@ -26,7 +27,7 @@ final class GramSection {
 
         byte[] basisOf = new byte[rows];
         byte[] none = new byte[rows];
-        Arrays.fill(none, (byte) CompressionWorkspace.NO_BASIS);
+        Arrays.fill(none, (byte) GroupPlan.DENSE);
         for (int i = 0; i < rows; i++) {
             basisOf[i] = (byte) (i % GROUPS);
         }

@@ -11,6 +11,7 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.internal.compress.EqualMassGroups;
 import io.groupreduce.internal.compress.Weights;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
@@ -216,7 +217,7 @@ final class BenchCommand implements Callable<Integer> {
         float[] weights = Weights.scaledToMeanOne(Weights.raw(counts, 1));
         byte[] groupOf = EqualMassGroups.of(counts, GROUPS);
         byte[] nowhere = new byte[rows];
-        Arrays.fill(nowhere, (byte) CompressionWorkspace.NO_BASIS);
+        Arrays.fill(nowhere, (byte) GroupPlan.DENSE);
         int rank = Math.min(RANK, columns);
         int[] ranks = new int[GROUPS];
         Arrays.fill(ranks, rank);

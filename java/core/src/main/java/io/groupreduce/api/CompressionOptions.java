@@ -2,6 +2,7 @@ package io.groupreduce.api;
 
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -51,7 +52,7 @@ public record CompressionOptions(
     private static final int MOST_BASES = 16;
 
     public CompressionOptions {
-        int most = method == Method.RATE_DISTORTION ? MOST_BASES : 254;
+        int most = method == Method.RATE_DISTORTION ? MOST_BASES : GroupPlan.ZERO;
         if (groups.isPresent() && (groups.getAsInt() < 1 || groups.getAsInt() > most)) {
             throw new InvalidOptionException("The number of groups is " + groups.getAsInt() + "; for " + method.label()
                     + " it must lie between 1 and " + most + ".");

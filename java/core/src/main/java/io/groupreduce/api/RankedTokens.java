@@ -1,6 +1,7 @@
 package io.groupreduce.api;
 
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.matrix.Matrix;
 
 /**
  * The k likeliest tokens of each of some hidden states, best first, ties to the lower token. The arrays are states x k row-major
@@ -20,7 +21,7 @@ public final class RankedTokens {
         if (k < 1) {
             throw new InvalidOptionException("The number of likeliest tokens k is " + k + "; give at least 1.");
         }
-        if ((long) states * k > Integer.MAX_VALUE - 8) {
+        if ((long) states * k > Matrix.LONGEST_ARRAY) {
             throw new InvalidOptionException("The " + k + " likeliest tokens of " + states
                     + " hidden states do not fit an array; ask for fewer, or for all logits.");
         }

@@ -11,9 +11,6 @@ import java.util.List;
  * eigenvectors and row energies stay inside. Used by one thread at a time.
  */
 public interface CompressionWorkspace extends AutoCloseable {
-    /** The basis number of a row that belongs to no basis. */
-    int NO_BASIS = 255;
-
     /** The weighted energy of the whole matrix, {@code sum_i w_i ||A_i S||^2}. */
     double energy();
 
@@ -21,7 +18,7 @@ public interface CompressionWorkspace extends AutoCloseable {
      * Brings the Gram matrices up to date: {@code G_b = sum over rows i with basisOf[i] == b of w_i (A_i S)^T (A_i S)}. Only
      * rows whose basis differs from the call before need to be read.
      *
-     * @param basisOf the basis of every row as an unsigned byte, {@link #NO_BASIS} for none; not kept
+     * @param basisOf the basis of every row as an unsigned byte, {@link GroupPlan#DENSE} for none; not kept
      * @param bases the number of bases, at most 254
      */
     void accumulate(byte[] basisOf, int bases);

@@ -5,6 +5,7 @@ import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.compress.Weights;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionProblem;
@@ -46,7 +47,7 @@ final class CompressionCase {
         basisOf = new byte[rows];
         for (int i = 0; i < rows; i++) {
             int b = random.nextInt(BASES + 1);
-            basisOf[i] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
+            basisOf[i] = (byte) (b == BASES ? GroupPlan.DENSE : b);
         }
         ranks = new int[] {1 + random.nextInt(columns), 7, columns};
     }
@@ -55,7 +56,7 @@ final class CompressionCase {
     byte[] groupOf() {
         byte[] groupOf = basisOf.clone();
         for (int i = 0; i < groupOf.length; i++) {
-            groupOf[i] = (groupOf[i] & 0xff) == CompressionWorkspace.NO_BASIS ? (byte) BASES : groupOf[i];
+            groupOf[i] = (groupOf[i] & 0xff) == GroupPlan.DENSE ? (byte) BASES : groupOf[i];
         }
         return groupOf;
     }

@@ -67,7 +67,7 @@ class LargeWorkspaceTest {
             workspace.assign(candidates, basisOf, best, gain);
             byte[] second = best.clone();
             for (int i = 0; i < ROWS; i++) {
-                second[i] = best[i] == 2 ? (byte) CompressionWorkspace.NO_BASIS : best[i];
+                second[i] = best[i] == 2 ? (byte) GroupPlan.DENSE : best[i];
             }
             workspace.accumulate(second, 2);
             List<Spectrum> spectra = workspace.decompose(RANKS);

@@ -54,7 +54,7 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
         byte[] basisOf = groupOf.clone();
         for (int i = 0; i < basisOf.length; i++) {
             if (plans.get(basisOf[i] & 0xff).isDense()) {
-                basisOf[i] = (byte) CompressionWorkspace.NO_BASIS;
+                basisOf[i] = (byte) GroupPlan.DENSE;
             }
         }
         workspace.accumulate(basisOf, groups());

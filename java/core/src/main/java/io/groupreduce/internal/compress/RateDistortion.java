@@ -10,6 +10,7 @@ import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
@@ -47,7 +48,6 @@ final class RateDistortion implements CompressionMethod {
     private static final long TABLE_BYTES = 160L << 20;
 
     private static final int FEWEST_PLANS = 40;
-    private static final int MOST_PLANS = 255;
 
     private final CompressionTask task;
     private final Matrix matrix;
@@ -162,7 +162,7 @@ final class RateDistortion implements CompressionMethod {
                 .orElse(codec.filter(c -> !c.scaled())
                         .orElse(bits > CompressionOptions.FINE_BITS ? Codec.BF16 : Codec.INT8));
         SizeModel model = new SizeModel(matrix.name(), unit, matrix.columns(), right, ScaleScheme.COMPACT);
-        int plans = Math.clamp(TABLE_BYTES / (4L * matrix.rows()), FEWEST_PLANS, MOST_PLANS);
+        int plans = Math.clamp(TABLE_BYTES / (4L * matrix.rows()), FEWEST_PLANS, GroupPlan.MAX_GROUPS);
         int rounds = options.refineRounds().orElse(CompressionOptions.RENEWALS);
         return new Alternation.Settings(budget, model, lowRank, dense, rounds, 1, plans);
     }

@@ -17,9 +17,6 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, SizeModel model) {
     /** Ranks of a basis and codec that are kept however many rows there are. */
     private static final int FEWEST_LEVELS = 8;
 
-    /** A file numbers at most this many groups. */
-    private static final int MOST = 255;
-
     private StoragePlans(List<GroupPlan> plans, SizeModel model) {
         this(plans, plans.stream().mapToDouble(model::row).toArray(), model);
     }
@@ -39,8 +36,8 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, SizeModel model) {
             plans.add(new GroupPlan(GroupPlan.DENSE, model.columns(), codec));
         }
         int series = bases * lowRank.size();
-        int wanted = (Math.min(most, MOST) - plans.size()) / series;
-        int possible = (MOST - plans.size()) / series;
+        int wanted = (Math.min(most, GroupPlan.MAX_GROUPS) - plans.size()) / series;
+        int possible = (GroupPlan.MAX_GROUPS - plans.size()) / series;
         int[] levels = RankLevels.of(model.columns(), Math.max(wanted, Math.min(FEWEST_LEVELS, possible)));
         for (int b = 0; b < bases; b++) {
             for (int rank : levels) {

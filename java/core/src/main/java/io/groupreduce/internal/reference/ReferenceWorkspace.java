@@ -58,7 +58,7 @@ final class ReferenceWorkspace implements CompressionWorkspace {
         gram = new double[bases][columns * columns];
         for (int i = 0; i < rows; i++) {
             int b = basisOf[i] & 0xff;
-            if (b == NO_BASIS) {
+            if (b == GroupPlan.DENSE) {
                 continue;
             }
             double[] x = transformed(i);

@@ -1,6 +1,6 @@
 package io.groupreduce.internal.rows;
 
-import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.Arrays;
 import java.util.function.IntUnaryOperator;
 
@@ -13,15 +13,16 @@ import java.util.function.IntUnaryOperator;
  * 0 change nothing.
  */
 public final class RowMoves {
-    private static final int NO_BASIS = CompressionWorkspace.NO_BASIS;
+    /** The number of a row that is in no basis. */
+    private static final int NONE = GroupPlan.DENSE;
 
     /** Energy that may pass through a basis, relative to what it holds, before it is computed again. */
     private static final double MAX_CHURN = 16;
 
     private final float[] weights;
-    private final double[] energy = new double[NO_BASIS];
-    private final double[] passed = new double[NO_BASIS];
-    private final boolean[] afresh = new boolean[NO_BASIS];
+    private final double[] energy = new double[NONE];
+    private final double[] passed = new double[NONE];
+    private final boolean[] afresh = new boolean[NONE];
     private final byte[] previous;
     private byte[] present;
     private int bases;
@@ -40,7 +41,7 @@ public final class RowMoves {
     /**
      * Compares an assignment with the one that was last {@link #accept accepted}.
      *
-     * @param basisOf the basis of each row [N], {@link CompressionWorkspace#NO_BASIS} for none
+     * @param basisOf the basis of each row [N], {@link GroupPlan#DENSE} for none
      * @param count how many bases there are
      * @param energies the energy of each row [N] under the metric
      */
@@ -50,16 +51,16 @@ public final class RowMoves {
             Arrays.fill(passed, count, bases, 0);
         }
         bases = count;
-        int[] rows = new int[NO_BASIS + 1];
-        int[] moves = new int[NO_BASIS + 1];
-        double[] moved = new double[NO_BASIS + 1];
+        int[] rows = new int[NONE + 1];
+        int[] moves = new int[NONE + 1];
+        double[] moved = new double[NONE + 1];
         Arrays.fill(energy, 0);
         for (int i = 0; i < basisOf.length; i++) {
             int now = basisOf[i] & 0xff;
             int before = previous[i] & 0xff;
             double contribution = (double) weights[i] * energies[i];
             rows[now]++;
-            if (now != NO_BASIS) {
+            if (now != NONE) {
                 energy[now] += contribution;
             }
             if (now != before) {
@@ -99,7 +100,7 @@ public final class RowMoves {
     private RowLists lists(IntUnaryOperator basis) {
         byte[] basisOf = new byte[previous.length];
         for (int i = 0; i < basisOf.length; i++) {
-            // -1 is NO_BASIS as a byte, and left out.
+            // -1 is NONE as a byte, and left out.
             basisOf[i] = (byte) basis.applyAsInt(i);
         }
         return RowLists.of(basisOf, bases);
@@ -125,7 +126,7 @@ public final class RowMoves {
     /** The Gram matrices are lost: no row is in any basis. */
     public void forget() {
         bases = 0;
-        Arrays.fill(previous, (byte) NO_BASIS);
+        Arrays.fill(previous, (byte) NONE);
         Arrays.fill(passed, 0);
     }
 }

@@ -4,12 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.matrix.GroupPlan;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class RowMovesTest {
-    private static final byte NONE = (byte) CompressionWorkspace.NO_BASIS;
+    private static final byte NONE = (byte) GroupPlan.DENSE;
 
     private final float[] weights = {1, 2, 1, 0, 1, 1, 1, 1};
     private final float[] energies = {1, 1, 3, 5, 1, 1, 1, 1};

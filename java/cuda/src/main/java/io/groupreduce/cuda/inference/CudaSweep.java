@@ -238,12 +238,7 @@ final class CudaSweep implements AutoCloseable {
     private void list(Question question, int states) {
         int k = question.listed();
         int tiles = PassBuffers.chosenTiles(layout, k);
-        select(
-                selectPlaces,
-                buffers.address(Part.TILE_KEYS),
-                layout.plan.tiles.size(),
-                tiles,
-                states);
+        select(selectPlaces, buffers.address(Part.TILE_KEYS), layout.plan.tiles.size(), tiles, states);
         inputs(0)
                 .address(head.at(Table.TILES))
                 .address(buffers.address(Part.PLACES))

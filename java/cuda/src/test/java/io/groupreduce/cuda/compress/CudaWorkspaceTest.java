@@ -15,6 +15,7 @@ import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.Candidate;
@@ -70,7 +71,7 @@ class CudaWorkspaceTest {
         byte[] basisOf = new byte[rows];
         for (int i = 0; i < rows; i++) {
             int b = random.nextInt(BASES + 1);
-            basisOf[i] = (byte) (b == BASES ? CompressionWorkspace.NO_BASIS : b);
+            basisOf[i] = (byte) (b == BASES ? GroupPlan.DENSE : b);
         }
         return basisOf;
     }

@@ -2,7 +2,7 @@ package io.groupreduce.vector.compress;
 
 import io.groupreduce.internal.rows.RowLists;
 import io.groupreduce.internal.rows.RowMoves;
-import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.vector.kernel.TriangularGram;
 
 /** The Gram matrices of all bases, kept up to date as rows move: see {@link RowMoves}. */
@@ -10,7 +10,7 @@ final class GramMatrices {
     private final GramAccumulator accumulator;
     private final float[] energies;
     private final RowMoves moves;
-    private final TriangularGram[] grams = new TriangularGram[CompressionWorkspace.NO_BASIS];
+    private final TriangularGram[] grams = new TriangularGram[GroupPlan.DENSE];
     private int bases;
 
     /** Starts with no row in any basis. */

@@ -3,8 +3,8 @@ package io.groupreduce.vector.compress;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.vector.kernel.Numbers;
 import io.groupreduce.vector.kernel.Workers;
 import java.util.Arrays;
@@ -38,7 +38,7 @@ class GramMatricesTest {
         byte[] basisOf = new byte[ROWS];
         for (int i = 0; i < ROWS; i++) {
             int b = random.nextInt(bases + 1);
-            basisOf[i] = (byte) (b == bases ? CompressionWorkspace.NO_BASIS : b);
+            basisOf[i] = (byte) (b == bases ? GroupPlan.DENSE : b);
         }
         return basisOf;
     }
