@@ -25,8 +25,15 @@ final class BatchSweep extends HeadPass.Sweep {
             Arrays.fill(s.logits, 0, states * TILE, 0f);
         } else {
             int index = projection.index(group.basis());
+            float[] panels = s.panels();
+            float[] z = projection.z[index];
+            int stride = projection.stride(index);
             for (int m = 0; m < rank; m += TileKernel.DIRECTIONS) {
-                product(tile, index, m, Math.min(TileKernel.DIRECTIONS, rank - m), s);
+                int directions = Math.min(TileKernel.DIRECTIONS, rank - m);
+                TileDecoder.decode(head, tile, m, directions, panels, PANEL);
+                for (int p = 0; p < TILE / NR; p++) {
+                    Gemm.panel(z, m, stride, states, directions, panels, p * PANEL, s.logits, p * NR, TILE, m > 0);
+                }
             }
         }
         for (int state = 0; state < states; state++) {
@@ -36,17 +43,6 @@ final class BatchSweep extends HeadPass.Sweep {
         }
         if (question.summed()) {
             s.softmax.add(0, states, s.logits, question.inverse());
-        }
-    }
-
-    /** Adds some directions of all states. */
-    private void product(int tile, int index, int first, int directions, Scratch s) {
-        int stride = projection.stride(index);
-        float[] panels = s.panels();
-        TileDecoder.decode(head, tile, first, directions, panels, PANEL);
-        for (int p = 0; p < TILE / NR; p++) {
-            float[] z = projection.z[index];
-            Gemm.panel(z, first, stride, states, directions, panels, p * PANEL, s.logits, p * NR, TILE, first > 0);
         }
     }
 }
