@@ -14,6 +14,7 @@ import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.internal.check.CompressionChecks;
+import io.groupreduce.internal.check.FactorCheck;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.internal.check.SoftmaxChecks;
@@ -131,7 +132,8 @@ public final class GroupReduce {
      * 1)^alpha.
      *
      * @param counts length N; {@code null} counts all alike
-     * @throws InvalidDataException if shapes or counts do not fit, or a number of the matrix is NaN or infinite
+     * @throws InvalidOptionException if alpha is negative or not finite
+     * @throws InvalidDataException if shapes or counts do not fit, or a number of the matrix or a factor is NaN or infinite
      */
     public static double relativeError(
             Backend backend, Matrix matrix, long[] counts, double alpha, CompressedMatrix approximation) {
@@ -139,7 +141,11 @@ public final class GroupReduce {
         Shareable.require(approximation);
         CompressionChecks.requireShape(matrix);
         long[] used = CompressionChecks.requireCounts(matrix, counts);
+        if (!(alpha >= 0 && Double.isFinite(alpha))) {
+            throw new InvalidOptionException("Alpha is " + alpha + "; it must be a number of at least 0.");
+        }
         Finite.require(matrix);
+        FactorCheck.requireFinite(approximation, approximation.bias());
         double[] raw = Weights.raw(used, alpha);
         CompressionProblem problem = CompressionProblem.weighted(matrix, Weights.scaledToMeanOne(raw));
         try (CompressionWorkspace workspace = backend.open(problem)) {
@@ -172,9 +178,13 @@ public final class GroupReduce {
      * @param counts how often each token occurs, length N
      * @param options what the curve is for; its target does not matter
      * @param ratios the ratios asked for, rising; the curve ends where one is out of reach
+     * @throws InvalidDataException if counts do not fit, or a number of the matrix is NaN or infinite
      */
     public static ErrorCurve errorCurve(
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
-        return ErrorCurves.of(backend, matrix, counts, options, ratios);
+        CompressionChecks.requireShape(matrix);
+        long[] used = CompressionChecks.requireCounts(matrix, counts);
+        Finite.require(matrix);
+        return ErrorCurves.of(backend, matrix, used, options, ratios);
     }
 }

@@ -79,6 +79,22 @@ class GroupReduceTest {
                                     InvalidDataException.class,
                                     () -> GroupReduce.relativeError(backend, damaged, null, 1, small))
                             .getMessage());
+            assertEquals(
+                    "m holds NaN in row 1, column 2; only finite numbers can be used.",
+                    assertThrows(
+                                    InvalidDataException.class,
+                                    () -> GroupReduce.errorCurve(
+                                            backend, damaged, null, CompressionOptions.paper(), new double[] {2}))
+                            .getMessage());
+            values[COLUMNS + 2] = 0;
+            for (double alpha : new double[] {-1, Double.NaN, Double.POSITIVE_INFINITY}) {
+                assertEquals(
+                        "Alpha is " + alpha + "; it must be a number of at least 0.",
+                        assertThrows(
+                                        InvalidOptionException.class,
+                                        () -> GroupReduce.relativeError(backend, damaged, null, alpha, small))
+                                .getMessage());
+            }
         }
     }
 

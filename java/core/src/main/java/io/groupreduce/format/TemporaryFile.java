@@ -15,7 +15,11 @@ final class TemporaryFile implements AutoCloseable {
     private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
 
     static {
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> OPEN.forEach(TemporaryFile::delete)));
+        try {
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> OPEN.forEach(TemporaryFile::delete)));
+        } catch (IllegalStateException e) {
+            // The process is ending already, and somebody's own hook writes: close() still deletes.
+        }
     }
 
     private final Path path;

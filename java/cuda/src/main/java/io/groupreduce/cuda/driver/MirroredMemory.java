@@ -20,7 +20,7 @@ public final class MirroredMemory implements AutoCloseable {
      * @return whether they were made anew
      */
     public boolean reserve(long bytes) {
-        boolean anew = onDevice.reserve(bytes);
+        boolean anew = onDevice.reserve(Math.max(1, bytes));
         long length = onDevice.memory().bytes();
         if (onHost == null || onHost.segment().byteSize() < length) {
             closeHost();

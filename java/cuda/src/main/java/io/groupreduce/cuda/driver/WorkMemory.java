@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
  * elsewhere than on the device that still uses it.
  */
 public final class WorkMemory implements AutoCloseable {
-    /** Below this it at least doubles, so that batches that grow state by state seldom make it anew. */
+    /** Up to this it grows to twice what it was, so that batches that grow state by state seldom make it anew. */
     private static final long DOUBLING_BYTES = 8 << 20;
 
     private final Device device;
