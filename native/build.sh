@@ -82,6 +82,10 @@ configured() {
 }
 
 if ! configured; then
+  # A copied or moved checkout brings a cache that CMake refuses, because it is of another place.
+  if ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$here" "$build/CMakeCache.txt" 2>/dev/null; then
+    rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles" "$build/build.ninja" "$build/Makefile"
+  fi
   generator=()
   if ! [ -e "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then
     generator=(-G Ninja)

@@ -33,7 +33,8 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * Compresses a matrix in memory or a model file. All checks of what comes in are here; the steps behind trust them.
+ * Compresses a matrix in memory or a model file. What comes in is checked here, that of a file by {@link
+ * FileCompression}; the steps behind trust it.
  *
  * <pre>{@code
  * try (Backend backend = BackendSelection.select("auto", 8).backend(); Arena arena = Arena.ofShared()) {
