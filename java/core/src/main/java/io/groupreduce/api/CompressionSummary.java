@@ -97,8 +97,13 @@ public record CompressionSummary(
         return (double) sourceBytes / bytes;
     }
 
-    /** The same with trained factors. */
-    CompressionSummary calibrated(long itsBytes, double itsLoss, List<Double> losses) {
+    /**
+     * The same with trained factors.
+     *
+     * @param itsLoss under the same weights and metric
+     * @param losses mean KL on held-out hidden states before calibration and after each epoch
+     */
+    public CompressionSummary calibrated(long itsBytes, double itsLoss, List<Double> losses) {
         return new CompressionSummary(
                 type,
                 rows,

@@ -2,6 +2,7 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
+import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
 
@@ -53,7 +54,10 @@ public final class Compression {
         double[] raw =
                 Weights.raw(task.counts(), result.summary().options().alpha().orElse(0));
         try (CompressionWorkspace workspace = task.open(raw)) {
-            return result.calibrated(outcome.matrix(), workspace.loss(outcome.matrix()), outcome.heldOutLosses());
+            CompressedMatrix trained = outcome.matrix();
+            return new CompressionResult(
+                    trained,
+                    result.summary().calibrated(trained.bytes(), workspace.loss(trained), outcome.heldOutLosses()));
         }
     }
 }

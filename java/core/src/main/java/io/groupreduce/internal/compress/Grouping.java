@@ -81,11 +81,11 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
         List<Candidate> candidates = new ArrayList<>();
         for (int g = 0; g < groups(); g++) {
             GroupPlan plan = plans.get(g);
-            candidates.add(
-                    plan.isDense() && sizes[g] > 0
-                            ? Candidate.dense(0)
-                            : new Candidate(
-                                    g, sizes[g] > 0 ? plan.rank() : 0, sizes[g] > 0 ? 0 : Double.POSITIVE_INFINITY));
+            if (sizes[g] == 0) {
+                candidates.add(new Candidate(g, 0, Double.POSITIVE_INFINITY));
+            } else {
+                candidates.add(plan.isDense() ? Candidate.dense(0) : new Candidate(g, plan.rank(), 0));
+            }
         }
         return candidates;
     }

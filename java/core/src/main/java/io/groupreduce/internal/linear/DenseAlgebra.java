@@ -107,18 +107,22 @@ public final class DenseAlgebra {
         mirrorUpper(g, n);
     }
 
-    /** Subtracts column j of L times its transpose from what is left. */
+    /** Subtracts column j of L times its transpose from the rows below it. */
     private void eliminate(double[] g, int n, int j) {
-        int rest = n - j - 1;
-        boolean shared = n - j > 4 * TILE;
-        int tasks = shared ? Math.ceilDiv(rest, TILE) : 1;
-        int rows = shared ? TILE : rest;
-        (shared ? threads : (Parallel) (count, task) -> task.accept(0)).forEach(tasks, t -> {
-            int from = j + 1 + t * rows;
-            for (int i = from; i < Math.min(n, from + rows); i++) {
-                addScaled(g, i * n, -g[j * n + i], g, j * n, i, n);
-            }
+        if (n - j <= 4 * TILE) {
+            subtract(g, n, j, j + 1, n);
+            return;
+        }
+        threads.forEach(Math.ceilDiv(n - j - 1, TILE), tile -> {
+            int from = j + 1 + tile * TILE;
+            subtract(g, n, j, from, Math.min(n, from + TILE));
         });
+    }
+
+    private static void subtract(double[] g, int n, int j, int from, int to) {
+        for (int i = from; i < to; i++) {
+            addScaled(g, i * n, -g[j * n + i], g, j * n, i, n);
+        }
     }
 
     /** b = L^-1 b for b of n x columns. */
