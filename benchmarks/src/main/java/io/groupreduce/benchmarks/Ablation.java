@@ -8,7 +8,6 @@ import io.groupreduce.api.SizeTarget;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Codec;
-import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.spi.Backend;
 import java.io.IOException;
@@ -37,12 +36,12 @@ public final class Ablation {
     /** A line of a table. */
     private record Variant(String name, String explanation, CompressionOptions options, Way way) {}
 
-    private Ablation(Trials trials, QualityModel model, QualityArguments arguments, QualityReport report) {
+    private Ablation(Trials trials, QualityArguments arguments, QualityReport report) {
         this.trials = trials;
         this.arguments = arguments;
         this.report = report;
         metric = trials.metric();
-        source = model.dense().type() == DType.F32 ? Codec.F32 : Codec.BF16;
+        source = trials.source();
     }
 
     public static void main(String[] words) throws IOException {
@@ -63,7 +62,7 @@ public final class Ablation {
             Trial int8 = trials.rounded(Codec.INT8, model.dense().columns(), ScaleFormat.BF16);
             String title = "Ablation at " + QualityReport.number(arguments.ratio()) + " times smaller: ";
             report.header(title + arguments.title(), model, backend, int8.evaluation());
-            new Ablation(trials, model, arguments, report).measure();
+            new Ablation(trials, arguments, report).measure();
         }
         if (arguments.out() != null) {
             report.write(arguments.out().resolve("ablation-" + arguments.name() + ".md"));
@@ -87,9 +86,9 @@ public final class Ablation {
     }
 
     private void onAlone() {
-        CompressionOptions svd = at(Method.SVD);
-        CompressionOptions weighted = at(Method.WEIGHTED_SVD);
-        CompressionOptions paper = at(Method.GROUPREDUCE);
+        CompressionOptions svd = at(Method.SVD).withCodec(source);
+        CompressionOptions weighted = at(Method.WEIGHTED_SVD).withCodec(source);
+        CompressionOptions paper = at(Method.GROUPREDUCE).withCodec(source);
         CompressionOptions paperInt8 = paper.withCodec(Codec.INT8);
         CompressionOptions ranks = at(Method.RATE_DISTORTION)
                 .withCodec(source)

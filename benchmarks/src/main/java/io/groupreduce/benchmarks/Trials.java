@@ -12,6 +12,7 @@ import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
@@ -39,6 +40,11 @@ final class Trials {
         counts = model.counts();
         known = model.known();
         judged = model.judged();
+    }
+
+    /** The codec that stores numbers as the model does. */
+    Codec source() {
+        return dense.type() == DType.F32 ? Codec.F32 : Codec.BF16;
     }
 
     /** A method as users run it, knowing the hidden states. */

@@ -174,10 +174,10 @@ public final class GroupReduce {
     }
 
     /**
-     * The weighted relative error of a method of the paper at several ratios, before refinement.
+     * The weighted relative error of a method of the paper at several ratios, before refinement and rounding.
      *
      * @param counts how often each token occurs, length N
-     * @param options what the curve is for; its target does not matter
+     * @param options what the curve is for; of its target only the unit matters, which decides a codec left open
      * @param ratios the ratios asked for, rising; the curve ends where one is out of reach
      * @throws InvalidDataException if counts do not fit, or a number of the matrix is NaN or infinite
      */

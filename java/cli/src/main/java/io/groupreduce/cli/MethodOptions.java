@@ -71,7 +71,7 @@ final class MethodOptions {
             defaultValue = "auto",
             description =
                     "f32, bf16, int8, int4, int3, or auto (default): rate-distortion chooses for each row, the others"
-                            + " take f32 for an F32 source, else bf16.")
+                            + " take int8, or with --unit parameters f32 for an F32 source, else bf16.")
     CodecChoice codec;
 
     @Option(

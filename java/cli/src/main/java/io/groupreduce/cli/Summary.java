@@ -5,6 +5,7 @@ import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.cli.report.Figures;
+import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -28,6 +29,7 @@ final class Summary {
     /**
      * Where a compressed matrix came from.
      *
+     * @param codec of left factors and dense rows; {@code auto} where each row has its own
      * @param alpha of the weights; empty for a method without
      * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
      */
@@ -37,10 +39,12 @@ final class Summary {
             long bytes,
             boolean metric,
             double relativeError,
+            String codec,
             OptionalDouble alpha,
             List<Double> calibration) {
         static Source of(JsonNode provenance, CompressedMatrix matrix) {
-            JsonNode alpha = provenance.path("options").path("alpha");
+            JsonNode options = provenance.path("options");
+            JsonNode alpha = options.path("alpha");
             List<Double> calibration = new ArrayList<>();
             provenance.path("calibration").forEach(kl -> calibration.add(kl.asDouble()));
             return new Source(
@@ -49,6 +53,7 @@ final class Summary {
                     provenance.path("sourceBytes").asLong(4L * matrix.rows() * matrix.columns()),
                     provenance.path("metric").asBoolean(),
                     provenance.path("relativeError").asDouble(Double.NaN),
+                    options.path("codec").asText("auto"),
                     alpha.isNumber() ? OptionalDouble.of(alpha.asDouble()) : OptionalDouble.empty(),
                     calibration);
         }
@@ -60,6 +65,7 @@ final class Summary {
                     result.sourceBytes(),
                     result.metric(),
                     result.relativeError(),
+                    result.options().codec().map(Codec::label).orElse("auto"),
                     result.options().alpha(),
                     result.calibration());
         }
@@ -93,6 +99,9 @@ final class Summary {
     private static String details(CompressedMatrix matrix, Source source) {
         StringBuilder text = new StringBuilder();
         source.alpha().ifPresent(alpha -> text.append("alpha ").append(alpha).append(", "));
+        if (!source.codec().equals("auto")) {
+            text.append("codec ").append(source.codec()).append(", ");
+        }
         text.append(counted(matrix.bases(), "basis", "bases")).append(", ");
         text.append(counted(matrix.groups().size(), "group", "groups"));
         if (matrix.bias() != null) {
@@ -195,6 +204,7 @@ final class Summary {
         document.put("shape", List.of(matrix.rows(), matrix.columns()));
         document.put("dtype", source.dtype());
         document.put("method", source.method());
+        document.put("codec", source.codec());
         document.put("alpha", source.alpha().isPresent() ? source.alpha().getAsDouble() : null);
         document.put("sourceBytes", source.bytes());
         document.put("bytes", matrix.bytes());

@@ -181,6 +181,26 @@ class CommandsTest {
         }
     }
 
+    /** Nobody has to guess what the factors are stored as. */
+    @Test
+    void theCodecTakenIsSaidEverywhere() throws Exception {
+        Path report = directory.resolve("report.html");
+        String text = compress("--method", "groupreduce", "--report", report).out();
+        assertTrue(text.contains("codec int8, "), text);
+        assertEquals(text.indexOf("f32"), -1, text);
+        assertTrue(Shell.run("inspect", output).out().contains("codec int8, "));
+        JsonNode softmax =
+                Shell.run("inspect", output, "--json").json().path("compressed").get(1);
+        assertEquals("int8", softmax.path("codec").asText());
+        String page = Files.readString(report);
+        assertTrue(page.contains("alpha 1, codec int8, "), page);
+        JsonNode counted = compress("--method", "svd", "--unit", "parameters", "--force", "--json")
+                .json();
+        assertEquals("f32", counted.path("tensors").get(1).path("codec").asText());
+        JsonNode chosen = compress("--force", "--json").json();
+        assertEquals("auto", chosen.path("tensors").get(1).path("codec").asText());
+    }
+
     @Test
     void onlyLeavesTheRestOut() {
         compress("--only", "--tensor", "softmax.weight");

@@ -17,7 +17,7 @@ import java.util.function.Consumer;
  * @param maxLossIncrease instead of a size: how much the mean cross-entropy on held-out hidden states may rise, 0.01 for one
  *     percent; only for rate-distortion
  * @param codec how left factors and dense rows are stored. Empty: rate-distortion takes INT3, INT4, INT8 or dense for each
- *     row; the others F32 for an F32 source and BF16 for a 16-bit one
+ *     row; the others INT8 or, where the target counts parameters, F32 for an F32 source and BF16 for a 16-bit one
  * @param rightCodec how right factors are stored. Empty: rate-distortion takes INT8, or BF16 where the size allows more than
  *     {@link #FINE_BITS} bits a number; the others take {@code codec}, but INT8 where that is INT4 or INT3: a right factor is
  *     shared by every row of its groups, so its error reaches them all while its bytes are few

@@ -1,7 +1,7 @@
 package io.groupreduce.api;
 
 /**
- * The weighted relative error of a method against the size ratio, before refinement. All methods are measured under the same
+ * The weighted relative error of a method against the size ratio, before refinement and rounding. All methods are measured under the same
  * frequency weights, so that their curves can be compared.
  *
  * @param method the method

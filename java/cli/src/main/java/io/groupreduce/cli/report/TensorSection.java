@@ -64,7 +64,7 @@ final class TensorSection {
             html.figure(
                     "Weighted error against size ratio",
                     Charts.errorCurves(id + "curves", result, drawn),
-                    "Curves: before refinement, all under the same count weights"
+                    "Curves: before refinement and rounding, all under the same count weights"
                             + (Charts.hasOwnPoint(result)
                                     ? ". A diamond is this file, as stored."
                                     : " and no metric."));
@@ -118,6 +118,7 @@ final class TensorSection {
         text.append(". Method ").append(options.method().label());
         text.append(", asked for ").append(target(options));
         options.alpha().ifPresent(alpha -> text.append(", alpha ").append(Figures.plain(alpha)));
+        options.codec().ifPresent(codec -> text.append(", codec ").append(codec.label()));
         text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis, " : " bases, ");
         text.append(matrix.groups().size()).append(matrix.groups().size() == 1 ? " group." : " groups.");
         if (result.refinement().size() == 2 && result.energy() > 0) {

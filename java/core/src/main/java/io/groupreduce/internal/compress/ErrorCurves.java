@@ -24,20 +24,21 @@ public final class ErrorCurves {
      * The curve of one method, from one decomposition.
      *
      * @param counts how often each token occurs, length N
-     * @param options what the curve is for; its target does not matter
+     * @param options what the curve is for; of its target only the unit matters, which decides a codec left open
      * @param ratios the ratios asked for, rising; the curve ends where one is out of reach
      */
     public static ErrorCurve of(
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
         Method method = options.method();
-        CompressionTask task = new CompressionTask(backend, matrix, counts, null, null, options);
+        CompressionTask asked = new CompressionTask(backend, matrix, counts, null, null, options);
+        CompressionTask task = asked.withOptions(PaperMethod.withCodecs(asked));
         byte[] groupOf = method.grouped()
                 ? EqualMassGroups.of(counts, options.groups().orElse(PaperMethod.GROUPS))
                 : new byte[matrix.rows()];
         List<Double> reached = new ArrayList<>();
         List<Grouping> groupings = new ArrayList<>();
         for (double ratio : ratios) {
-            CompressionTask at = task.withOptions(options.withTarget(SizeTarget.ratio(ratio)));
+            CompressionTask at = task.withOptions(task.options().withTarget(SizeTarget.ratio(ratio)));
             try {
                 groupings.add(method.grouped() ? new PaperMethod(at).ranked(groupOf) : new TruncatedSvd(at).start());
                 reached.add(ratio);

@@ -3,6 +3,7 @@ package io.groupreduce.internal.compress;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.DType;
@@ -50,10 +51,17 @@ final class PaperMethod implements CompressionMethod {
         raw = Weights.raw(task.counts(), task.options().alpha().orElseThrow());
     }
 
-    /** The codecs of the paper's methods: the source's own precision, and a right factor is never coarser than INT8. */
+    /**
+     * The codecs of the paper's methods. Left open it is INT8, which loses next to nothing and leaves room for more directions
+     * than wider numbers; where numbers and not their bits are counted it is the source's own precision. A right factor is never
+     * coarser than INT8.
+     */
     static CompressionOptions withCodecs(CompressionTask task) {
         CompressionOptions options = task.options();
-        Codec left = options.codec().orElse(task.matrix().type() == DType.F32 ? Codec.F32 : Codec.BF16);
+        Codec open = options.target().unit() == SizeUnit.BYTES
+                ? Codec.INT8
+                : task.matrix().type() == DType.F32 ? Codec.F32 : Codec.BF16;
+        Codec left = options.codec().orElse(open);
         boolean coarse = left == Codec.INT4 || left == Codec.INT3;
         return options.withCodec(left).withRightCodec(options.rightCodec().orElse(coarse ? Codec.INT8 : left));
     }

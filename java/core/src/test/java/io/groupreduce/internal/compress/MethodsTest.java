@@ -15,9 +15,14 @@ import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -143,8 +148,10 @@ class MethodsTest {
         try (Arena arena = Arena.ofShared();
                 ReferenceBackend backend = new ReferenceBackend()) {
             for (Method method : List.of(Method.SVD, Method.WEIGHTED_SVD, Method.GROUPREDUCE)) {
-                CompressionOptions options =
-                        CompressionOptions.paper().withMethod(method).withRefineRounds(0);
+                CompressionOptions options = CompressionOptions.paper()
+                        .withMethod(method)
+                        .withCodec(Codec.F32)
+                        .withRefineRounds(0);
                 ErrorCurve curve = GroupReduce.errorCurve(backend, matrix(), counts, options, ratios);
                 assertEquals(ratios.length, curve.ratios().length, method.label());
                 for (int r = 0; r < ratios.length; r++) {
@@ -160,6 +167,66 @@ class MethodsTest {
                     assertEquals(error, curve.relativeErrors()[r], 1e-5, method + " at " + ratios[r]);
                 }
             }
+        }
+    }
+
+    /** What the codec left open is: INT8 in bytes, filled with the directions that bytes allow; the source's own in parameters. */
+    @Test
+    void bytesAreFilledWithInt8AndParametersWithTheSourcesNumbers() {
+        Matrix wide = matrix();
+        short[] upper = new short[ROWS * COLUMNS];
+        float[] row = new float[COLUMNS];
+        for (int i = 0; i < ROWS; i++) {
+            wide.readRow(i, row, 0);
+            for (int j = 0; j < COLUMNS; j++) {
+                upper[i * COLUMNS + j] = Bf16.round(row[j]);
+            }
+        }
+        Matrix narrow = Matrix.of("half", DType.BF16, ROWS, COLUMNS, MemorySegment.ofArray(upper));
+        try (Arena arena = Arena.ofShared();
+                ReferenceBackend backend = new ReferenceBackend()) {
+            for (Method method : List.of(Method.SVD, Method.WEIGHTED_SVD, Method.GROUPREDUCE)) {
+                CompressionOptions open = CompressionOptions.paper().withMethod(method);
+                for (Matrix source : List.of(wide, narrow)) {
+                    SizeTarget bytes = SizeTarget.bytes(3_000);
+                    CompressionResult left = compressed(backend, source, open.withTarget(bytes), arena);
+                    CompressionResult named =
+                            compressed(backend, source, open.withTarget(bytes).withCodec(Codec.INT8), arena);
+                    requireCodec(Codec.INT8, left);
+                    assertEquals(ranks(named), ranks(left), method.label());
+                    assertEquals(named.summary().loss(), left.summary().loss(), method.label());
+                    assertTrue(left.matrix().bytes() <= 3_000, method.label());
+                    CompressionResult full =
+                            compressed(backend, source, open.withTarget(bytes).withCodec(Codec.F32), arena);
+                    requireCodec(Codec.F32, full);
+                    assertTrue(left.matrix().parameters() > 2 * full.matrix().parameters(), method.label());
+                    assertTrue(left.summary().loss() < full.summary().loss(), method.label());
+                    requireCodec(
+                            source == wide ? Codec.F32 : Codec.BF16,
+                            compressed(backend, source, open.withTarget(SizeTarget.parameterRatio(4)), arena));
+                }
+            }
+        }
+    }
+
+    private static CompressionResult compressed(
+            ReferenceBackend backend, Matrix source, CompressionOptions options, Arena arena) {
+        return GroupReduce.compress(backend, source, counts(), null, options, arena, Progress.NONE);
+    }
+
+    private static List<Integer> ranks(CompressionResult result) {
+        return result.matrix().groups().stream().map(GroupPlan::rank).toList();
+    }
+
+    /** Left factors, right factors and the summary. */
+    private static void requireCodec(Codec codec, CompressionResult result) {
+        String what = result.summary().options().method().label();
+        assertEquals(codec, result.summary().options().codec().orElseThrow(), what);
+        assertEquals(codec, result.summary().options().rightCodec().orElseThrow(), what);
+        CompressedMatrix matrix = result.matrix();
+        assertTrue(matrix.groups().stream().allMatch(g -> g.isZero() || g.codec() == codec), what);
+        for (int b = 0; b < matrix.bases(); b++) {
+            assertEquals(codec, matrix.right(b).codec(), what);
         }
     }
 
