@@ -66,8 +66,8 @@ public final class GroupReduce {
      * Compresses one matrix.
      *
      * @param counts how often each token occurs, length N, none negative; {@code null} counts all alike
-     * @param metric what meets the matrix beside the hidden states of {@code softmax}, such as W^T W of the layer after an
-     *     embedding; {@code null} for nothing. With both, as for tied weights, errors are measured under their mean
+     * @param metric what meets the matrix beside the hidden states of {@code softmax}; {@code null} for nothing. With both, as
+     *     for tied weights, errors are measured under their mean
      * @param softmax samples of the hidden states that meet the matrix; {@code null} if it is no output matrix or none are
      *     known. Methods that aim at a loss or calibrate need it
      * @param arena owns the memory of the result; a shared or automatic one, since several threads write there

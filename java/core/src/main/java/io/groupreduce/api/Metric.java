@@ -4,8 +4,9 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 
 /**
- * What meets the matrix, as a D x D second moment M: E[h h^T] of the hidden states for a softmax, W^T W of the next layer for
- * an embedding. An error in a direction that nothing meets does no harm.
+ * What meets the matrix, as a D x D second moment M: E[h h^T] of the hidden states for a softmax. An error in a direction that
+ * nothing meets does no harm. It has to be measured on what really meets the matrix: W^T W of the layer after an embedding, which
+ * leaves out residual connections and normalisation, made a real transformer worse.
  *
  * @param name file and tensor, for messages
  * @param columns D, at most {@link CompressedMatrix#MAX_COLUMNS}
