@@ -5,7 +5,7 @@ usage: ptb.py FOLDER [--launcher PATH]
 
 FOLDER holds a two-layer LSTM language model of the Penn Treebank (200 units, 10,000 words): `model.safetensors` with
 `softmax.weight`, `counts.tsv`, and `hidden.safetensors` with the softmax's inputs for 20,000 validation tokens. The expected
-numbers below are the table in the README beside that model: ranks, weighted relative error and perplexity of a NumPy reference
+numbers below are the table in the README beside that model: ranks, count-weighted relative error and perplexity of a NumPy reference
 with the same conventions (sizes in parameters, F32 factors). Without refinement ranks and group sizes must be equal, and error
 and perplexity equal as far as the table's digits go. Refinement sorts gains that rounding can swap, so there error and
 perplexity only must not be worse by more than a margin. Prints Markdown; exit code 1 when a row fails. Needs Python 3 only."""
@@ -24,7 +24,7 @@ DENSE_PERPLEXITY = 147.07
 SIZES = [5, 21, 165, 952, 8857]
 RATIOS = ["2", "4", "6.6", "10", "20"]
 ONE_GROUP_RANKS = [[98], [49], [29], [19], [9]]
-# Method, rounds of refinement; then a value a ratio: ranks (None: not comparable), weighted relative error, perplexity.
+# Method, rounds of refinement; then a value a ratio: ranks (None: not comparable), count-weighted relative error, perplexity.
 EXPECTED = [
     ("svd", 0, ONE_GROUP_RANKS, [0.4847, 0.6652, 0.7529, 0.7921, 0.8599], [151.89, 180.97, 230.03, 273.13, 370.24]),
     ("weighted-svd", 0, ONE_GROUP_RANKS, [0.2892, 0.4415, 0.5339, 0.5986, 0.6947], [150.63, 185.78, 249.27, 314.55, 515.57]),
@@ -100,7 +100,7 @@ def words(ranks):
 
 
 def table(bench):
-    print("| method | ratio | ranks | weighted relative error | expected | perplexity | expected | |")
+    print("| method | ratio | ranks | count-weighted relative error | expected | perplexity | expected | |")
     print("|---|---|---|---|---|---|---|---|")
     for method, rounds, ranks, errors, perplexities in EXPECTED:
         for at, ratio in enumerate(RATIOS):

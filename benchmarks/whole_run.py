@@ -96,7 +96,7 @@ def main():
         for name, command in contestants.items():
             results[name].append(run(command))
     print(f"{args.rows} x {args.columns} F32, {args.runs} runs in turn, {os.cpu_count()} cores\n")
-    print("| | wall s, median (least-most) | CPU s | peak anonymous MB | weighted relative error |")
+    print("| | wall s, median (least-most) | CPU s | peak anonymous MB | count-weighted relative error |")
     print("|---|---|---|---|---|")
     for name, found in results.items():
         walls = [f[0] for f in found]

@@ -21,13 +21,11 @@ import io.groupreduce.internal.check.SoftmaxChecks;
 import io.groupreduce.internal.compress.Compression;
 import io.groupreduce.internal.compress.CompressionTask;
 import io.groupreduce.internal.compress.ErrorCurves;
+import io.groupreduce.internal.compress.RelativeError;
 import io.groupreduce.internal.compress.SoftmaxEvaluation;
-import io.groupreduce.internal.compress.Weights;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
-import io.groupreduce.spi.CompressionProblem;
-import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.function.Consumer;
@@ -129,8 +127,8 @@ public final class GroupReduce {
     }
 
     /**
-     * The weighted relative error of what is stored: sqrt(sum_i w_i ||A_i - A^_i||^2 / sum_i w_i ||A_i||^2) with w_i = (c_i +
-     * 1)^alpha.
+     * The relative error of what is stored: sqrt(sum_i w_i ||A_i - A^_i||^2 / sum_i w_i ||A_i||^2) with w_i = (c_i + 1)^alpha. At
+     * alpha 1 it is the count-weighted one that {@link CompressionSummary#relativeError} holds.
      *
      * @param counts length N; {@code null} counts all alike
      * @throws InvalidOptionException if alpha is negative or not finite
@@ -147,12 +145,7 @@ public final class GroupReduce {
         }
         Finite.require(matrix);
         FactorCheck.requireFinite(approximation, approximation.bias());
-        double[] raw = Weights.raw(used, alpha);
-        CompressionProblem problem = CompressionProblem.weighted(matrix, Weights.scaledToMeanOne(raw));
-        try (CompressionWorkspace workspace = backend.open(problem)) {
-            double energy = workspace.energy();
-            return energy == 0 ? 0 : Math.sqrt(workspace.loss(approximation) / energy);
-        }
+        return RelativeError.of(backend, matrix, used, alpha, approximation);
     }
 
     /**
@@ -174,7 +167,7 @@ public final class GroupReduce {
     }
 
     /**
-     * The weighted relative error of a method of the paper at several ratios, before refinement and rounding.
+     * The count-weighted relative error of a method of the paper at several ratios, before refinement and rounding.
      *
      * @param counts how often each token occurs, length N
      * @param options what the curve is for; of its target only the unit matters, which decides a codec left open

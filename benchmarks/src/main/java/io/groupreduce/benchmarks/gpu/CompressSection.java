@@ -20,9 +20,8 @@ import java.util.function.BiConsumer;
 final class CompressSection {
     private static final int GROUPS = 16;
     /** The weights of the error that is printed, whatever a method minimised. */
-    private static final double ALPHA = 0.5;
-
     private static final double WANTED_SECONDS = 1;
+
     private static final double WANTED_TIMES = 50;
     /** The processor compresses this share of the rows: all of them would take minutes. */
     private static final int PROCESSOR_SHARE = 8;
@@ -33,7 +32,7 @@ final class CompressSection {
         Matrix matrix = big.matrix();
         report.section("Whole compression, " + matrix.rows() + " x " + matrix.columns() + " F32, " + GROUPS
                 + " groups, 6.6x, refinement included");
-        report.table("what", "s", "weighted relative error");
+        report.table("what", "s", "count-weighted relative error");
 
         int part = matrix.rows() / PROCESSOR_SHARE;
         long[] counts = Arrays.copyOf(big.counts(), part);
@@ -110,7 +109,7 @@ final class CompressSection {
             CompressionResult result =
                     GroupReduce.compress(backend, matrix, counts, null, options, arena, Progress.NONE);
             double seconds = (System.nanoTime() - begun) / 1e9;
-            double error = GroupReduce.relativeError(judge, matrix, counts, ALPHA, result.matrix());
+            double error = GroupReduce.relativeError(judge, matrix, counts, 1, result.matrix());
             found.accept(seconds, error);
             return seconds;
         }

@@ -196,7 +196,7 @@ final class DemoCommand implements Callable<Integer> {
                         name,
                         result.summary().ratio(),
                         result.matrix().bytes(),
-                        GroupReduce.relativeError(backend, dense, counts, 1, result.matrix()),
+                        result.summary().relativeError(),
                         GroupReduce.evaluate(
                                 backend, dense, known.bias(), result.matrix(), judge.hidden(), judge.targets())));
             }
@@ -226,8 +226,8 @@ final class DemoCommand implements Callable<Integer> {
         common.print("The softmax by method, judged on "
                 + rows.get(0).evaluation().tokens() + " tokens that none was fitted to:");
         List<List<String>> table = new ArrayList<>();
-        table.add(
-                List.of("  method", "ratio", "bytes", "weighted error", "perplexity", "increase", "KL", "top-1 same"));
+        table.add(List.of(
+                "  method", "ratio", "bytes", "count-weighted error", "perplexity", "increase", "KL", "top-1 same"));
         List<Map<String, Object>> comparison = new ArrayList<>();
         for (MethodRow row : rows) {
             Evaluation e = row.evaluation();

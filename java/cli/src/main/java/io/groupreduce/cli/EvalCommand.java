@@ -22,7 +22,7 @@ import picocli.CommandLine.Parameters;
 /** Compares a compressed softmax with the dense one. */
 @Command(
         name = "eval",
-        description = "Perplexity before and after, KL, agreement and weighted error of a compressed file.")
+        description = "Perplexity before and after, KL, agreement and relative error of a compressed file.")
 final class EvalCommand implements Callable<Integer> {
     @Mixin
     CommonOptions common;
@@ -46,7 +46,7 @@ final class EvalCommand implements Callable<Integer> {
     @Option(
             names = "--counts",
             paramLabel = "FILE",
-            description = "Weights of the weighted error (default: all rows weigh alike).")
+            description = "Weights of the relative error (default: all rows weigh alike).")
     Path counts;
 
     @Option(names = "--tensor", paramLabel = "NAME", description = "Which matrix (default: the output matrix).")
@@ -65,12 +65,7 @@ final class EvalCommand implements Callable<Integer> {
             Evaluation evaluation = Softmax.evaluate(backend, model, compressed, name, states);
             Matrix dense = model.require(name).matrix(model.fileOf(name).toString());
             long[] perRow = counts == null ? null : CountsFile.read(counts, dense.rows());
-            double alpha = compressed
-                    .provenance(matrix.name())
-                    .path("options")
-                    .path("alpha")
-                    .asDouble(1);
-            double error = GroupReduce.relativeError(backend, dense, perRow, alpha, matrix);
+            double error = GroupReduce.relativeError(backend, dense, perRow, 1, matrix);
 
             common.print(Texts.format(
                     "%s: %s -> %s, %.2f times smaller",
@@ -88,7 +83,6 @@ final class EvalCommand implements Callable<Integer> {
             document.put("bytes", matrix.bytes());
             document.put("ratio", (double) dense.bytes() / matrix.bytes());
             document.put("weightedByCounts", counts != null);
-            document.put("alpha", alpha);
             document.put("relativeError", error);
             document.putAll(Summary.document(evaluation));
             common.printJson(document);

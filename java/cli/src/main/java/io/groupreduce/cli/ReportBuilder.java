@@ -69,7 +69,7 @@ final class ReportBuilder {
                     .matrix(model.fileOf(named.tensor()).toString());
             long[] counts =
                     job.counts() == null ? new long[matrix.rows()] : CountsFile.read(job.counts(), matrix.rows());
-            curves.put(named.tensor(), curves(named, matrix, counts));
+            curves.put(named.tensor(), curves(matrix, counts));
             if (judgement != null && judgement.tensor().equals(named.tensor()) && hasLosses(named, matrix, judgement)) {
                 losses.put(named.tensor(), losses(named, matrix, counts, judgement, written));
             }
@@ -88,10 +88,10 @@ final class ReportBuilder {
                 comparison);
     }
 
-    private List<ErrorCurve> curves(NamedResult named, Matrix matrix, long[] counts) {
+    private List<ErrorCurve> curves(Matrix matrix, long[] counts) {
         List<ErrorCurve> curves = new ArrayList<>();
         for (Method method : DECOMPOSED) {
-            CompressionOptions options = by(method, named.result().options().alpha());
+            CompressionOptions options = by(method, job.options().alpha());
             curves.add(GroupReduce.errorCurve(backend, matrix, counts, options, RATIOS));
         }
         return curves;

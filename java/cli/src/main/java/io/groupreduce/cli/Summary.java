@@ -3,7 +3,6 @@ package io.groupreduce.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
-import io.groupreduce.api.Method;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -29,6 +28,9 @@ final class Summary {
     /**
      * Where a compressed matrix came from.
      *
+     * @param metric whether {@code loss} and {@code energy} are under one
+     * @param loss what the method minimised, {@code energy} that of a matrix of zeros; NaN where it is not known
+     * @param relativeError the count-weighted one; NaN where it is not known
      * @param codec of left factors and dense rows; {@code auto} where each row has its own
      * @param alpha of the weights; empty for a method without
      * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
@@ -38,6 +40,8 @@ final class Summary {
             String dtype,
             long bytes,
             boolean metric,
+            double energy,
+            double loss,
             double relativeError,
             String codec,
             OptionalDouble alpha,
@@ -52,6 +56,8 @@ final class Summary {
                     provenance.path("dtype").asText("F32"),
                     provenance.path("sourceBytes").asLong(4L * matrix.rows() * matrix.columns()),
                     provenance.path("metric").asBoolean(),
+                    provenance.path("energy").asDouble(Double.NaN),
+                    provenance.path("loss").asDouble(Double.NaN),
                     provenance.path("relativeError").asDouble(Double.NaN),
                     options.path("codec").asText("auto"),
                     alpha.isNumber() ? OptionalDouble.of(alpha.asDouble()) : OptionalDouble.empty(),
@@ -64,6 +70,8 @@ final class Summary {
                     result.type().name(),
                     result.sourceBytes(),
                     result.metric(),
+                    result.energy(),
+                    result.loss(),
                     result.relativeError(),
                     result.options().codec().map(Codec::label).orElse("auto"),
                     result.options().alpha(),
@@ -71,16 +79,10 @@ final class Summary {
         }
     }
 
-    /** What the recorded error measures: the loss that the method minimised. */
-    private static String errorName(Source source) {
-        String weighted = source.method().equals(Method.SVD.label()) ? "relative error" : "weighted relative error";
-        return source.metric() ? weighted + " under the metric" : weighted;
-    }
-
     static List<String> lines(CompressedMatrix matrix, Source source) {
         List<String> lines = new ArrayList<>();
         lines.add(Texts.format(
-                "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, %s %.4f",
+                "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, count-weighted relative error %.4f",
                 matrix.name(),
                 matrix.rows(),
                 matrix.columns(),
@@ -89,7 +91,6 @@ final class Summary {
                 Figures.bytes(source.bytes()),
                 Figures.bytes(matrix.bytes()),
                 (double) source.bytes() / matrix.bytes(),
-                errorName(source),
                 source.relativeError()));
         lines.add("  " + details(matrix, source));
         lines.addAll(Texts.table(matrix.groups().size() > MOST_LISTED ? summedUp(matrix) : listed(matrix)));
@@ -99,6 +100,9 @@ final class Summary {
     private static String details(CompressedMatrix matrix, Source source) {
         StringBuilder text = new StringBuilder();
         source.alpha().ifPresent(alpha -> text.append("alpha ").append(alpha).append(", "));
+        if (source.metric()) {
+            text.append("with a metric, ");
+        }
         if (!source.codec().equals("auto")) {
             text.append("codec ").append(source.codec()).append(", ");
         }
@@ -211,7 +215,9 @@ final class Summary {
         document.put("parameters", matrix.parameters());
         document.put("ratio", (double) source.bytes() / matrix.bytes());
         document.put("metric", source.metric());
-        document.put("relativeError", Double.isNaN(source.relativeError()) ? null : source.relativeError());
+        document.put("energy", known(source.energy()));
+        document.put("loss", known(source.loss()));
+        document.put("relativeError", known(source.relativeError()));
         document.put("calibration", source.calibration());
         document.put("biasBytes", biasBytes(matrix));
         List<Map<String, Object>> bases = new ArrayList<>();
@@ -239,6 +245,10 @@ final class Summary {
         }
         document.put("groups", groups);
         return document;
+    }
+
+    private static Double known(double value) {
+        return Double.isNaN(value) ? null : value;
     }
 
     static Map<String, Object> document(Evaluation evaluation) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.cli.Shell.Outcome;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
@@ -135,8 +136,9 @@ class BadHiddenTest extends RefusalCase {
                 "softmax.weight=" + singular,
                 "--json");
         assertEquals(0, outcome.code(), outcome.err());
-        double error =
-                outcome.json().path("tensors").get(1).path("relativeError").asDouble();
+        JsonNode softmax = outcome.json().path("tensors").get(1);
+        double error = Math.sqrt(
+                softmax.path("loss").asDouble() / softmax.path("energy").asDouble());
         assertTrue(error > 0 && error < 0.1, "one direction holds nearly all that counts: " + error);
     }
 

@@ -124,7 +124,16 @@ class CommandsTest {
 
     @Test
     void evalFindsWhatCompressFound() {
-        Outcome compressed = compress("--method", "groupreduce", "--codec", "int8", "--hidden", hidden, "--json");
+        for (String method : new String[] {"svd", "groupreduce", "rate-distortion"}) {
+            evalFindsWhatCompressFound(method);
+        }
+    }
+
+    /** The count-weighted error too, whatever weights and metric the method has. */
+    private void evalFindsWhatCompressFound(String method) {
+        Outcome compressed = compress("--method", method, "--alpha", "0.5", "--hidden", hidden, "--json", "--force");
+        JsonNode inspected =
+                Shell.run("inspect", output, "--json").json().path("compressed").get(1);
         Outcome evaluated =
                 Shell.run("eval", output, "--reference", model, "--hidden", hidden, "--counts", counts, "--json");
         assertEquals(0, evaluated.code(), evaluated.err());
@@ -138,6 +147,11 @@ class CommandsTest {
                 before.path("relativeError").asDouble(),
                 after.path("relativeError").asDouble(),
                 1e-6);
+        assertEquals(before.path("relativeError"), inspected.path("relativeError"), method);
+        String text = Texts.format(
+                "count-weighted relative error %.4f",
+                after.path("relativeError").asDouble());
+        assertTrue(Shell.run("inspect", output).out().contains(text), method + ": " + text);
         assertEquals(before.path("bytes").asLong(), after.path("bytes").asLong());
     }
 

@@ -14,9 +14,12 @@ import java.util.List;
  * @param sourceBytes stored bytes of the source
  * @param bytes stored bytes of what replaces it
  * @param options what was asked for, codecs filled in
- * @param metric whether errors are measured under a metric S; otherwise S is the identity
+ * @param metric whether the method measures its loss under a metric S; otherwise S is the identity
  * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
- * @param loss sum_i w_i ||(A_i - A^_i) S||^2 of what is stored, quantization included
+ * @param loss what the method minimised, sum_i w_i ||(A_i - A^_i) S||^2, of what is stored, quantization included
+ * @param relativeError the count-weighted relative error of what is stored, sqrt(sum_i (c_i + 1) ||A_i - A^_i||^2 / sum_i (c_i
+ *     + 1) ||A_i||^2), 0 for a matrix of zeros: unlike the loss it compares between methods, since no weights or metric of a
+ *     method's own are in it. NaN before it was measured
  * @param spectra per basis, the eigenvalues that were computed
  * @param refinement the loss of every state of the refinement, the first one before any: for rate-distortion of what would be
  *     stored and only those better than all before, for the others before quantization
@@ -33,6 +36,7 @@ public record CompressionSummary(
         boolean metric,
         double energy,
         double loss,
+        double relativeError,
         List<Spectrum> spectra,
         List<Double> refinement,
         List<Double> calibration,
@@ -43,7 +47,7 @@ public record CompressionSummary(
         calibration = List.copyOf(calibration);
     }
 
-    /** Of an uncalibrated matrix. */
+    /** Of an uncalibrated matrix whose count-weighted error is still to be measured. */
     public static CompressionSummary of(
             Matrix source,
             long bytes,
@@ -64,6 +68,7 @@ public record CompressionSummary(
                 metric,
                 energy,
                 loss,
+                Double.NaN,
                 spectra,
                 refinement,
                 List.of(),
@@ -84,26 +89,27 @@ public record CompressionSummary(
         }
     }
 
-    /**
-     * sqrt(loss / energy): the relative error of what is stored, under the weights and the metric that the method minimised;
-     * 0 for a matrix of zeros.
-     */
-    public double relativeError() {
-        return energy == 0 ? 0 : Math.sqrt(loss / energy);
-    }
-
     /** Bytes of the source / bytes of all that replaces it. */
     public double ratio() {
         return (double) sourceBytes / bytes;
     }
 
+    /** The same with the error of what is stored. */
+    public CompressionSummary withRelativeError(double error) {
+        return with(bytes, loss, error, calibration);
+    }
+
     /**
-     * The same with trained factors.
+     * The same with trained factors, whose count-weighted error is still to be measured.
      *
      * @param itsLoss under the same weights and metric
      * @param losses mean KL on held-out hidden states before calibration and after each epoch
      */
     public CompressionSummary calibrated(long itsBytes, double itsLoss, List<Double> losses) {
+        return with(itsBytes, itsLoss, Double.NaN, losses);
+    }
+
+    private CompressionSummary with(long itsBytes, double itsLoss, double error, List<Double> losses) {
         return new CompressionSummary(
                 type,
                 rows,
@@ -114,6 +120,7 @@ public record CompressionSummary(
                 metric,
                 energy,
                 itsLoss,
+                error,
                 spectra,
                 refinement,
                 losses,

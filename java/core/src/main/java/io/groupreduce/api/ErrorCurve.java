@@ -1,11 +1,11 @@
 package io.groupreduce.api;
 
 /**
- * The weighted relative error of a method against the size ratio, before refinement and rounding. All methods are measured under the same
- * frequency weights, so that their curves can be compared.
+ * The count-weighted relative error of a method against the size ratio, before refinement and rounding: the figure that {@link
+ * CompressionSummary#relativeError} is of what was stored.
  *
  * @param method the method
  * @param ratios source bytes / compressed bytes
- * @param relativeErrors sqrt(loss / energy)
+ * @param relativeErrors one a ratio
  */
 public record ErrorCurve(Method method, double[] ratios, double[] relativeErrors) {}

@@ -98,13 +98,15 @@ class CompressedFileTest {
                     assertEquals(matrix.bytes(), bytesOnDisk(file), what);
                     JsonNode provenance = file.provenance("softmax.weight");
                     try (ReferenceBackend backend = new ReferenceBackend()) {
-                        double measured = GroupReduce.relativeError(
-                                backend,
-                                Matrix.of("m", values, ROWS, COLUMNS),
-                                CountsFile.read(counts, ROWS),
-                                provenance.path("options").path("alpha").asDouble(),
-                                matrix);
+                        Matrix dense = Matrix.of("m", values, ROWS, COLUMNS);
+                        long[] known = CountsFile.read(counts, ROWS);
+                        double measured = GroupReduce.relativeError(backend, dense, known, 1, matrix);
                         assertEquals(provenance.path("relativeError").asDouble(), measured, 1e-6, what);
+                        double alpha = provenance.path("options").path("alpha").asDouble();
+                        double minimised = GroupReduce.relativeError(backend, dense, known, alpha, matrix);
+                        double share = provenance.path("loss").asDouble()
+                                / provenance.path("energy").asDouble();
+                        assertEquals(Math.sqrt(share), minimised, 1e-6, what);
                         assertTrue(measured < 0.9, what + ": " + measured);
                     }
                 }

@@ -249,15 +249,10 @@ final class Charts {
         });
     }
 
-    /** The error of an unweighted method, or under a metric, is of another kind than that of {@link #errorCurves}. */
-    static boolean hasOwnPoint(CompressionSummary result) {
-        return result.options().method().weighted() && !result.metric();
-    }
-
     /** Error against size of several methods, each with a point at least, and where this result stands. */
     static Drawing errorCurves(String id, CompressionSummary result, List<ErrorCurve> curves) {
-        return Drawing.of(id, "Weighted relative error against size ratio", () -> {
-            SizeChart chart = SizeChart.linear(ChartStyle.lines("size ratio", "weighted relative error, %"));
+        return Drawing.of(id, "Count-weighted relative error against size ratio", () -> {
+            SizeChart chart = SizeChart.linear(ChartStyle.lines("size ratio", "count-weighted relative error, %"));
             for (ErrorCurve curve : curves) {
                 chart.curve(
                         curve.method().label(),
@@ -265,9 +260,7 @@ final class Charts {
                         curve.ratios(),
                         percent(curve.relativeErrors()));
             }
-            if (hasOwnPoint(result)) {
-                own(chart, result.ratio(), result.relativeError());
-            }
+            own(chart, result.ratio(), result.relativeError());
             return chart.chart();
         });
     }

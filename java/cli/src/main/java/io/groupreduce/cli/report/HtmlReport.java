@@ -76,9 +76,10 @@ public final class HtmlReport {
         }
         html.element(
                 "footer",
-                "Ratio: bytes of a tensor in the input / bytes of all that replaces it. Weighted relative error:"
-                        + " sqrt(loss / energy) of what is stored, rows weighted by (count + 1)^alpha, under the metric of"
-                        + " what meets the matrix where that is known, quantization included. Report by GroupReduce.");
+                "Ratio: bytes of a tensor in the input / bytes of all that replaces it. Count-weighted"
+                        + " relative error: the root of the squared error of what is stored over the squared numbers of the"
+                        + " matrix, rows weighted by count + 1, the same for every method. Loss: what the method made small,"
+                        + " under weights and a metric of its own. Report by GroupReduce.");
         html.markup("</main></body>").markup("</html>");
     }
 
@@ -109,7 +110,9 @@ public final class HtmlReport {
         html.tile(Figures.bytes(after), "after", Figures.count(after) + " bytes");
         html.tile(Figures.ratio((double) before / after), "smaller", "");
         html.tile(
-                Figures.percent(worst.result().relativeError()), "weighted relative error", of(worst, "largest, of "));
+                Figures.percent(worst.result().relativeError()),
+                "count-weighted relative error",
+                of(worst, "largest, of "));
         String note = evaluated();
         html.markup("</div>");
         if (!note.isEmpty()) {
@@ -162,7 +165,7 @@ public final class HtmlReport {
                 Column.number("Bytes before"),
                 Column.number("Bytes after"),
                 Column.number("Ratio"),
-                Column.number("Weighted relative error"));
+                Column.number("Count-weighted relative error"));
         List<List<String>> rows = new ArrayList<>();
         for (NamedResult named : data.results()) {
             CompressionSummary result = named.result();
@@ -184,7 +187,7 @@ public final class HtmlReport {
                 Column.text("Method"),
                 Column.number("Ratio"),
                 Column.number("Bytes"),
-                Column.number("Weighted relative error"),
+                Column.number("Count-weighted relative error"),
                 Column.number("Perplexity"),
                 Column.number("Change"),
                 Column.number("Mean KL, nats"),

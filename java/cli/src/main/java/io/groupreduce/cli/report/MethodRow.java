@@ -9,7 +9,7 @@ import java.util.Objects;
  * @param method what the reader should call it
  * @param ratio source bytes / stored bytes
  * @param bytes stored bytes
- * @param relativeError sqrt(loss / energy) of what is stored; lines compare where the weights are the same
+ * @param relativeError the count-weighted relative error of what is stored
  * @param evaluation its softmax against the dense one, or {@code null} when that was not measured
  */
 public record MethodRow(String method, double ratio, long bytes, double relativeError, Evaluation evaluation) {

@@ -62,12 +62,9 @@ final class TensorSection {
                 curves.stream().filter(curve -> curve.ratios().length > 0).toList();
         if (!drawn.isEmpty()) {
             html.figure(
-                    "Weighted error against size ratio",
+                    "Count-weighted relative error against size ratio",
                     Charts.errorCurves(id + "curves", result, drawn),
-                    "Curves: before refinement and rounding, all under the same count weights"
-                            + (Charts.hasOwnPoint(result)
-                                    ? ". A diamond is this file, as stored."
-                                    : " and no metric."));
+                    "Curves: before refinement and rounding. A diamond is this file, as stored.");
         }
         groupCharts();
         if (Charts.isCurve(result.refinement()) && result.energy() > 0) {
@@ -113,11 +110,14 @@ final class TensorSection {
         text.append(Figures.bytes(result.sourceBytes())).append(" (");
         text.append(Figures.count(result.sourceBytes())).append(" bytes), became ");
         text.append(Figures.bytes(matrix.bytes())).append(" (").append(Figures.count(matrix.bytes()));
-        text.append(" bytes): ").append(Figures.ratio(result.ratio())).append(" smaller, weighted relative error ");
-        text.append(Figures.percent(result.relativeError())).append(result.metric() ? " under the metric" : "");
+        text.append(" bytes): ")
+                .append(Figures.ratio(result.ratio()))
+                .append(" smaller, count-weighted relative error ");
+        text.append(Figures.percent(result.relativeError()));
         text.append(". Method ").append(options.method().label());
         text.append(", asked for ").append(target(options));
         options.alpha().ifPresent(alpha -> text.append(", alpha ").append(Figures.plain(alpha)));
+        text.append(result.metric() ? ", with a metric" : "");
         options.codec().ifPresent(codec -> text.append(", codec ").append(codec.label()));
         text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis, " : " bases, ");
         text.append(matrix.groups().size()).append(matrix.groups().size() == 1 ? " group." : " groups.");

@@ -127,15 +127,16 @@ final class Samples {
         return new CompressionResult(
                 matrix,
                 CompressionSummary.of(
-                        Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
-                        matrix.bytes(),
-                        CompressionOptions.paper().withCodec(Codec.INT4),
-                        false,
-                        4,
-                        1,
-                        List.of(new Spectrum(10, new double[] {6, 3})),
-                        List.of(1.0),
-                        null));
+                                Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
+                                matrix.bytes(),
+                                CompressionOptions.paper().withCodec(Codec.INT4),
+                                false,
+                                4,
+                                1,
+                                List.of(new Spectrum(10, new double[] {6, 3})),
+                                List.of(1.0),
+                                null)
+                        .withRelativeError(0.5));
     }
 
     static NamedResult named(String tensor, CompressionResult result) {

@@ -31,12 +31,18 @@ public final class Compression {
     }
 
     /**
-     * Compresses a matrix.
+     * Compresses a matrix and measures the error of what is stored.
      *
      * @param arena owns the memory of the result
      * @throws io.groupreduce.error.UnreachableTargetException if the method cannot meet the size target
      */
     public static CompressionResult run(CompressionTask task, Arena arena, Progress progress) {
+        CompressionResult result = calibrated(task, arena, progress);
+        double error = RelativeError.countWeighted(task, result);
+        return new CompressionResult(result.matrix(), result.summary().withRelativeError(error));
+    }
+
+    private static CompressionResult calibrated(CompressionTask task, Arena arena, Progress progress) {
         if (task.options().calibrationEpochs() == 0) {
             return method(task).run(arena, progress);
         }
@@ -51,8 +57,8 @@ public final class Compression {
                 task.withOptions(result.summary().options()).biasPays(),
                 arena,
                 (step, done) -> progress.at(step, UNCALIBRATED_SHARE + (1 - UNCALIBRATED_SHARE) * done));
-        double[] raw =
-                Weights.raw(task.counts(), result.summary().options().alpha().orElse(0));
+        double[] raw = Weights.raw(
+                task.counts(), RelativeError.exponent(result.summary().options()));
         try (CompressionWorkspace workspace = task.open(raw)) {
             CompressedMatrix trained = outcome.matrix();
             return new CompressionResult(

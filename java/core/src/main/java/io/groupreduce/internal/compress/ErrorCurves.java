@@ -5,7 +5,6 @@ import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.error.UnreachableTargetException;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
@@ -46,17 +45,18 @@ public final class ErrorCurves {
                 break;
             }
         }
-        double exponent = options.alpha().orElse(1);
-        try (CompressionWorkspace workspace = task.open(Weights.raw(counts, method.weighted() ? exponent : 0))) {
+        double exponent = method.weighted() ? options.alpha().orElse(1) : 0;
+        try (CompressionWorkspace workspace = task.open(Weights.raw(counts, exponent))) {
             List<Spectrum> spectra = new Grouping(groupOf, longest(groupings)).decompose(workspace);
-            float[] weights = Weights.scaledToMeanOne(Weights.raw(counts, exponent));
-            double energy = method.weighted()
+            // Times the weights of the bases: counts, which are what errors are measured under.
+            double[] missing = exponent == 1 ? null : Weights.raw(counts, 1 - exponent);
+            double energy = missing == null
                     ? workspace.energy()
-                    : residual(workspace, weights, new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+                    : residual(workspace, missing, List.of(new Candidate(0, 0, 0)), new byte[matrix.rows()]);
             double[] errors = groupings.stream()
-                    .mapToDouble(grouping -> method.weighted()
+                    .mapToDouble(grouping -> missing == null
                             ? grouping.loss(spectra)
-                            : residual(workspace, weights, grouping.plans().get(0)))
+                            : residual(workspace, missing, grouping.candidates(), groupOf))
                     .map(loss -> energy == 0 ? 0 : Math.sqrt(loss / energy))
                     .toArray();
             return new ErrorCurve(
@@ -79,21 +79,17 @@ public final class ErrorCurves {
         return longest;
     }
 
-    /**
-     * The loss of all rows at a rank of the one unweighted basis, under other weights than its own: what every row would gain
-     * if it were dense.
-     */
-    private static double residual(CompressionWorkspace workspace, float[] weights, GroupPlan plan) {
-        if (plan.isDense()) {
-            return 0;
-        }
-        byte[] best = new byte[weights.length];
-        float[] gain = new float[weights.length];
-        workspace.assign(
-                List.of(new Candidate(0, plan.rank(), 0), Candidate.dense(0)), new byte[weights.length], best, gain);
+    /** The loss under the workspace's weights times {@code missing}: what every row would gain if it were dense. */
+    private static double residual(
+            CompressionWorkspace workspace, double[] missing, List<Candidate> candidates, byte[] current) {
+        List<Candidate> orDense = new ArrayList<>(candidates);
+        orDense.add(Candidate.dense(0));
+        byte[] best = new byte[missing.length];
+        float[] gain = new float[missing.length];
+        workspace.assign(orDense, current, best, gain);
         double sum = 0;
         for (int i = 0; i < gain.length; i++) {
-            sum += (double) weights[i] * gain[i];
+            sum += missing[i] * gain[i];
         }
         return sum;
     }

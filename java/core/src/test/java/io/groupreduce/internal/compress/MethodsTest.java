@@ -148,23 +148,21 @@ class MethodsTest {
         try (Arena arena = Arena.ofShared();
                 ReferenceBackend backend = new ReferenceBackend()) {
             for (Method method : List.of(Method.SVD, Method.WEIGHTED_SVD, Method.GROUPREDUCE)) {
-                CompressionOptions options = CompressionOptions.paper()
-                        .withMethod(method)
-                        .withCodec(Codec.F32)
-                        .withRefineRounds(0);
-                ErrorCurve curve = GroupReduce.errorCurve(backend, matrix(), counts, options, ratios);
-                assertEquals(ratios.length, curve.ratios().length, method.label());
-                for (int r = 0; r < ratios.length; r++) {
-                    CompressionResult real = GroupReduce.compress(
-                            backend,
-                            matrix(),
-                            counts,
-                            null,
-                            options.withTarget(SizeTarget.ratio(ratios[r])),
-                            arena,
-                            Progress.NONE);
-                    double error = GroupReduce.relativeError(backend, matrix(), counts, 1, real.matrix());
-                    assertEquals(error, curve.relativeErrors()[r], 1e-5, method + " at " + ratios[r]);
+                for (double alpha : new double[] {1, 0.5, 1.5}) {
+                    CompressionOptions options = CompressionOptions.paper()
+                            .withMethod(method)
+                            .withCodec(Codec.F32)
+                            .withAlpha(alpha)
+                            .withRefineRounds(0);
+                    String what = method + " with alpha " + alpha;
+                    ErrorCurve curve = GroupReduce.errorCurve(backend, matrix(), counts, options, ratios);
+                    assertEquals(ratios.length, curve.ratios().length, what);
+                    for (int r = 0; r < ratios.length; r++) {
+                        CompressionResult real =
+                                compressed(backend, matrix(), options.withTarget(SizeTarget.ratio(ratios[r])), arena);
+                        double error = GroupReduce.relativeError(backend, matrix(), counts, 1, real.matrix());
+                        assertEquals(error, curve.relativeErrors()[r], 1e-5, what + " at " + ratios[r]);
+                    }
                 }
             }
         }
