@@ -16,7 +16,8 @@ public interface CompressionWorkspace extends AutoCloseable {
 
     /**
      * Brings the Gram matrices up to date: {@code G_b = sum over rows i with basisOf[i] == b of w_i (A_i S)^T (A_i S)}. Only
-     * rows whose basis differs from the call before need to be read.
+     * rows whose basis differs from the call before need to be read. Of a basis of fewer rows than columns no Gram matrix need
+     * be made: its eigenvectors follow from the products of its rows with each other.
      *
      * @param basisOf the basis of every row as an unsigned byte, {@link GroupPlan#DENSE} for none; not kept
      * @param bases the number of bases, at most 254
@@ -26,7 +27,8 @@ public interface CompressionWorkspace extends AutoCloseable {
     /**
      * The leading eigenpairs of every Gram matrix. The vectors stay inside as the bases of the steps that follow.
      *
-     * @param ranks how many directions each basis needs, at most D; 0 computes only the trace
+     * @param ranks how many directions each basis needs, at most D; 0 computes only the trace. Directions that the rows do not
+     *     have, because they are fewer or depend on each other, have no energy and are arbitrary, but orthonormal
      */
     List<Spectrum> decompose(int[] ranks);
 

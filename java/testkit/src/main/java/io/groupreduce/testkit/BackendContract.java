@@ -33,7 +33,11 @@ public abstract class BackendContract extends Contract {
     private static final int BASES = CompressionCase.BASES;
 
     private static Stream<CompressionCase> cases() {
-        return LongStream.rangeClosed(1, 5).mapToObj(CompressionCase::new);
+        return Stream.of(
+                        LongStream.rangeClosed(1, 5).mapToObj(CompressionCase::new),
+                        LongStream.rangeClosed(7, 8).mapToObj(CompressionCase::wide),
+                        LongStream.rangeClosed(9, 10).mapToObj(CompressionCase::withASmallBasis))
+                .flatMap(each -> each);
     }
 
     @Test
@@ -62,6 +66,42 @@ public abstract class BackendContract extends Contract {
             }
             c.spectra(mine, c.basisOf);
             assertSpectra(c, c.spectra(reference, moved), c.spectra(mine, moved));
+        });
+    }
+
+    @Test
+    void aBasisMayGrowBeyondAsManyRowsAsColumnsAndShrinkAgain() {
+        compare(Stream.of(9L, 10L).map(CompressionCase::withASmallBasis), (c, mine, reference, arena) -> {
+            byte[] grown = c.basisOf.clone();
+            for (int i = 0; i < grown.length; i++) {
+                grown[i] = grown[i] == 0 && i % 2 == 0 ? 1 : grown[i];
+            }
+            for (byte[] basisOf : List.of(c.basisOf, grown, c.basisOf, grown)) {
+                assertSpectra(c, c.spectra(reference, basisOf), c.spectra(mine, basisOf));
+            }
+        });
+    }
+
+    @Test
+    void directionsAreOrthonormalEvenWhereRowsHaveNone() {
+        compare(cases(), (c, mine, reference, arena) -> {
+            int columns = c.matrix.columns();
+            mine.accumulate(c.basisOf, BASES);
+            mine.decompose(new int[] {columns, columns, columns});
+            for (int b = 0; b < BASES; b++) {
+                // Row j of the projection is q_j S, of the right factor q_j S^-1.
+                Directions directions = mine.directions(b, columns);
+                for (int k = 0; k < columns; k++) {
+                    for (int m = 0; m < columns; m++) {
+                        double dot = 0;
+                        for (int j = 0; j < columns; j++) {
+                            dot += (double) directions.projection()[k * columns + j]
+                                    * directions.right()[m * columns + j];
+                        }
+                        assertEquals(k == m ? 1 : 0, dot, 1e-4, c.at("directions " + k + " and " + m + " of " + b));
+                    }
+                }
+            }
         });
     }
 
@@ -169,12 +209,14 @@ public abstract class BackendContract extends Contract {
 
     @Test
     void theNumberOfThreadsChangesNoBit() {
-        CompressionCase c = new CompressionCase(6);
-        assertThreadsChangeNoBit(c.at("factors"), (tested, arena) -> {
-            try (CompressionWorkspace workspace = tested.open(c.problem)) {
-                return List.of(bytes(factorize(workspace, c, Codec.F32, arena)));
-            }
-        });
+        for (CompressionCase c :
+                List.of(new CompressionCase(6), CompressionCase.wide(6), CompressionCase.withASmallBasis(6))) {
+            assertThreadsChangeNoBit(c.at("factors"), (tested, arena) -> {
+                try (CompressionWorkspace workspace = tested.open(c.problem)) {
+                    return List.of(bytes(factorize(workspace, c, Codec.F32, arena)));
+                }
+            });
+        }
     }
 
     @Test

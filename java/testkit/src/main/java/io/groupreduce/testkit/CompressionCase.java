@@ -29,9 +29,28 @@ final class CompressionCase {
     }
 
     CompressionCase(long seed, int rows) {
+        this(seed, rows, 0);
+    }
+
+    /** Fewer rows than columns, in all bases together. */
+    static CompressionCase wide(long seed) {
+        return new CompressionCase(seed, 40 + new SplittableRandom(~seed).nextInt(30), 90);
+    }
+
+    /** More rows than columns, of which basis 1 has fewer. */
+    static CompressionCase withASmallBasis(long seed) {
+        CompressionCase c = new CompressionCase(seed);
+        int few = 8 + (int) (seed % 10);
+        for (int i = 0; i < c.basisOf.length; i++) {
+            c.basisOf[i] = i < few ? 1 : c.basisOf[i] == 1 ? 0 : c.basisOf[i];
+        }
+        return c;
+    }
+
+    private CompressionCase(long seed, int rows, int moreColumns) {
         this.seed = seed;
         SplittableRandom random = new SplittableRandom(seed);
-        int columns = 17 + random.nextInt(60);
+        int columns = moreColumns + 17 + random.nextInt(60);
         float[] values = Generators.powerLaw(seed, rows, columns, 0.7);
         Generators.plantOutliers(seed, values, 5, 30);
         matrix = Matrix.of("seed " + seed, values, rows, columns);
@@ -49,7 +68,18 @@ final class CompressionCase {
             int b = random.nextInt(BASES + 1);
             basisOf[i] = (byte) (b == BASES ? GroupPlan.DENSE : b);
         }
-        ranks = new int[] {1 + random.nextInt(columns), 7, columns};
+        // Basis 0 never captures all of its rows: dense may win or lose against what has no residual.
+        ranks = new int[] {
+            Math.min(1 + random.nextInt(columns), rowsOf(0) - 1), Math.min(7, rowsOf(1)), Math.min(columns, rowsOf(2))
+        };
+    }
+
+    private int rowsOf(int basis) {
+        int count = 0;
+        for (byte b : basisOf) {
+            count += b == basis ? 1 : 0;
+        }
+        return count;
     }
 
     /** The bases' rows as low-rank groups, rows without a basis as a dense group. */

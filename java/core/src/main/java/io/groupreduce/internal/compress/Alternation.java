@@ -118,8 +118,8 @@ final class Alternation implements AutoCloseable {
     /** Alternates from a start until a round is not worth it. */
     Outcome run(StartingBases start, Progress progress) {
         int bases = start.directions().size();
-        StoragePlans plans = settings.plans(bases);
         List<Directions> directions = start.directions();
+        StoragePlans plans = settings.plans(bases).upTo(ranks(directions));
         int[] caps = null;
         State best = null;
         List<Double> losses = new ArrayList<>();
@@ -140,10 +140,14 @@ final class Alternation implements AutoCloseable {
             }
             directions = renewed(state);
             // The longest rank in use: less than the price search allowed, where no row took that.
-            caps = directions.stream().mapToInt(Directions::rank).toArray();
+            caps = ranks(directions);
             plans = plans.upTo(caps);
         }
         return new Outcome(best, losses);
+    }
+
+    private static int[] ranks(List<Directions> bases) {
+        return bases.stream().mapToInt(Directions::rank).toArray();
     }
 
     private boolean promising(State state) {

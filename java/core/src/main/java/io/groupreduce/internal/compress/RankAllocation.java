@@ -127,7 +127,8 @@ final class RankAllocation {
     }
 
     private int denseWhereNotSmaller(int p, int rank) {
-        return cost(p, rank) >= cost(p, DENSE) ? DENSE : rank;
+        // Rows have no more directions than there are of them.
+        return rank > sizes[p] || cost(p, rank) >= cost(p, DENSE) ? DENSE : rank;
     }
 
     private void handOut(int[] ranks, long left) {

@@ -10,7 +10,7 @@ import java.util.List;
 
 /**
  * The bases that rate-distortion begins with: all eigenvectors of the weighted Gram matrix of all rows, or of each of several
- * groups of equal count mass.
+ * groups of equal count mass. Where the matrix has fewer rows than columns, as many as rows: no more are needed for all of them.
  *
  * @param directions with the scales that split their energy between left and right factors
  * @param spectra their eigenvalues
@@ -44,12 +44,13 @@ record StartingBases(List<Directions> directions, List<Spectrum> spectra) {
         try (CompressionWorkspace workspace = task.open(raw)) {
             task.energy(workspace);
             workspace.accumulate(basisOf, bases);
+            int rank = Math.min(matrix.rows(), matrix.columns());
             int[] ranks = new int[bases];
-            Arrays.fill(ranks, matrix.columns());
+            Arrays.fill(ranks, rank);
             List<Spectrum> spectra = workspace.decompose(ranks);
             List<Directions> directions = new ArrayList<>();
             for (int b = 0; b < bases; b++) {
-                Directions plain = workspace.directions(b, matrix.columns());
+                Directions plain = workspace.directions(b, rank);
                 directions.add(plain.withScales(scales(spectra.get(b).values(), leastWeight)));
             }
             return new StartingBases(directions, spectra);

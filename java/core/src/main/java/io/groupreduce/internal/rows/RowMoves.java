@@ -3,6 +3,7 @@ package io.groupreduce.internal.rows;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.Arrays;
 import java.util.function.IntUnaryOperator;
+import java.util.stream.IntStream;
 
 /**
  * Which rows to add to and subtract from Gram matrices when rows move from one basis to another: what every backend that
@@ -10,7 +11,7 @@ import java.util.function.IntUnaryOperator;
  *
  * <p>A basis that few rows join or leave is corrected by their contributions; one that many do is computed afresh, and so
  * is one whose rounding errors could show: what is left of it is small against what has passed through it. Rows of weight
- * 0 change nothing.
+ * 0 change nothing. A basis of few rows, which may be solved without its Gram matrix, has none: nothing is added to it.
  */
 public final class RowMoves {
     /** The number of a row that is in no basis. */
@@ -20,6 +21,8 @@ public final class RowMoves {
     private static final double MAX_CHURN = 16;
 
     private final float[] weights;
+    private final int fewest;
+    private final boolean[] few = new boolean[NONE];
     private final double[] energy = new double[NONE];
     private final double[] passed = new double[NONE];
     private final boolean[] afresh = new boolean[NONE];
@@ -31,9 +34,11 @@ public final class RowMoves {
      * Starts with no row in any basis.
      *
      * @param weights w [N]
+     * @param fewest how many rows a basis must have for a Gram matrix
      */
-    public RowMoves(float[] weights) {
+    public RowMoves(float[] weights, int fewest) {
         this.weights = weights;
+        this.fewest = fewest;
         previous = new byte[weights.length];
         forget();
     }
@@ -72,9 +77,23 @@ public final class RowMoves {
         }
         for (int b = 0; b < bases; b++) {
             passed[b] += moved[b];
-            afresh[b] = moves[b] > 0 && (moves[b] >= rows[b] || passed[b] > MAX_CHURN * energy[b]);
+            boolean had = !few[b];
+            few[b] = rows[b] < fewest;
+            afresh[b] = !few[b] && (!had || moves[b] > 0 && (moves[b] >= rows[b] || passed[b] > MAX_CHURN * energy[b]));
             passed[b] = afresh[b] ? energy[b] : passed[b];
         }
+    }
+
+    /** Whether a basis has too few rows for a Gram matrix. */
+    public boolean few(int basis) {
+        return few[basis];
+    }
+
+    /** The rows of a basis when it was last {@link #accept accepted}, in order. */
+    public int[] rows(int basis) {
+        return IntStream.range(0, previous.length)
+                .filter(i -> (previous[i] & 0xff) == basis)
+                .toArray();
     }
 
     /** Whether the Gram matrix of a basis is to be computed from nothing. */
@@ -109,13 +128,16 @@ public final class RowMoves {
     /** The basis that a row must be added to, or -1. */
     int joins(int row) {
         int now = present[row] & 0xff;
-        return now < bases && weights[row] != 0 && (afresh[now] || present[row] != previous[row]) ? now : -1;
+        return now < bases && !few[now] && weights[row] != 0 && (afresh[now] || present[row] != previous[row])
+                ? now
+                : -1;
     }
 
     /** The basis that a row must be subtracted from, or -1. */
     int leaves(int row) {
         int before = previous[row] & 0xff;
-        return before < bases && weights[row] != 0 && !afresh[before] && present[row] != previous[row] ? before : -1;
+        boolean corrected = before < bases && !few[before] && !afresh[before];
+        return corrected && weights[row] != 0 && present[row] != previous[row] ? before : -1;
     }
 
     /** The Gram matrices are those of the assignment that was compared last. */

@@ -54,6 +54,17 @@ class RankAllocationTest {
     }
 
     @Test
+    void noRankExceedsTheRows() {
+        // 5 rows of 10: a coarse right factor makes rank 6 smaller than dense rows, but there is no sixth direction.
+        SizeModel coarse = new SizeModel("m", SizeUnit.BYTES, 10, Codec.INT8, ScaleScheme.PLAIN);
+        RankAllocation allocation = new RankAllocation(coarse, Codec.F32, new long[] {5}, new double[] {1});
+        long dense = 5 * 10 * 4 + 5 + 1;
+        assertArrayEquals(new int[] {5}, ranks(allocation.proportional(dense - 1, 1)));
+        assertArrayEquals(new int[] {5}, ranks(allocation.uniform(dense - 1)));
+        assertArrayEquals(new int[] {DENSE}, ranks(allocation.uniform(dense)));
+    }
+
+    @Test
     void theMinimumRankGivesWayToTheSize() {
         long[] sizes = {100, 1000};
         List<GroupPlan> plans =

@@ -1,5 +1,6 @@
 package io.groupreduce.internal.rows;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,9 +14,13 @@ class RowMovesTest {
 
     private final float[] weights = {1, 2, 1, 0, 1, 1, 1, 1};
     private final float[] energies = {1, 1, 3, 5, 1, 1, 1, 1};
-    private final RowMoves moves = new RowMoves(weights);
+    private final RowMoves moves = new RowMoves(weights, 0);
 
     private void expect(int[] joins, int[] leaves) {
+        expect(moves, joins, leaves);
+    }
+
+    private void expect(RowMoves moves, int[] joins, int[] leaves) {
         for (int i = 0; i < weights.length; i++) {
             assertEquals(joins[i], moves.joins(i), "row " + i + " joins");
             assertEquals(leaves[i], moves.leaves(i), "row " + i + " leaves");
@@ -73,6 +78,29 @@ class RowMovesTest {
         }
         assertTrue(again, "energy of 1 in and out of a basis that holds 9 is too much some time");
         assertTrue(corrected > 50, "corrected " + corrected + " times before");
+    }
+
+    @Test
+    void aBasisOfFewRowsTakesPartInNothingUntilItHasEnough() {
+        RowMoves above = new RowMoves(weights, 4);
+        above.compare(new byte[] {0, 0, 0, 0, 0, 1, 1, 1}, 2, energies);
+        assertFalse(above.few(0));
+        assertTrue(above.few(1));
+        assertFalse(above.afresh(1));
+        assertEquals(3, above.energy(1));
+        expect(above, new int[] {0, 0, 0, -1, 0, -1, -1, -1}, nowhere());
+        above.accept();
+        assertArrayEquals(new int[] {5, 6, 7}, above.rows(1));
+        // Basis 1 has enough rows now, of which only one is new; basis 0 is corrected as ever.
+        above.compare(new byte[] {0, 0, 0, 0, 1, 1, 1, 1}, 2, energies);
+        assertTrue(above.afresh(1));
+        assertFalse(above.afresh(0));
+        expect(above, new int[] {-1, -1, -1, -1, 1, 1, 1, 1}, new int[] {-1, -1, -1, -1, 0, -1, -1, -1});
+        above.accept();
+        // Basis 0 loses one too many: what it loses is not taken away from anything.
+        above.compare(new byte[] {1, 0, 0, 0, 1, 1, 1, 1}, 2, energies);
+        assertTrue(above.few(0));
+        expect(above, new int[] {1, -1, -1, -1, -1, -1, -1, -1}, nowhere());
     }
 
     @Test

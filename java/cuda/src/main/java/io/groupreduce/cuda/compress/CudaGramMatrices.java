@@ -15,7 +15,7 @@ import java.util.List;
  * <pre>G_b = sum over rows i of basis b of w_i A_i^T A_i,   A_i: D numbers, G_b: D x D in binary64</pre>
  *
  * <p>They are in the space of A; the metric is applied to them, not to rows. {@link RowMoves} says which rows are added
- * and taken away. Bytes: these, gathered and scaled once (12 D a row in binary64) and read by the product. Never
+ * and taken away. A basis of fewer rows than columns has a D x D matrix too: the card solves one size at a time. Bytes: these, gathered and scaled once (12 D a row in binary64) and read by the product. Never
  * materialised: the scaled matrix beyond a block.
  */
 final class CudaGramMatrices {
@@ -41,7 +41,7 @@ final class CudaGramMatrices {
         this.energies = energies;
         this.gathered = gathered;
         this.sums = sums;
-        moves = new RowMoves(weights);
+        moves = new RowMoves(weights, 0);
     }
 
     int bases() {

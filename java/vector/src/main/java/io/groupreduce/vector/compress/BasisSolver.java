@@ -48,7 +48,7 @@ final class BasisSolver {
     Eigenpairs solve(Workers workers, TriangularGram gram, int rank, float[] guess) {
         double largest = gram.largest();
         if (largest == 0) {
-            return nothing(rank);
+            return nothing(rank, columns);
         }
         boolean warm = guess != null && guess.length >= (long) rank * columns;
         if (!TruncatedEigen.pays(columns, rank, warm)) {
@@ -65,7 +65,8 @@ final class BasisSolver {
         return pairs;
     }
 
-    private Eigenpairs nothing(int rank) {
+    /** What rows without energy have: the first axes. */
+    static Eigenpairs nothing(int rank, int columns) {
         float[] axes = new float[rank * columns];
         for (int j = 0; j < rank; j++) {
             axes[j * columns + j] = 1;

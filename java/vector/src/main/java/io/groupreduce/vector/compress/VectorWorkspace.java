@@ -32,6 +32,7 @@ public final class VectorWorkspace implements CompressionWorkspace {
     private final BasisSolver solver;
     private final float[] energies;
     private final GramMatrices grams;
+    private final FewRows fewRows;
     private Basis[] bases = {};
     private Distortions distortions;
 
@@ -43,6 +44,7 @@ public final class VectorWorkspace implements CompressionWorkspace {
         energies = RowEnergies.of(workers, problem.matrix(), solver.packedRoot());
         grams = new GramMatrices(
                 new GramAccumulator(workers, problem.matrix(), problem.weights()), problem.weights(), energies);
+        fewRows = new FewRows(problem.matrix(), problem.weights(), solver.packedRoot());
     }
 
     @Override
@@ -71,9 +73,13 @@ public final class VectorWorkspace implements CompressionWorkspace {
         Workers inner = together ? Workers.NONE : workers;
         outer.run(found.length, (b, worker) -> {
             float[] guess = b < before.length ? before[b].vectors() : null;
-            found[b] = ranks[b] == 0
-                    ? new Eigenpairs(new double[0], new float[0])
-                    : solver.solve(inner, grams.gram(b), ranks[b], guess);
+            if (ranks[b] == 0) {
+                found[b] = new Eigenpairs(new double[0], new float[0]);
+            } else if (grams.few(b)) {
+                found[b] = fewRows.solve(inner, grams.rows(b), ranks[b]);
+            } else {
+                found[b] = solver.solve(inner, grams.gram(b), ranks[b], guess);
+            }
         });
         bases = new Basis[found.length];
         List<Spectrum> spectra = new ArrayList<>();

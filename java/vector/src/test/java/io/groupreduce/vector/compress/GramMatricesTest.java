@@ -2,6 +2,8 @@ package io.groupreduce.vector.compress;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
@@ -83,7 +85,7 @@ class GramMatricesTest {
 
     @Test
     void aBasisThatLosesNearlyAllItsEnergyStaysAccurate() {
-        int heavy = 50;
+        int heavy = 80;
         for (int i = 0; i < heavy; i++) {
             weights[i] = 1e7f;
         }
@@ -98,14 +100,29 @@ class GramMatricesTest {
     }
 
     @Test
-    void anEmptiedBasisIsExactlyZero() {
+    void anEmptiedBasisHasNothing() {
         GramMatrices grams = fresh(Workers.NONE);
         grams.update(new byte[ROWS], 2);
         byte[] all = new byte[ROWS];
         Arrays.fill(all, (byte) 1);
         grams.update(all, 2);
-        assertArrayEquals(new double[COLUMNS * COLUMNS], grams.gram(0).toDense());
+        assertNull(grams.gram(0));
+        assertEquals(0, grams.rows(0).length);
         assertEquals(0, grams.energy(0));
+    }
+
+    @Test
+    void fewerRowsThanColumnsHaveNoGramMatrix() {
+        GramMatrices grams = fresh(Workers.NONE);
+        byte[] basisOf = new byte[ROWS];
+        Arrays.fill(basisOf, 0, COLUMNS - 1, (byte) 1);
+        grams.update(basisOf, 2);
+        assertTrue(grams.few(1));
+        assertNull(grams.gram(1));
+        assertArrayEquals(Numbers.ascending(COLUMNS - 1), grams.rows(1));
+        basisOf[ROWS - 1] = 1;
+        grams.update(basisOf, 2);
+        check(grams, basisOf, 2, "with one row more");
     }
 
     @Test
