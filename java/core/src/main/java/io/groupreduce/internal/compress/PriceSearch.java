@@ -59,10 +59,7 @@ final class PriceSearch {
         if (caps != null) {
             return filled(budget, caps);
         }
-        int[] longest = IntStream.range(0, bases)
-                .map(b -> Arrays.stream(plans.levels(b)).max().orElse(0))
-                .toArray();
-        Selection selection = affordable(budget, longest);
+        Selection selection = affordable(budget);
         int[] paying = paying(budget, selection);
         if (Arrays.equals(paying, selection.caps())) {
             return selection;
@@ -72,20 +69,24 @@ final class PriceSearch {
         return other.distortion() < selection.distortion() ? other : selection;
     }
 
-    /** The longest bases that leave room for rows, each cut to half of what it was until some do. */
-    private Selection affordable(double budget, int[] longest) {
-        int[] caps = longest.clone();
+    /**
+     * The longest bases that leave room for rows, each cut to half of what it was until some do. All begin with D, even where
+     * a matrix has fewer rows: from the number of rows the error was 4 % larger (1,500 x 2,048, 8 times smaller).
+     */
+    private Selection affordable(double budget) {
+        int[] caps = new int[bases];
+        Arrays.fill(caps, plans.model().columns());
         while (rightBytes(caps) + plans.fixed(rows) > 0.5 * budget
                 && Arrays.stream(caps).anyMatch(c -> c > 0)) {
-            for (int b = 0; b < bases; b++) {
-                int half = caps[b] / 2;
-                caps[b] = Arrays.stream(plans.levels(b))
-                        .filter(k -> k <= half)
-                        .max()
-                        .orElse(0);
-            }
+            Arrays.setAll(caps, b -> level(b, caps[b] / 2));
         }
+        Arrays.setAll(caps, b -> level(b, caps[b]));
         return filled(budget, caps);
+    }
+
+    /** The largest rank of a basis within {@code most}, 0 when there is none. */
+    private int level(int basis, int most) {
+        return Arrays.stream(plans.levels(basis)).filter(k -> k <= most).max().orElse(0);
     }
 
     /** The lengths that pay for themselves at the price found, one basis after the other, among those the size has room for. */
