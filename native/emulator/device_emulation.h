@@ -154,7 +154,7 @@ inline float high_f16(unsigned pair) { return emulator::from_f16(pair >> 16); }
 
 namespace emulator {
 
-// Floats, and differences of halves and the sums with products that kernels make, are exact in double.
+// Floats and differences of halves are exact in double.
 inline unsigned pack_rounded(double low, double high) {
     return static_cast<unsigned>(to_f16(high)) << 16 | to_f16(low);
 }
@@ -166,11 +166,6 @@ inline unsigned pack_f16(float low, float high) { return emulator::pack_rounded(
 inline unsigned sub_f16x2(unsigned a, unsigned b) {
     return emulator::pack_rounded(static_cast<double>(low_f16(a)) - low_f16(b),
                                   static_cast<double>(high_f16(a)) - high_f16(b));
-}
-
-inline unsigned fma_f16x2(unsigned a, unsigned b, unsigned c) {
-    return emulator::pack_rounded(static_cast<double>(low_f16(a)) * low_f16(b) + low_f16(c),
-                                  static_cast<double>(high_f16(a)) * high_f16(b) + high_f16(c));
 }
 
 inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {

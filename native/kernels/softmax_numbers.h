@@ -107,22 +107,6 @@ GR_DEVICE void decode_int8(unsigned first, unsigned second, unsigned (&a)[4]) {
     a[3] = pair_of_int8(second, 0x5352);
 }
 
-// The lowest four bits of both halves as binary16: 0x6400 with them is 1,024 + those, and they are values + 8.
-GR_DEVICE unsigned lower_int4(unsigned word) { return sub_f16x2((word & 0x000f000fu) | 0x64006400u, 0x64086408u); }
-
-// The next four bits: 1,024 + 16 times those; a sixteenth of it is 64 + those.
-GR_DEVICE unsigned upper_int4(unsigned word) {
-    return fma_f16x2((word & 0x00f000f0u) | 0x64006400u, 0x2c002c00u, 0xd480d480u);
-}
-
-// Eight numbers of four bits as the operand A of an mma.
-GR_DEVICE void decode_int4(unsigned word, unsigned (&a)[4]) {
-    a[0] = lower_int4(word);
-    a[1] = upper_int4(word);
-    a[2] = lower_int4(word >> 8);
-    a[3] = upper_int4(word >> 8);
-}
-
 // Which of a slice's numbers (see softmax.h) lies at a row of a strip and a column of the slice.
 struct PackedPlace {
     int tile, lane, number;
@@ -135,9 +119,6 @@ GR_DEVICE PackedPlace packed_place(int row, int column) {
     place.number = (column >> 3 & 1) * 4 + (row >> 3 & 1) * 2 + (column & 1);
     return place;
 }
-
-// Where number n of eight lies in a word of INT4.
-GR_DEVICE int int4_shift(int number) { return (number >> 1) * 4 + (number & 1) * 16; }
 
 // A number of a packed matrix, before its scale.
 GR_DEVICE float packed_number(const GrPacked& matrix, int row, int column) {
@@ -153,15 +134,8 @@ GR_DEVICE float packed_number(const GrPacked& matrix, int row, int column) {
             const uint8_t* piece = strip + slice * 1024 + place.tile * 512;
             return from_bf16(reinterpret_cast<const unsigned short*>(piece + place.lane * 16)[place.number]);
         }
-        case GR_INT8:
+        default:
             return static_cast<int8_t>(strip[slice * 512 + place.lane * 16 + place.tile * 8 + place.number]);
-        default: {
-            const uint8_t* piece = strip + (slice >> 1) * 512;
-            const bool alone = (slice & 1) == 0 && slice == matrix.slices - 1;
-            piece += alone ? place.lane * 8 : place.lane * 16 + (slice & 1) * 8;
-            const unsigned word = reinterpret_cast<const unsigned*>(piece)[place.tile];
-            return static_cast<float>(static_cast<int>(word >> int4_shift(place.number) & 15) - 8);
-        }
     }
 }
 

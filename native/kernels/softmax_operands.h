@@ -7,7 +7,7 @@
 namespace gr::softmax {
 
 // Whether operands are halves for the numbers of a packed matrix, or terms of bfloat16.
-GR_DEVICE bool takes_halves(const GrPacked& matrix) { return matrix.codec >= GR_INT8; }
+GR_DEVICE bool takes_halves(const GrPacked& matrix) { return matrix.codec == GR_INT8; }
 
 // Operands in shared memory, in the order in which lanes read them: ((slice * N + j) * 3 + part) * 32 + lane; the parts
 // are the high, mid and low term, or the high and low half and, in even slices, what sums of eight columns are

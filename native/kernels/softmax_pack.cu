@@ -9,21 +9,20 @@ namespace {
 constexpr int ROW_THREADS = 128;
 constexpr int DIRECTIONS = 1024;  // of a left row that shared memory holds at a time
 
-// The bits of a stored number; for what pads, those of the number 0. INT3 comes out as INT4.
-GR_DEVICE unsigned stored_bits(const GrPackParams& p, int row, int column) {
-    const bool inside = row < p.rows && column < p.width;
-    const uint8_t* at = p.stored + row * p.row_bytes;
-    switch (p.codec) {
-        case GR_F32:
-            return inside ? reinterpret_cast<const unsigned*>(at)[column] : 0;
-        case GR_BF16:
-            return inside ? reinterpret_cast<const unsigned short*>(at)[column] : 0;
-        case GR_INT8:
-            return inside ? at[column] : 0;
-        case GR_INT4:
-            return inside ? at[column / 2] >> 4 * (column % 2) & 15u : 8;
+// The bits of a packed number: what is stored, or the value of its code; 0 for what pads.
+GR_DEVICE unsigned packed_bits(const GrPackParams& p, int row, int column) {
+    const GrRowForm& form = p.stored.form;
+    if (row >= p.rows || column >= form.width) {
+        return 0;
+    }
+    const uint8_t* at = p.stored.codes + static_cast<int64_t>(row) * form.row_bytes;
+    switch (form.bits) {
+        case 32:
+            return reinterpret_cast<const unsigned*>(at)[column];
+        case 16:
+            return reinterpret_cast<const unsigned short*>(at)[column];
         default:
-            return inside ? stored::int3(at, column) + 4 : 8;
+            return static_cast<uint8_t>(stored::code_value(at, form, column));
     }
 }
 
@@ -32,7 +31,7 @@ GR_DEVICE void tile_bits(const GrPackParams& p, int strip, int slice, int tile, 
     GR_UNROLL
     for (int n = 0; n < 8; n++) {
         const int row = strip * STRIP + tile * 16 + lane() / 4 + n / 2 % 2 * 8;
-        bits[n] = stored_bits(p, row, slice * 16 + lane() % 4 * 2 + n % 2 + n / 4 * 8);
+        bits[n] = packed_bits(p, row, slice * 16 + lane() % 4 * 2 + n % 2 + n / 4 * 8);
     }
 }
 
@@ -42,41 +41,28 @@ GR_DEVICE unsigned bytes_of(const unsigned (&bits)[8], int first) {
 
 GR_DEVICE unsigned halves_of(const unsigned (&bits)[8], int first) { return bits[first] | bits[first + 1] << 16; }
 
-GR_DEVICE unsigned nibbles_of(const unsigned (&bits)[8]) {
-    unsigned word = 0;
-    GR_UNROLL
-    for (int n = 0; n < 8; n++) {
-        word |= bits[n] << int4_shift(n);
-    }
-    return word;
-}
-
 // One lane's share of a slice.
 GR_DEVICE void pack_slice(const GrPackParams& p, int strip, int slice) {
     uint8_t* to = p.packed + strip * p.strip_bytes;
     unsigned bits[2][8];
     tile_bits(p, strip, slice, 0, bits[0]);
     tile_bits(p, strip, slice, 1, bits[1]);
-    if (p.codec == GR_F32 || p.codec == GR_BF16) {
-        GR_UNROLL
-        for (int t = 0; t < 2; t++) {
-            const unsigned (&b)[8] = bits[t];
-            if (p.codec == GR_F32) {
-                uint4* piece = reinterpret_cast<uint4*>(to + slice * 2048 + t * 1024) + lane();
-                piece[0] = make_uint4(b[0], b[1], b[2], b[3]);
-                piece[WARP] = make_uint4(b[4], b[5], b[6], b[7]);
-            } else {
-                reinterpret_cast<uint4*>(to + slice * 1024 + t * 512)[lane()] =
-                    make_uint4(halves_of(b, 0), halves_of(b, 2), halves_of(b, 4), halves_of(b, 6));
-            }
-        }
-    } else if (p.codec == GR_INT8) {
+    if (p.stored.form.bits <= 8) {
         reinterpret_cast<uint4*>(to + slice * 512)[lane()] =
             make_uint4(bytes_of(bits[0], 0), bytes_of(bits[0], 4), bytes_of(bits[1], 0), bytes_of(bits[1], 4));
-    } else {
-        const bool alone = slice % 2 == 0 && slice == p.slices - 1;
-        to += slice / 2 * 512 + (alone ? lane() * 8 : lane() * 16 + slice % 2 * 8);
-        *reinterpret_cast<uint2*>(to) = make_uint2(nibbles_of(bits[0]), nibbles_of(bits[1]));
+        return;
+    }
+    GR_UNROLL
+    for (int t = 0; t < 2; t++) {
+        const unsigned (&b)[8] = bits[t];
+        if (p.stored.form.bits == 32) {
+            uint4* piece = reinterpret_cast<uint4*>(to + slice * 2048 + t * 1024) + lane();
+            piece[0] = make_uint4(b[0], b[1], b[2], b[3]);
+            piece[WARP] = make_uint4(b[4], b[5], b[6], b[7]);
+        } else {
+            reinterpret_cast<uint4*>(to + slice * 1024 + t * 512)[lane()] =
+                make_uint4(halves_of(b, 0), halves_of(b, 2), halves_of(b, 4), halves_of(b, 6));
+        }
     }
 }
 
@@ -84,11 +70,11 @@ GR_DEVICE void pack_slice(const GrPackParams& p, int strip, int slice) {
 
 // Stored rows to packed strips.
 //
-//   packed(place of (i, k)) = stored(i, k)
+//   packed(place of (i, k)) = stored(i, k), or the value of that code
 //
 // Shapes: rows x width stored, strips of 32 x 16 slices packed (see softmax.h); what pads is a number 0. Bytes: the
-// stored rows once (a lane takes single numbers, neighbours in the same 32 bytes), the packed ones once, by 8 or 16.
-// Never materialised: a decoded number.
+// stored rows once (a lane takes single numbers, neighbours in the same 32 bytes), the packed ones once, by 16. Never
+// materialised: a number with its scale.
 GR_KERNEL(gr_pack, GrPackParams, 256) {
     const int64_t unit = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / WARP;
     if (unit < static_cast<int64_t>(p.strips) * p.slices) {

@@ -13,16 +13,15 @@ namespace {
 
 constexpr int WARPS = 8;
 constexpr int STATES = 8;
+constexpr int UNIT = 4;            // slices
 constexpr int COLUMN = STRIP + 4;  // of a share in shared memory: so far apart, lanes that write meet in no bank
 
-// Warp w takes units w, w + 8, .. of the width: at least four slices, so that sums are added up as everywhere, and a
-// whole step.
+// Warp w takes units w, w + 8, .. of the width: four slices, so that sums are added up as everywhere, and whole steps.
 GR_DEVICE void add_share(Sums<1>& sums, const GrPacked& right, int strip, const PlainNumbers& hidden,
                          const float* log8) {
-    const int unit = right.codec == GR_INT4 ? 8 : 4;
     const BlockScales scales = block_scales(right, strip);
-    for (int first = warp() * unit; first < right.slices; first += WARPS * unit) {
-        const Strip share = open_strip(right, strip, min(first + unit, right.slices));
+    for (int first = warp() * UNIT; first < right.slices; first += WARPS * UNIT) {
+        const Strip share = open_strip(right, strip, min(first + UNIT, right.slices));
         add_strip(sums, share, first >> right.codec, scales, log8, hidden);
     }
 }

@@ -4,7 +4,7 @@
 //   sum[i][s] = sum_k code[i][k] x[k][s]      rows i = 0..31, columns s = 0..8N-1, k = 0..16 slices-1
 //
 // Bytes: the strip's packed codes once, 16 a lane and load. Four loads are in flight at a time, those of the next strip
-// behind those of this one; a step is what four of them hold: 1 slice of F32, 2 of BF16, 4 of INT8, 8 of INT4. Never
+// behind those of this one; a step is what four of them hold: 1 slice of F32, 2 of BF16, 4 of INT8. Never
 // materialised: a decoded number outside registers. Whatever N is and wherever operands come from, a column sees the
 // same mma in the same order, so its sums are the same bits.
 //
@@ -37,21 +37,15 @@ GR_DEVICE Strip no_strip() { return {nullptr, 0}; }
 // The pieces from one step on.
 struct Pieces {
     const uint8_t* at;
-    int twice;  // twice their number, and 1 more where the last is the odd slice of INT4, 8 bytes a lane
+    int count;
 };
 
 GR_DEVICE Pieces pieces(const Strip& strip, int step) {
-    const int all = (4 * strip.slices() + (1 << strip.codec()) - 1) >> strip.codec();
-    const int half = strip.codec() == GR_INT4 ? strip.slices() & 1 : 0;
-    return {strip.at + step * 2048, 2 * (all - 4 * step) + half};
+    return {strip.at + step * 2048, (4 * strip.slices() >> strip.codec()) - 4 * step};
 }
 
 GR_DEVICE void load_piece(uint4& piece, const Pieces& from, int i) {
-    if (2 * i + 3 == from.twice) {
-        const uint2 half = *reinterpret_cast<const uint2*>(from.at + i * 512 - lane() * 8);
-        piece.x = half.x;
-        piece.y = half.y;
-    } else if (2 * i + 1 < from.twice) {
+    if (i < from.count) {
         piece = load16(from.at + i * 512);
     }
 }
@@ -272,35 +266,6 @@ GR_DEVICE void step_int8(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, in
     }
 }
 
-template <int N, class Operands>
-GR_DEVICE void step_int4(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
-                         const float* log8, Operands& operands, const Pieces& next) {
-    const bool blocks = scales.scales != nullptr;
-    float scale[4];
-    GR_UNROLL
-    for (int i = 0; i < 4; i++) {
-        scale[i] = scales.of(4 * step + i, log8);
-    }
-    GR_UNROLL
-    for (int i = 0; i < 4; i++) {
-        const int slice = 8 * step + 2 * i;
-        const uint4 piece = ring[i];
-        load_piece(ring[i], next, i);
-        unsigned a0[4], a1[4];
-        if (slice < strip.slices()) {
-            decode_int4(piece.x, a0);
-            decode_int4(piece.y, a1);
-            multiply_integers(sums, a0, a1, operands, slice);
-        }
-        if (slice + 1 < strip.slices()) {
-            decode_int4(piece.z, a0);
-            decode_int4(piece.w, a1);
-            multiply_integers(sums, a0, a1, operands, slice + 1);
-        }
-        add_up_unit(sums, strip, slice, 8 * step, blocks, scale[i], operands);
-    }
-}
-
 // Adds a step of a strip, which the ring holds, and fills the ring with the pieces that come next.
 template <int N, class Operands>
 GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int step, const BlockScales& scales,
@@ -312,11 +277,8 @@ GR_DEVICE void add_step(Sums<N>& sums, uint4 (&ring)[4], const Strip& strip, int
         case GR_BF16:
             step_bf16(sums, ring, strip, step, operands, next);
             break;
-        case GR_INT8:
-            step_int8(sums, ring, strip, step, scales, log8, operands, next);
-            break;
         default:
-            step_int4(sums, ring, strip, step, scales, log8, operands, next);
+            step_int8(sums, ring, strip, step, scales, log8, operands, next);
     }
 }
 

@@ -1,5 +1,5 @@
-// Rows as files store them (see stored.h): numbers, and the scales they share. Twins: decodeRow and encodeRow of
-// io.groupreduce.matrix.EncodedMatrix, io.groupreduce.matrix.ScaleFormat.
+// Rows as files store them (see stored.h): numbers, and the scales they share. Twins: decodeRow and requantizeRow of
+// io.groupreduce.matrix.EncodedMatrix, io.groupreduce.matrix.CodeValues, io.groupreduce.matrix.ScaleFormat.
 #pragma once
 
 #include "groupreduce/stored.h"
@@ -7,32 +7,99 @@
 
 namespace gr::stored {
 
-// Of integers of so many bits; the smallest one is its opposite.
-GR_DEVICE int max_integer(int bits) { return (1 << (bits - 1)) - 1; }
+// Products and sums rounded on their own, as Java rounds them: same bits on the card and the host. The emulation is
+// compiled without contraction anyway.
+#ifdef __CUDACC__
+GR_DEVICE float multiply(float a, float b) { return __fmul_rn(a, b); }
+GR_DEVICE float add(float a, float b) { return __fadd_rn(a, b); }
+#else
+inline float multiply(float a, float b) { return a * b; }
+inline float add(float a, float b) { return a + b; }
+#endif
 
-// The bits of number j of a row of INT3.
-GR_DEVICE unsigned int3(const uint8_t* row, int j) {
-    const int bit = 3 * j;
-    unsigned pair = row[bit / 8];
-    if (bit % 8 > 5) {
-        pair |= static_cast<unsigned>(row[bit / 8 + 1]) << 8;
-    }
-    return pair >> (bit % 8) & 7;
+// Half the distance of neighbouring values of fewer than 8 bits.
+GR_DEVICE int half_step(int bits) { return static_cast<int>(GR_CODE_HALVES >> 8 * bits & 0xff); }
+
+GR_DEVICE int value(int bits, int code) {
+    return bits == 8 ? code - 128 : (2 * code + 1 - (1 << bits)) * half_step(bits);
 }
 
-// Number j of a row before its scale; INT4 and INT3 are stored with half their range added.
-GR_DEVICE float number(const uint8_t* row, int bits, int j) {
-    switch (bits) {
+GR_DEVICE float largest_value(int bits) { return static_cast<float>(value(bits, (1 << bits) - 1)); }
+
+// How numbers are rounded to values of some bits. Levels are codes less 2^(bits - 1).
+struct Rounding {
+    int bits;
+    float step, offset, inverse, low, high;
+
+    GR_DEVICE explicit Rounding(int bits) : bits(bits) {
+        const bool whole = bits == 8;
+        offset = whole ? 0 : static_cast<float>(half_step(bits));
+        step = whole ? 1 : 2 * offset;
+        inverse = 1 / step;
+        high = static_cast<float>((1 << (bits - 1)) - 1);
+        low = whole ? -high : -high - 1;
+    }
+
+    // Of the nearest value; NaN counts as 0.
+    GR_DEVICE float level(float x) const {
+        const float at = bits == 8 ? rintf(x) : floorf(multiply(x, inverse));
+        return at == at ? fmaxf(low, fminf(high, at)) : 0;
+    }
+
+    // Exact.
+    GR_DEVICE float value(float level) const { return fma(level, step, offset); }
+};
+
+// Where a code begins in its row, and how wide it is.
+struct Place {
+    int bit, bits;
+};
+
+GR_DEVICE Place place(const GrRowForm& form, int j) {
+    Place at = {0, 0};
+    GR_UNROLL
+    for (int b = 0; b < 8; b++) {
+        at.bit += min(j, form.at_least[b]);
+        at.bits += j < form.at_least[b] ? 1 : 0;
+    }
+    return at;
+}
+
+// The number of the code that has a bit of its row.
+GR_DEVICE int number_at(const GrRowForm& form, int bit) {
+    int j = 0;
+    GR_UNROLL
+    for (int bits = 8; bits > 0; bits--) {
+        const int numbers = form.at_least[bits - 1] - j;
+        if (bit < numbers * bits) {
+            return j + bit / bits;
+        }
+        bit -= numbers * bits;
+        j += numbers;
+    }
+    return j;
+}
+
+// The value of code j of a row.
+GR_DEVICE int code_value(const uint8_t* row, const GrRowForm& form, int j) {
+    const Place at = place(form, j);
+    const int shift = at.bit % 8;
+    unsigned pair = row[at.bit / 8];
+    if (shift + at.bits > 8) {
+        pair |= static_cast<unsigned>(row[at.bit / 8 + 1]) << 8;
+    }
+    return value(at.bits, static_cast<int>(pair >> shift & ((1u << at.bits) - 1)));
+}
+
+// Number j of a row before its scale.
+GR_DEVICE float number(const uint8_t* row, const GrRowForm& form, int j) {
+    switch (form.bits) {
         case 32:
             return reinterpret_cast<const float*>(row)[j];
         case 16:
             return from_bf16(reinterpret_cast<const unsigned short*>(row)[j]);
-        case 8:
-            return static_cast<float>(static_cast<int8_t>(row[j]));
-        case 4:
-            return static_cast<float>((row[j / 2] >> (4 * (j % 2)) & 15) - 8);
         default:
-            return static_cast<float>(static_cast<int>(int3(row, j)) - 4);
+            return static_cast<float>(code_value(row, form, j));
     }
 }
 
@@ -49,12 +116,13 @@ GR_DEVICE float scale(const uint8_t* scales, int bytes, int64_t index, const flo
 
 // Number j of a row as a reader sees it.
 GR_DEVICE float decode(const GrStoredRows& m, int64_t row, int j, const float* log8) {
-    const float unscaled = number(m.codes + row * m.row_bytes, m.bits, j);
-    if (m.scales_per_row == 0) {
+    const GrRowForm& form = m.form;
+    const float unscaled = number(m.codes + row * form.row_bytes, form, j);
+    if (form.scales_per_row == 0) {
         return unscaled;
     }
-    const int block = m.scales_per_row == 1 ? 0 : j / m.block;
-    return unscaled * scale(m.scales, m.scale_bytes, row * m.scales_per_row + block, log8);
+    const int block = form.scales_per_row == 1 ? 0 : j / form.block;
+    return unscaled * scale(m.scales, form.scale_bytes, row * form.scales_per_row + block, log8);
 }
 
 // The place of the smallest number of LOG8 that is not below `least`, or 255.
@@ -85,54 +153,50 @@ GR_DEVICE void store_scale(uint8_t* scales, int bytes, int64_t index, float leas
     }
 }
 
-// Eight numbers from j on, or as many as a row has, as a stream of bits: x_j over the scale that is stored, rounded to
-// the next integer there is. A scale without an inverse makes 0 * infinity, which is stored as 0; so is what fills up
-// INT4.
+// Byte `index` of a row of codes of x_j over the scale that is stored. A scale without an inverse makes 0 * infinity,
+// which counts as 0.
 template <class Numbers>
-GR_DEVICE uint64_t pack_integers(const GrStoredRows& m, int64_t row, int j, const Numbers& x, const float* log8) {
-    const int zero = m.bits == 8 ? 0 : 1 << (m.bits - 1);
-    const float limit = static_cast<float>(max_integer(m.bits));
-    uint64_t stream = 0;
+GR_DEVICE uint8_t code_byte(const GrStoredRows& m, int64_t row, int index, const Numbers& x, const float* log8) {
+    const GrRowForm& form = m.form;
+    int j = number_at(form, 8 * index);
+    Place at = place(form, j);
+    unsigned byte = 0;
     float inverse = 0;
-    int end = 0;  // of the block of numbers whose scale is at hand
-    for (int i = 0; i < 8; i++) {
-        int integer = 0;
-        if (j + i < m.width) {
-            if (i == 0 || j + i == end) {
-                const int block = (j + i) / m.block;
-                const float divisor = scale(m.scales, m.scale_bytes, row * m.scales_per_row + block, log8);
-                inverse = divisor == 0 ? 0 : 1 / divisor;
-                end = (block + 1) * m.block;
-            }
-            const float value = rintf(x[j + i] * inverse);
-            integer = value == value ? static_cast<int>(fmaxf(-limit, fminf(limit, value))) : 0;
-        } else if (m.bits != 4) {
-            break;
+    int end = 0;  // of the numbers whose scale is at hand
+    for (; j < form.width && at.bit < 8 * index + 8; at = place(form, ++j)) {
+        if (j >= end) {
+            const int block = j / form.block;
+            const float divisor = scale(m.scales, form.scale_bytes, row * form.scales_per_row + block, log8);
+            inverse = divisor == 0 ? 0 : 1 / divisor;
+            end = (block + 1) * form.block;
         }
-        const unsigned mask = (1u << m.bits) - 1;
-        stream |= static_cast<uint64_t>(static_cast<unsigned>(integer + zero) & mask) << (m.bits * i);
+        const int level = static_cast<int>(Rounding(at.bits).level(multiply(x[j], inverse)));
+        const unsigned code = static_cast<unsigned>(level + (1 << (at.bits - 1)));
+        const int shift = at.bit - 8 * index;
+        byte |= shift < 0 ? code >> -shift : code << shift;
     }
-    return stream;
+    return static_cast<uint8_t>(byte);
 }
 
-// Stores the integers of a row; by a warp.
+// Stores the codes of a row; by a warp. A lane makes whole bytes, so a code that lies in two is made twice.
 template <class Numbers>
-GR_DEVICE void store_integers(const GrStoredRows& m, int64_t row, const Numbers& x, const float* log8) {
-    for (int j = 8 * lane(); j < m.width; j += 8 * WARP) {
-        const uint64_t stream = pack_integers(m, row, j, x, log8);
-        const int from = j / 8 * m.bits;
-        const int bytes = min(m.bits, m.row_bytes - from);
-        uint8_t* to = m.codes + row * m.row_bytes + from;
-        if (bytes == 8 && reinterpret_cast<uintptr_t>(to) % 8 == 0) {
-            *reinterpret_cast<uint64_t*>(to) = stream;
-        } else if (bytes == 4 && reinterpret_cast<uintptr_t>(to) % 4 == 0) {
-            *reinterpret_cast<uint32_t*>(to) = static_cast<uint32_t>(stream);
-        } else {
-            for (int b = 0; b < bytes; b++) {
-                to[b] = static_cast<uint8_t>(stream >> (8 * b));
-            }
+GR_DEVICE void store_codes(const GrStoredRows& m, int64_t row, const Numbers& x, const float* log8) {
+    for (int index = lane(); index < m.form.row_bytes; index += WARP) {
+        m.codes[row * m.form.row_bytes + index] = code_byte(m, row, index, x, log8);
+    }
+}
+
+// The smallest scale that clips none of the numbers [from, to) of at least some bits; by a warp, in every lane.
+template <class Numbers>
+GR_DEVICE float clipping_nothing(const GrRowForm& form, const Numbers& x, int from, int to, int least_bits) {
+    float largest = 0;
+    for (int j = from + lane(); j < to; j += WARP) {
+        const int bits = place(form, j).bits;
+        if (bits >= least_bits) {
+            largest = fmaxf(largest, fabsf(x[j]) / largest_value(bits));
         }
     }
+    return warp_max(largest);
 }
 
 }  // namespace gr::stored

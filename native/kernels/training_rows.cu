@@ -40,7 +40,7 @@ GR_DEVICE Place place(const GrFactorRows& rows, int index) {
 
 // target_i = stored row i as binary32, then zeros up to the stride. Bytes: the codes and scales of `count` rows, 4
 // count stride written.
-GR_KERNEL(gr_training_decode, GrTrainingDecodeParams, WARPS * WARP) {
+GR_KERNEL(gr_training_decode, GrTrainingDecodeParams, WARPS* WARP) {
     const int index = warp_in_grid();
     if (index >= p.rows.count) {
         return;
@@ -49,36 +49,37 @@ GR_KERNEL(gr_training_decode, GrTrainingDecodeParams, WARPS * WARP) {
     const GrStoredRows m = at.matrix->rows;
     float* target = p.target + static_cast<int64_t>(index) * p.stride;
     for (int j = lane(); j < p.stride; j += WARP) {
-        target[j] = j < m.width ? stored::decode(m, at.row, j, p.rows.log8) : 0;
+        target[j] = j < m.form.width ? stored::decode(m, at.row, j, p.rows.log8) : 0;
     }
 }
 
 // values_i = stored row i, size_i = sqrt(sum_j values_ij^2 / width), in double. Bytes: the codes once, 4 a number
 // written.
-GR_KERNEL(gr_training_begin, GrTrainingBeginParams, WARPS * WARP) {
+GR_KERNEL(gr_training_begin, GrTrainingBeginParams, WARPS* WARP) {
     const int index = warp_in_grid();
     if (index >= p.rows.count) {
         return;
     }
     const Place at = place(p.rows, index);
     const GrStoredRows m = at.matrix->rows;
-    float* values = at.matrix->values + at.row * m.width;
+    const int width = m.form.width;
+    float* values = at.matrix->values + at.row * width;
     double squares = 0;
-    for (int j = lane(); j < m.width; j += WARP) {
+    for (int j = lane(); j < width; j += WARP) {
         const float value = stored::decode(m, at.row, j, p.rows.log8);
         values[j] = value;
         squares += static_cast<double>(value) * value;
     }
     squares = warp_sum(squares);
     if (lane() == 0) {
-        at.matrix->sizes[at.row] = static_cast<float>(sqrt(squares / max(1, m.width)));
+        at.matrix->sizes[at.row] = static_cast<float>(sqrt(squares / max(1, width)));
     }
 }
 
 // m = 0.9 m + 0.1 g,   v = 0.99 v + 0.01 g^2,   x -= length size m / (sqrt(second_scale v) + 1e-12), and then the codes
 // of x. Bytes a number: 4 of the gradient, 24 of x, m and v read and written, its code; x is read again for its code
 // from the first-level cache.
-GR_KERNEL(gr_training_move, GrTrainingMoveParams, WARPS * WARP) {
+GR_KERNEL(gr_training_move, GrTrainingMoveParams, WARPS* WARP) {
     const int index = warp_in_grid();
     if (index >= p.rows.count) {
         return;
@@ -87,37 +88,32 @@ GR_KERNEL(gr_training_move, GrTrainingMoveParams, WARPS * WARP) {
     const GrFactor m = *at.matrix;
     const float* gradient = p.gradient + static_cast<int64_t>(index) * p.stride;
     const float length = static_cast<float>(p.length * m.sizes[at.row]);
-    const int64_t start = at.row * m.rows.width;
-    for (int j = lane(); j < m.rows.width; j += WARP) {
+    const GrRowForm& form = m.rows.form;
+    const int64_t start = at.row * form.width;
+    for (int j = lane(); j < form.width; j += WARP) {
         float& number = m.values[start + j];
         const float value = moved(number, m.first[start + j], m.second[start + j], gradient[j], length, p.second_scale);
         number = value;
-        if (m.rows.bits == 32) {
-            reinterpret_cast<float*>(m.rows.codes + at.row * m.rows.row_bytes)[j] = value;
-        } else if (m.rows.bits == 16) {
-            reinterpret_cast<unsigned short*>(m.rows.codes + at.row * m.rows.row_bytes)[j] = to_bf16(value);
+        if (form.bits == 32) {
+            reinterpret_cast<float*>(m.rows.codes + at.row * form.row_bytes)[j] = value;
+        } else if (form.bits == 16) {
+            reinterpret_cast<unsigned short*>(m.rows.codes + at.row * form.row_bytes)[j] = to_bf16(value);
         }
     }
-    if (m.rows.scales_per_row == 0) {
+    if (form.scales_per_row == 0) {
         return;
     }
     sync_warp();
-    if (p.renew_scales != 0) {
-        for (int s = 0; s < m.rows.scales_per_row; s++) {
-            float largest = 0;
-            for (int j = s * m.rows.block + lane(); j < min(m.rows.width, (s + 1) * m.rows.block); j += WARP) {
-                largest = fmaxf(largest, fabsf(m.values[start + j]));
-            }
-            largest = warp_max(largest);
-            if (lane() == 0) {
-                const float least = largest / static_cast<float>(stored::max_integer(m.rows.bits));
-                stored::store_scale(m.rows.scales, m.rows.scale_bytes, at.row * m.rows.scales_per_row + s, least,
-                                    p.rows.log8);
-            }
+    const float* values = m.values + start;
+    for (int s = 0; p.renew_scales != 0 && s < form.scales_per_row; s++) {
+        const int end = min(form.width, (s + 1) * form.block);
+        const float least = stored::clipping_nothing(form, values, s * form.block, end, 1);
+        if (lane() == 0) {
+            stored::store_scale(m.rows.scales, form.scale_bytes, at.row * form.scales_per_row + s, least, p.rows.log8);
         }
-        sync_warp();
     }
-    stored::store_integers(m.rows, at.row, m.values + start, p.rows.log8);
+    sync_warp();
+    stored::store_codes(m.rows, at.row, values, p.rows.log8);
 }
 
 // db_i = sum over states of g_i, then a step of Adam on b. Bytes: 4 a token and state, 28 a token.

@@ -227,10 +227,8 @@ static void halves() {
         const float x = gr::bits_float((127 - 26 + random.below(43)) << 23 | random.below(1u << 23));
         GR_CHECK(gr::pack_f16(x, -x) == nearest_half(x) * 0x10001u + 0x80000000u, "%a became %08x", x,
                  gr::pack_f16(x, -x));
-        const unsigned a = random.below(0x7c00), b = random.below(0x3c00), c = random.below(0x7c00);
-        const double product = half_number(a) * half_number(b) + half_number(c);
-        GR_CHECK((gr::fma_f16x2(a, b, c) & 0xffff) == nearest_half(product), "%04x %04x + %04x", a, b, c);
-        const unsigned high = gr::max(a, c), low = gr::min(a, c);
+        const unsigned a = random.below(0x7c00), b = random.below(0x7c00);
+        const unsigned high = gr::max(a, b), low = gr::min(a, b);
         GR_CHECK(gr::sub_f16x2(high << 16, low << 16) >> 16 == nearest_half(half_number(high) - half_number(low)));
     }
     GR_CHECK(gr::pack_f16(65519, 65520) == 0x7c007bffu && gr::pack_f16(-INFINITY, 0) == 0xfc00u);

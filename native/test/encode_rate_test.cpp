@@ -4,54 +4,30 @@
 
 #include "../emulator/emulator.h"
 #include "encode_case.h"
-#include "groupreduce/encode.h"
 
 namespace {
 
 using namespace gr::test;
 using std::vector;
 
-// Ranks, codecs and scales of a basis, and what a row of coordinates loses by rounding.
+// Ranks and plans of a basis, and what a row of coordinates loses by rounding.
 struct Basis {
-    vector<float> scales, error_weights, uniform;
+    vector<float> scales, error_weights;
     vector<int32_t> ranks;
     vector<GrRatePlan> plans;
+    vector<Widths> widths;  // by plan
 
-    double rounding(const float* c, int rank, int bits) const {
-        const int all = ranks.back();
-        double most = 0, most_kept = 0, squares = 0, unit = 0;
-        for (int j = 0; j < all; j++) {
-            const double y = fabs(static_cast<double>(c[j]) * scales[j]);
-            most = std::max(most, y);
-            if (j < rank) {
-                most_kept = std::max(most_kept, y);
-                squares += static_cast<double>(c[j]) * c[j];
-                unit += 1 / (static_cast<double>(scales[j]) * scales[j]);
-            }
+    double rounding(const float* c, int plan) const {
+        const GrRowForm& form = plans[plan].form;
+        double squares = 0;
+        vector<float> y(form.width);
+        for (int j = 0; j < form.width; j++) {
+            squares += static_cast<double>(c[j]) * c[j];
+            y[j] = c[j] * scales[j];
         }
-        if (bits == 32 || most == 0) {
-            return 0;
-        }
-        if (bits == 16) {
-            return 0x1p-18 / 3 * squares;
-        }
-        if (bits == 8) {
-            const double scale = power_at_least(most_kept / 127);
-            return scale * scale / 12 * unit;
-        }
-        double least = INFINITY;
-        for (int t = 0; t < 12; t++) {
-            const double scale = power_at_least(most / max_integer(bits)) * exp2(-t / 4.0);
-            double sum = 0;
-            for (int j = 0; j < rank; j++) {
-                const double limit = max_integer(bits);
-                const double integer = std::max(-limit, std::min(limit, rint(c[j] * scales[j] / scale)));
-                const double off = c[j] - integer * scale / scales[j];
-                sum += off * off;
-            }
-            least = std::min(least, sum);
-        }
-        return least;
+        return form.bits == 32   ? 0
+               : form.bits == 16 ? 0x1p-18 / 3 * squares
+                                 : least_error(form, widths[plan].data(), y.data(), error_weights.data(), form.width);
     }
 };
 
@@ -62,19 +38,16 @@ Basis make_basis(Random& random, int coordinates, bool scaled, int& plan) {
         basis.ranks.push_back(rank);
     }
     basis.ranks.push_back(coordinates);
-    double unit = 0;
     for (int j = 0; j < coordinates; j++) {
         const float scale = scaled ? 0.5f + 0.125f * static_cast<float>(j) : 1.0f;
         basis.scales.push_back(scale);
         basis.error_weights.push_back(static_cast<float>(1 / (static_cast<double>(scale) * scale)));
     }
     for (size_t level = 0; level < basis.ranks.size(); level++) {
-        for (int j = level == 0 ? 0 : basis.ranks[level - 1]; j < basis.ranks[level]; j++) {
-            unit += basis.error_weights[j];
-        }
-        basis.uniform.push_back(static_cast<float>(unit / 12));
-        for (int bits : {3, 4, 8, 16, 32}) {
-            basis.plans.push_back({plan++, static_cast<int32_t>(level), bits});
+        for (const Widths& widths : every_kind(basis.ranks[level])) {
+            const int block = std::max(1, basis.ranks[level]);
+            basis.plans.push_back({plan++, static_cast<int32_t>(level), row_form(widths, block, GR_SCALE_LOG8)});
+            basis.widths.push_back(widths);
         }
     }
     return basis;
@@ -87,7 +60,7 @@ void ratings_are_those_of_binary64() {
     vector<Basis> bases;
     vector<int> offsets;
     int stride = 0, most_levels = 0;
-    const int sizes[] = {1, 7, 64, 150, 333};
+    const int sizes[] = {1, 7, 64, 150, 301};
     for (int b = 0; b < 5; b++) {
         bases.push_back(make_basis(random, sizes[b], b % 2 == 1, plan));
         offsets.push_back(stride);
@@ -104,31 +77,29 @@ void ratings_are_those_of_binary64() {
     vector<GrRateBasis> tables;
     for (size_t b = 0; b < bases.size(); b++) {
         const Basis& basis = bases[b];
-        tables.push_back({basis.scales.data(), basis.error_weights.data(), basis.uniform.data(), basis.ranks.data(),
-                          basis.plans.data(), static_cast<int32_t>(basis.plans.size()),
-                          static_cast<int32_t>(basis.ranks.size()), offsets[b], 1});
+        tables.push_back({basis.scales.data(), basis.error_weights.data(), basis.ranks.data(), basis.plans.data(),
+                          static_cast<int32_t>(basis.plans.size()), static_cast<int32_t>(basis.ranks.size()),
+                          offsets[b]});
     }
     for (int i = 0; i < count; i++) {
         weights[i] = 0.25f * static_cast<float>(i);
         energies[i] = i == 3 ? 0 : i == 5 ? 90 * 90 + 1000 : 1000;
     }
-    GrRateParams params = {
-        coordinates.data(), tables.data(), energies.data(), weights.data(), distortions.data(), {}, count, stride, plan,
-        most_levels};
-    for (int i = 0; i < 8; i++) {
-        params.eighths[i] = exp2(i / 8.0);
-    }
+    const ScaleTables scales;
+    const GrRateParams params = {coordinates.data(), tables.data(), energies.data(), weights.data(), distortions.data(),
+                                 scales.view(),      count,         stride,          plan,           most_levels};
     const size_t shared = GR_RATE_SHARED(most_levels);
     gr::emulator::launch("gr_rate", blocks(count, 8), static_cast<unsigned>(bases.size()), 256, shared, params);
     for (int i = 0; i < count; i++) {
         for (size_t b = 0; b < bases.size(); b++) {
-            for (const GrRatePlan& what : bases[b].plans) {
+            for (size_t x = 0; x < bases[b].plans.size(); x++) {
+                const GrRatePlan& what = bases[b].plans[x];
                 const float* c = coordinates.data() + i * stride + offsets[b];
                 double residual = energies[i];
                 for (int j = 0; j < bases[b].ranks[what.level]; j++) {
                     residual -= static_cast<double>(c[j]) * c[j];
                 }
-                const double rounding = bases[b].rounding(c, bases[b].ranks[what.level], what.bits);
+                const double rounding = bases[b].rounding(c, static_cast<int>(x));
                 const double expected = weights[i] * (residual + rounding);
                 const double actual = distortions[i * plan + what.plan];
                 GR_CHECK(fabs(actual - expected) <= weights[i] * (1e-4 * rounding + 3e-7 * energies[i]),
@@ -138,27 +109,41 @@ void ratings_are_those_of_binary64() {
     }
 }
 
-void rows_without_coordinates_are_rated_by_energy_and_magnitude() {
+void rows_without_coordinates_are_rated_by_energy_and_codes() {
     Random random(2);
     const int count = 11, columns = 45, stride = 9;
-    const vector<float> values = random_numbers(random, count * columns);
+    vector<float> values = random_numbers(random, count * columns);
     vector<float> energies(count), weights(count), distortions(count * stride, -1);
     for (int i = 0; i < count; i++) {
         weights[i] = static_cast<float>(i);
         energies[i] = 1 + static_cast<float>(i);
     }
-    const GrWholePlan plans[] = {{1, 0, 4}, {0, 0, 2}, {0.25, 0, 8}, {0, 0.125, 1}};
+    energies[1] = INFINITY;
+    std::fill(values.begin() + 2 * columns, values.begin() + 3 * columns, 0.0f);
+    const Widths whole = constant(8, columns), blocked = falling(4, columns);
+    const GrRowForm none{};
+    const GrWholePlan plans[] = {{1, 0, 4, none},
+                                 {0, 0, 2, none},
+                                 {0.25, 0, 8, none},
+                                 {0, 0.125, 1, row_form(whole, columns, GR_SCALE_BF16)},
+                                 {0, 3, 6, row_form(blocked, 32, GR_SCALE_BF16)}};
+    const ScaleTables scales;
     gr::emulator::launch("gr_rate_whole", blocks(count, 8), 1, 256, 0,
                          GrRateWholeParams{plans, values.data(), energies.data(), weights.data(), distortions.data(),
-                                           count, columns, 4, stride});
+                                           scales.view(), count, columns, 5, stride});
     for (int i = 0; i < count; i++) {
-        double most = 0;
-        for (int j = 0; j < columns; j++) {
-            most = std::max<double>(most, fabs(values[i * columns + j]));
-        }
+        const float* x = values.data() + i * columns;
         const float* d = distortions.data() + i * stride;
         GR_CHECK(d[4] == weights[i] * energies[i] && d[2] == 0 && d[8] == weights[i] * energies[i] / 4 && d[0] == -1);
-        GR_CHECK(fabs(d[1] - weights[i] * most * most / 8) <= 2e-7 * weights[i] * most * most);
+        const double of_whole = weights[i] * 0.125 * least_error(plans[3].form, whole.data(), x, nullptr, columns);
+        double of_blocks = 0;
+        for (int from = 0; from < columns; from += 32) {
+            const int of_block = std::min(32, columns - from);
+            of_blocks +=
+                weights[i] * 3 * least_error(plans[4].form, blocked.data() + from, x + from, nullptr, of_block);
+        }
+        GR_CHECK(fabs(d[1] - of_whole) <= 1e-4 * of_whole, "row %d: %g, not %g", i, d[1], of_whole);
+        GR_CHECK(fabs(d[6] - of_blocks) <= 1e-4 * of_blocks, "row %d: %g, not %g", i, d[6], of_blocks);
     }
 }
 
@@ -213,7 +198,7 @@ void choices_are_those_of_binary64(int count, int plans, bool tied) {
 
 int main() {
     ratings_are_those_of_binary64();
-    rows_without_coordinates_are_rated_by_energy_and_magnitude();
+    rows_without_coordinates_are_rated_by_energy_and_codes();
     choices_are_those_of_binary64(1, 3, false);
     choices_are_those_of_binary64(2500, 33, false);
     choices_are_those_of_binary64(1100, 255, true);

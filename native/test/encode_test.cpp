@@ -4,8 +4,6 @@
 
 #include "../emulator/emulator.h"
 #include "encode_case.h"
-#include "groupreduce/encode.h"
-#include "stored_case.h"
 
 namespace {
 
@@ -14,13 +12,7 @@ using std::vector;
 
 // A group, with guards of 0xAA behind its bytes.
 struct Group : StoredMatrix {
-    int steps;
-
-    Group(int rows, int width, int bits, int block, int bytes)
-        : StoredMatrix(rows, width, bits, block, bytes, 0xAA),
-          steps(bits == 8    ? (bytes == 1 ? 3 : 4)
-                : bytes == 1 ? 14
-                             : 24) {}
+    Group(int rows, const Widths& widths, int block, int bytes) : StoredMatrix(rows, widths, block, bytes, 0xAA) {}
 
     void check_guards() const {
         const size_t scales_end = static_cast<size_t>(rows * scales_per_row * scale_bytes);
@@ -30,40 +22,6 @@ struct Group : StoredMatrix {
             "width %d", width);
     }
 };
-
-struct ScaleTables {
-    vector<float> log8, fine;
-
-    ScaleTables() : log8(log8_scales()), fine(25) {
-        for (int t = 0; t < 25; t++) {
-            fine[t] = static_cast<float>(exp2(-t / 16.0));
-        }
-    }
-};
-
-// The scales to try for a block: from the one that clips nothing downwards.
-vector<double> scales_to_try(const Group& stored, float most) {
-    const float exact = most / static_cast<float>(stored.most());
-    vector<double> scales;
-    for (int t = 0; t <= stored.steps; t++) {
-        double scale = stored.scale_bytes == 1 ? power_at_least(exact) * exp2(-t / 8.0) : exact * exp2(-t / 16.0);
-        if (stored.scale_bytes == 2) {
-            const double unit = exp2(floor(log2(scale)) - 7);
-            scale = ceil(static_cast<float>(scale) / unit) * unit;
-        }
-        scales.push_back(scale);
-    }
-    return scales;
-}
-
-double error_at(double most, double scale, const float* x, const float* u, int count) {
-    double sum = 0;
-    for (int j = 0; j < count; j++) {
-        const double off = x[j] - std::max(-most, std::min(most, rint(x[j] / scale))) * scale;
-        sum += (u == nullptr ? 1 : u[j]) * off * off;
-    }
-    return sum;
-}
 
 void check_scales(const Group& s, const float* x, const float* u, int row) {
     for (int b = 0; b < s.scales_per_row; b++) {
@@ -79,17 +37,16 @@ void check_scales(const Group& s, const float* x, const float* u, int row) {
             GR_CHECK(scale == 0, "zeros have scale %g", scale);
             continue;
         }
-        double least = INFINITY;
-        for (double candidate : scales_to_try(s, static_cast<float>(most))) {
-            least = std::min(least, error_at(s.most(), candidate, x + from, u == nullptr ? u : u + from, count));
-        }
+        const double least = least_error(s.form, s.widths.data() + from, x + from, u == nullptr ? u : u + from, count);
         GR_CHECK(fabs(error - least) <= 1e-4 * least + 1e-11 * most * most,
-                 "bits %d scale bytes %d block %d: error %g, least %g", s.bits, s.scale_bytes, s.block, error, least);
+                 "bits %d to %d scale bytes %d block %d: error %g, least %g", s.bits, s.widths.back(), s.scale_bytes,
+                 s.block, error, least);
     }
 }
 
-void encoded_numbers_are_near_and_decode_to_themselves(int width, int bits, int scale_bytes, int block) {
+void encoded_numbers_are_near_and_decode_to_themselves(const Widths& widths, int scale_bytes, int block) {
     const ScaleTables tables;
+    const int width = static_cast<int>(widths.size());
     Random random(width);
     const int rows = 13, stride = width + 2, padded = width + 3;
     vector<float> values = random_numbers(random, rows * stride, 0.4, stride), factors(width), weights(width);
@@ -101,18 +58,17 @@ void encoded_numbers_are_near_and_decode_to_themselves(int width, int bits, int 
     const bool scaled = (width + block) % 2 == 0;
     // Three groups: the second narrower and without a block of its own.
     vector<Group> groups;
-    groups.emplace_back(4, width, bits, block, scale_bytes);
-    groups.emplace_back(1, (width + 1) / 2, 8, width, 1);
-    groups.emplace_back(8, width, bits, block, scale_bytes);
+    groups.emplace_back(4, widths, block, scale_bytes);
+    groups.emplace_back(1, constant(8, (width + 1) / 2), width, GR_SCALE_LOG8);
+    groups.emplace_back(8, widths, block, scale_bytes);
     const int first[] = {0, 4, 5, rows};
-    vector<GrStored> table;
+    vector<GrStoredRows> table;
     for (int g = 0; g < 3; g++) {
-        table.push_back({groups[g].view(), first[g], groups[g].steps});
+        table.push_back(groups[g].view(first[g]));
     }
-    gr::emulator::launch(
-        "gr_encode", blocks(rows, 4), 1, 128, 0,
-        GrEncodeParams{values.data(), table.data(), scaled ? factors.data() : nullptr,
-                       scaled ? weights.data() : nullptr, tables.log8.data(), tables.fine.data(), rows, stride, 3});
+    gr::emulator::launch("gr_encode", blocks(rows, 4), 1, 128, 0,
+                         GrEncodeParams{values.data(), table.data(), scaled ? factors.data() : nullptr,
+                                        scaled ? weights.data() : nullptr, tables.view(), rows, stride, 3});
     vector<float> decoded(rows * padded, 7);
     gr::emulator::launch("gr_decode", blocks(rows, 8), 1, 256, 0,
                          GrDecodeParams{table.data(), tables.log8.data(), decoded.data(), rows, padded, 3});
@@ -128,18 +84,37 @@ void encoded_numbers_are_near_and_decode_to_themselves(int width, int bits, int 
                 }
                 x[j] = values[i * stride + j] * (scaled ? factors[j] : 1);
                 const float stored = group.number(i - first[g], j);
-                GR_CHECK(decoded[i * padded + j] == stored, "width %d bits %d row %d number %d", width, bits, i, j);
+                GR_CHECK(decoded[i * padded + j] == stored, "width %d bits %d row %d number %d", width, group.bits, i,
+                         j);
                 if (group.bits >= 16) {
-                    GR_CHECK(fabsf(stored - x[j]) <= (bits == 32 ? 0 : 0x1p-8f) * fabsf(x[j]));
+                    GR_CHECK(fabsf(stored - x[j]) <= (group.bits == 32 ? 0 : 0x1p-8f) * fabsf(x[j]));
                 }
             }
-            if (group.bits == 4 && group.width % 2 == 1) {
-                const int last = (i - first[g] + 1) * group.row_bytes() - 1;
-                GR_CHECK(group.codes[last] >> 4 == 8, "padding of width %d", group.width);
-            }
+            const int used = group.first_bits[group.width] % 8;
+            const int last = (i - first[g] + 1) * group.row_bytes() - 1;
+            GR_CHECK(used == 0 || group.codes[last] >> used == 0, "padding of width %d", group.width);
             if (group.bits < 16) {
                 check_scales(group, x.data(), scaled ? weights.data() : nullptr, i - first[g]);
             }
+        }
+    }
+}
+
+// What lies far beyond the largest value is clipped to it, on its own side.
+void numbers_beyond_every_scale_are_clipped() {
+    const ScaleTables tables;
+    for (const Widths& widths : {constant(8, 9), falling(8, 9)}) {
+        Group group(1, widths, 9, GR_SCALE_LOG8);
+        vector<float> values(9);
+        for (int j = 0; j < 9; j++) {
+            values[j] = (j % 2 == 0 ? -1 : 1) * 1e30f;
+        }
+        const GrStoredRows table = group.view();
+        gr::emulator::launch("gr_encode", 1, 1, 128, 0,
+                             GrEncodeParams{values.data(), &table, nullptr, nullptr, tables.view(), 1, 9, 1});
+        for (int j = 0; j < 9; j++) {
+            const int most = plain_value(widths[j], (1 << widths[j]) - 1);
+            GR_CHECK(group.unscaled(0, j) == static_cast<float>(j % 2 == 0 ? -most : most), "number %d", j);
         }
     }
 }
@@ -185,14 +160,15 @@ void losses_are_weighted_squared_differences() {
 
 int main() {
     for (int width : {1, 5, 8, 37, 64, 160, 333}) {
-        for (int bits : {32, 16, 8, 4, 3}) {
+        for (const Widths& widths : every_kind(width)) {
             for (int scale_bytes : {4, 2, 1}) {
                 for (int block : {width, 32, 5}) {
-                    encoded_numbers_are_near_and_decode_to_themselves(width, bits, scale_bytes, block);
+                    encoded_numbers_are_near_and_decode_to_themselves(widths, scale_bytes, block);
                 }
             }
         }
     }
+    numbers_beyond_every_scale_are_clipped();
     losses_are_weighted_squared_differences();
     return 0;
 }

@@ -29,9 +29,12 @@ private:
     std::unique_ptr<uint8_t, Free> data;
 };
 
-inline int bits_of_codec(int codec) {
-    const int bits[] = {32, 16, 8, 4, 3};
-    return bits[codec];
+// Ways to store a factor, beside those that GrCodec names: codes of 4 bits, and of 8 bits falling to 1.
+constexpr int INT4 = 3, FALLING = 4;
+
+inline Widths widths_of(int codec, int width) {
+    const int bits[] = {32, 16, 8, 4};
+    return codec == FALLING ? falling(8, width) : constant(bits[codec], width);
 }
 
 // A factor as a file holds it, rows of scales padded to 32, and its packed form.
@@ -42,19 +45,19 @@ struct Factor : StoredMatrix {
 
     // `several`: a scale for every 32 numbers.
     Factor(int codec, int rows, int width, int scale_bytes, bool several)
-        : StoredMatrix(rows, width, bits_of_codec(codec), several ? 32 : width, scale_bytes), codec(codec) {
+        : StoredMatrix(rows, widths_of(codec, width), several ? 32 : std::max(1, width), scale_bytes), codec(codec) {
         std::fill(scales.begin(), scales.end(), 0xFF);
     }
 
     bool scaled() const { return codec >= GR_INT8; }
 
-    int packed_codec() const { return codec == GR_INT3 ? GR_INT4 : codec; }
+    int packed_codec() const { return std::min<int>(codec, GR_INT8); }
 
     int slices() const { return (width + 15) / 16; }
 
     int strips() const { return (rows + 31) / 32; }
 
-    int64_t strip_bytes() const { return slices() * 64 * bits_of_codec(packed_codec()); }
+    int64_t strip_bytes() const { return slices() * 2048 >> packed_codec(); }
 
     // In double.
     double number(int i, int k) const { return static_cast<double>(unscaled(i, k)) * scale(i, k); }
@@ -62,7 +65,7 @@ struct Factor : StoredMatrix {
     // Packs, and describes the packed form; scales of padding rows are poison.
     void pack() {
         packed = std::make_shared<Memory>(strips() * strip_bytes());
-        GrPackParams p{codes.data(), packed->get(), row_bytes(), strip_bytes(), rows, width, slices(), strips(), codec};
+        GrPackParams p{StoredMatrix::view(), packed->get(), strip_bytes(), rows, slices(), strips()};
         const int lanes = strips() * slices() * 32;
         if (lanes > 0) {
             emulator::launch("gr_pack", (lanes + 255) / 256, 1, 256, 0, p);
@@ -86,20 +89,20 @@ inline Factor random_factor(Random& random, int codec, int rows, int width, int 
     Factor f(codec, rows, width, scale_bytes, several);
     for (int i = 0; i < rows; i++) {
         for (int k = 0; k < width; k++) {
-            const int small = static_cast<int>(random.below(7)) - 3;
+            const int bits = f.widths[k];
             unsigned code;
             if (f.scaled()) {
-                code = exact ? static_cast<unsigned>(f.bits == 8 ? small : small + f.most() + 1)
-                             : random.below(1u << f.bits);
+                // Of two values, those nearest to 0.
+                code = exact ? (1u << (bits - 1)) - random.below(2) : random.below(1u << bits);
             } else {
-                code = bits_of(exact ? static_cast<float>(small) : size * random.gaussian()) >> (32 - f.bits);
+                const float small = static_cast<float>(static_cast<int>(random.below(7)) - 3);
+                code = bits_of(exact ? small : size * random.gaussian()) >> (32 - bits);
             }
             f.put_code(i, k, code);
         }
     }
-    const float most[] = {0, 0, 100, 6, 3};
     for (int at = 0; at < rows * f.scales_per_row; at++) {
-        f.put_scale(at, exact ? 1.0f : size / most[codec] * expf(0.3f * random.gaussian()));
+        f.put_scale(at, exact ? 1.0f : size / 60 * expf(0.3f * random.gaussian()));
     }
     f.pack();
     return f;

@@ -26,7 +26,7 @@ double noise(uint64_t key, int token) {
 Head some_head(unsigned long long seed, bool exact = false) {
     Head head(seed, 24, true, exact);
     head.basis(24).basis(9, exact ? GR_F32 : GR_BF16);
-    head.group(0, 24, 340, GR_INT8).group(0, 7, 90, GR_BF16).group(1, 9, 300, GR_INT4, GR_SCALE_LOG8).zero(5);
+    head.group(0, 24, 340, GR_INT8).group(0, 7, 90, GR_BF16).group(1, 9, 300, INT4, GR_SCALE_LOG8).zero(5);
     head.dense(44, GR_F32).build();
     return head;
 }

@@ -22,13 +22,8 @@ unsigned packed_bits(const Factor& f, int row, int column) {
             memcpy(&bits, at + slice * 1024 + tile * 512 + lane * 16 + number * 2, 2);
             return bits;
         }
-        case GR_INT8:
+        default:
             return at[slice * 512 + lane * 16 + tile * 8 + number];
-        default: {
-            const bool alone = slice % 2 == 0 && slice == f.slices() - 1;
-            const int word = alone ? lane * 8 + tile * 4 : lane * 16 + slice % 2 * 8 + tile * 4;
-            return at[slice / 2 * 512 + word + number % 2 * 2 + number / 4] >> number / 2 % 2 * 4 & 15u;
-        }
     }
 }
 
@@ -42,16 +37,14 @@ double packed_value(const Factor& f, int row, int column) {
         }
         case GR_BF16:
             return from_half_bits(bits);
-        case GR_INT8:
-            return static_cast<int8_t>(bits);
         default:
-            return static_cast<int>(bits) - 8;
+            return static_cast<int8_t>(bits);
     }
 }
 
 void everyNumberIsWhereTheLayoutSays() {
     Random random(1);
-    for (int codec = GR_F32; codec <= GR_INT3; codec++) {
+    for (int codec = GR_F32; codec <= FALLING; codec++) {
         for (int width : {1, 2, 15, 16, 17, 32, 33, 47, 48, 100}) {
             for (int rows : {1, 16, 31, 32, 33, 70}) {
                 const Factor f = random_factor(random, codec, rows, width, GR_SCALE_F32, false, 1);
@@ -76,8 +69,8 @@ void rowsAreSumsOverDirections() {
         Head head(static_cast<unsigned long long>(2 + columns), columns);
         head.basis(columns, wide ? GR_INT8 : GR_F32)
             .basis((columns + 1) / 2, GR_BF16)
-            .basis((columns + 2) / 3, GR_INT4, true);
-        for (int codec = GR_F32; codec <= GR_INT3 && !wide; codec++) {
+            .basis((columns + 2) / 3, INT4, true);
+        for (int codec = GR_F32; codec <= FALLING && !wide; codec++) {
             head.group(0, columns, 9, codec, GR_SCALE_LOG8).group(1, (columns + 1) / 2, 40, codec, GR_SCALE_BF16, true);
             head.group(2, 1, 2, codec).dense(34, codec, GR_SCALE_F32, true).dense(3, codec, GR_SCALE_LOG8);
         }

@@ -7,12 +7,12 @@ namespace {
 
 Head every_layout() {
     Head head(11, 53);
-    head.basis(53).basis(33, GR_BF16).basis(17, GR_INT8).basis(40, GR_INT8, true).basis(31, GR_INT4);
+    head.basis(53).basis(33, GR_BF16).basis(17, GR_INT8).basis(40, GR_INT8, true).basis(31, INT4);
     const int ranks[] = {1, 2, 16, 17, 31, 33, 53};
     const int ranks_of_basis[] = {53, 33, 17, 40, 31};
     const int sizes[] = {3, 40, 1, 33, 9};
     int added = 0;
-    for (int codec = GR_F32; codec <= GR_INT3; codec++) {
+    for (int codec = GR_F32; codec <= FALLING; codec++) {
         for (int format : codec >= GR_INT8 ? std::vector<int>{GR_SCALE_F32, GR_SCALE_BF16, GR_SCALE_LOG8}
                                            : std::vector<int>{GR_SCALE_F32}) {
             for (int i = 0; i < 2; i++) {
@@ -25,7 +25,7 @@ Head every_layout() {
             head.dense(2 + added % 9, codec, format, format == GR_SCALE_LOG8);
         }
     }
-    head.group(0, 48, 290, GR_INT8, GR_SCALE_BF16).zero(7).group(1, 33, 520, GR_INT4, GR_SCALE_LOG8).zero(0);
+    head.group(0, 48, 290, GR_INT8, GR_SCALE_BF16).zero(7).group(1, 33, 520, INT4, GR_SCALE_LOG8).zero(0);
     head.dense(0, GR_BF16);
     return head;
 }
@@ -125,9 +125,9 @@ Head wide() {
     head.basis(290, GR_BF16).basis(128, GR_INT8);
     head.group(0, 290, 70, GR_F32).group(0, 257, 40, GR_BF16).group(0, 128, 33, GR_INT8);
     head.group(0, 129, 40, GR_INT8, GR_SCALE_BF16, true);
-    head.group(0, 273, 40, GR_INT4, GR_SCALE_LOG8, true).group(1, 128, 50, GR_INT4).group(1, 97, 50, GR_INT4).zero(40);
+    head.group(0, 273, 40, INT4, GR_SCALE_LOG8, true).group(1, 128, 50, INT4).group(1, 97, 50, INT4).zero(40);
     head.group(1, 113, 600, GR_INT8);
-    for (int codec = GR_F32; codec <= GR_INT4; codec++) {
+    for (int codec = GR_F32; codec <= FALLING; codec++) {
         head.dense(35, codec, GR_SCALE_F32, codec == GR_INT8);
     }
     return head;
@@ -161,7 +161,7 @@ void chunksOfOperandsChangeNoBit() {
 
 void wideProjectionsMatchDouble() {
     Head head(15, 1100);
-    head.basis(20).basis(33, GR_INT8, true).basis(40, GR_INT4, true).basis(9, GR_INT4).basis(3, GR_BF16);
+    head.basis(20).basis(33, GR_INT8, true).basis(40, INT4, true).basis(9, INT4).basis(3, GR_BF16);
     for (int b = 0; b < 5; b++) {
         head.group(b, head.bases[b].rows, 5, GR_BF16);
     }
@@ -186,8 +186,8 @@ void largeCoordinatesBeyondARankDoNotDisturbIt() {
     }
     right.pack();
     right.view.operand = 0;
-    head.group(0, 40, 300, GR_INT8).group(0, 20, 300, GR_INT8).group(0, 40, 300, GR_INT4, GR_SCALE_BF16, true);
-    head.group(0, 16, 40, GR_INT4).group(0, 17, 40, GR_INT8, GR_SCALE_F32, true).group(0, 20, 40, GR_BF16);
+    head.group(0, 40, 300, GR_INT8).group(0, 20, 300, GR_INT8).group(0, 40, 300, INT4, GR_SCALE_BF16, true);
+    head.group(0, 16, 40, INT4).group(0, 17, 40, GR_INT8, GR_SCALE_F32, true).group(0, 20, 40, GR_BF16);
     head.build();
     const std::vector<float> hidden = head.hidden(9);
     std::vector<float> first;
@@ -210,7 +210,7 @@ void largeCoordinatesBeyondARankDoNotDisturbIt() {
 // States so small or large that units of halves come near the ends of binary32.
 void sizesOfStatesChangeNoDigit() {
     Head head(18, 40, false);
-    head.basis(33).group(0, 33, 70, GR_INT8).group(0, 20, 40, GR_INT4, GR_SCALE_BF16, true).dense(9, GR_INT8).build();
+    head.basis(33).group(0, 33, 70, GR_INT8).group(0, 20, 40, INT4, GR_SCALE_BF16, true).dense(9, GR_INT8).build();
     const std::vector<float> plain = head.hidden(2);
     for (int exponent : {-113, -90, 60, 100}) {
         std::vector<float> hidden = plain;

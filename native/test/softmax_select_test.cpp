@@ -74,8 +74,8 @@ void selectionsAreThoseOfASort() {
 Head some_head(bool exact) {
     Head head(32, 70, true, exact);
     head.basis(70).basis(33, exact ? GR_F32 : GR_INT8);
-    head.group(0, 70, 700, GR_INT8, GR_SCALE_BF16).group(0, 17, 300, GR_INT4).group(1, 33, 290, GR_BF16);
-    head.group(0, 50, 100, GR_F32).group(1, 33, 90, GR_INT3, GR_SCALE_LOG8, true);
+    head.group(0, 70, 700, GR_INT8, GR_SCALE_BF16).group(0, 17, 300, INT4).group(1, 33, 290, GR_BF16);
+    head.group(0, 50, 100, GR_F32).group(1, 33, 90, FALLING, GR_SCALE_LOG8, true);
     head.dense(60, GR_INT8, GR_SCALE_F32, true).dense(9, GR_BF16).zero(300).build();
     return head;
 }
@@ -84,7 +84,7 @@ Head some_head(bool exact) {
 Head wide_head() {
     Head head(33, 300);
     head.basis(290, GR_BF16);
-    for (int codec = GR_F32; codec <= GR_INT3; codec++) {
+    for (int codec = GR_F32; codec <= FALLING; codec++) {
         head.group(0, 290 - 17 * codec, 40, codec, GR_SCALE_BF16, codec == GR_INT8).dense(30, codec);
     }
     head.zero(20).build();

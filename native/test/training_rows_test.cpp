@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "../emulator/emulator.h"
-#include "stored_case.h"
+#include "encode_case.h"
 
 namespace {
 
@@ -18,15 +18,15 @@ const std::vector<float>& LOG8 = log8_scales();
 struct Stored : StoredMatrix {
     std::vector<float> values, first, second, sizes;
 
-    Stored(Random& random, int rows, int width, int bits, int block, int scale_bytes)
-        : StoredMatrix(rows, width, bits, block, scale_bytes) {
+    Stored(Random& random, int rows, const Widths& widths, int block, int scale_bytes)
+        : StoredMatrix(rows, widths, block, scale_bytes) {
         values.assign(rows * width + 1, 0);
         first.assign(rows * width + 1, 0);
         second.assign(rows * width + 1, 0);
         sizes.assign(rows + 1, 0);
         for (int i = 0; i < rows; i++) {
             for (int s = 0; s < scales_per_row; s++) {
-                put_scale(i * scales_per_row + s, fabsf(random.gaussian()) / static_cast<float>(most()));
+                put_scale(i * scales_per_row + s, fabsf(random.gaussian()) / 60);
             }
             for (int j = 0; j < width; j++) {
                 put(i, j, random.gaussian());
@@ -34,34 +34,26 @@ struct Stored : StoredMatrix {
         }
     }
 
-    int rounded(int i, int j, float value) const {
-        const float by = scale(i, j);
-        const double integer = nearbyint(value * (by == 0 ? 0 : 1 / by));
-        return integer != integer ? 0 : static_cast<int>(std::max<double>(-most(), std::min<double>(most(), integer)));
-    }
-
     void put(int i, int j, float value) {
+        const float by = scale(i, j);
         put_code(i, j,
                  bits == 32   ? bits_of(value)
                  : bits == 16 ? bits_of(bf16(value)) >> 16
-                              : static_cast<unsigned>(rounded(i, j, value) + (bits == 8 ? 0 : most() + 1)));
-        if (j == width - 1 && bits == 4 && width % 2 == 1) {
-            codes[(i + 1) * row_bytes() - 1] |= 0x80;
-        }
+                              : static_cast<unsigned>(plain_code(widths[j], value * (by == 0 ? 0 : 1 / by))));
     }
 
     GrFactor parameters() { return {view(), values.data(), first.data(), second.data(), sizes.data()}; }
 };
 
-// Every codec and scale format, ragged widths, one scale a row and several.
+// Every kind of row and scale format, ragged widths, one scale a row and several.
 std::vector<Stored> all_matrices(Random& random) {
     std::vector<Stored> all;
-    for (int bits : {32, 16, 8, 4, 3}) {
-        for (int scale_bytes : {GR_SCALE_F32, GR_SCALE_BF16, GR_SCALE_LOG8}) {
-            for (int width : {1, 7, 32, 45, 300}) {
+    for (int scale_bytes : {GR_SCALE_F32, GR_SCALE_BF16, GR_SCALE_LOG8}) {
+        for (int width : {1, 7, 32, 45, 300}) {
+            for (const Widths& widths : every_kind(width)) {
                 const int rows = 1 + static_cast<int>(random.below(5));
-                all.emplace_back(random, rows, width, bits, width, scale_bytes);
-                all.emplace_back(random, rows, width, bits, 32, scale_bytes);
+                all.emplace_back(random, rows, widths, width, scale_bytes);
+                all.emplace_back(random, rows, widths, 32, scale_bytes);
             }
         }
     }
@@ -177,11 +169,12 @@ void training(bool renew) {
         Stored expected = m;
         for (int i = 0; i < m.rows; i++) {
             for (int s = 0; renew && s < m.scales_per_row; s++) {
-                float largest = 0;
+                float least = 0;
                 for (int j = s * m.block; j < std::min(m.width, (s + 1) * m.block); j++) {
-                    largest = std::max(largest, fabsf(m.values[i * m.width + j]));
+                    const int most = plain_value(m.widths[j], (1 << m.widths[j]) - 1);
+                    least = std::max(least, fabsf(m.values[i * m.width + j]) / static_cast<float>(most));
                 }
-                expected.put_scale(i * m.scales_per_row + s, largest / static_cast<float>(m.most()));
+                expected.put_scale(i * m.scales_per_row + s, least);
             }
             for (int j = 0; j < m.width; j++) {
                 expected.put(i, j, m.values[i * m.width + j]);

@@ -14,7 +14,7 @@
 //   gr::load16
 //       16 aligned bytes that nobody writes during the kernel
 //   gr::float_bits  bits_float  byte_permute  leading_zeros  min  max  fma
-//   gr::to_bf16  from_bf16  pack_bf16  pack_f16  low_f16  high_f16  sub_f16x2  fma_f16x2
+//   gr::to_bf16  from_bf16  pack_bf16  pack_f16  low_f16  high_f16  sub_f16x2
 //   float2 float4 uint2 uint4 and their make_ functions; the functions of math.h
 #pragma once
 
@@ -122,13 +122,6 @@ GR_DEVICE unsigned sub_f16x2(unsigned a, unsigned b) {
     unsigned difference;
     asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(difference) : "r"(a), "r"(b));
     return difference;
-}
-
-// a b + c in both halves, each rounded once.
-GR_DEVICE unsigned fma_f16x2(unsigned a, unsigned b, unsigned c) {
-    unsigned sum;
-    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
-    return sum;
 }
 
 // d += A B for a whole warp (volatile: it must stay where all lanes are): A 16 x 16 and B 16 x 8 of bf16 pairs (lower

@@ -5,46 +5,52 @@
 
 #include "groupreduce/stored.h"
 
-// A plan without coordinates: zero or dense. It loses w (of_energy * e + of_square * max_j A_ij^2).
+// A plan without coordinates: zero or dense. It loses w (of_energy * e + of_codes * squared error of its codes).
 struct GrWholePlan {
     double of_energy;
-    double of_square;
+    double of_codes;
     int32_t plan;
+    GrRowForm form;  // of its codes: scales_per_row is 0 where it has none
 };
-static_assert(sizeof(GrWholePlan) == 24, "as Java writes it");
+static_assert(sizeof(GrWholePlan) == 80, "as Java writes it");
+
+// Where scales come from.
+struct GrScales {
+    const float* log8;   // 256 scales of ScaleFormat.LOG8, ascending
+    const float* steps;  // 32: what multiplies the largest scale tried, unless scales are those of LOG8
+};
 
 // One warp a row; block 256.
 struct GrRateWholeParams {
     const GrWholePlan* plans;
-    const float* values;    // A: count x columns; null when no plan has of_square
+    const float* values;    // A: count x columns; null when no plan has codes
     const float* energies;  // count: e_i = ||A_i S||^2
     const float* weights;   // count
     float* distortions;     // count x stride
+    GrScales scales;
     int32_t count, columns, plan_count, stride;
 };
 // kernel gr_rate_whole
 
-// A rank and a codec of a basis.
+// A way to store the first coordinates of a basis.
 struct GrRatePlan {
     int32_t plan;   // its number
     int32_t level;  // which of the basis's ranks
-    int32_t bits;
+    GrRowForm form;
 };
-static_assert(sizeof(GrRatePlan) == 12, "as Java writes it");
+static_assert(sizeof(GrRatePlan) == 64, "as Java writes it");
 
-// A basis whose ranks are rated.
+// A basis whose plans are rated.
 struct GrRateBasis {
     const float* scales;         // per coordinate: what it is multiplied by before it is stored
     const float* error_weights;  // per coordinate: u = 1 / scale^2
-    const float* uniform;        // per level: sum of u_j over j < rank, a twelfth of it
     const int32_t* ranks;        // per level: ascending, the first one 0, the last one all coordinates
     const GrRatePlan* plans;
     int32_t plan_count;
     int32_t levels;
-    int32_t offset;    // where its coordinates begin in a row of them
-    int32_t measured;  // whether a plan has INT3 or INT4
+    int32_t offset;  // where its coordinates begin in a row of them
 };
-static_assert(sizeof(GrRateBasis) == 56, "as Java writes it");
+static_assert(sizeof(GrRateBasis) == 48, "as Java writes it");
 
 // Distortions of every plan of every basis. One warp a row, grid.y = bases; block 256, dynamic shared memory
 // GR_RATE_SHARED(most_levels).
@@ -54,14 +60,13 @@ struct GrRateParams {
     const float* energies;  // count
     const float* weights;   // count
     float* distortions;     // count x stride
-    double eighths[8];      // 2^(i / 8)
+    GrScales scales;
     int32_t count, coordinate_stride, stride, most_levels;
 };
 // kernel gr_rate
 
-#define GR_RATE_TILE 128
-// Bytes of shared memory: of each of 8 warps a tile of coordinates and of their weights, and four numbers a level.
-#define GR_RATE_SHARED(levels) (8 * 4 * (2 * GR_RATE_TILE + 4 * (levels)))
+// Bytes of shared memory: of each of 8 warps a number a level.
+#define GR_RATE_SHARED(levels) (8 * 4 * (levels))
 
 // A row's plan of least distortion + cost. A block takes GR_CHOOSE_ROWS rows; block 256.
 #define GR_CHOOSE_ROWS 1024
@@ -87,29 +92,20 @@ struct GrChoiceSumParams {
 };
 // kernel gr_choice_sum
 
-// Some rows of a group in device memory: what a block of rows has of it.
-struct GrStored {
-    GrStoredRows rows;
-    int32_t first;  // which row of the block is the first one here
-    int32_t steps;  // scales tried after the one that clips nothing, at most 31
-};
-static_assert(sizeof(GrStored) == 48, "as Java writes it");
-
 // Encodes a block of rows. One warp a row; block 128.
 struct GrEncodeParams {
     const float* values;         // count x width, width that of the longest group
-    const GrStored* groups;      // by rising first
+    const GrStoredRows* groups;  // by rising first
     const float* factors;        // per number: what it is multiplied by before it is stored; null for 1
     const float* error_weights;  // per number: what its squared error counts; null for 1
-    const float* log8;           // 256 scales of ScaleFormat.LOG8, ascending
-    const float* fine;           // per step: what multiplies the scale that clips nothing, unless that is one of LOG8
+    GrScales scales;
     int32_t count, width, group_count;
 };
 // kernel gr_encode
 
 // Decodes a block of rows. One warp a row; block 256.
 struct GrDecodeParams {
-    const GrStored* groups;  // by rising first
+    const GrStoredRows* groups;  // by rising first
     const float* log8;
     float* values;  // count x width; numbers beyond a row's own width become 0
     int32_t count, width, group_count;

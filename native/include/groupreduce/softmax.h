@@ -11,10 +11,8 @@
 //   F32   per slice 4 pieces of 512 bytes: piece 2 t + h holds numbers 4 h .. 4 h + 3 of tile t of every lane, 16 bytes
 //         a lane
 //   BF16  per slice 2 pieces of 512 bytes: piece t holds the eight numbers of tile t of every lane, 16 bytes a lane
-//   INT8  per slice 1 piece of 512 bytes: 16 bytes a lane, tile 0 then tile 1
-//   INT4  two slices in 1 piece of 512 bytes: 16 bytes a lane: 4 bytes each for (slice 0, tile 0), (slice 0, tile 1),
-//         (slice 1, tile 0), (slice 1, tile 1); of eight numbers the pair 2 p, 2 p + 1 in nibbles p and p + 4 of its
-//         little-endian 4 bytes, value + 8. An odd last slice takes 256 bytes: 8 bytes a lane. INT3 becomes INT4.
+//   INT8  per slice 1 piece of 512 bytes: 16 bytes a lane, tile 0 then tile 1; codes of every width come as the signed
+//         bytes that they stand for
 // A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as
 // the operand.
 //
@@ -28,8 +26,8 @@
 
 #include "groupreduce/stored.h"
 
-// As io.groupreduce.matrix.Codec's ordinals.
-enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2, GR_INT4 = 3, GR_INT3 = 4 };
+// What packed numbers are.
+enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2 };
 
 // A packed matrix: the left factor or dense rows of a group, or the right factor of a basis. Lies in device memory.
 struct GrPacked {
@@ -40,7 +38,7 @@ struct GrPacked {
     int64_t strip_bytes;
     int32_t rows;            // slots that count; the last strip may hold fewer than 32
     int32_t slices;          // ceil(width / 16); 0 for a zero group
-    int16_t codec;           // F32, BF16, INT8 or INT4
+    int16_t codec;           // GrCodec
     int16_t scale_bytes;     // GrScaleBytes
     int32_t scales_per_row;  // 1, or ceil(width / 32): a scale for every two slices
     int32_t operand;  // where its operand begins in a row of z, or -1 when the operand is the hidden state itself
@@ -58,12 +56,10 @@ static_assert(sizeof(GrTile) == 12, "as Java writes it");
 
 // Rows as they are stored in a file, to packed strips. One thread a lane's piece; launched per matrix.
 struct GrPackParams {
-    const uint8_t* stored;  // rows x row_bytes
+    GrStoredRows stored;
     uint8_t* packed;
-    int64_t row_bytes;
     int64_t strip_bytes;
-    int32_t rows, width, slices, strips;
-    int32_t codec;  // of what is stored; INT3 becomes INT4
+    int32_t rows, slices, strips;
 };
 // kernel gr_pack: block 256, grid.x covers strips * slices * 32 lanes (a lane packs one slice of its strip)
 

@@ -19,7 +19,7 @@ struct GrFactor {
     float* second;  // rows x width
     float* sizes;   // rows
 };
-static_assert(sizeof(GrFactor) == 72, "as Java writes it");
+static_assert(sizeof(GrFactor) == 112, "as Java writes it");
 
 // Which rows a kernel takes: those of the tokens at places first .. first + count - 1, or, when order is null, the rows
 // first .. of one matrix.

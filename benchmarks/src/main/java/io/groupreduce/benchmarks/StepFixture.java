@@ -2,6 +2,7 @@ package io.groupreduce.benchmarks;
 
 import io.groupreduce.BackendSelection;
 import io.groupreduce.internal.compress.Weights;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -61,7 +62,7 @@ final class StepFixture implements AutoCloseable {
         Arrays.fill(nowhere, (byte) GroupPlan.DENSE);
         problem = CompressionProblem.weighted(matrix, weights);
         workspace = backend.open(problem);
-        left = EncodedMatrix.allocate(arena, Codec.F32, ROWS, RANK, RANK);
+        left = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, RANK), ROWS, RANK);
         workspace.accumulate(oneGroup, 1);
         workspace.decompose(new int[] {RANK});
         directions = workspace.directions(0, RANK);
@@ -113,7 +114,7 @@ final class StepFixture implements AutoCloseable {
 
     /** The left factor of all rows: A times a projection, stored. */
     void project() {
-        workspace.encodeLeft(oneGroup, List.of(new GroupPlan(0, RANK, Codec.F32)), List.of(directions), List.of(left));
+        workspace.encodeLeft(oneGroup, List.of(GroupPlan.of(0, RANK, Codec.F32)), List.of(directions), List.of(left));
     }
 
     /** The same product by sgemm. */

@@ -10,6 +10,7 @@ import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.internal.compress.Calibration;
 import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -99,7 +100,8 @@ final class Trials {
     Trial rounded(Codec codec, int block, ScaleFormat scales) {
         try (Arena arena = Arena.ofShared()) {
             long begun = System.nanoTime();
-            EncodedMatrix encoded = EncodedMatrix.allocate(arena, codec, dense.rows(), dense.columns(), block, scales);
+            EncodedMatrix encoded =
+                    EncodedMatrix.allocate(arena, BitProfile.of(codec, dense.columns()), dense.rows(), block, scales);
             float[] row = new float[dense.columns()];
             for (int i = 0; i < dense.rows(); i++) {
                 dense.readRow(i, row, 0);
@@ -109,7 +111,7 @@ final class Trials {
                     dense.name(),
                     dense.columns(),
                     new byte[dense.rows()],
-                    List.of(new GroupPlan(GroupPlan.DENSE, dense.columns(), codec)),
+                    List.of(GroupPlan.dense(dense.columns(), codec)),
                     List.of(encoded),
                     List.of());
             return judge(matrix, encoded.bytes(), secondsSince(begun), null);

@@ -37,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /** One {@link CompressionJob}: all that can fail early is looked at before the first matrix is compressed. */
 final class FileCompression {
@@ -102,7 +103,7 @@ final class FileCompression {
         String names = String.join(", ", chosen.stream().map(Tensor::name).toList());
         List<Matrix> matrices = new ArrayList<>();
         for (Tensor tensor : chosen) {
-            matrices.add(tensor.matrix(model.fileOf(tensor.name()).toString()));
+            matrices.add(tensor.matrix(model.fileOf(tensor.name()).toString()).ofTensor(tensor.name()));
         }
         for (String name : job.metrics().keySet()) {
             if (chosen.stream().noneMatch(t -> t.name().equals(name))) {
@@ -240,7 +241,18 @@ final class FileCompression {
             progress.at("writing " + job.output(), 0.95);
             CompressedFile.write(job.output(), entries, copied, model.metadata(), tied);
             progress.at("done", 1);
-            return summaries;
+            return measured(summaries);
+        }
+    }
+
+    /** With the bytes that the file took, rather than the most it could have taken. */
+    private List<CompressionSummary> measured(List<CompressionSummary> summaries) {
+        try (CompressedFile written = CompressedFile.open(job.output())) {
+            return IntStream.range(0, parts.size())
+                    .mapToObj(p -> summaries
+                            .get(p)
+                            .withBytes(written.require(parts.get(p).name()).bytes()))
+                    .toList();
         }
     }
 

@@ -9,6 +9,7 @@ import io.groupreduce.api.Evaluation;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -42,11 +43,11 @@ class EvaluationTest {
 
     private Evaluation evaluate(int[] wanted) {
         Matrix dense = Matrix.of("dense", values, ROWS, COLUMNS);
-        EncodedMatrix rows = EncodedMatrix.allocate(Arena.ofAuto(), Codec.F32, ROWS, COLUMNS, COLUMNS);
+        EncodedMatrix rows = EncodedMatrix.allocate(Arena.ofAuto(), BitProfile.of(Codec.F32, COLUMNS), ROWS, COLUMNS);
         for (int i = 0; i < ROWS; i++) {
             rows.encodeRow(i, stored, i * COLUMNS);
         }
-        List<GroupPlan> plans = List.of(new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.F32));
+        List<GroupPlan> plans = List.of(GroupPlan.dense(COLUMNS, Codec.F32));
         CompressedMatrix compressed =
                 new CompressedMatrix("compressed", COLUMNS, new byte[ROWS], plans, List.of(rows), List.of());
         try (ReferenceBackend backend = new ReferenceBackend()) {

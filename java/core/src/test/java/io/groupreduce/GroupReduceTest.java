@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.Metric;
 import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
@@ -36,8 +37,8 @@ class GroupReduceTest {
     }
 
     private CompressedMatrix compress(Matrix matrix, SoftmaxData softmax, Metric metric, Arena arena) {
-        return GroupReduce.compress(
-                        backend, matrix, null, metric, softmax, CompressionOptions.defaults(), arena, Progress.NONE)
+        CompressionOptions options = CompressionOptions.defaults().withTarget(SizeTarget.bytes(4000));
+        return GroupReduce.compress(backend, matrix, null, metric, softmax, options, arena, Progress.NONE)
                 .matrix();
     }
 

@@ -4,6 +4,7 @@ import io.groupreduce.api.Sampling;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -48,10 +49,8 @@ final class HeadFixture {
             groupOf[i] = (byte) (i % 7 == 3 ? 2 : i % 2);
             sizes[groupOf[i]]++;
         }
-        List<GroupPlan> plans = List.of(
-                new GroupPlan(0, 5, Codec.INT8),
-                new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.F32),
-                new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+        List<GroupPlan> plans =
+                List.of(GroupPlan.of(0, 5, Codec.INT8), GroupPlan.dense(COLUMNS, Codec.F32), GroupPlan.zero());
         List<EncodedMatrix> left = new ArrayList<>();
         left.add(encoded(arena, random, Codec.INT8, sizes[0], 5));
         left.add(encoded(arena, random, Codec.F32, sizes[1], COLUMNS));
@@ -61,7 +60,7 @@ final class HeadFixture {
     }
 
     private static EncodedMatrix encoded(Arena arena, SplittableRandom random, Codec codec, int rows, int width) {
-        EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, rows, width, width);
+        EncodedMatrix matrix = EncodedMatrix.allocate(arena, BitProfile.of(codec, width), rows, width);
         float[] row = new float[width];
         for (int r = 0; r < rows; r++) {
             for (int j = 0; j < width; j++) {

@@ -172,12 +172,12 @@ class HeadLifecycleTest {
     void aFailedOpeningLeavesNothingBehind() throws Exception {
         Path file = HeadFixture.write(directory.resolve("a.safetensors"));
         Path newer = directory.resolve("newer.safetensors");
-        SafetensorsWriter.write(newer, List.of(), Map.of(CompressedFile.METADATA_KEY, "{\"format\":3,\"tensors\":{}}"));
+        SafetensorsWriter.write(newer, List.of(), Map.of(CompressedFile.METADATA_KEY, "{\"format\":4,\"tensors\":{}}"));
         Path text = Files.writeString(directory.resolve("text.safetensors"), "not a model");
         HeadOptions options = HeadOptions.defaults().withDevice("reference");
         long before = mapped();
-        assertFails(InvalidDataException.class, () -> SoftmaxHead.open(newer, options), "format version 3", "newer");
-        assertFails(InvalidDataException.class, () -> EmbeddingTable.open(newer, options), "format version 3");
+        assertFails(InvalidDataException.class, () -> SoftmaxHead.open(newer, options), "format version 4", "newer");
+        assertFails(InvalidDataException.class, () -> EmbeddingTable.open(newer, options), "format version 4");
         assertFails(MalformedFileException.class, () -> SoftmaxHead.open(text, options), "text.safetensors");
         assertFails(FileAccessException.class, () -> SoftmaxHead.open(directory.resolve("b"), options), "not exist");
         assertFails(
@@ -214,8 +214,11 @@ class HeadLifecycleTest {
         byte[] bytes = Files.readAllBytes(file);
         long at;
         try (Safetensors raw = Safetensors.open(file)) {
-            MemorySegment data = raw.require(HeadFixture.NAME + ".left.1").data();
-            at = MemorySegment.ofArray(bytes).byteSize() - tail(raw, data) + 4 * (HeadFixture.COLUMNS * 2 + 3);
+            MemorySegment data = raw.require(HeadFixture.NAME + ".codes").data();
+            at = MemorySegment.ofArray(bytes).byteSize()
+                    - tail(raw, data)
+                    + HeadFixture.matrix(HeadFixture.NAME, 1).left(0).data().byteSize();
+            at += 4 * (HeadFixture.COLUMNS * 2 + 3);
         }
         MemorySegment.ofArray(bytes).set(ValueLayout.JAVA_INT_UNALIGNED, at, 0x7fc00000);
         Path damaged = Files.write(directory.resolve("b.safetensors"), bytes);

@@ -49,12 +49,11 @@ class ReadmeExampleTest {
     @Test
     void theExampleThatCompressesRuns(@TempDir Path directory) {
         Path file = directory.resolve("model.safetensors");
-        float[] values = SeededData.powerLaw(1, HeadFixture.ROWS, HeadFixture.COLUMNS, 0.5);
+        int rows = 3000;
+        float[] values = SeededData.powerLaw(1, rows, HeadFixture.COLUMNS, 0.5);
         SafetensorsWriter.write(
-                file,
-                List.of(HeadFixture.tensor(HeadFixture.NAME, values, HeadFixture.ROWS, HeadFixture.COLUMNS)),
-                Map.of());
-        long[] counts = SeededData.zipfCounts(1, HeadFixture.ROWS, 1e4);
+                file, List.of(HeadFixture.tensor(HeadFixture.NAME, values, rows, HeadFixture.COLUMNS)), Map.of());
+        long[] counts = SeededData.zipfCounts(1, rows, 1e5);
         float[] hidden = HeadFixture.hidden(2);
         // begin compression
         try (Backend backend = BackendSelection.select("auto", 8).backend();

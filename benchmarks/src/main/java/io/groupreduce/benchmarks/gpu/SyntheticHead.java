@@ -1,5 +1,6 @@
 package io.groupreduce.benchmarks.gpu;
 
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -52,7 +53,7 @@ final class SyntheticHead {
         return assemble(
                 columns,
                 new byte[rows],
-                List.of(new GroupPlan(0, rank, codec)),
+                List.of(GroupPlan.of(0, rank, codec)),
                 List.of(random(codec, rows, rank, arena)),
                 List.of(random(codec == Codec.F32 ? Codec.F32 : Codec.INT8, rank, columns, arena)));
     }
@@ -62,7 +63,7 @@ final class SyntheticHead {
         return assemble(
                 columns,
                 new byte[rows],
-                List.of(new GroupPlan(GroupPlan.DENSE, columns, codec)),
+                List.of(GroupPlan.dense(columns, codec)),
                 List.of(random(codec, rows, columns, arena)),
                 List.of());
     }
@@ -75,10 +76,11 @@ final class SyntheticHead {
     }
 
     private static double bytes(int rows, int columns, Codec codec, int[] ranks) {
-        double bytes = rows + EncodedMatrix.storedBytes(Codec.INT8, ranks[0], columns, columns, ScaleFormat.BF16);
+        double bytes = rows
+                + EncodedMatrix.storedBytes(BitProfile.of(Codec.INT8, columns), ranks[0], columns, ScaleFormat.BF16);
         for (int g = 0; g < ranks.length; g++) {
             bytes += EncodedMatrix.storedBytes(
-                    codec, Math.round(SHARES[g] * rows), ranks[g], ranks[g], ScaleFormat.BF16);
+                    BitProfile.of(codec, ranks[g]), Math.round(SHARES[g] * rows), ranks[g], ScaleFormat.BF16);
         }
         return bytes;
     }
@@ -100,7 +102,7 @@ final class SyntheticHead {
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < ranks.length; g++) {
-            plans.add(new GroupPlan(0, ranks[g], codec));
+            plans.add(GroupPlan.of(0, ranks[g], codec));
             left.add(random(codec, sizes[g], ranks[g], arena));
         }
         return assemble(columns, groupOf, plans, left, List.of(random(Codec.INT8, ranks[0], columns, arena)));
@@ -113,7 +115,8 @@ final class SyntheticHead {
 
     /** Random numbers of magnitude about one; of a large matrix the same megabytes again and again. */
     private static EncodedMatrix random(Codec codec, int rows, int width, Arena arena) {
-        EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, rows, width, width, ScaleFormat.BF16);
+        EncodedMatrix matrix =
+                EncodedMatrix.allocate(arena, BitProfile.of(codec, width), rows, width, ScaleFormat.BF16);
         SplittableRandom random = new SplittableRandom(SEED + width);
         int sample = (int) Math.min(rows, Math.max(1, (8L << 20) / codec.rowBytes(width)));
         float[] row = new float[width];

@@ -1,5 +1,6 @@
 package io.groupreduce.benchmarks.head;
 
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -19,13 +20,13 @@ final class HeadMatrices {
     /** All rows as they are, rounded to a codec with one scale a row: the fastest dense head there is here. */
     static CompressedMatrix dense(Arena arena, Matrix matrix, Codec codec) {
         int columns = matrix.columns();
-        EncodedMatrix encoded = EncodedMatrix.allocate(arena, codec, matrix.rows(), columns, columns);
+        EncodedMatrix encoded = EncodedMatrix.allocate(arena, BitProfile.of(codec, columns), matrix.rows(), columns);
         IntStream.range(0, matrix.rows()).parallel().forEach(i -> {
             float[] row = new float[columns];
             matrix.readRow(i, row, 0);
             encoded.encodeRow(i, row, 0);
         });
-        GroupPlan plan = new GroupPlan(GroupPlan.DENSE, columns, codec);
+        GroupPlan plan = GroupPlan.dense(columns, codec);
         String name = "dense " + codec;
         return new CompressedMatrix(name, columns, new byte[matrix.rows()], List.of(plan), List.of(encoded), List.of());
     }
@@ -34,7 +35,7 @@ final class HeadMatrices {
     static CompressedMatrix plain(Arena arena, HeadShape shape, int rank, Codec codec) {
         EncodedMatrix left = random(arena, codec, shape.rows(), rank, false);
         EncodedMatrix right = random(arena, Codec.F32, rank, shape.columns(), true);
-        GroupPlan plan = new GroupPlan(0, rank, codec);
+        GroupPlan plan = GroupPlan.of(0, rank, codec);
         String name = shape.rows() + " x " + rank + " " + codec;
         return new CompressedMatrix(
                 name, shape.columns(), new byte[shape.rows()], List.of(plan), List.of(left), List.of(right));
@@ -52,7 +53,7 @@ final class HeadMatrices {
     }
 
     private static EncodedMatrix random(Arena arena, Codec codec, int rows, int width, boolean right) {
-        EncodedMatrix encoded = EncodedMatrix.allocate(arena, codec, rows, width, width);
+        EncodedMatrix encoded = EncodedMatrix.allocate(arena, BitProfile.of(codec, width), rows, width);
         IntStream.range(0, rows).parallel().forEach(i -> {
             SplittableRandom random = new SplittableRandom(right ? ~i : i);
             float[] row = new float[width];

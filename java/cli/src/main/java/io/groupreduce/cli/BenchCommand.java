@@ -136,7 +136,7 @@ final class BenchCommand implements Callable<Integer> {
                     matrix.rows(),
                     matrix.columns(),
                     Figures.bytes(matrix.bytes()),
-                    SoftmaxBench.codecs(matrix)));
+                    SoftmaxBench.bits(matrix)));
             print(backend, figures, matrix.rows());
             Map<String, Object> document = head(backend);
             document.put("file", file.toString());

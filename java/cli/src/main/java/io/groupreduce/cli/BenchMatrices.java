@@ -1,6 +1,6 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.internal.compress.SizeModel;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -42,10 +42,9 @@ final class BenchMatrices {
         LongStream left = IntStream.range(0, matrix.groups().size())
                 .filter(g -> matrix.left(g) != null)
                 .mapToLong(g -> EncodedMatrix.storedBytes(
-                        codec,
+                        recoded(matrix.groups().get(g), codec).profile(),
                         matrix.left(g).rows(),
-                        matrix.left(g).width(),
-                        block(matrix.groups().get(g), codec),
+                        recoded(matrix.groups().get(g), codec).block(),
                         ScaleFormat.BF16));
         return LongStream.concat(left, rightBytes(matrix)).sum();
     }
@@ -54,9 +53,9 @@ final class BenchMatrices {
         return IntStream.range(0, matrix.bases()).mapToLong(b -> matrix.right(b).bytes());
     }
 
-    /** Numbers of a row that share a scale, as compression chooses them. */
-    private static int block(GroupPlan plan, Codec codec) {
-        return plan.isDense() ? SizeModel.denseBlock(codec, plan.rank()) : plan.rank();
+    /** The same numbers, all in one codec. */
+    private static GroupPlan recoded(GroupPlan plan, Codec codec) {
+        return plan.isZero() ? plan : GroupPlan.of(plan.basis(), plan.rank(), codec);
     }
 
     /**
@@ -74,18 +73,17 @@ final class BenchMatrices {
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < sizes.length; g++) {
-            GroupPlan plan = matrix.groups().get(g);
-            boolean stored = matrix.left(g) != null;
-            plans.add(stored ? new GroupPlan(plan.basis(), plan.rank(), codec) : plan);
-            left.add(stored ? recoded(matrix.left(g), codec, sizes[g], block(plan, codec), arena) : null);
+            GroupPlan plan = recoded(matrix.groups().get(g), codec);
+            plans.add(plan);
+            left.add(plan.isZero() ? null : recoded(matrix.left(g), plan, sizes[g], arena));
         }
         List<EncodedMatrix> right =
                 IntStream.range(0, matrix.bases()).mapToObj(matrix::right).toList();
         return new CompressedMatrix(matrix.name(), matrix.columns(), groupOf, plans, left, right);
     }
 
-    private static EncodedMatrix recoded(EncodedMatrix stored, Codec codec, int rows, int block, Arena arena) {
-        EncodedMatrix made = EncodedMatrix.allocate(arena, codec, rows, stored.width(), block);
+    private static EncodedMatrix recoded(EncodedMatrix stored, GroupPlan plan, int rows, Arena arena) {
+        EncodedMatrix made = EncodedMatrix.allocate(arena, plan.profile(), rows, plan.block());
         IntStream.range(0, Math.ceilDiv(rows, CHUNK)).parallel().forEach(chunk -> {
             float[] row = new float[stored.width()];
             for (int r = chunk * CHUNK; r < Math.min(rows, (chunk + 1) * CHUNK); r++) {
@@ -105,7 +103,7 @@ final class BenchMatrices {
      */
     static CompressedMatrix dense(CompressedMatrix matrix, int rows, Arena arena) {
         int columns = matrix.columns();
-        EncodedMatrix all = EncodedMatrix.allocate(arena, Codec.F32, rows, columns, columns);
+        EncodedMatrix all = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, columns), rows, columns);
         float[] sample = sample(matrix);
         int sampled = sample.length / columns;
         for (int i = 0; i < Math.min(rows, sampled); i++) {
@@ -119,7 +117,7 @@ final class BenchMatrices {
                 matrix.name(),
                 columns,
                 new byte[rows],
-                List.of(new GroupPlan(GroupPlan.DENSE, columns, Codec.F32)),
+                List.of(GroupPlan.dense(columns, Codec.F32)),
                 List.of(all),
                 List.of());
     }

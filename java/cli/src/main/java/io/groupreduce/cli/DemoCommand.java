@@ -196,6 +196,7 @@ final class DemoCommand implements Callable<Integer> {
                         name,
                         result.summary().ratio(),
                         result.matrix().bytes(),
+                        result.matrix().coordinatesPerRow(),
                         result.summary().relativeError(),
                         GroupReduce.evaluate(
                                 backend, dense, known.bias(), result.matrix(), judge.hidden(), judge.targets())));
@@ -203,7 +204,7 @@ final class DemoCommand implements Callable<Integer> {
         }
         Evaluation any = rows.get(0).evaluation();
         Evaluation itself = new Evaluation(any.tokens(), any.densePerplexity(), any.densePerplexity(), 0, 1, 1);
-        rows.add(0, new MethodRow("dense", 1, dense.bytes(), 0, itself));
+        rows.add(0, new MethodRow("dense", 1, dense.bytes(), dense.columns(), 0, itself));
         return rows;
     }
 
@@ -227,7 +228,15 @@ final class DemoCommand implements Callable<Integer> {
                 + rows.get(0).evaluation().tokens() + " tokens that none was fitted to:");
         List<List<String>> table = new ArrayList<>();
         table.add(List.of(
-                "  method", "ratio", "bytes", "count-weighted error", "perplexity", "increase", "KL", "top-1 same"));
+                "  method",
+                "ratio",
+                "bytes",
+                "coordinates a row",
+                "count-weighted error",
+                "perplexity",
+                "increase",
+                "KL",
+                "top-1 same"));
         List<Map<String, Object>> comparison = new ArrayList<>();
         for (MethodRow row : rows) {
             Evaluation e = row.evaluation();
@@ -235,6 +244,7 @@ final class DemoCommand implements Callable<Integer> {
                     "  " + row.method(),
                     Texts.format("%.1f", row.ratio()),
                     Figures.bytes(row.bytes()),
+                    Figures.mean(row.coordinatesPerRow()),
                     Texts.format("%.4f", row.relativeError()),
                     Texts.format("%.2f", e.compressedPerplexity()),
                     Figures.signedPercent(e.perplexityIncrease()),
@@ -244,6 +254,7 @@ final class DemoCommand implements Callable<Integer> {
             document.put("method", row.method());
             document.put("ratio", row.ratio());
             document.put("bytes", row.bytes());
+            document.put("coordinatesPerRow", row.coordinatesPerRow());
             document.put("relativeError", row.relativeError());
             document.putAll(Summary.document(e));
             comparison.add(document);

@@ -19,7 +19,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** Shows what a file holds. */
-@Command(name = "inspect", description = "Shows tensors, groups, ranks, codecs and bytes of a file.")
+@Command(name = "inspect", description = "Shows tensors, groups, ranks, bits and bytes of a file.")
 final class InspectCommand implements Callable<Integer> {
     @Mixin
     CommonOptions common;

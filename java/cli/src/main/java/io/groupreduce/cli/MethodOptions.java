@@ -70,7 +70,7 @@ final class MethodOptions {
             converter = CodecConverter.class,
             defaultValue = "auto",
             description =
-                    "f32, bf16, int8, int4, int3, or auto (default): rate-distortion chooses for each row, the others"
+                    "f32, bf16, int8, int6, int4, int3, or auto (default): rate-distortion chooses for each row, the others"
                             + " take int8, or with --unit parameters f32 for an F32 source, else bf16.")
     CodecChoice codec;
 
@@ -85,6 +85,14 @@ final class MethodOptions {
             paramLabel = "ROUNDS",
             description = "Most rounds of refinement (default: 10 for groupreduce, 3 for rate-distortion).")
     Integer refine;
+
+    @Option(
+            names = "--time-price",
+            paramLabel = "BYTES",
+            description =
+                    "rate-distortion: bytes that a coordinate counts beside its bits, since a query's time follows the"
+                            + " number of coordinates (default: 0).")
+    Double timePrice;
 
     @Option(
             names = "--calibrate",
@@ -125,6 +133,7 @@ final class MethodOptions {
                 alpha == null ? OptionalDouble.empty() : OptionalDouble.of(alpha),
                 minRank == null ? CompressionOptions.defaults().minRank() : minRank,
                 refine == null ? OptionalInt.empty() : OptionalInt.of(refine),
+                timePrice == null ? CompressionOptions.defaults().timePrice() : timePrice,
                 calibrate == null ? 0 : calibrate);
     }
 

@@ -139,6 +139,7 @@ final class ReportBuilder {
                 alpha,
                 asked.minRank(),
                 asked.refineRounds(),
+                asked.timePrice(),
                 0);
     }
 }

@@ -4,14 +4,15 @@ import io.groupreduce.SoftmaxHead;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Progress;
 import io.groupreduce.cli.SoftmaxCase.Contestant;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.function.DoubleSupplier;
 
@@ -220,19 +221,15 @@ final class SoftmaxBench implements AutoCloseable {
         }
     }
 
-    /** The codecs of a matrix's rows, for a person. */
-    static String codecs(CompressedMatrix matrix) {
+    /** The bits of a matrix's rows, for a person. */
+    static String bits(CompressedMatrix matrix) {
         List<String> names = matrix.groups().stream()
                 .filter(plan -> !plan.isZero())
-                .sorted((a, b) -> a.codec().compareTo(b.codec()))
-                .map(SoftmaxBench::codec)
+                .sorted(Comparator.comparingInt(plan -> -plan.profile().most()))
+                .map(Figures::widest)
                 .distinct()
                 .toList();
         return names.isEmpty() ? "only zeros" : String.join(", ", names);
-    }
-
-    private static String codec(GroupPlan plan) {
-        return (plan.isDense() ? "dense " : "") + plan.codec().label();
     }
 
     @Override

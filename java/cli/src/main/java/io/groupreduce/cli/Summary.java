@@ -4,23 +4,27 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Figures;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.LongSummaryStatistics;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.ToLongFunction;
 
 /** A compressed matrix in words, and as a JSON document. */
 final class Summary {
-    /** More groups than this are summed up by basis and codec. */
+    /** More groups than this are summed up by basis and widest number. */
     private static final int MOST_LISTED = 12;
 
     private Summary() {}
@@ -33,7 +37,8 @@ final class Summary {
      * @param relativeError the count-weighted one; NaN where it is not known
      * @param codec of left factors and dense rows; {@code auto} where each row has its own
      * @param alpha of the weights; empty for a method without
-     * @param calibration mean KL on held-out hidden states before calibration and after each epoch; empty without one
+     * @param epochs of calibration
+     * @param calibration mean KL on held-out hidden states, before calibration first; empty without one
      */
     record Source(
             String method,
@@ -45,6 +50,7 @@ final class Summary {
             double relativeError,
             String codec,
             OptionalDouble alpha,
+            int epochs,
             List<Double> calibration) {
         static Source of(JsonNode provenance, CompressedMatrix matrix) {
             JsonNode options = provenance.path("options");
@@ -61,6 +67,7 @@ final class Summary {
                     provenance.path("relativeError").asDouble(Double.NaN),
                     options.path("codec").asText("auto"),
                     alpha.isNumber() ? OptionalDouble.of(alpha.asDouble()) : OptionalDouble.empty(),
+                    provenance.path("options").path("calibrationEpochs").asInt(),
                     calibration);
         }
 
@@ -75,6 +82,7 @@ final class Summary {
                     result.relativeError(),
                     result.options().codec().map(Codec::label).orElse("auto"),
                     result.options().alpha(),
+                    result.options().calibrationEpochs(),
                     result.calibration());
         }
     }
@@ -82,7 +90,8 @@ final class Summary {
     static List<String> lines(CompressedMatrix matrix, Source source) {
         List<String> lines = new ArrayList<>();
         lines.add(Texts.format(
-                "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, count-weighted relative error %.4f",
+                "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, %s coordinates a row, count-weighted relative error"
+                        + " %.4f",
                 matrix.name(),
                 matrix.rows(),
                 matrix.columns(),
@@ -91,6 +100,7 @@ final class Summary {
                 Figures.bytes(source.bytes()),
                 Figures.bytes(matrix.bytes()),
                 (double) source.bytes() / matrix.bytes(),
+                Figures.mean(matrix.coordinatesPerRow()),
                 source.relativeError()));
         lines.add("  " + details(matrix, source));
         lines.addAll(Texts.table(matrix.groups().size() > MOST_LISTED ? summedUp(matrix) : listed(matrix)));
@@ -114,7 +124,7 @@ final class Summary {
         if (!source.calibration().isEmpty()) {
             text.append(Texts.format(
                     "; %s of calibration: mean KL on held-out hidden states %.4f -> %.4f nats",
-                    counted(source.calibration().size() - 1, "epoch", "epochs"),
+                    counted(source.epochs(), "epoch", "epochs"),
                     source.calibration().get(0),
                     // What was best is what was kept.
                     Collections.min(source.calibration())));
@@ -129,7 +139,7 @@ final class Summary {
     /** A line for each group. */
     private static List<List<String>> listed(CompressedMatrix matrix) {
         List<List<String>> rows = new ArrayList<>();
-        rows.add(List.of("  group", "rows", "rank", "codec", "left", "basis", "right"));
+        rows.add(List.of("  group", "rows", "rank", "bits", "bits a number", "bytes a row", "left", "basis", "right"));
         int[] sizes = matrix.groupSizes();
         Set<Integer> counted = new HashSet<>();
         for (int g = 0; g < sizes.length; g++) {
@@ -138,7 +148,9 @@ final class Summary {
                     "  " + g,
                     Integer.toString(sizes[g]),
                     plan.isLowRank() ? Integer.toString(plan.rank()) : Figures.kind(plan),
-                    plan.isZero() ? "-" : plan.codec().label(),
+                    plan.isZero() ? "-" : plan.profile().label(),
+                    plan.isZero() ? "-" : Figures.mean(Figures.bitsANumber(plan)),
+                    Long.toString(rowBytes(matrix, g)),
                     Figures.bytes(leftBytes(matrix, g)),
                     plan.isLowRank() ? Integer.toString(plan.basis()) : "-",
                     right(matrix, plan, counted.add(plan.basis()))));
@@ -146,7 +158,7 @@ final class Summary {
         return rows;
     }
 
-    /** A line for each basis and codec, then for dense rows of each codec and for zeros. */
+    /** A line for each basis and number of bits of the widest coordinate, then for dense rows and for zeros. */
     private static List<List<String>> summedUp(CompressedMatrix matrix) {
         Map<List<Integer>, List<Integer>> members = new TreeMap<>((a, b) -> {
             int byBasis = Integer.compare(order(a.get(0)), order(b.get(0)));
@@ -154,11 +166,11 @@ final class Summary {
         });
         for (int g = 0; g < matrix.groups().size(); g++) {
             GroupPlan plan = matrix.groups().get(g);
-            members.computeIfAbsent(List.of(plan.basis(), -plan.codec().bits()), k -> new ArrayList<>())
+            members.computeIfAbsent(List.of(plan.basis(), -plan.profile().most()), k -> new ArrayList<>())
                     .add(g);
         }
         List<List<String>> rows = new ArrayList<>();
-        rows.add(List.of("  basis", "codec", "groups", "rows", "ranks", "left", "right"));
+        rows.add(List.of("  basis", "bits", "groups", "rows", "ranks", "bytes a row", "left", "right"));
         int[] sizes = matrix.groupSizes();
         Set<Integer> counted = new HashSet<>();
         for (List<Integer> groups : members.values()) {
@@ -167,10 +179,13 @@ final class Summary {
             long left = groups.stream().mapToLong(g -> leftBytes(matrix, g)).sum();
             rows.add(List.of(
                     "  " + (plan.isLowRank() ? Integer.toString(plan.basis()) : Figures.kind(plan)),
-                    plan.isZero() ? "-" : plan.codec().label(),
+                    plan.isZero() ? "-" : bits(matrix, groups),
                     Integer.toString(groups.size()),
                     Long.toString(count),
-                    plan.isZero() ? "-" : ranks(matrix, groups),
+                    plan.isZero()
+                            ? "-"
+                            : range(groups, g -> matrix.groups().get(g).rank()),
+                    range(groups, g -> rowBytes(matrix, g)),
                     Figures.bytes(left),
                     right(matrix, plan, counted.add(plan.basis()))));
         }
@@ -182,16 +197,18 @@ final class Summary {
         return basis == GroupPlan.ZERO ? GroupPlan.DENSE + 1 : basis;
     }
 
-    private static String ranks(CompressedMatrix matrix, List<Integer> groups) {
-        int least = groups.stream()
-                .mapToInt(g -> matrix.groups().get(g).rank())
-                .min()
+    /** The bits of groups whose widest numbers are alike: the widest, and the narrowest that any of them has. */
+    private static String bits(CompressedMatrix matrix, List<Integer> groups) {
+        BitProfile lowest = groups.stream()
+                .map(g -> matrix.groups().get(g).profile())
+                .min(Comparator.comparingInt(profile -> profile.bits(profile.width() - 1)))
                 .orElseThrow();
-        int most = groups.stream()
-                .mapToInt(g -> matrix.groups().get(g).rank())
-                .max()
-                .orElseThrow();
-        return least == most ? Integer.toString(least) : least + "-" + most;
+        return lowest.label();
+    }
+
+    private static String range(List<Integer> groups, ToLongFunction<Integer> figure) {
+        LongSummaryStatistics all = groups.stream().mapToLong(figure).summaryStatistics();
+        return all.getMin() == all.getMax() ? Long.toString(all.getMin()) : all.getMin() + "-" + all.getMax();
     }
 
     /** The bytes of a right factor stand where its basis appears first. */
@@ -212,7 +229,9 @@ final class Summary {
         document.put("alpha", source.alpha().isPresent() ? source.alpha().getAsDouble() : null);
         document.put("sourceBytes", source.bytes());
         document.put("bytes", matrix.bytes());
+        document.put("headerBytes", matrix.headerBytes());
         document.put("parameters", matrix.parameters());
+        document.put("coordinatesPerRow", matrix.coordinatesPerRow());
         document.put("ratio", (double) source.bytes() / matrix.bytes());
         document.put("metric", source.metric());
         document.put("energy", known(source.energy()));
@@ -225,7 +244,7 @@ final class Summary {
             EncodedMatrix right = matrix.right(b);
             Map<String, Object> basis = new LinkedHashMap<>();
             basis.put("rank", right.rows());
-            basis.put("codec", right.codec().label());
+            basis.put("bits", right.profile().label());
             basis.put("bytes", right.bytes());
             bases.add(basis);
         }
@@ -238,7 +257,9 @@ final class Summary {
             group.put("rows", sizes[g]);
             group.put("kind", Figures.kind(plan));
             group.put("rank", plan.rank());
-            group.put("codec", plan.isZero() ? null : plan.codec().label());
+            group.put("bits", plan.isZero() ? null : plan.profile().text());
+            group.put("bitsPerNumber", plan.isZero() ? null : Figures.bitsANumber(plan));
+            group.put("rowBytes", rowBytes(matrix, g));
             group.put("leftBytes", leftBytes(matrix, g));
             group.put("basis", plan.isLowRank() ? plan.basis() : null);
             groups.add(group);
@@ -279,6 +300,12 @@ final class Summary {
         lines.add("most likely token the same: " + Figures.percent(evaluation.top1Agreement())
                 + ", ten most likely shared: " + Figures.percent(evaluation.top10Agreement()));
         return lines;
+    }
+
+    /** Bytes of a row of a group: its numbers and its scales. */
+    private static long rowBytes(CompressedMatrix matrix, int group) {
+        EncodedMatrix left = matrix.left(group);
+        return left == null ? 0 : left.rowBytes();
     }
 
     private static long leftBytes(CompressedMatrix matrix, int group) {

@@ -63,10 +63,10 @@ class BadInputTest extends RefusalCase {
     void numbersThatAreNone() throws Exception {
         float[] values = Shell.matrix(1, 50);
         values[7 * Shell.COLUMNS + 5] = Float.NaN;
-        refused(1, "row 7, column 5", withMatrix(values, 50, Shell.COLUMNS));
+        refused(1, "row 7, column 5", withMatrix(values, 50, Shell.COLUMNS), "--ratio", "2");
         values[7 * Shell.COLUMNS + 5] = 0;
         values[49 * Shell.COLUMNS] = Float.NEGATIVE_INFINITY;
-        refused(1, "row 49, column 0", withMatrix(values, 50, Shell.COLUMNS));
+        refused(1, "row 49, column 0", withMatrix(values, 50, Shell.COLUMNS), "--ratio", "2");
     }
 
     @Test

@@ -191,12 +191,8 @@ class BenchCommandTest {
     /** A copy with NaN at the beginning of a row. */
     private static EncodedMatrix damaged(EncodedMatrix factor, int row) {
         MemorySegment data = MemorySegment.ofArray(factor.data().toArray(ValueLayout.JAVA_BYTE));
-        data.set(
-                ValueLayout.JAVA_INT_UNALIGNED,
-                row * factor.codec().rowBytes(factor.width()),
-                Float.floatToRawIntBits(Float.NaN));
-        return new EncodedMatrix(
-                factor.codec(), factor.rows(), factor.width(), factor.block(), data, null, factor.scaleFormat());
+        data.set(ValueLayout.JAVA_INT_UNALIGNED, row * factor.profile().rowBytes(), Float.floatToRawIntBits(Float.NaN));
+        return new EncodedMatrix(factor.profile(), factor.rows(), factor.block(), data, null, factor.scaleFormat());
     }
 
     @Test

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.cli.SoftmaxCase.Contestant;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -38,10 +39,8 @@ class BenchMatricesTest {
             groupOf[i] = (byte) (i % 11 == 0 ? 2 : i % 5 == 0 ? 1 : 0);
             sizes[groupOf[i]]++;
         }
-        List<GroupPlan> plans = List.of(
-                new GroupPlan(0, 7, Codec.BF16),
-                new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8),
-                new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+        List<GroupPlan> plans =
+                List.of(GroupPlan.of(0, 7, Codec.BF16), GroupPlan.dense(COLUMNS, Codec.INT8), GroupPlan.zero());
         List<EncodedMatrix> left =
                 Arrays.asList(encoded(1, Codec.BF16, sizes[0], 7), encoded(2, Codec.INT8, sizes[1], COLUMNS), null);
         return new CompressedMatrix("m", COLUMNS, groupOf, plans, left, List.of(encoded(3, Codec.F32, 7, COLUMNS)));
@@ -49,7 +48,7 @@ class BenchMatricesTest {
 
     private EncodedMatrix encoded(long seed, Codec codec, int rows, int width) {
         float[] values = Generators.powerLaw(seed, rows, width, 0.3);
-        EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, rows, width, width);
+        EncodedMatrix matrix = EncodedMatrix.allocate(arena, BitProfile.of(codec, width), rows, width);
         for (int r = 0; r < rows; r++) {
             matrix.encodeRow(r, values, r * width);
         }
@@ -72,7 +71,7 @@ class BenchMatricesTest {
             assertArrayEquals(before, decoded(exact, rows));
             CompressedMatrix rough = BenchMatrices.recoded(matrix, Codec.INT4, rows, arena);
             assertNull(rough.left(2));
-            assertEquals(Codec.INT4, rough.left(0).codec());
+            assertEquals(Codec.INT4.bits(), rough.left(0).profile().uniform());
             double error = 0;
             double size = 0;
             float[] after = decoded(rough, rows);
@@ -87,7 +86,7 @@ class BenchMatricesTest {
     @Test
     void bytesAreThoseOfTheFactors() {
         CompressedMatrix matrix = matrix();
-        assertEquals(matrix.bytes() - ROWS - 3, BenchMatrices.factorBytes(matrix));
+        assertEquals(matrix.bytes() - ROWS - matrix.headerBytes(), BenchMatrices.factorBytes(matrix));
         for (Codec codec : Codec.values()) {
             CompressedMatrix recoded = BenchMatrices.recoded(matrix, codec, ROWS, arena);
             assertEquals(BenchMatrices.factorBytes(recoded), BenchMatrices.recodedBytes(matrix, codec));
@@ -150,7 +149,7 @@ class BenchMatricesTest {
                 "zeros",
                 COLUMNS,
                 new byte[50],
-                List.of(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32)),
+                List.of(GroupPlan.zero()),
                 Arrays.asList((EncodedMatrix) null),
                 List.of());
     }

@@ -64,7 +64,7 @@ class CommandsTest {
         assertFalse(embedding.path("metric").asBoolean(), "hidden states meet the softmax alone");
         long parts = softmax.path("biasBytes").asLong()
                 + Shell.ROWS
-                + softmax.path("groups").size();
+                + softmax.path("headerBytes").asLong();
         for (JsonNode basis : softmax.path("bases")) {
             parts += basis.path("bytes").asLong();
         }
@@ -75,12 +75,9 @@ class CommandsTest {
     }
 
     @Test
-    void manyGroupsAreSummedUpByBasisAndCodec() {
+    void whatIsPrintedStaysReadable() {
         String text = compress("--hidden", hidden, "--groups", "2").out();
-        JsonNode softmax =
-                Shell.run("inspect", output, "--json").json().path("compressed").get(1);
-        assertTrue(softmax.path("groups").size() > 12, softmax.toString());
-        assertTrue(text.contains("basis  codec"), text);
+        assertTrue(text.contains("coordinates a row"), text);
         assertTrue(text.lines().allMatch(line -> line.length() <= 180), text);
         assertTrue(text.lines().count() < 30, text);
         assertTrue(text.contains("fitted to; judge it"), text);
@@ -147,7 +144,11 @@ class CommandsTest {
                 before.path("relativeError").asDouble(),
                 after.path("relativeError").asDouble(),
                 1e-6);
-        assertEquals(before.path("relativeError"), inspected.path("relativeError"), method);
+        assertEquals(
+                before.path("relativeError").asDouble(),
+                inspected.path("relativeError").asDouble(),
+                1e-6,
+                method);
         String text = Texts.format(
                 "count-weighted relative error %.4f",
                 after.path("relativeError").asDouble());

@@ -12,7 +12,7 @@ import java.util.List;
  * @param rows N
  * @param columns D
  * @param sourceBytes stored bytes of the source
- * @param bytes stored bytes of what replaces it
+ * @param bytes bytes of all that replaces it in a file, its share of the header included; of what is in no file yet, the most it will take
  * @param options what was asked for, codecs filled in
  * @param metric whether the method measures its loss under a metric S; otherwise S is the identity
  * @param energy sum_i w_i ||A_i S||^2, weights of mean 1
@@ -92,6 +92,11 @@ public record CompressionSummary(
     /** Bytes of the source / bytes of all that replaces it. */
     public double ratio() {
         return (double) sourceBytes / bytes;
+    }
+
+    /** The same of a matrix that takes this many bytes of its file. */
+    public CompressionSummary withBytes(long itsBytes) {
+        return with(itsBytes, loss, relativeError, calibration);
     }
 
     /** The same with the error of what is stored. */

@@ -14,7 +14,7 @@ public enum Method {
      */
     GROUPREDUCE,
     /**
-     * Every row takes the basis, rank and codec where loss and the price of its bytes are least together; the price fills the
+     * Every row takes the basis and bit profile where loss and the price of its bytes are least together; the price fills the
      * size target.
      */
     RATE_DISTORTION;

@@ -3,10 +3,14 @@ package io.groupreduce.format;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.CompressionSummary;
+import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -14,9 +18,11 @@ import java.util.Map;
  * A compressed matrix and what the file says about it.
  *
  * @param matrix the matrix
- * @param document a JSON object as maps, lists and plain values; shape, ranks and codecs need not be in it
+ * @param document a JSON object as maps, lists and plain values; shape, groups and bases need not be in it. It stays short: every byte counts
  */
 public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> document) {
+    private static final int DIGITS = 8;
+
     /** The entry of a finished compression of the tensor {@code name}. */
     public static CompressedEntry of(CompressionResult result, String name) {
         CompressedMatrix matrix = result.matrix().named(name);
@@ -26,28 +32,31 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         document.put("method", summary.options().method().label());
         document.put("options", options(summary.options()));
         document.put("sourceBytes", summary.sourceBytes());
-        document.put("bytes", matrix.bytes());
-        document.put("ratio", summary.ratio());
         document.put("metric", summary.metric());
-        document.put("energy", summary.energy());
-        document.put("loss", summary.loss());
-        document.put("relativeError", summary.relativeError());
-        document.put("refinement", summary.refinement());
+        document.put("energy", rounded(summary.energy()));
+        document.put("loss", rounded(summary.loss()));
+        document.put("relativeError", rounded(summary.relativeError()));
         if (summary.heldOut() != null) {
             document.put("heldOut", document(summary.heldOut()));
         }
         if (!summary.calibration().isEmpty()) {
-            document.put("calibration", summary.calibration());
+            List<Double> losses = summary.calibration();
+            document.put("calibration", List.of(rounded(losses.getFirst()), rounded(Collections.min(losses))));
         }
         return new CompressedEntry(matrix, document);
+    }
+
+    /** Nobody needs more digits, and the file pays for them. */
+    private static double rounded(double value) {
+        return new BigDecimal(value).round(new MathContext(DIGITS)).doubleValue();
     }
 
     /** What was measured on held-out states, as it stands in the metadata. */
     public static Map<String, Object> document(CompressionSummary.HeldOut heldOut) {
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("states", heldOut.states());
-        document.put("denseLoss", heldOut.denseLoss());
-        document.put("compressedLoss", heldOut.compressedLoss());
+        document.put("denseLoss", rounded(heldOut.denseLoss()));
+        document.put("compressedLoss", rounded(heldOut.compressedLoss()));
         return document;
     }
 
@@ -57,15 +66,18 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         if (target.size() > 0) {
             document.put("size", target.size());
         } else {
-            document.put("ratio", target.ratio());
+            document.put("ratio", rounded(target.ratio()));
         }
         document.put("unit", target.unit().name().toLowerCase(Locale.ROOT));
         options.maxLossIncrease().ifPresent(value -> document.put("maxLossIncrease", value));
-        document.put("codec", options.codec().map(Codec::label).orElse("auto"));
+        options.codec().ifPresent(codec -> document.put("codec", codec.label()));
         options.rightCodec().ifPresent(codec -> document.put("rightCodec", codec.label()));
-        options.alpha().ifPresent(value -> document.put("alpha", value));
+        options.alpha().ifPresent(value -> document.put("alpha", rounded(value)));
         options.groups().ifPresent(value -> document.put("groups", value));
         options.refineRounds().ifPresent(value -> document.put("refineRounds", value));
+        if (options.method() == Method.RATE_DISTORTION) {
+            document.put("timePrice", rounded(options.timePrice()));
+        }
         if (options.method().grouped()) {
             document.put("minRank", options.minRank());
         }

@@ -8,7 +8,10 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.CompressedMatrix;
+import java.lang.foreign.Arena;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -21,6 +24,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -34,10 +38,12 @@ public final class CompressedFile implements AutoCloseable {
     public static final String METADATA_KEY = "groupreduce";
 
     /** The format version that is written, and the only one that is read. */
-    public static final int FORMAT_VERSION = 2;
+    public static final int FORMAT_VERSION = 3;
 
     /** Far more than any document needs; what is parsed can take thirty times its characters in memory. */
     private static final int LONGEST_DOCUMENT = 1 << 22;
+
+    private static final String VALUES = "values";
 
     private static final ObjectMapper STRICT = JsonMapper.builder()
             .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
@@ -62,6 +68,7 @@ public final class CompressedFile implements AutoCloseable {
         document.path("tied")
                 .properties()
                 .forEach(entry -> tie(entry.getKey(), entry.getValue().asText()));
+        countHeader();
     }
 
     /**
@@ -113,7 +120,58 @@ public final class CompressedFile implements AutoCloseable {
                     + ", but this software reads version " + FORMAT_VERSION
                     + "; compress the model again, or install a newer version.");
         }
+        if (!parsed.path(VALUES).equals(STRICT.valueToTree(values()))) {
+            throw damaged("lacks '" + VALUES + "', or gives codes values that this software does not know", null);
+        }
         return parsed;
+    }
+
+    /** By width, 1 bit first: the value of code 0, and how much further that of each next one is. */
+    private static List<List<Integer>> values() {
+        return IntStream.rangeClosed(1, CodeValues.MOST_BITS)
+                .mapToObj(bits -> List.of(CodeValues.value(bits, 0), CodeValues.step(bits)))
+                .toList();
+    }
+
+    /**
+     * Tells every matrix its share of the header: the entries of its tensors and of its name in the document. What is there once for
+     * all counts with the first. What is copied, tied names and the source's metadata are no matrix's.
+     */
+    private void countHeader() {
+        long common = file.headerBytes();
+        Map<String, Long> shares = new LinkedHashMap<>();
+        for (String name : matrices.keySet()) {
+            long described = textBytes(Map.of(name, provenance(name)));
+            shares.put(name, described);
+            common -= described;
+        }
+        long at = 0;
+        for (Tensor tensor : file.tensors().values()) {
+            long entry = SafetensorsWriter.entryBytes(tensor, at);
+            at += tensor.bytes();
+            common -= entry;
+            if (!copied.containsKey(tensor.name())) {
+                String name = tensor.name().substring(0, tensor.name().lastIndexOf('.'));
+                shares.merge(name, entry, Long::sum);
+            }
+        }
+        common -= tied.isEmpty() ? 0 : textBytes(Map.of("tied", document.path("tied")));
+        for (Map.Entry<String, String> kept : sourceMetadata().entrySet()) {
+            common -= SafetensorsWriter.memberBytes(kept);
+        }
+        for (Map.Entry<String, Long> share : shares.entrySet()) {
+            long all = share.getValue() + common;
+            matrices.computeIfPresent(share.getKey(), (name, matrix) -> matrix.withHeaderBytes(all));
+            common = 0;
+        }
+    }
+
+    /** Bytes of a member of an object in the document, which is text in the header, with a comma. */
+    private static long textBytes(Map<String, JsonNode> member) {
+        String inDocument = STRICT.valueToTree(member).toString();
+        String braced = STRICT.valueToTree(inDocument).toString();
+        // Two quotes and two braces less, a comma more.
+        return braced.getBytes(StandardCharsets.UTF_8).length - 3;
     }
 
     /** A part that its matrix did not take, or a dense twin of a matrix, must not pass as a copied tensor. */
@@ -159,17 +217,16 @@ public final class CompressedFile implements AutoCloseable {
             Map<String, String> metadata,
             Map<String, String> tied) {
         Map<String, Object> tensors = new LinkedHashMap<>();
-        List<Tensor> all = new ArrayList<>(copied);
+        List<Tensor> kept = new ArrayList<>(copied);
         for (CompressedEntry entry : entries) {
-            Map<String, Object> described = new LinkedHashMap<>(entry.document());
-            described.putAll(CompressedLayout.description(entry.matrix()));
+            Map<String, Object> described = new LinkedHashMap<>(CompressedLayout.description(entry.matrix()));
+            entry.document().forEach(described::putIfAbsent);
             tensors.put(entry.matrix().name(), described);
             // A bias of the matrix's own replaces one of the same name.
             String bias = entry.matrix().bias() == null
                     ? null
                     : CompressedLayout.biasOf(entry.matrix().name());
-            all.removeIf(tensor -> tensor.name().equals(bias));
-            all.addAll(CompressedLayout.tensors(entry.matrix()));
+            kept.removeIf(tensor -> tensor.name().equals(bias));
         }
         for (Tensor tensor : copied) {
             String owner = CompressedLayout.owner(tensor.name()).orElse(tensor.name());
@@ -182,19 +239,23 @@ public final class CompressedFile implements AutoCloseable {
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("format", FORMAT_VERSION);
         document.put("software", CompressedEntry.softwareVersion());
+        document.put(VALUES, values());
         document.put("tensors", tensors);
         if (!tied.isEmpty()) {
             document.put("tied", new TreeMap<>(tied));
         }
-        // Widest elements first, so that every tensor lies at a multiple of its element size.
-        all.sort((a, b) -> Integer.compare(b.type().bytes(), a.type().bytes()));
         Map<String, String> merged = new LinkedHashMap<>(metadata);
         try {
             merged.put(METADATA_KEY, STRICT.writeValueAsString(document));
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("the metadata of " + target + " cannot be written as JSON", e);
         }
-        SafetensorsWriter.write(target, all, merged);
+        try (Arena arena = Arena.ofShared()) {
+            entries.forEach(entry -> kept.addAll(CompressedLayout.tensors(entry.matrix(), arena)));
+            // Widest elements first, so that every tensor lies at a multiple of its element size.
+            kept.sort((a, b) -> Integer.compare(b.type().bytes(), a.type().bytes()));
+            SafetensorsWriter.write(target, kept, merged);
+        }
     }
 
     public Path path() {
@@ -294,7 +355,7 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     /**
-     * What the file says about a compressed matrix: method, options, sizes, losses. Shape, ranks and codecs were checked
+     * What the file says about a compressed matrix: method, options, sizes, losses. Shape, groups and bases were checked
      * against the tensors; everything else is as it was found. Of a name that is not compressed: a missing node.
      */
     public JsonNode provenance(String name) {

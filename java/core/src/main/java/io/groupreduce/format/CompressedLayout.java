@@ -3,7 +3,7 @@ package io.groupreduce.format;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.internal.check.Finite;
-import io.groupreduce.matrix.Bf16;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -11,6 +11,7 @@ import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.matrix.StoredPart;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -19,25 +20,30 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * The tensors that stand for one matrix NAME: {@code NAME.group}, {@code NAME.basis}, {@code NAME.left.P}, {@code
- * NAME.left_scale.P}, {@code NAME.right.B}, {@code NAME.right_scale.B} and {@code NAME.bias}; and the metadata that they need:
- * {@code shape}, {@code ranks}, {@code codecs}, {@code rightCodecs} and {@code bias}.
+ * The tensors that stand for one matrix NAME: {@code NAME.groups}, {@code NAME.codes}, {@code NAME.scales} and {@code NAME.bias}; and the
+ * metadata that they need: {@code shape}, {@code groups}, {@code right} and {@code bias}.
+ *
+ * <p>Codes are the rows of group 0, then those of group 1 and so on, then those of the right factor of basis 0 and so on, without gaps, and
+ * scales likewise: where each begins follows from the metadata and from how many rows each group has.
  */
 final class CompressedLayout {
-    private static final Pattern PART =
-            Pattern.compile("(.*)\\.(?:group|basis|(?:left|right)(?:_scale)?\\.[0-9]+)", Pattern.DOTALL);
+    private static final Pattern PART = Pattern.compile("(.*)\\.(?:groups|codes|scales)", Pattern.DOTALL);
+    private static final Pattern NUMBER = Pattern.compile("[0-9]{1,5}");
+
+    private static final String SEPARATOR = ",";
+
+    /** No number of a basis, of dense rows or of zeros. */
+    private static final int UNKNOWN = 256;
 
     private static final String BIAS = "bias";
-
-    /** The codec, in the metadata, of a group that stores nothing. */
-    private static final String NO_CODEC = "none";
 
     private final Path path;
     private final String name;
@@ -52,73 +58,53 @@ final class CompressedLayout {
         this.rest = rest;
     }
 
-    /** The tensors to store for a matrix. */
-    static List<Tensor> tensors(CompressedMatrix matrix) {
+    /** The tensors to store for a matrix, in memory of {@code arena}. */
+    static List<Tensor> tensors(CompressedMatrix matrix, Arena arena) {
         List<Tensor> tensors = new ArrayList<>();
         String name = matrix.name();
-        byte[] bases = new byte[matrix.groups().size()];
-        for (int g = 0; g < bases.length; g++) {
-            bases[g] = (byte) matrix.groups().get(g).basis();
-            if (matrix.left(g) != null) {
-                add(tensors, name + ".left", g, matrix.left(g));
-            }
-        }
-        for (int b = 0; b < matrix.bases(); b++) {
-            add(tensors, name + ".right", b, matrix.right(b));
-        }
-        tensors.add(bytes(name + ".group", matrix.groupOf()));
-        tensors.add(bytes(name + ".basis", bases));
+        tensors.add(bytes(name + ".groups", MemorySegment.ofArray(matrix.groupOf())));
+        tensors.add(bytes(name + ".codes", joined(matrix.parts().map(EncodedMatrix::data), arena)));
+        Stream<MemorySegment> scales = matrix.parts().map(EncodedMatrix::scales).filter(Objects::nonNull);
+        tensors.add(bytes(name + ".scales", joined(scales, arena)));
         if (matrix.bias() != null) {
-            tensors.add(bias(name, matrix.bias()));
+            int rows = matrix.rows();
+            EncodedMatrix row = EncodedMatrix.allocate(arena, BitProfile.of(Codec.BF16, rows), 1, 1);
+            row.encodeRow(0, matrix.bias(), 0);
+            tensors.add(new Tensor(biasOf(name), DType.BF16, new long[] {rows}, row.data()));
         }
         return tensors;
     }
 
-    private static Tensor bias(String name, float[] values) {
-        EncodedMatrix row = EncodedMatrix.allocate(Arena.ofAuto(), Codec.BF16, 1, values.length, 1);
-        row.encodeRow(0, values, 0);
-        return new Tensor(biasOf(name), DType.BF16, new long[] {values.length}, row.data());
+    private static Tensor bytes(String name, MemorySegment content) {
+        return new Tensor(name, DType.U8, new long[] {content.byteSize()}, content);
     }
 
-    private static Tensor bytes(String name, byte[] values) {
-        return new Tensor(name, DType.U8, new long[] {values.length}, MemorySegment.ofArray(values));
-    }
-
-    private static void add(List<Tensor> tensors, String stem, int number, EncodedMatrix part) {
-        long[] dataShape = {part.rows(), storedWidth(part.codec(), part.width())};
-        tensors.add(new Tensor(stem + "." + number, part.codec().type(), dataShape, part.data()));
-        if (part.codec().scaled()) {
-            long[] shape =
-                    part.scalesPerRow() == 1 ? new long[] {part.rows()} : new long[] {part.rows(), part.scalesPerRow()};
-            tensors.add(new Tensor(stem + "_scale." + number, part.scaleFormat().type(), shape, part.scales()));
+    private static MemorySegment joined(Stream<MemorySegment> pieces, Arena arena) {
+        List<MemorySegment> all = pieces.toList();
+        MemorySegment joined =
+                arena.allocate(all.stream().mapToLong(MemorySegment::byteSize).sum());
+        long at = 0;
+        for (MemorySegment piece : all) {
+            MemorySegment.copy(piece, 0, joined, at, piece.byteSize());
+            at += piece.byteSize();
         }
+        return joined;
     }
 
-    /** Elements of a stored row: bytes where numbers share them. */
-    private static long storedWidth(Codec codec, int width) {
-        return codec.type() == DType.U8 ? codec.rowBytes(width) : width;
-    }
-
-    /** What the stored tensors do not say, for the metadata: shape, ranks of the groups, codecs of groups and bases. */
+    /** What the stored tensors do not say, for the metadata. */
     static Map<String, Object> description(CompressedMatrix matrix) {
-        List<Integer> ranks = new ArrayList<>();
-        List<String> codecs = new ArrayList<>();
-        for (int g = 0; g < matrix.groups().size(); g++) {
-            ranks.add(matrix.groups().get(g).rank());
-            codecs.add(
-                    matrix.left(g) == null ? NO_CODEC : matrix.left(g).codec().label());
-        }
-        List<String> rightCodecs = new ArrayList<>();
-        for (int b = 0; b < matrix.bases(); b++) {
-            rightCodecs.add(matrix.right(b).codec().label());
-        }
         Map<String, Object> description = new LinkedHashMap<>();
         description.put("shape", List.of(matrix.rows(), matrix.columns()));
-        description.put("ranks", ranks);
-        description.put("codecs", codecs);
-        description.put("rightCodecs", rightCodecs);
-        description.put(BIAS, matrix.bias() != null);
+        description.put("groups", text(matrix.describedGroups()));
+        description.put("right", text(matrix.describedBases()));
+        if (matrix.bias() != null) {
+            description.put(BIAS, true);
+        }
         return description;
+    }
+
+    private static String text(List<StoredPart> parts) {
+        return parts.stream().map(StoredPart::text).collect(Collectors.joining(SEPARATOR));
     }
 
     /**
@@ -137,78 +123,162 @@ final class CompressedLayout {
 
     /**
      * Finds, checks and joins the tensors of the matrix. Right factors, scales and the bias must be finite; the numbers of left
-     * factors are not looked at, so that opening a large file reads little of it. A bias of binary32 is rounded to bfloat16.
+     * factors are not looked at, so that opening a large file reads little of it.
      *
      * @throws MalformedFileException if a part is missing or does not fit the others
      */
     CompressedMatrix read() {
-        long[] shape = longs("shape", 2);
-        if (shape[0] < 1
-                || shape[0] > CompressedMatrix.MAX_ROWS
-                || shape[1] < 1
-                || shape[1] > CompressedMatrix.MAX_COLUMNS) {
-            throw damaged("the metadata of " + quoted() + " gives the shape " + Wording.shape(shape)
+        int[] shape = shape();
+        int rows = shape[0];
+        int columns = shape[1];
+        List<StoredPart> groups = parts("groups", columns);
+        List<StoredPart> bases = parts("right", columns);
+        if (groups.isEmpty() || groups.size() > GroupPlan.MAX_GROUPS) {
+            throw damaged("the metadata of " + quoted() + " describes " + groups.size() + " groups where 1 to "
+                    + GroupPlan.MAX_GROUPS + " are possible");
+        }
+        long[] directions = directions(bases, columns);
+        List<GroupPlan> plans = plans(groups, directions, columns);
+        byte[] groupOf = groupOf(rows);
+        long[] sizes = sizes(groupOf, plans.size());
+
+        Bytes codes = new Bytes("codes");
+        Bytes scales = new Bytes("scales");
+        List<EncodedMatrix> left = new ArrayList<>();
+        for (int g = 0; g < plans.size(); g++) {
+            left.add(plans.get(g).isZero() ? null : stored(groups.get(g), sizes[g], codes, scales));
+        }
+        List<EncodedMatrix> right = new ArrayList<>();
+        for (int b = 0; b < directions.length; b++) {
+            right.add(stored(bases.get(b), directions[b], codes, scales));
+        }
+        codes.requireUsedUp();
+        scales.requireUsedUp();
+        CompressedMatrix matrix = new CompressedMatrix(name, columns, groupOf, plans, left, right);
+        for (int b = 0; b < matrix.bases(); b++) {
+            // Decoded ones, since a finite scale can still make an infinite number of a value.
+            Matrix factor = Matrix.of("right factor " + b, matrix.decodedRight(b), (int) directions[b], columns);
+            requireFinite(factor.name() + " of " + quoted(), factor);
+        }
+        JsonNode biased = provenance.path(BIAS);
+        if (!biased.isMissingNode() && !biased.isBoolean()) {
+            throw damaged("the metadata of " + quoted() + " has a '" + BIAS + "' that is neither true nor false");
+        }
+        return biased.asBoolean(false) ? matrix.withBias(bias(rows)) : matrix;
+    }
+
+    private int[] shape() {
+        JsonNode shape = provenance.path("shape");
+        if (!shape.isArray() || shape.size() != 2 || !shape.valueStream().allMatch(JsonNode::isIntegralNumber)) {
+            throw damaged("the metadata of " + quoted() + " lacks 'shape' with 2 whole numbers");
+        }
+        int[] sides = {side(shape.get(0), CompressedMatrix.MAX_ROWS), side(shape.get(1), CompressedMatrix.MAX_COLUMNS)};
+        if (sides[0] < 1 || sides[1] < 1) {
+            throw damaged("the metadata of " + quoted() + " gives the shape " + Wording.quoted(shape.toString())
                     + ", where rows lie between 1 and " + CompressedMatrix.MAX_ROWS + " and columns between 1 and "
                     + CompressedMatrix.MAX_COLUMNS);
         }
-        int rows = (int) shape[0];
-        int columns = (int) shape[1];
-        byte[] groupOf = bytes("group", rows, rows);
-        byte[] bases = bytes("basis", 1, GroupPlan.MAX_GROUPS);
-        long[] ranks = longs("ranks", bases.length);
-        long[] sizes = sizes(groupOf, bases.length);
-        String[] codecs = labels("codecs", bases.length);
-        List<EncodedMatrix> right = rightFactors(columns, bases);
-        List<GroupPlan> plans = new ArrayList<>();
-        List<EncodedMatrix> left = new ArrayList<>();
-        for (int g = 0; g < bases.length; g++) {
-            int basis = bases[g] & 0xff;
-            if (codecs[g].equals(NO_CODEC) != (basis == GroupPlan.ZERO)) {
-                throw damaged("the metadata of " + quoted() + " gives group " + g + " the codec "
-                        + Wording.quoted(codecs[g]) + ", but its basis number is " + basis);
-            }
-            if (basis == GroupPlan.ZERO) {
-                plans.add(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
-                left.add(null);
-                continue;
-            }
-            if (basis != GroupPlan.DENSE && basis >= right.size()) {
-                throw damaged("group " + g + " of " + quoted() + " uses basis " + basis + " of " + right.size());
-            }
-            long longest = basis == GroupPlan.DENSE ? columns : right.get(basis).rows();
-            if (ranks[g] < 1 || ranks[g] > longest || (basis == GroupPlan.DENSE && ranks[g] != columns)) {
-                throw damaged(
-                        "group " + g + " of " + quoted() + " has rank " + ranks[g] + " where its basis has " + longest);
-            }
-            EncodedMatrix rowsOfGroup = part("left", g, sizes[g], (int) ranks[g], codecs[g]);
-            plans.add(new GroupPlan(basis, (int) ranks[g], rowsOfGroup.codec()));
-            left.add(rowsOfGroup);
-        }
-        CompressedMatrix matrix = new CompressedMatrix(name, columns, groupOf, plans, left, right);
-        for (int b = 0; b < matrix.bases(); b++) {
-            // Decoded ones, since a finite scale can still make an infinite number of an integer.
-            int directions = (int) matrix.right(b).rows();
-            requireFinite(name + ".right." + b, Matrix.of(name, matrix.decodedRight(b), directions, columns));
-        }
-        boolean biased = provenance.path(BIAS).asBoolean(false);
-        return biased ? matrix.withBias(bias(rows)) : matrix;
+        return sides;
     }
 
-    private float[] bias(int rows) {
-        Tensor tensor = take(BIAS);
-        boolean typed = tensor.type() == DType.BF16 || tensor.type() == DType.F32;
-        if (!typed || tensor.shape().length != 1 || tensor.shape()[0] != rows) {
-            throw damaged(Wording.quoted(tensor.name()) + " has type " + tensor.type() + " and shape "
-                    + Wording.shape(tensor.shape()) + " where BF16 or F32 and [" + rows + "] are needed");
+    /** 0 for a number that is out of range. */
+    private static int side(JsonNode number, int most) {
+        return number.canConvertToInt() && number.intValue() <= most ? number.intValue() : 0;
+    }
+
+    /** Descriptions of groups or bases, in order. */
+    private List<StoredPart> parts(String key, int columns) {
+        JsonNode text = provenance.path(key);
+        if (!text.isTextual()) {
+            throw damaged("the metadata of " + quoted() + " lacks the text '" + key + "'");
         }
-        float[] values = tensor.floats();
-        for (int i = 0; i < rows; i++) {
-            if (!Float.isFinite(values[i]) || !Float.isFinite(Bf16.widen(Bf16.round(values[i])))) {
-                throw damaged(Wording.quoted(tensor.name()) + " holds " + values[i] + " at index " + i
-                        + " where only finite numbers of bfloat16 may stand");
+        List<StoredPart> parts = new ArrayList<>();
+        for (String part :
+                text.textValue().isEmpty() ? new String[0] : text.textValue().split(SEPARATOR, -1)) {
+            try {
+                parts.add(StoredPart.parse(part, columns));
+            } catch (IllegalArgumentException e) {
+                throw damaged(
+                        path,
+                        "the '" + key + "' of " + quoted() + " say " + Wording.quoted(part)
+                                + ", where bits and how many of the " + columns
+                                + " numbers have them are expected, 1 to 8 that never rise, or only 16 or 32, and how"
+                                + " scales are stored",
+                        e);
             }
         }
-        return values;
+        return parts;
+    }
+
+    /** How many rows each right factor has. */
+    private long[] directions(List<StoredPart> bases, int columns) {
+        if (bases.size() > GroupPlan.ZERO) {
+            throw damaged(
+                    "the metadata of " + quoted() + " describes " + bases.size() + " bases, which no group can name");
+        }
+        long[] directions = new long[bases.size()];
+        for (int b = 0; b < directions.length; b++) {
+            StoredPart basis = bases.get(b);
+            directions[b] = NUMBER.matcher(basis.what()).matches() ? Long.parseLong(basis.what()) : 0;
+            if (directions[b] < 1 || directions[b] > columns || basis.profile().width() != columns) {
+                throw damaged("basis " + b + " of " + quoted() + " is " + Wording.quoted(basis.text()) + " where 1 to "
+                        + columns + " directions of " + columns + " numbers are needed");
+            }
+        }
+        return directions;
+    }
+
+    private List<GroupPlan> plans(List<StoredPart> groups, long[] directions, int columns) {
+        List<GroupPlan> plans = new ArrayList<>();
+        boolean[] used = new boolean[directions.length];
+        for (int g = 0; g < groups.size(); g++) {
+            StoredPart group = groups.get(g);
+            int basis = basis(group.what());
+            int width = group.profile().width();
+            boolean fits =
+                    switch (basis) {
+                        case GroupPlan.ZERO -> width == 0;
+                        case GroupPlan.DENSE -> width == columns;
+                        default -> basis < directions.length && width >= 1 && width <= directions[basis];
+                    };
+            if (!fits) {
+                throw damaged("group " + g + " of " + quoted() + " is " + Wording.quoted(group.text()) + ", which is"
+                        + " neither zero, nor dense rows of " + columns + " numbers, nor as many coordinates as one of"
+                        + " the " + directions.length + " bases has");
+            }
+            if (basis < directions.length) {
+                used[basis] = true;
+            }
+            plans.add(new GroupPlan(basis, group.profile()));
+        }
+        for (int b = 0; b < used.length; b++) {
+            if (!used[b]) {
+                throw damaged("no group of " + quoted() + " uses basis " + b);
+            }
+        }
+        return plans;
+    }
+
+    /** The number in a {@link GroupPlan}; {@link #UNKNOWN} of what is none. */
+    private static int basis(String what) {
+        return switch (what) {
+            case StoredPart.DENSE -> GroupPlan.DENSE;
+            case StoredPart.ZERO -> GroupPlan.ZERO;
+            default -> {
+                int number = NUMBER.matcher(what).matches() ? Integer.parseInt(what) : UNKNOWN;
+                yield number < GroupPlan.ZERO ? number : UNKNOWN;
+            }
+        };
+    }
+
+    private byte[] groupOf(int rows) {
+        Tensor tensor = take("groups");
+        // Before the copy, which no array could hold otherwise.
+        if (tensor.type() != DType.U8 || tensor.shape().length != 1 || tensor.bytes() != rows) {
+            throw damaged(Wording.quoted(tensor.name()) + " has type " + tensor.type() + " and shape "
+                    + Wording.shape(tensor.shape()) + " where U8 and [" + rows + "] are needed");
+        }
+        return tensor.data().toArray(ValueLayout.JAVA_BYTE);
     }
 
     private long[] sizes(byte[] groupOf, int groups) {
@@ -216,76 +286,71 @@ final class CompressedLayout {
         for (byte entry : groupOf) {
             int g = entry & 0xff;
             if (g >= groups) {
-                throw damaged(quoted("group") + " names group " + g + " of " + groups);
+                throw damaged(quoted("groups") + " names group " + g + " of " + groups);
             }
             sizes[g]++;
         }
         return sizes;
     }
 
-    private List<EncodedMatrix> rightFactors(int columns, byte[] bases) {
-        boolean[] used = new boolean[256];
-        for (byte basis : bases) {
-            used[basis & 0xff] = true;
+    private EncodedMatrix stored(StoredPart part, long rows, Bytes codes, Bytes scales) {
+        BitProfile profile = part.profile();
+        MemorySegment data = codes.next(rows * profile.rowBytes());
+        if (!profile.scaled()) {
+            return new EncodedMatrix(profile, rows, part.block(), data, null, ScaleFormat.F32);
         }
-        int stored = 0;
-        while (rest.containsKey(name + ".right." + stored)) {
-            stored++;
+        long perRow = Math.ceilDiv(profile.width(), part.block());
+        MemorySegment itsScales = scales.next(rows * perRow * part.scales().bytes());
+        if (rows > 0 && part.scales() != ScaleFormat.LOG8) {
+            DType type = part.scales().type();
+            requireFinite(quoted("scales"), Matrix.of("scales", type, rows, perRow, itsScales));
         }
-        String[] codecs = labels("rightCodecs", stored);
-        List<EncodedMatrix> right = new ArrayList<>();
-        for (int b = 0; b < stored; b++) {
-            if (b >= GroupPlan.ZERO || !used[b]) {
-                throw damaged("no group of " + quoted() + " uses " + quoted("right." + b));
-            }
-            EncodedMatrix factor = part("right", b, -1, columns, codecs[b]);
-            if (factor.rows() < 1 || factor.rows() > columns) {
-                throw damaged(quoted("right." + b) + " has " + factor.rows() + " rows where 1 to " + columns
-                        + " are possible");
-            }
-            right.add(factor);
-        }
-        return right;
+        return new EncodedMatrix(profile, rows, part.block(), data, itsScales, part.scales());
     }
 
-    /** {@code rows < 0} takes as many rows as are stored. */
-    private EncodedMatrix part(String kind, int number, long rows, int width, String label) {
-        Tensor data = take(kind + "." + number);
-        Codec codec = codec(data, label);
-        long storedWidth = storedWidth(codec, width);
-        long storedRows = data.shape().length == 2 ? data.shape()[0] : -1;
-        if (storedRows < 0 || data.shape()[1] != storedWidth || (rows >= 0 && storedRows != rows)) {
-            throw damaged(Wording.quoted(data.name()) + " has shape " + Wording.shape(data.shape()) + " where ["
-                    + (rows < 0 ? "any" : Long.toString(rows)) + ", " + storedWidth + "] is needed");
+    /** A tensor that is taken apart from its first byte to its last. */
+    private final class Bytes {
+        private final Tensor tensor;
+        private long at;
+
+        Bytes(String suffix) {
+            tensor = take(suffix);
+            if (tensor.type() != DType.U8 || tensor.shape().length != 1) {
+                throw damaged(Wording.quoted(tensor.name()) + " must be a U8 vector");
+            }
         }
-        if (!codec.scaled()) {
-            return new EncodedMatrix(codec, storedRows, width, width, data.data(), null, ScaleFormat.F32);
+
+        MemorySegment next(long bytes) {
+            if (bytes > tensor.bytes() - at) {
+                throw damaged(Wording.quoted(tensor.name()) + " has " + tensor.bytes()
+                        + " bytes, fewer than the groups and bases need");
+            }
+            at += bytes;
+            return tensor.data().asSlice(at - bytes, bytes);
         }
-        Tensor scales = take(kind + "_scale." + number);
-        long perRow = scales.shape().length == 2 ? scales.shape()[1] : 1;
-        int block = perRow == 1 ? width : CompressedMatrix.SCALE_BLOCK;
-        boolean shaped = scales.shape().length >= 1 && scales.shape().length <= 2 && scales.shape()[0] == storedRows;
-        if (!shaped || perRow != (width + block - 1) / block) {
-            throw damaged(Wording.quoted(scales.name()) + " has shape " + Wording.shape(scales.shape())
-                    + ", which fits neither one scale a row nor one a block of " + CompressedMatrix.SCALE_BLOCK);
+
+        void requireUsedUp() {
+            if (at != tensor.bytes()) {
+                throw damaged(Wording.quoted(tensor.name()) + " has " + tensor.bytes()
+                        + " bytes where the groups and bases need " + at);
+            }
         }
-        ScaleFormat format = Stream.of(ScaleFormat.values())
-                .filter(f -> f.type() == scales.type())
-                .findFirst()
-                .orElseThrow(() -> damaged(Wording.quoted(scales.name()) + " has type " + scales.type()
-                        + " where U8, BF16 or F32 is needed"));
-        if (storedRows > 0 && format != ScaleFormat.LOG8) {
-            requireFinite(scales.name(), Matrix.of(scales.name(), scales.type(), storedRows, perRow, scales.data()));
-        }
-        return new EncodedMatrix(codec, storedRows, width, block, data.data(), scales.data(), format);
     }
 
-    private Codec codec(Tensor data, String label) {
-        return Stream.of(Codec.values())
-                .filter(codec -> codec.label().equals(label) && codec.type() == data.type())
-                .findFirst()
-                .orElseThrow(() -> damaged(Wording.quoted(data.name()) + " has type " + data.type()
-                        + " where the metadata gives the codec " + Wording.quoted(label)));
+    private float[] bias(int rows) {
+        Tensor tensor = take(BIAS);
+        if (tensor.type() != DType.BF16 || tensor.shape().length != 1 || tensor.shape()[0] != rows) {
+            throw damaged(Wording.quoted(tensor.name()) + " has type " + tensor.type() + " and shape "
+                    + Wording.shape(tensor.shape()) + " where BF16 and [" + rows + "] are needed");
+        }
+        float[] values = tensor.floats();
+        for (int i = 0; i < rows; i++) {
+            if (!Float.isFinite(values[i])) {
+                throw damaged(Wording.quoted(tensor.name()) + " holds " + values[i] + " at index " + i
+                        + " where only finite numbers may stand");
+            }
+        }
+        return values;
     }
 
     private Tensor take(String suffix) {
@@ -296,46 +361,11 @@ final class CompressedLayout {
         return tensor;
     }
 
-    /** A vector of {@code least} to {@code most} bytes. */
-    private byte[] bytes(String suffix, int least, int most) {
-        Tensor tensor = take(suffix);
-        if (tensor.type() != DType.U8 || tensor.shape().length != 1) {
-            throw damaged(Wording.quoted(tensor.name()) + " must be a U8 vector");
-        }
-        // Before the copy, which no array could hold otherwise.
-        if (tensor.bytes() < least || tensor.bytes() > most) {
-            throw damaged(Wording.quoted(tensor.name()) + " has " + tensor.bytes() + " entries where "
-                    + (least == most ? "" : least + " to ") + most + " are needed");
-        }
-        return tensor.data().toArray(ValueLayout.JAVA_BYTE);
-    }
-
-    private long[] longs(String key, int count) {
-        return list(key, count, node -> node.isIntegralNumber() && node.canConvertToLong(), "whole numbers")
-                .mapToLong(JsonNode::longValue)
-                .toArray();
-    }
-
-    /** One text for each group or basis. */
-    private String[] labels(String key, int count) {
-        return list(key, count, JsonNode::isTextual, "codecs")
-                .map(JsonNode::textValue)
-                .toArray(String[]::new);
-    }
-
-    private Stream<JsonNode> list(String key, int count, Predicate<JsonNode> fits, String what) {
-        JsonNode node = provenance.path(key);
-        if (!node.isArray() || node.size() != count || !node.valueStream().allMatch(fits)) {
-            throw damaged("the metadata of " + quoted() + " lacks '" + key + "' with " + count + " " + what);
-        }
-        return node.valueStream();
-    }
-
-    private void requireFinite(String tensor, Matrix numbers) {
+    private void requireFinite(String what, Matrix numbers) {
         long bad = Finite.firstNot(numbers);
         if (bad >= 0) {
-            throw damaged(Wording.quoted(tensor) + " holds NaN or infinity in row " + bad / numbers.columns()
-                    + ", column " + bad % numbers.columns());
+            throw damaged(what + " holds NaN or infinity in row " + bad / numbers.columns() + ", column "
+                    + bad % numbers.columns());
         }
     }
 

@@ -31,14 +31,16 @@ public final class Safetensors implements AutoCloseable {
     private final Arena arena;
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
     private final Map<String, String> metadata;
+    private final long headerBytes;
 
     private Safetensors(Path path, Arena arena) {
         this.path = path;
         this.arena = arena;
         MemorySegment content = InputFile.map(path, arena);
-        long headerBytes = headerLength(path, content);
-        byte[] json = content.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE);
-        MemorySegment data = content.asSlice(LENGTH_BYTES + headerBytes);
+        long jsonBytes = headerLength(path, content);
+        byte[] json = content.asSlice(LENGTH_BYTES, jsonBytes).toArray(ValueLayout.JAVA_BYTE);
+        headerBytes = LENGTH_BYTES + jsonBytes;
+        MemorySegment data = content.asSlice(headerBytes);
         SafetensorsHeader header = SafetensorsHeader.parse(path, json, data.byteSize());
         metadata = header.metadata();
         for (SafetensorsHeader.Entry e : header.entriesInOrder()) {
@@ -132,6 +134,11 @@ public final class Safetensors implements AutoCloseable {
     /** The {@code __metadata__} of the header; empty when there is none. */
     public Map<String, String> metadata() {
         return Collections.unmodifiableMap(metadata);
+    }
+
+    /** Bytes before the data: the length of the header and the header. */
+    long headerBytes() {
+        return headerBytes;
     }
 
     /** The tensor of that name, if there is one. */

@@ -98,10 +98,7 @@ public final class SafetensorsWriter {
         }
         long at = 0;
         for (Tensor tensor : tensors) {
-            ObjectNode entry =
-                    json.putObject(tensor.name()).put("dtype", tensor.type().name());
-            entry.set("shape", JSON.valueToTree(tensor.shape()));
-            entry.putArray("data_offsets").add(at).add(at + tensor.bytes());
+            json.set(tensor.name(), entry(tensor, at));
             at += tensor.bytes();
         }
         byte[] text;
@@ -118,6 +115,26 @@ public final class SafetensorsWriter {
         byte[] header = Arrays.copyOf(text, padded);
         Arrays.fill(header, text.length, padded, (byte) ' ');
         return header;
+    }
+
+    private static ObjectNode entry(Tensor tensor, long at) {
+        ObjectNode entry = JSON.createObjectNode().put("dtype", tensor.type().name());
+        entry.set("shape", JSON.valueToTree(tensor.shape()));
+        entry.putArray("data_offsets").add(at).add(at + tensor.bytes());
+        return entry;
+    }
+
+    /** Bytes of the header for a tensor that lies at {@code at} of the data, with a comma. */
+    static long entryBytes(Tensor tensor, long at) {
+        return memberBytes(Map.entry(tensor.name(), entry(tensor, at)));
+    }
+
+    /** Bytes of the header for a member of an object, with a comma. */
+    static long memberBytes(Map.Entry<String, ?> member) {
+        String braced =
+                JSON.valueToTree(Map.of(member.getKey(), member.getValue())).toString();
+        // Two braces less, a comma more.
+        return braced.getBytes(StandardCharsets.UTF_8).length - 1L;
     }
 
     private static void stream(WritableByteChannel channel, byte[] header, List<Tensor> tensors, List<Long> checksums)

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -35,6 +36,7 @@ public final class CompressedMatrix {
     private final List<EncodedMatrix> right;
     private final float[][] decodedRight;
     private final float[] bias;
+    private final long headerBytes;
     private volatile int[] slots;
 
     /**
@@ -60,9 +62,11 @@ public final class CompressedMatrix {
         this.right = List.copyOf(right);
         this.decodedRight = this.right.stream().map(CompressedMatrix::decode).toArray(float[][]::new);
         this.bias = null;
+        this.headerBytes = HeaderShare.most(this);
     }
 
-    private CompressedMatrix(CompressedMatrix other, String name, float[] bias) {
+    /** {@code header < 0}: as much as a file may take. */
+    private CompressedMatrix(CompressedMatrix other, String name, float[] bias, long header) {
         this.name = name;
         this.columns = other.columns;
         this.groupOf = other.groupOf;
@@ -71,6 +75,7 @@ public final class CompressedMatrix {
         this.right = other.right;
         this.decodedRight = other.decodedRight;
         this.bias = bias;
+        this.headerBytes = header < 0 ? HeaderShare.most(this) : header;
     }
 
     private static float[] decode(EncodedMatrix matrix) {
@@ -87,7 +92,7 @@ public final class CompressedMatrix {
 
     /** The same matrix, sharing its parts, under another name. */
     public CompressedMatrix named(String other) {
-        return new CompressedMatrix(this, other, bias);
+        return new CompressedMatrix(this, other, bias, -1);
     }
 
     /**
@@ -99,7 +104,7 @@ public final class CompressedMatrix {
      */
     public CompressedMatrix withBias(float[] values) {
         if (values == null) {
-            return new CompressedMatrix(this, name, null);
+            return new CompressedMatrix(this, name, null, -1);
         }
         if (values.length != rows()) {
             throw new InvalidDataException(
@@ -113,7 +118,7 @@ public final class CompressedMatrix {
                         + "; only finite numbers of bfloat16 can be used.");
             }
         }
-        return new CompressedMatrix(this, name, rounded);
+        return new CompressedMatrix(this, name, rounded, -1);
     }
 
     /** The same matrix, its factors bit for bit in memory of {@code arena}. */
@@ -123,7 +128,7 @@ public final class CompressedMatrix {
         List<EncodedMatrix> rightCopy =
                 right.stream().map(part -> part.copyTo(arena)).toList();
         CompressedMatrix copy = new CompressedMatrix(name, columns, groupOf, groups, leftCopy, rightCopy);
-        return new CompressedMatrix(copy, name, bias);
+        return new CompressedMatrix(copy, name, bias, headerBytes);
     }
 
     /** N: the vocabulary size. */
@@ -218,13 +223,43 @@ public final class CompressedMatrix {
         }
     }
 
-    /** Bytes of everything that replaces the matrix: groups, bases, factors, scales and the bias. */
+    /**
+     * Bytes of everything in a file that replaces the matrix: group numbers, factors, scales, the bias, and a share of the header. That is
+     * what the file spends where the matrix was read from one, else the most that a file will spend.
+     */
     public long bytes() {
         long biased = bias == null ? 0 : (long) Short.BYTES * rows();
         return rows()
-                + groups.size()
+                + headerBytes
                 + biased
                 + parts().mapToLong(EncodedMatrix::bytes).sum();
+    }
+
+    /** The share of a file's header in {@link #bytes}. */
+    public long headerBytes() {
+        return headerBytes;
+    }
+
+    /** The same matrix in a file that spends this much of its header on it. */
+    public CompressedMatrix withHeaderBytes(long bytes) {
+        return new CompressedMatrix(this, name, bias, bytes);
+    }
+
+    /** How each group is described in a file. */
+    public List<StoredPart> describedGroups() {
+        return IntStream.range(0, groups.size())
+                .mapToObj(g -> {
+                    EncodedMatrix part = left.get(g);
+                    return part == null
+                            ? StoredPart.of(groups.get(g), 0, ScaleFormat.LOG8)
+                            : StoredPart.of(groups.get(g), part.block(), part.scaleFormat());
+                })
+                .toList();
+    }
+
+    /** How each right factor is described in a file. */
+    public List<StoredPart> describedBases() {
+        return right.stream().map(StoredPart::of).toList();
     }
 
     /** Stored numbers in the factors and dense rows, whatever their codec; the unit of the paper's size tables. */
@@ -232,7 +267,17 @@ public final class CompressedMatrix {
         return parts().mapToLong(part -> part.rows() * part.width()).sum();
     }
 
-    private Stream<EncodedMatrix> parts() {
+    /** Coordinates of a row, on average over all rows, which the time of a query follows: of a dense row D, of a row of zeros none. */
+    public double coordinatesPerRow() {
+        double sum = left.stream()
+                .filter(Objects::nonNull)
+                .mapToDouble(part -> (double) part.rows() * part.width())
+                .sum();
+        return sum / rows();
+    }
+
+    /** What is stored of rows and bases: of groups one after the other, then of bases. */
+    public Stream<EncodedMatrix> parts() {
         return Stream.concat(left.stream().filter(Objects::nonNull), right.stream());
     }
 

@@ -13,13 +13,15 @@ public final class Matrix {
     public static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8;
 
     private final String name;
+    private final String tensor;
     private final DType type;
     private final int rows;
     private final int columns;
     private final MemorySegment data;
 
-    private Matrix(String name, DType type, int rows, int columns, MemorySegment data) {
+    private Matrix(String name, String tensor, DType type, int rows, int columns, MemorySegment data) {
         this.name = name;
+        this.tensor = tensor;
         this.type = type;
         this.rows = rows;
         this.columns = columns;
@@ -46,7 +48,7 @@ public final class Matrix {
             throw new InvalidDataException(name + " of shape [" + rows + ", " + columns + "] and type " + type
                     + " needs " + rows * columns * type.bytes() + " bytes but has " + data.byteSize() + ".");
         }
-        return new Matrix(name, type, (int) rows, (int) columns, data);
+        return new Matrix(name, name, type, (int) rows, (int) columns, data);
     }
 
     /** A view of a row-major array; later changes of the array show through. */
@@ -54,8 +56,19 @@ public final class Matrix {
         return of(name, DType.F32, rows, columns, MemorySegment.ofArray(values));
     }
 
+    /** The same matrix, of a tensor that a file calls so; messages keep their name for it. */
+    public Matrix ofTensor(String itsName) {
+        return new Matrix(name, itsName, type, rows, columns, data);
+    }
+
+    /** What messages call it. */
     public String name() {
         return name;
+    }
+
+    /** What a file calls it. */
+    public String tensor() {
+        return tensor;
     }
 
     public DType type() {

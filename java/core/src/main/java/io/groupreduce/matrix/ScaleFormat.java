@@ -2,9 +2,8 @@ package io.groupreduce.matrix;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 
-/** How the scales of a scaled {@link Codec} are stored. A scale is never negative. */
+/** How the scales of codes are stored. A scale is never negative. */
 public enum ScaleFormat {
     /** IEEE 754 binary32, exact. */
     F32(DType.F32),
@@ -54,13 +53,22 @@ public enum ScaleFormat {
     }
 
     /** The byte of {@link #LOG8}, 0 to 255, with the smallest scale not below {@code scale >= 0}, or 255 above all of them. */
-    static int log8AtLeast(float scale) {
-        int found = Arrays.binarySearch(LOG8_SCALES, scale);
-        return found >= 0 ? found : Math.min(-found - 1, LOG8_SCALES.length - 1);
+    public static int log8AtLeast(float scale) {
+        if (scale <= LOG8_SCALES[1]) {
+            return scale > 0 ? 1 : 0;
+        }
+        int bits = Float.floatToRawIntBits(scale);
+        // The logarithm of a mantissa is at least what it would be along a straight line; where it is more it takes a
+        // step or two.
+        int code = Math.min(8 * (bits >>> 23) - 8 * 127 + 192 + (bits >>> 20 & 7), LOG8_SCALES.length - 1);
+        while (code < LOG8_SCALES.length - 1 && LOG8_SCALES[code] < scale) {
+            code++;
+        }
+        return code;
     }
 
     /** The smallest scale of this format not below {@code scale >= 0}; the largest one where there is none. */
-    float atLeast(float scale) {
+    public float atLeast(float scale) {
         return switch (this) {
             case F32 -> scale;
             case BF16 -> Bf16.widen(Bf16.roundUp(scale));

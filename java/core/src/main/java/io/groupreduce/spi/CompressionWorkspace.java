@@ -50,14 +50,13 @@ public interface CompressionWorkspace extends AutoCloseable {
     Directions directions(int basis, int rank);
 
     /**
-     * Rates every way to store every row: {@code distortion(i, p) = w_i (energy of row i outside the first rank directions +
-     * expected rounding error of the codec)}, kept inside for {@link #choose} until {@link #encodeLeft}. All ranks of a basis cost one projection.
+     * Rates every way to store every row: {@code distortion(i, p) = w_i (energy of row i outside the first rank directions + error
+     * of its codes)}, kept inside for {@link #choose} until {@link #encodeLeft}. All plans of a basis cost one projection.
      *
-     * <p>The rounding error of a row of coordinates is measured for INT3 and INT4 at 12 scales a quarter of an octave apart,
-     * from the first power of {@code 2^(1/8)} that clips nothing downwards, and the least is taken; for INT8 it is that of
-     * uniform noise at the scale that clips nothing, {@code scale^2 / 12} a number, for BF16 {@code 2^-18 / 3} of the energy,
-     * for F32 nothing. An error of coordinate j counts {@code 1 / scales[j]^2}. For dense rows of a scaled codec it is uniform
-     * noise at the scale of the row's largest magnitude, seen through the metric: {@code scale^2 / 12 * trace(S^2)}.
+     * <p>The error of codes is measured as they would be stored: at the scale of least error among the candidates of {@link
+     * io.groupreduce.matrix.ScaleSearch}, or among those of other plans of the row too; an error of coordinate j counts {@code 1 /
+     * scales[j]^2}. The error of dense rows of codes is measured without the metric and seen through it as if it were alike in all
+     * directions: {@code error / D * trace(S^2)}. Rounding to bfloat16 is not measured: {@code 2^-18 / 3} of the energy.
      *
      * @param plans at most 255; {@link GroupPlan#basis} numbers {@code bases}
      */
@@ -73,7 +72,7 @@ public interface CompressionWorkspace extends AutoCloseable {
 
     /**
      * Computes the left factor of every row, its scaled coordinates, or copies the row when its group is dense, and stores it
-     * in the group's matrix; rows keep their order inside a group. Nothing is stored for a zero group. A scaled codec takes
+     * in the group's matrix; rows keep their order inside a group. Nothing is stored for a zero group. Codes take
      * the scale of least error, where an error of coordinate j counts {@code 1 / scales[j]^2}.
      *
      * @param groupOf the group of every row as an unsigned byte

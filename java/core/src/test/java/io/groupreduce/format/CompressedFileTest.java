@@ -95,7 +95,7 @@ class CompressedFileTest {
                     CompressedMatrix matrix = file.require("softmax.weight");
                     String what = method + ", " + codec + " at " + ratio;
                     assertTrue(matrix.bytes() <= values.length * 4L / ratio, what + ": " + matrix.bytes());
-                    assertEquals(matrix.bytes(), bytesOnDisk(file), what);
+                    assertEquals(matrix.bytes() - matrix.headerBytes(), bytesOnDisk(file), what);
                     JsonNode provenance = file.provenance("softmax.weight");
                     try (ReferenceBackend backend = new ReferenceBackend()) {
                         Matrix dense = Matrix.of("m", values, ROWS, COLUMNS);
@@ -167,7 +167,7 @@ class CompressedFileTest {
 
     @Test
     void anotherVersionIsNamed() {
-        for (int version : new int[] {1, 3, 1_000_000}) {
+        for (int version : new int[] {1, 2, 4, 1_000_000}) {
             rewrite(List.of(), "{\"format\":" + version + ",\"tensors\":{}}");
             InvalidDataException e = assertThrows(InvalidDataException.class, () -> CompressedFile.open(output));
             assertTrue(e.getMessage().contains("format version " + version + ", but"), e.getMessage());
@@ -178,7 +178,7 @@ class CompressedFileTest {
 
     @Test
     void damagedMetadataIsNamed() {
-        for (String text : List.of("nonsense", "{}", "{\"format\":2}", "{\"format\":2,\"tensors\":{\"w\":{}}}")) {
+        for (String text : List.of("nonsense", "{}", "{\"format\":3}", "{\"format\":3,\"tensors\":{\"w\":{}}}")) {
             rewrite(List.of(), text);
             assertThrows(MalformedFileException.class, () -> CompressedFile.open(output), text);
         }
@@ -216,7 +216,7 @@ class CompressedFileTest {
             rewrite(shorter, metadata);
             assertDamaged(part.name());
             // One bad group number must be noticed too.
-            if (part.name().endsWith(".group")) {
+            if (part.name().endsWith(".groups")) {
                 byte[] groups = part.data().toArray(ValueLayout.JAVA_BYTE);
                 groups[17] = (byte) 200;
                 List<Tensor> wrong = new ArrayList<>(all);
@@ -225,7 +225,7 @@ class CompressedFileTest {
                 assertDamaged(part.name());
             }
         }
-        assertTrue(parts > 5, "parts: " + parts);
+        assertEquals(3, parts);
     }
 
     private void assertDamaged(String part) {

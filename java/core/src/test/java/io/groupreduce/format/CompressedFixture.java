@@ -3,6 +3,7 @@ package io.groupreduce.format;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -18,10 +19,12 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
+import java.util.function.Function;
 
 /**
- * A compressed file of every codec and kind of group, in pieces that a test can damage before it puts them together without
+ * A compressed file of every kind of group and number, in pieces that a test can damage before it puts them together without
  * the checks of the writer.
  */
 final class CompressedFixture {
@@ -30,9 +33,16 @@ final class CompressedFixture {
     static final int COLUMNS = 41;
     private static final int[] BASES = {0, 1, 0, GroupPlan.DENSE, GroupPlan.ZERO, GroupPlan.DENSE, 2, 3, GroupPlan.DENSE
     };
-    private static final int[] RANKS = {3, 5, 2, COLUMNS, 0, COLUMNS, 4, 5, COLUMNS};
-    private static final Codec[] CODECS = {
-        Codec.INT8, Codec.INT4, Codec.BF16, Codec.INT8, Codec.F32, Codec.F32, Codec.F32, Codec.INT3, Codec.INT3
+    private static final BitProfile[] PROFILES = {
+        BitProfile.of(Codec.INT8, 3),
+        BitProfile.of(6, 6, 4, 4, 1),
+        BitProfile.of(Codec.BF16, 2),
+        BitProfile.of(Codec.INT8, COLUMNS),
+        BitProfile.EMPTY,
+        BitProfile.of(Codec.F32, COLUMNS),
+        BitProfile.of(Codec.F32, 4),
+        BitProfile.of(Codec.INT3, 5),
+        BitProfile.of(Codec.INT3, COLUMNS)
     };
     private static final int[] RIGHT_RANKS = {3, 5, 4, 6};
     private static final Codec[] RIGHT_CODECS = {Codec.F32, Codec.INT8, Codec.INT4, Codec.INT3};
@@ -64,7 +74,7 @@ final class CompressedFixture {
         return fixture;
     }
 
-    /** The compressed matrix of the file, in memory: INT3 has LOG8 scales, other integers bfloat16 ones, and there is a bias. */
+    /** The compressed matrix of the file, in memory: three bits have LOG8 scales, other codes bfloat16 ones, and there is a bias. */
     static CompressedMatrix matrix() {
         Random random = new Random(5);
         byte[] groupOf = new byte[ROWS];
@@ -76,13 +86,13 @@ final class CompressedFixture {
         List<GroupPlan> plans = new ArrayList<>();
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < BASES.length; g++) {
-            plans.add(new GroupPlan(BASES[g], RANKS[g], CODECS[g]));
-            int block = BASES[g] == GroupPlan.DENSE ? CompressedMatrix.SCALE_BLOCK : RANKS[g];
-            left.add(BASES[g] == GroupPlan.ZERO ? null : encoded(random, CODECS[g], sizes[g], RANKS[g], block));
+            plans.add(new GroupPlan(BASES[g], PROFILES[g]));
+            int block = BASES[g] == GroupPlan.DENSE ? CompressedMatrix.SCALE_BLOCK : PROFILES[g].width();
+            left.add(BASES[g] == GroupPlan.ZERO ? null : encoded(random, PROFILES[g], sizes[g], block));
         }
         List<EncodedMatrix> right = new ArrayList<>();
         for (int b = 0; b < RIGHT_RANKS.length; b++) {
-            right.add(encoded(random, RIGHT_CODECS[b], RIGHT_RANKS[b], COLUMNS, COLUMNS));
+            right.add(encoded(random, BitProfile.of(RIGHT_CODECS[b], COLUMNS), RIGHT_RANKS[b], COLUMNS));
         }
         float[] bias = new float[ROWS];
         for (int i = 0; i < ROWS; i++) {
@@ -91,17 +101,29 @@ final class CompressedFixture {
         return new CompressedMatrix(NAME, COLUMNS, groupOf, plans, left, right).withBias(bias);
     }
 
-    private static EncodedMatrix encoded(Random random, Codec codec, int rows, int width, int block) {
-        ScaleFormat scales = codec == Codec.INT3 ? ScaleFormat.LOG8 : ScaleFormat.BF16;
-        EncodedMatrix matrix = EncodedMatrix.allocate(Arena.ofAuto(), codec, rows, width, block, scales);
-        float[] row = new float[width];
+    private static EncodedMatrix encoded(Random random, BitProfile profile, int rows, int block) {
+        ScaleFormat scales = profile.most() == 3 ? ScaleFormat.LOG8 : ScaleFormat.BF16;
+        EncodedMatrix matrix = EncodedMatrix.allocate(Arena.ofAuto(), profile, rows, block, scales);
+        float[] row = new float[profile.width()];
         for (int r = 0; r < rows; r++) {
-            for (int j = 0; j < width; j++) {
+            for (int j = 0; j < row.length; j++) {
                 row[j] = (float) random.nextGaussian();
             }
             matrix.encodeRow(r, row, 0);
         }
         return matrix;
+    }
+
+    /** Where the numbers of a part begin in {@code NAME.codes}, or with {@code EncodedMatrix::scales} its scales in {@code NAME.scales}. */
+    static int start(Function<EncodedMatrix, MemorySegment> kind, Function<CompressedMatrix, EncodedMatrix> part) {
+        CompressedMatrix matrix = matrix();
+        EncodedMatrix wanted = part.apply(matrix);
+        return (int) matrix.parts()
+                .takeWhile(each -> each != wanted)
+                .map(kind)
+                .filter(Objects::nonNull)
+                .mapToLong(MemorySegment::byteSize)
+                .sum();
     }
 
     /** Adds or replaces a tensor. */

@@ -65,31 +65,31 @@ class CompressedFuzzTest {
             "[[3]]",
             "{\"lm_head.weight\":{}}",
             "[3,5,2,41,0,41,4,5,41]",
-            "\"none\"",
-            "\"int3\"",
-            "\"int4\"",
-            "[\"int3\"]",
+            "\"zero\"",
+            "\"8x3\"",
+            "\"dense:8x41,zero\"",
+            "[\"3:3x5\"]",
             "9".repeat(900));
 
     /** Text for any place in the metadata. */
     private static final List<String> SNIPPETS = List.of(
-            "[".repeat(5000), "{\"a\":".repeat(3000), "1".repeat(5000), ",", "\"", "NaN", "\u0000", "\ud800", "}");
+            "[".repeat(5000),
+            "{\"a\":".repeat(3000),
+            "1".repeat(5000),
+            ",",
+            "\"",
+            "NaN",
+            "x",
+            ".",
+            "1x1,",
+            "dense:8x41,",
+            "/bf16",
+            "/32",
+            "\u0000",
+            "\ud800",
+            "}");
 
-    private static final List<String> SUFFIXES = List.of(
-            "",
-            ".group",
-            ".basis",
-            ".bias",
-            ".left.0",
-            ".left.8",
-            ".left.99",
-            ".left_scale.0",
-            ".left_scale.7",
-            ".right.0",
-            ".right.3",
-            ".right.4",
-            ".right_scale.1",
-            ".right_scale.3");
+    private static final List<String> SUFFIXES = List.of("", ".groups", ".codes", ".scales", ".bias", ".left.0");
 
     @TempDir
     private Path directory;
@@ -258,10 +258,9 @@ class CompressedFuzzTest {
         fuzz((random, fixture) -> {
             List<String> names = new ArrayList<>(fixture.tensors.keySet());
             names.remove("other");
-            // Group numbers and bases are a few bytes among thousands.
-            String name = random.nextBoolean()
-                    ? CompressedFixture.NAME + (random.nextBoolean() ? ".group" : ".basis")
-                    : names.get(random.nextInt(names.size()));
+            // Group numbers are a few bytes among thousands.
+            String name =
+                    random.nextBoolean() ? CompressedFixture.NAME + ".groups" : names.get(random.nextInt(names.size()));
             Tensor tensor = fixture.tensors.get(name);
             byte[] data = tensor.data().toArray(ValueLayout.JAVA_BYTE);
             for (int n = 1 + random.nextInt(4); n > 0; n--) {

@@ -10,15 +10,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
-import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.EncodedMatrix;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -56,61 +59,170 @@ class CompressedLayoutTest {
             matrix.decodeRows(0, ROWS, decoded, 0);
             assertArrayEquals(expected, decoded);
             assertArrayEquals(CompressedFixture.matrix().bias(), matrix.bias());
-            assertEquals(CompressedFixture.matrix().bytes(), matrix.bytes());
             assertEquals(Map.of("embed.weight", NAME), file.tied());
             assertEquals(1, file.copied().size());
         }
     }
 
+    /** What the fixture says of its parts; one word of it is wrong, or another part of the file. */
+    private static final String GROUPS =
+            "8x3/bf16,1:6x2.0.2.0.0.1/bf16,16x2,dense:8x41/bf16/32,zero,dense:32x41,2:32x4,3:3x5,dense:3x41/32";
+
+    private static final String RIGHT = "3:32x41,5:8x41/bf16,4:4x41/bf16,6:3x41";
+
     @Test
-    void aRankBeyondTheColumnsIsRefused() {
-        int rank = 5000;
-        fixture.putPart("right.0", DType.F32, new byte[rank * COLUMNS * 4], rank, COLUMNS);
-        fixture.putPart("left.0", DType.I8, new byte[7 * rank], 7, rank);
-        fixture.replaceMetadata("\"ranks\":[3", "\"ranks\":[" + rank);
-        assertDamaged("right.0", "5000 rows", COLUMNS);
+    void theFixtureIsWhatItsTestsTakeItFor() {
+        assertTrue(
+                fixture.metadata.contains("\"groups\":\"" + GROUPS + "\",\"right\":\"" + RIGHT + "\""),
+                fixture.metadata);
+        open().close();
     }
 
     @ParameterizedTest
-    @ValueSource(longs = {0, -1, 46_341, Integer.MAX_VALUE, Long.MAX_VALUE})
-    void aWidthThatNoMatrixHasIsRefusedEvenWhereNothingIsStored(long columns) {
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "8x3/bf16,1 | 9x3/bf16,1 | '\"9x3/bf16\"'",
+                "8x3/bf16,1 | 0x3/bf16,1 | '\"0x3/bf16\"'",
+                "8x3/bf16,1 | 8x0/bf16,1 | '\"8x0/bf16\"'",
+                "8x3/bf16,1 | 8x03/bf16,1 | '\"8x03/bf16\"'",
+                "8x3/bf16,1 | 8x-3/bf16,1 | '\"8x-3/bf16\"'",
+                "8x3/bf16,1 | 8x3.0/bf16,1 | '\"8x3.0/bf16\"'",
+                "8x3/bf16,1 | 8x3./bf16,1 | '\"8x3./bf16\"'",
+                "8x3/bf16,1 | 8x42/bf16,1 | '\"8x42/bf16\"'",
+                "8x3/bf16,1 | 8x40.2/bf16,1 | '\"8x40.2/bf16\"'",
+                "8x3/bf16,1 | 8x99999/bf16,1 | '\"8x99999/bf16\"'",
+                "8x3/bf16,1 | 8x4294967299/bf16,1 | '\"8x4294967299/bf16\"'",
+                "8x3/bf16,1 | 8x3,x3/bf16,1 | '\"x3/bf16\"'",
+                "8x3/bf16,1 | 8x3/f16,1 | '\"8x3/f16\"'",
+                "8x3/bf16,1 | 8x3/u8,1 | '\"8x3/u8\"'",
+                "8x3/bf16,1 | 8x3/bf16/16,1 | '\"8x3/bf16/16\"'",
+                "8x3/bf16,1 | 8x3/bf16/32,1 | '\"8x3/bf16/32\"'",
+                "8x3/bf16,1 | 8x3/bf16/,1 | '\"8x3/bf16/\"'",
+                "8x3/bf16,1 | 0:8x3/bf16,1 | '\"0:8x3/bf16\"'",
+                "8x3/bf16,1 | :8x3/bf16,1 | '\":8x3/bf16\"'",
+                "8x3/bf16,1 | 8x4/bf16,1 | 'group 0'",
+                "8x3/bf16,1 | 4:8x3/bf16,1 | 'group 0'",
+                "8x3/bf16,1 | 254:8x3/bf16,1 | 'group 0'",
+                "8x3/bf16,1 | 255:8x3/bf16,1 | 'group 0'",
+                "8x3/bf16,1 | 999999:8x3/bf16,1 | 'group 0'",
+                "8x3/bf16,1 | zero:8x3/bf16,1 | 'group 0'",
+                "8x3/bf16,1 | -1:8x3/bf16,1 | '\"-1:8x3/bf16\"'",
+                "6x2.0.2.0.0.1 | 6x2.0.2.0.0.0 | '\"1:6x2.0.2.0.0.0/bf16\"'",
+                "6x2.0.2.0.0.1 | 6x2.0.2.0.0.0.1 | '\"1:6x2.0.2.0.0.0.1/bf16\"'",
+                ",16x2 | ,16x1.1 | '\"16x1.1\"'",
+                ",16x2 | ,16x2/bf16 | '\"16x2/bf16\"'",
+                ",16x2 | ,15x2 | '\"15x2\"'",
+                "zero | 8x | '\"8x\"'",
+                "zero | zero/bf16 | '\"zero/bf16\"'",
+                "zero | dense | '\"dense\"'",
+                "zero | none | '\"none\"'",
+                "zero | zero, | '\"\"'",
+                "dense:32x41 | dense:32x40 | 'group 5'",
+                "4:4x41/bf16 | 4:4x40/bf16 | 'basis 2'",
+                "4:4x41/bf16 | 4x41/bf16 | 'basis 2'",
+                "4:4x41/bf16 | zero | 'basis 2'",
+                "4:4x41/bf16 | 42:4x41/bf16 | 'basis 2'",
+                "4:4x41/bf16 | four:4x41/bf16 | 'basis 2'",
+                "6:3x41 | 6:3x41,1:8x41 | 'uses basis 4'",
+                ",6:3x41 | '' | 'group 7'",
+                ",dense:3x41/32 | '' | 'names group 8 of 8'",
+                "8x3/bf16,1 | 5x3/bf16,1 | '.codes\" has'",
+                "8x3/bf16,1 | 32x3,1 | '.codes\" has'",
+                "8x3/bf16,1 | 8x3/f32,1 | '.scales\" has'",
+                "8x3/bf16,1 | 8x3,1 | '.scales\" has'",
+                "5:8x41/bf16 | 6:8x41/bf16 | '.codes\" has'",
+                "\"groups\" | \"group\" | groups",
+                "\"groups\":\" | \"groups\":7,\"other\":\" | groups",
+                "\"right\" | \"wrong\" | right",
+                "\"right\":\" | \"right\":[],\"other\":\" | right"
+            })
+    void aDescriptionThatDoesNotFitIsRefused(String what, String with, String said) {
+        fixture.replaceMetadata(what, with);
+        assertDamaged(NAME, said);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"[61]", "[61,41,1]", "61", "[61,41.0]", "[\"61\",41]", "null", "[60,41]", "[62,41]", "[61,40]"})
+    void aShapeThatDoesNotFitIsRefused(String shape) {
+        fixture.replaceMetadata("\"shape\":[61,41]", "\"shape\":" + shape);
+        assertDamaged(NAME);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"0", "-1", "46341", "2147483647", "9223372036854775807", "18446744073709551657"})
+    void aWidthThatNoMatrixHasIsRefusedEvenWhereNothingIsStored(String columns) {
         fixture.tensors.keySet().removeIf(t -> t.startsWith(NAME));
-        fixture.putPart("group", DType.U8, new byte[ROWS], ROWS);
-        fixture.putPart("basis", DType.U8, new byte[] {(byte) GroupPlan.ZERO}, 1);
-        fixture.metadata = "{\"format\":2,\"tensors\":{\"" + NAME + "\":{\"shape\":[" + ROWS + "," + columns
-                + "],\"ranks\":[0],\"codecs\":[\"none\"],\"rightCodecs\":[]}}}";
+        fixture.putPart("groups", DType.U8, new byte[ROWS], ROWS);
+        fixture.putPart("codes", DType.U8, new byte[0], 0);
+        fixture.putPart("scales", DType.U8, new byte[0], 0);
+        String valid = fixture.metadata;
+        fixture.metadata = valid.substring(0, valid.indexOf("\"tensors\"")) + "\"tensors\":{\"" + NAME
+                + "\":{\"shape\":[" + ROWS + "," + columns + "],\"groups\":\"zero\",\"right\":\"\"}}}";
         assertDamaged("shape", 46_340);
+        fixture.replaceMetadata("," + columns + "]", ",3]");
+        open().close();
     }
 
     @ParameterizedTest
     @ValueSource(ints = {0, 256, 257, 300})
     void aNumberOfGroupsThatNoByteNamesIsRefused(int groups) {
-        byte[] bases = new byte[groups];
-        Arrays.fill(bases, (byte) GroupPlan.ZERO);
-        fixture.putPart("basis", DType.U8, bases, groups);
-        assertDamaged(NAME + ".basis", groups + " entries");
+        fixture.replaceMetadata(GROUPS, String.join(",", Collections.nCopies(groups, "zero")));
+        assertDamaged(NAME, groups + " groups");
     }
 
     @Test
-    void rightFactorsWithoutAUserOrBehindAGapAreRefused() {
-        Tensor factor = fixture.part("right.0");
-        byte[] data = fixture.bytes("right.0");
-        fixture.putPart("right.4", factor.type(), data, factor.shape());
-        String valid = fixture.metadata;
-        assertDamaged("rightCodecs", "5 codecs");
-        fixture.replaceMetadata("\"int4\",\"int3\"]", "\"int4\",\"int3\",\"f32\"]");
-        assertDamaged("uses", NAME + ".right.4");
-        fixture.metadata = valid;
-        fixture.tensors.remove(NAME + ".right.4");
-        fixture.putPart("right.7", factor.type(), data, factor.shape());
-        assertDamaged("no part", NAME + ".right.7");
+    void moreBasesThanGroupsCanNameAreRefused() {
+        fixture.replaceMetadata(RIGHT, String.join(",", Collections.nCopies(255, "1:8x41")));
+        assertDamaged(NAME, "255 bases");
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"left.4", "left_scale.5", "right_scale.0", "left.99", "right.007"})
-    void aPartThatNothingNeedsIsNoCopiedTensor(String suffix) {
-        fixture.putPart(suffix, DType.U8, new byte[4], 4);
-        assertDamaged("no part", NAME + "." + suffix);
+    @ValueSource(strings = {"groups", "codes", "scales"})
+    void aTensorThatIsMissingOrOfAnotherSizeOrTypeIsRefused(String suffix) {
+        byte[] stored = fixture.bytes(suffix);
+        fixture.tensors.remove(NAME + "." + suffix);
+        assertDamaged(NAME + "." + suffix, "missing");
+        for (int length : new int[] {0, stored.length - 1, stored.length + 1}) {
+            fixture.putPart(suffix, DType.U8, Arrays.copyOf(stored, length), length);
+            assertDamaged(NAME + "." + suffix);
+        }
+        fixture.putPart(suffix, DType.U8, stored, 1, stored.length);
+        assertDamaged(NAME + "." + suffix);
+        fixture.putPart(suffix, DType.I8, stored, stored.length);
+        assertDamaged(NAME + "." + suffix);
+        fixture.putPart(suffix, DType.U8, stored, stored.length);
+        open().close();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"17, 9", "0, 255"})
+    void aGroupNumberBeyondTheGroupsIsRefused(int row, int group) {
+        byte[] groups = fixture.bytes("groups");
+        groups[row] = (byte) group;
+        fixture.putPart("groups", DType.U8, groups, ROWS);
+        assertDamaged(NAME + ".groups", "group " + group + " of 9");
+    }
+
+    /** Codes would mean something else. */
+    @Test
+    void otherValuesOfCodesAreRefused() {
+        String valid = fixture.metadata;
+        String first = "[[" + CodeValues.value(1, 0) + "," + CodeValues.step(1) + "],";
+        String last = ",[" + CodeValues.value(8, 0) + "," + CodeValues.step(8) + "]]";
+        String[][] changes = {
+            {first, "[[" + CodeValues.value(1, 0) + "," + (CodeValues.step(1) + 1) + "],"},
+            {first, "["},
+            {last, "]"},
+            {last, last.replace("]]", "],[-129,1]]")},
+            {"\"values\"", "\"value\""}
+        };
+        for (String[] change : changes) {
+            fixture.metadata = valid;
+            fixture.replaceMetadata(change[0], change[1]);
+            assertDamaged("'values'");
+        }
     }
 
     @Test
@@ -119,54 +231,51 @@ class CompressedLayoutTest {
         assertDamaged("no part", NAME);
     }
 
-    @ParameterizedTest
-    @CsvSource({
-        "right.0, NaN",
-        "right.0, -Infinity",
-        "right_scale.1, Infinity",
-        "left_scale.0, NaN",
-        "left_scale.3, Infinity"
-    })
-    void rightFactorsAndScalesMustBeFinite(String suffix, float value) {
-        Tensor part = fixture.part(suffix);
-        ByteBuffer bytes = ByteBuffer.wrap(fixture.bytes(suffix)).order(ByteOrder.LITTLE_ENDIAN);
-        int last = bytes.capacity() - part.type().bytes();
-        if (part.type() == DType.F32) {
-            bytes.putFloat(last, value);
+    /** Places a number where the codes or scales of a part begin. */
+    private void put(String suffix, Function<CompressedMatrix, EncodedMatrix> part, float value) {
+        byte[] stored = fixture.bytes(suffix);
+        ByteBuffer bytes = ByteBuffer.wrap(stored).order(ByteOrder.LITTLE_ENDIAN);
+        if (suffix.equals("scales")) {
+            int at = CompressedFixture.start(EncodedMatrix::scales, part);
+            bytes.putShort(at, (short) (Float.floatToRawIntBits(value) >>> 16));
         } else {
-            bytes.putShort(last, (short) (Float.floatToRawIntBits(value) >>> 16));
+            bytes.putFloat(CompressedFixture.start(EncodedMatrix::data, part), value);
         }
-        fixture.putPart(suffix, part.type(), bytes.array(), part.shape());
-        assertDamaged(NAME + "." + suffix, "NaN or infinity");
+        fixture.putPart(suffix, DType.U8, stored, stored.length);
+    }
+
+    @ParameterizedTest
+    @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+    void rightFactorsAndScalesMustBeFinite(float value) {
+        put("codes", matrix -> matrix.right(0), value);
+        assertDamaged("right factor 0", NAME, "NaN or infinity");
+        for (int group : new int[] {0, 3}) {
+            valid();
+            put("scales", matrix -> matrix.left(group), value);
+            assertDamaged(NAME + ".scales", "NaN or infinity");
+        }
+        valid();
+        put("scales", matrix -> matrix.right(1), value);
+        assertDamaged(NAME + ".scales", "NaN or infinity");
     }
 
     @Test
-    void aScaleThatMakesInfinityOfAnIntegerIsRefused() {
-        byte[] scales = fixture.bytes("right_scale.1");
-        scales[0] = 0x7f;
-        scales[1] = 0x7f;
-        fixture.putPart("right_scale.1", DType.BF16, scales, scales.length / 2);
-        assertDamaged(NAME + ".right.1", "row 0");
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = {"\"3\"", "3.0", "3.5", "null", "18446744073709551619", "4294967299", "true", "[3]"})
-    void aRankThatIsNoWholeNumberIsRefused(String rank) {
-        fixture.replaceMetadata("\"ranks\":[3", "\"ranks\":[" + rank);
-        assertDamaged(NAME);
+    void aScaleThatMakesInfinityOfAValueIsRefused() {
+        put("scales", matrix -> matrix.right(1), 3e38f);
+        assertDamaged("right factor 1", "row 0");
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"\"1\"", "1.9", "0", "-1", "4294967297", "null"})
     void aFormatVersionThatIsNoWholeNumberIsRefused(String version) {
-        fixture.replaceMetadata("\"format\":2", "\"format\":" + version);
+        fixture.replaceMetadata("\"format\":3", "\"format\":" + version);
         assertDamaged("format version");
     }
 
     @Test
     void metadataThatRepeatsAFieldOrGoesOnIsRefused() {
         String valid = fixture.metadata;
-        fixture.replaceMetadata("\"format\":2", "\"format\":2,\"format\":2");
+        fixture.replaceMetadata("\"format\":3", "\"format\":3,\"format\":3");
         assertDamaged("not JSON");
         fixture.metadata = valid + "{}";
         assertDamaged("not JSON");
@@ -202,7 +311,7 @@ class CompressedLayoutTest {
     void noFileIsWrittenThatCouldNotBeRead() {
         CompressedEntry entry = new CompressedEntry(CompressedFixture.matrix(), Map.of());
         Path target = directory.resolve("out.safetensors");
-        for (String name : List.of(NAME, NAME + ".right.9", NAME + ".group")) {
+        for (String name : List.of(NAME, NAME + ".codes", NAME + ".groups", NAME + ".scales")) {
             List<Tensor> copied = List.of(FormatFixtures.i32(name, 1));
             assertFails(
                     InvalidDataException.class,
@@ -216,10 +325,10 @@ class CompressedLayoutTest {
     @ParameterizedTest
     @CsvSource({"F16, 65504", "BF16, 3.3895314e38", "F32, 3.4028235e38"})
     void anExportStaysFinite(String type, float largest) {
-        ByteBuffer rows = ByteBuffer.wrap(fixture.bytes("left.5")).order(ByteOrder.LITTLE_ENDIAN);
-        rows.putFloat(0, Float.MAX_VALUE).putFloat(4, -Float.MAX_VALUE).putFloat(8, 1.5f);
-        fixture.putPart(
-                "left.5", DType.F32, rows.array(), fixture.part("left.5").shape());
+        int at = CompressedFixture.start(EncodedMatrix::data, matrix -> matrix.left(5));
+        ByteBuffer codes = ByteBuffer.wrap(fixture.bytes("codes")).order(ByteOrder.LITTLE_ENDIAN);
+        codes.putFloat(at, Float.MAX_VALUE).putFloat(at + 4, -Float.MAX_VALUE).putFloat(at + 8, 1.5f);
+        fixture.putPart("codes", DType.U8, codes.array(), codes.capacity());
         fixture.replaceMetadata("\"F16\"", "\"" + type + "\"");
         Path dense = directory.resolve("dense.safetensors");
         try (CompressedFile file = open()) {

@@ -3,6 +3,8 @@ package io.groupreduce.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.matrix.CodeValues;
+import io.groupreduce.matrix.ScaleSearch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,7 +31,7 @@ class KernelConstantsTest {
             + "|\\b(GR_\\w+) = (-?\\d+)"
             + "|static_assert\\(sizeof\\((Gr\\w+)\\) == (\\d+)");
     private static final Pattern IN_JAVA = Pattern.compile(
-            "/\\*\\*((?:(?!\\*/).)*?\\b(GR_[A-Z_]+|Gr[A-Z]\\w+)\\b(?:(?!\\*/).)*?)\\*/\\s+"
+            "/\\*\\*((?:(?!\\*/).)*?\\b(GR_[A-Z0-9_]+|Gr[A-Z]\\w+)\\b(?:(?!\\*/).)*?)\\*/\\s+"
                     + "(?:private )?static final int (\\w+) = (-?\\d+);",
             Pattern.DOTALL);
 
@@ -69,15 +71,35 @@ class KernelConstantsTest {
             }
         }
         Set<String> structures = Set.of(
-                "GrPacked", "GrTile", "GrPartial", "GrStored", "GrFactor", "GrPairState", "GrRateBasis", "GrRatePlan");
+                "GrPacked",
+                "GrTile",
+                "GrPartial",
+                "GrRowForm",
+                "GrStoredRows",
+                "GrFactor",
+                "GrPairState",
+                "GrRateBasis",
+                "GrRatePlan",
+                "GrWholePlan");
         assertTrue(compared.containsAll(structures), "compared are only " + compared);
         Set<String> numbers = Set.of(
-                "GR_MOST_SELECTED",
-                "GR_CHOOSE_ROWS",
-                "GR_RATE_TILE",
-                "GR_PAIR_STATES",
-                "GR_DENSE_CHUNK",
-                "GR_KEEPS_ALL");
+                "GR_MOST_SELECTED", "GR_CHOOSE_ROWS", "GR_INT8", "GR_PAIR_STATES", "GR_DENSE_CHUNK", "GR_KEEPS_ALL");
         assertTrue(compared.containsAll(numbers), "compared are only " + compared);
+    }
+
+    @Test
+    void kernelsRoundAsTheHostDoes() throws IOException {
+        String header = Files.readString(HEADERS.resolve("stored.h"));
+        long halves = 0;
+        for (int bits = 1; bits < CodeValues.MOST_BITS; bits++) {
+            halves |= (long) CodeValues.half(bits) << 8 * bits;
+        }
+        assertTrue(header.contains("#define GR_CODE_HALVES 0x%016xull\n".formatted(halves)));
+        assertTrue(header.contains("#define GR_DEVIATION " + CodeValues.DEVIATION + "\n"));
+        assertTrue(header.contains("#define GR_WIDE_BITS " + ScaleSearch.WIDE_BITS + "\n"));
+        assertTrue(header.contains("#define GR_NEAR " + ScaleSearch.NEAR + "\n"));
+        assertTrue(header.contains("#define GR_UP " + ScaleSearch.UP + "f\n"));
+        assertTrue(header.contains("#define GR_DOWN " + ScaleSearch.DOWN + "f\n"));
+        assertTrue(ScaleSearch.MOST <= 32, "a lane tries a scale");
     }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -21,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -153,21 +155,27 @@ public abstract class BackendContract extends Contract {
 
     @Test
     void factorsReconstructWhatTheReferenceDoes() {
+        List<IntFunction<BitProfile>> profiles = new ArrayList<>();
         for (Codec codec : Codec.values()) {
+            profiles.add(width -> BitProfile.of(codec, width));
+        }
+        profiles.add(width -> CompressionCase.falling(6, width));
+        for (IntFunction<BitProfile> profile : profiles) {
             compare(cases(), (c, mine, reference, arena) -> {
-                CompressedMatrix expected = factorize(reference, c, codec, arena);
-                CompressedMatrix actual = factorize(mine, c, codec, arena);
+                CompressedMatrix expected = factorize(reference, c, profile, arena);
+                CompressedMatrix actual = factorize(mine, c, profile, arena);
                 double expectedLoss = reference.loss(expected);
                 double energy = reference.energy();
-                String what = c.at(codec + " factors");
-                // The codec's own error dominates: a vector of the other sign rounds differently.
-                double slack = codec == Codec.F32 ? 1e-5 : 0.03;
+                String bits = profile.apply(c.matrix.columns()).label();
+                String what = c.at(bits + " factors");
+                // The error of codes dominates: a vector of the other sign rounds differently.
+                double slack = profile.apply(1).most() == Float.SIZE ? 1e-5 : 0.03;
                 assertEquals(expectedLoss, reference.loss(actual), slack * expectedLoss + 1e-6 * energy, what);
                 assertEquals(
                         reference.loss(actual),
                         mine.loss(actual),
                         1e-4 * expectedLoss + 1e-6 * energy,
-                        c.at("measured loss, " + codec));
+                        c.at("measured loss, " + bits));
             });
         }
     }
@@ -176,7 +184,7 @@ public abstract class BackendContract extends Contract {
     void comparisonMatchesTheReference() {
         compare(cases(), (c, mine, reference, arena) -> {
             try (Backend tested = backend(2)) {
-                CompressedMatrix compressed = factorize(reference, c, Codec.INT8, arena);
+                CompressedMatrix compressed = factorize(reference, c, width -> BitProfile.of(Codec.INT8, width), arena);
                 int tokens = 37;
                 int rows = c.matrix.rows();
                 float[] hidden = Generators.powerLaw(c.seed + 100, tokens, c.matrix.columns(), 0.3);
@@ -213,7 +221,8 @@ public abstract class BackendContract extends Contract {
                 List.of(new CompressionCase(6), CompressionCase.wide(6), CompressionCase.withASmallBasis(6))) {
             assertThreadsChangeNoBit(c.at("factors"), (tested, arena) -> {
                 try (CompressionWorkspace workspace = tested.open(c.problem)) {
-                    return List.of(bytes(factorize(workspace, c, Codec.F32, arena)));
+                    IntFunction<BitProfile> numbers = width -> BitProfile.of(Codec.F32, width);
+                    return List.of(bytes(factorize(workspace, c, numbers, arena)));
                 }
             });
         }
@@ -231,7 +240,7 @@ public abstract class BackendContract extends Contract {
     }
 
     private static CompressedMatrix factorize(
-            CompressionWorkspace workspace, CompressionCase c, Codec codec, Arena arena) {
+            CompressionWorkspace workspace, CompressionCase c, IntFunction<BitProfile> profile, Arena arena) {
         c.spectra(workspace, c.basisOf);
         byte[] groupOf = c.groupOf();
         int columns = c.matrix.columns();
@@ -247,9 +256,9 @@ public abstract class BackendContract extends Contract {
             int rank = c.ranks[b];
             Directions directions = c.directions(workspace, b);
             bases.add(directions);
-            plans.add(new GroupPlan(b, rank, codec));
-            left.add(EncodedMatrix.allocate(arena, codec, sizes[b], rank, rank));
-            EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, rank, columns, columns);
+            plans.add(new GroupPlan(b, profile.apply(rank)));
+            left.add(EncodedMatrix.allocate(arena, profile.apply(rank), sizes[b], rank));
+            EncodedMatrix stored = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, columns), rank, columns);
             for (int k = 0; k < rank; k++) {
                 float[] row = Arrays.copyOfRange(directions.right(), k * columns, (k + 1) * columns);
                 for (int j = 0; directions.scales() != null && j < columns; j++) {
@@ -259,8 +268,8 @@ public abstract class BackendContract extends Contract {
             }
             right.add(stored);
         }
-        plans.add(new GroupPlan(GroupPlan.DENSE, columns, codec));
-        left.add(EncodedMatrix.allocate(arena, codec, sizes[BASES], columns, 32));
+        plans.add(new GroupPlan(GroupPlan.DENSE, profile.apply(columns)));
+        left.add(EncodedMatrix.allocate(arena, profile.apply(columns), sizes[BASES], 32));
         workspace.encodeLeft(groupOf, plans, bases, left);
         return new CompressedMatrix("matrix", columns, groupOf, plans, left, right);
     }

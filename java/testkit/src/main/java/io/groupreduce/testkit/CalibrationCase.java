@@ -1,6 +1,7 @@
 package io.groupreduce.testkit;
 
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -48,13 +49,14 @@ final class CalibrationCase {
         columns = 13 + random.nextInt(30);
         ranks = new int[] {5 + random.nextInt(8), 3 + random.nextInt(4)};
         List<GroupPlan> plans = List.of(
-                new GroupPlan(0, ranks[0], only == null ? Codec.INT4 : only),
-                new GroupPlan(0, ranks[0] - 2, only == null ? Codec.INT3 : only),
-                new GroupPlan(1, ranks[1], only == null ? Codec.INT8 : only),
-                new GroupPlan(1, ranks[1] - 1, Codec.F32),
-                new GroupPlan(0, 2, only == null ? Codec.BF16 : only),
-                new GroupPlan(GroupPlan.DENSE, columns, Codec.INT8),
-                new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+                GroupPlan.of(0, ranks[0], only == null ? Codec.INT4 : only),
+                GroupPlan.of(0, ranks[0] - 2, only == null ? Codec.INT3 : only),
+                GroupPlan.of(1, ranks[1], only == null ? Codec.INT8 : only),
+                GroupPlan.of(1, ranks[1] - 1, Codec.F32),
+                GroupPlan.of(0, 2, only == null ? Codec.BF16 : only),
+                GroupPlan.dense(columns, Codec.INT8),
+                GroupPlan.zero(),
+                only == null ? new GroupPlan(0, BitProfile.of(6, 4, 2, 2, 1)) : GroupPlan.of(0, 5, only));
         right = new float[BASES][];
         for (int b = 0; b < BASES; b++) {
             right[b] = normal(random, ranks[b] * columns, 1 / Math.sqrt(columns));
@@ -113,10 +115,7 @@ final class CalibrationCase {
                     .mapToObj(i -> factors[i])
                     .toArray(float[][]::new);
             int block = plan.isDense() ? DENSE_BLOCK : plan.rank();
-            left.add(
-                    plan.isZero()
-                            ? null
-                            : encode(arena, members, plan.rank(), plan.codec(), block, formats[g % formats.length]));
+            left.add(plan.isZero() ? null : encode(arena, members, plan.profile(), block, formats[g % formats.length]));
         }
         List<EncodedMatrix> stored = new ArrayList<>();
         for (int b = 0; b < BASES; b++) {
@@ -125,14 +124,19 @@ final class CalibrationCase {
                 members[k] = Arrays.copyOfRange(right[b], k * columns, (k + 1) * columns);
             }
             Codec codec = only != null ? only : b == 0 ? Codec.INT8 : Codec.INT4;
-            stored.add(encode(arena, members, columns, codec, columns, b == 0 ? ScaleFormat.BF16 : ScaleFormat.LOG8));
+            stored.add(encode(
+                    arena,
+                    members,
+                    BitProfile.of(codec, columns),
+                    columns,
+                    b == 0 ? ScaleFormat.BF16 : ScaleFormat.LOG8));
         }
         return new CompressedMatrix("seed " + seed, columns, groupOf, plans, left, stored);
     }
 
     private static EncodedMatrix encode(
-            Arena arena, float[][] members, int width, Codec codec, int block, ScaleFormat format) {
-        EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, members.length, width, block, format);
+            Arena arena, float[][] members, BitProfile profile, int block, ScaleFormat format) {
+        EncodedMatrix matrix = EncodedMatrix.allocate(arena, profile, members.length, block, format);
         for (int i = 0; i < members.length; i++) {
             matrix.encodeRow(i, members[i], 0);
         }

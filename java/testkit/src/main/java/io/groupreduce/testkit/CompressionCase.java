@@ -5,6 +5,7 @@ import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.compress.Weights;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
@@ -13,6 +14,7 @@ import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 
 /** A small compression problem of ragged size with planted outliers, different for every seed; even seeds have a metric. */
 final class CompressionCase {
@@ -80,6 +82,12 @@ final class CompressionCase {
             count += b == basis ? 1 : 0;
         }
         return count;
+    }
+
+    /** Bits that fall from {@code most} to 1, as rate-distortion makes them. */
+    static BitProfile falling(int most, int width) {
+        return BitProfile.of(
+                IntStream.range(0, width).map(j -> most - most * j / width).toArray());
     }
 
     /** The bases' rows as low-rank groups, rows without a basis as a dense group. */

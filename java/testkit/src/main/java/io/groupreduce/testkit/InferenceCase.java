@@ -136,6 +136,7 @@ final class InferenceCase implements AutoCloseable {
                 .group(0, 31, int8, Numbers.STEEP, 1100)
                 .group(1, 80, Layout.F32, Numbers.STEEP, 650)
                 .group(1, 48, int4, Numbers.STEEP, 1301)
+                .group(1, 77, Layout.falling(6, ScaleFormat.LOG8), Numbers.STEEP, 900)
                 .dense(int8, Numbers.STEEP, 133);
         return of("steep, bias " + spread, seed, builder, Numbers.STEEP, spread, STATES);
     }
@@ -192,7 +193,7 @@ final class InferenceCase implements AutoCloseable {
     }
 
     /**
-     * INT4 groups of one rank on a longer basis, and hidden states that are huge along the directions beyond it: no logit may feel
+     * Groups of one rank on a longer basis, and hidden states that are huge along the directions beyond it: no logit may feel
      * them. The basis are axes, so that the tolerance of a logit is that of what its own row sums up.
      */
     static InferenceCase shortRank(long seed, boolean blocks, int rank) {
@@ -201,6 +202,9 @@ final class InferenceCase implements AutoCloseable {
         MatrixBuilder builder = new MatrixBuilder(arena, seed, columns).axes(columns);
         for (ScaleFormat format : ScaleFormat.values()) {
             builder.group(0, rank, new Layout(Codec.INT4, format, blocks), Numbers.RISING, 150);
+        }
+        for (int most : new int[] {8, 4, 2}) {
+            builder.group(0, rank, new Layout(null, most, ScaleFormat.LOG8, blocks), Numbers.RISING, 150);
         }
         CompressedMatrix matrix = builder.build("short rank");
         float[] hidden = new float[5 * columns];

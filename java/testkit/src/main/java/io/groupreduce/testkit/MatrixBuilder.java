@@ -1,5 +1,7 @@
 package io.groupreduce.testkit;
 
+import io.groupreduce.matrix.BitProfile;
+import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -11,6 +13,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 
 /**
  * Puts a compressed matrix together group by group, from seeded numbers. Stored parts lie as a mapped file may hold them: read-only, at odd
@@ -25,21 +28,50 @@ final class MatrixBuilder {
         STEEP,
         /** Energy rising with the direction: what wrong bounds of pruning trip over. */
         RISING,
-        /** Small integers at scale 1, so that every order of summation is exact and many logits tie. */
+        /** Integers at scale 1, small ones or values of codes, so that every order of summation is exact and many logits tie. */
         EXACT
     }
 
-    /** How a part is stored; {@code scales} has no meaning without a scaled codec. */
-    record Layout(Codec codec, ScaleFormat scales, boolean blocks) {
+    /**
+     * How a part is stored.
+     *
+     * @param codec {@code null} where bits fall from {@code most} to 1
+     * @param scales without meaning for binary32 and bfloat16
+     */
+    record Layout(Codec codec, int most, ScaleFormat scales, boolean blocks) {
         static final Layout F32 = new Layout(Codec.F32, ScaleFormat.F32, false);
 
-        /** Every codec with every format of its scales: one a row, or one for each 32 numbers. */
+        Layout(Codec codec, ScaleFormat scales, boolean blocks) {
+            this(codec, codec.bits(), scales, blocks);
+        }
+
+        /** Falling bits, as rate-distortion stores rows. */
+        static Layout falling(int most, ScaleFormat scales) {
+            return new Layout(null, most, scales, false);
+        }
+
+        BitProfile profile(int width) {
+            if (codec != null) {
+                return BitProfile.of(codec, width);
+            }
+            return BitProfile.of(
+                    IntStream.range(0, width).map(j -> most - most * j / width).toArray());
+        }
+
+        boolean scaled() {
+            return codec == null || codec.scaled();
+        }
+
+        /** Every codec with every format of its scales: one a row, or one for each 32 numbers; and falling bits. */
         static List<Layout> all(boolean blocks) {
             List<Layout> layouts = new ArrayList<>();
             for (Codec codec : Codec.values()) {
                 for (ScaleFormat format : codec.scaled() ? ScaleFormat.values() : new ScaleFormat[] {ScaleFormat.F32}) {
                     layouts.add(new Layout(codec, format, blocks));
                 }
+            }
+            for (int most : new int[] {8, 4, 1}) {
+                layouts.add(new Layout(null, most, ScaleFormat.LOG8, blocks));
             }
             return layouts;
         }
@@ -74,8 +106,8 @@ final class MatrixBuilder {
     }
 
     /**
-     * From now on left factors and dense rows hold what our encoder never writes but a file may: the lowest integer of their codec, and
-     * padding of 0.
+     * From now on left factors and dense rows hold what our encoder never writes but a file may: code 0 of 8 bits, and padding of
+     * ones.
      */
     MatrixBuilder foreign() {
         foreign = true;
@@ -98,7 +130,7 @@ final class MatrixBuilder {
 
     /** Adds a group of {@code rows} rows on a basis. */
     MatrixBuilder group(int basis, int rank, Layout layout, Numbers numbers, int rows) {
-        return add(new GroupPlan(basis, rank, layout.codec()), rows, encodedLeft(layout, rows, rank, numbers, 1));
+        return add(new GroupPlan(basis, layout.profile(rank)), rows, encodedLeft(layout, rows, rank, numbers, 1));
     }
 
     /** Adds a dense group of {@code rows} rows. */
@@ -109,14 +141,14 @@ final class MatrixBuilder {
     /** Adds a dense group of {@code rows} rows of numbers of about this size. */
     MatrixBuilder dense(Layout layout, Numbers numbers, int rows, float scale) {
         return add(
-                new GroupPlan(GroupPlan.DENSE, columns, layout.codec()),
+                new GroupPlan(GroupPlan.DENSE, layout.profile(columns)),
                 rows,
                 encodedLeft(layout, rows, columns, numbers, scale));
     }
 
     /** Adds a group of {@code rows} rows that are all zero. */
     MatrixBuilder zero(int rows) {
-        return add(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32), rows, null);
+        return add(GroupPlan.zero(), rows, null);
     }
 
     private MatrixBuilder add(GroupPlan plan, int rows, EncodedMatrix stored) {
@@ -130,6 +162,9 @@ final class MatrixBuilder {
 
     /** The matrix, its rows in a random order of groups. */
     CompressedMatrix build(String name) {
+        if (plans.size() > GroupPlan.MAX_GROUPS) {
+            throw new IllegalArgumentException(plans.size() + " groups");
+        }
         byte[] groupOf = new byte[members.size()];
         for (int i = 0; i < groupOf.length; i++) {
             int swap = random.nextInt(i + 1);
@@ -137,6 +172,13 @@ final class MatrixBuilder {
             groupOf[swap] = members.get(i).byteValue();
         }
         return new CompressedMatrix(name, columns, groupOf, plans, left, right);
+    }
+
+    /** What a number of so many bits holds exactly at scale 1. */
+    private float exact(int bits) {
+        return bits > CodeValues.MOST_BITS
+                ? random.nextInt(-3, 4)
+                : CodeValues.value(bits, random.nextInt(bits == CodeValues.MOST_BITS ? 1 : 0, 1 << bits));
     }
 
     /** A number at scale 1, or an integer -3 .. 3. */
@@ -149,7 +191,11 @@ final class MatrixBuilder {
         for (int i = 0; i < rows; i++) {
             rowScale[i] = scale * (numbers == Numbers.STEEP ? Math.exp(1.2 * random.nextGaussian()) : 1);
         }
+        BitProfile profile = layout.profile(width);
         EncodedMatrix made = encoded(layout, rows, width, numbers == Numbers.EXACT, (row, k) -> {
+            if (numbers == Numbers.EXACT) {
+                return exact(profile.bits(k));
+            }
             double energy =
                     switch (numbers) {
                         case SMOOTH -> Math.pow(k + 1, -0.3);
@@ -159,29 +205,22 @@ final class MatrixBuilder {
                     };
             return number(numbers, rowScale[row] * energy);
         });
-        return foreign && layout.codec().scaled() ? foreign(made) : made;
+        return foreign && layout.scaled() ? foreign(made) : made;
     }
 
-    /** A copy in which about every third byte is of lowest integers, and the padding is 0. */
+    /** A copy in which about every third byte is of lowest codes, and the padding is ones. */
     private EncodedMatrix foreign(EncodedMatrix stored) {
         MemorySegment data = oddSegment(stored.data().byteSize()).copyFrom(stored.data());
-        long rowBytes = stored.codec().rowBytes(stored.width());
+        long rowBytes = stored.profile().rowBytes();
+        int padding = 0xff << 8 - (int) (Byte.SIZE * rowBytes - stored.profile().rowBits());
         for (long at = 0; at < data.byteSize(); at++) {
-            int value = data.get(ValueLayout.JAVA_BYTE, at);
-            int lowest =
-                    switch (stored.codec()) {
-                        case INT4 -> value & new int[] {0, 0xf0, 0x0f}[random.nextInt(3)];
-                        case INT8 -> Byte.MIN_VALUE;
-                        default -> 0;
-                    };
-            boolean padded = stored.codec() == Codec.INT4 && stored.width() % 2 == 1 && (at + 1) % rowBytes == 0;
-            value = random.nextInt(3) == 0 ? lowest : value;
-            data.set(ValueLayout.JAVA_BYTE, at, (byte) (padded ? value & 0x0f : value));
+            int value = random.nextInt(3) == 0 ? 0 : data.get(ValueLayout.JAVA_BYTE, at);
+            boolean last = (at + 1) % rowBytes == 0;
+            data.set(ValueLayout.JAVA_BYTE, at, (byte) (last ? value | padding : value));
         }
         return new EncodedMatrix(
-                stored.codec(),
+                stored.profile(),
                 stored.rows(),
-                stored.width(),
                 stored.block(),
                 data.asReadOnly(),
                 stored.scales(),
@@ -195,11 +234,11 @@ final class MatrixBuilder {
     private EncodedMatrix encoded(Layout layout, int rows, int width, boolean atScaleOne, Source source) {
         int block = layout.blocks() ? CompressedMatrix.SCALE_BLOCK : width;
         int scalesPerRow = (width + block - 1) / block;
-        MemorySegment data = oddSegment(rows * layout.codec().rowBytes(width));
-        MemorySegment scales = layout.codec().scaled()
+        MemorySegment data = oddSegment(rows * layout.profile(width).rowBytes());
+        MemorySegment scales = layout.scaled()
                 ? oddSegment((long) rows * scalesPerRow * layout.scales().bytes())
                 : null;
-        EncodedMatrix room = new EncodedMatrix(layout.codec(), rows, width, block, data, scales, layout.scales());
+        EncodedMatrix room = new EncodedMatrix(layout.profile(width), rows, block, data, scales, layout.scales());
         float[] values = new float[width];
         for (int row = 0; row < rows; row++) {
             for (int j = 0; j < width; j++) {
@@ -215,7 +254,7 @@ final class MatrixBuilder {
         }
         MemorySegment readOnlyScales = scales == null ? null : scales.asReadOnly();
         return new EncodedMatrix(
-                layout.codec(), rows, width, block, data.asReadOnly(), readOnlyScales, layout.scales());
+                layout.profile(width), rows, block, data.asReadOnly(), readOnlyScales, layout.scales());
     }
 
     private MemorySegment oddSegment(long bytes) {

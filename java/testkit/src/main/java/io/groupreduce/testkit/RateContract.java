@@ -10,6 +10,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
@@ -25,13 +26,13 @@ import org.junit.jupiter.api.Test;
 
 /**
  * What every backend must do when it rates rows and chooses among plans, held against {@link ReferenceBackend}: odd ranks, all
- * codecs, one basis and three, with and without scales and metric.
+ * codecs and bits that fall, one basis and three, with and without scales and metric.
  */
 public abstract class RateContract extends Contract {
     private static final int ROWS = 205;
 
     private static Stream<CompressionCase> cases() {
-        return LongStream.rangeClosed(1, 4).mapToObj(seed -> new CompressionCase(seed, ROWS));
+        return LongStream.rangeClosed(1, 5).mapToObj(seed -> new CompressionCase(seed, ROWS));
     }
 
     /** What a case's rows can become. */
@@ -43,37 +44,42 @@ public abstract class RateContract extends Contract {
         Plans(CompressionCase c) {
             int count = c.seed < 3 ? 1 : CompressionCase.BASES;
             int columns = c.matrix.columns();
-            plans.add(new GroupPlan(GroupPlan.DENSE, columns, Codec.F32));
+            plans.add(GroupPlan.dense(columns, Codec.F32));
             try (Backend backend = new ReferenceBackend();
                     CompressionWorkspace workspace = backend.open(c.problem)) {
-                c.spectra(workspace, c.basisOf);
+                List<Spectrum> spectra = c.spectra(workspace, c.basisOf);
                 for (int b = 0; b < count; b++) {
                     Directions directions = workspace.directions(b, c.ranks[b]);
                     float[] scales = new float[c.ranks[b]];
                     for (int k = 0; k < scales.length; k++) {
-                        scales[k] = 0.5f + 0.125f * k;
+                        // About what gives all coordinates the same deviation, as scales are meant to.
+                        double energy = spectra.get(b).values()[k]
+                                + 1e-6 * spectra.get(b).trace();
+                        scales[k] = (float) ((1 + 0.1 * (k % 3)) / Math.sqrt(energy));
                     }
                     bases.add(b == 1 ? directions : directions.withScales(scales));
                     addPlans(b, c.ranks[b]);
                 }
             }
-            plans.add(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+            plans.add(GroupPlan.zero());
             for (Codec codec : List.of(Codec.INT3, Codec.INT4, Codec.INT8, Codec.BF16)) {
-                plans.add(new GroupPlan(GroupPlan.DENSE, columns, codec));
+                plans.add(GroupPlan.dense(columns, codec));
             }
             bytes = new double[plans.size()];
             for (int p = 0; p < bytes.length; p++) {
                 GroupPlan plan = plans.get(p);
-                int width = plan.isZero() ? 0 : plan.rank();
-                bytes[p] = 1 + plan.codec().rowBytes(width) + (plan.codec().scaled() ? 1 : 0);
+                bytes[p] = 1 + plan.profile().rowBytes() + (plan.profile().scaled() ? 1 : 0);
             }
         }
 
         private void addPlans(int basis, int longest) {
-            int[] ranks = {longest, 0, 1, Math.min(5, longest), (longest + 1) / 2};
+            int[] ranks = {longest, 0, 1, Math.min(5, longest), (longest + 1) / 2, longest - 1};
             for (int rank : Arrays.stream(ranks).distinct().toArray()) {
                 for (Codec codec : Codec.values()) {
-                    plans.add(new GroupPlan(basis, rank, codec));
+                    plans.add(GroupPlan.of(basis, rank, codec));
+                }
+                for (int most : new int[] {8, 6, 2}) {
+                    plans.add(new GroupPlan(basis, CompressionCase.falling(most, rank)));
                 }
             }
             // The same as the last one: the lower number must win.
@@ -188,7 +194,7 @@ public abstract class RateContract extends Contract {
     void priceBytesAndTiesDecideAtTheEnds() {
         compare(cases(), (c, mine, reference, arena) -> {
             Plans plans = new Plans(c);
-            int zero = plans.plans.indexOf(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+            int zero = plans.plans.indexOf(GroupPlan.zero());
             mine.rate(plans.bases, plans.plans);
             byte[] groupOf = new byte[ROWS];
             // Plan 0 stores rows as they are.
@@ -216,7 +222,7 @@ public abstract class RateContract extends Contract {
     void ratingAgainForgetsTheRatingBefore() {
         CompressionCase c = new CompressionCase(5, ROWS);
         Plans plans = new Plans(c);
-        List<GroupPlan> few = List.of(new GroupPlan(0, 1, Codec.F32), new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+        List<GroupPlan> few = List.of(GroupPlan.of(0, 1, Codec.F32), GroupPlan.zero());
         try (Backend tested = backend(2);
                 CompressionWorkspace mine = tested.open(c.problem)) {
             byte[] groupOf = new byte[ROWS];
@@ -241,7 +247,7 @@ public abstract class RateContract extends Contract {
             MemorySegment.copy(c.matrix.data(), 4L * x + 2, halves, 2L * x, 2);
         }
         Matrix half = Matrix.of("bf16", DType.BF16, ROWS, columns, halves);
-        GroupPlan plan = new GroupPlan(GroupPlan.DENSE, columns, Codec.BF16);
+        GroupPlan plan = GroupPlan.dense(columns, Codec.BF16);
         for (Matrix matrix : List.of(c.matrix, half)) {
             try (Backend tested = backend(1);
                     CompressionWorkspace mine = tested.open(CompressionProblem.weighted(matrix, c.problem.weights()))) {

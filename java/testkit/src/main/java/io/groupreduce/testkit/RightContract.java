@@ -43,14 +43,17 @@ public abstract class RightContract extends Contract {
             c.spectra(directions, c.basisOf);
             for (int b = 0; b < BASES; b++) {
                 int rank = c.ranks[b];
-                groups.add(new GroupPlan(b, 1, Codec.F32));
-                groups.add(new GroupPlan(b, rank, Codec.INT8));
-                groups.add(new GroupPlan(b, (rank + 1) / 2, b == 1 ? Codec.INT3 : Codec.INT4));
-                groups.add(new GroupPlan(b, Math.max(1, rank - 1), Codec.BF16));
+                groups.add(GroupPlan.of(b, 1, Codec.F32));
+                groups.add(GroupPlan.of(b, rank, Codec.INT8));
+                groups.add(GroupPlan.of(b, (rank + 1) / 2, b == 1 ? Codec.INT3 : Codec.INT4));
+                groups.add(
+                        b == 0
+                                ? GroupPlan.of(b, Math.max(1, rank - 1), Codec.BF16)
+                                : new GroupPlan(b, CompressionCase.falling(6, rank)));
                 bases.add(c.directions(directions, b));
             }
-            groups.add(2, new GroupPlan(GroupPlan.DENSE, columns, Codec.INT8));
-            groups.add(5, new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+            groups.add(2, GroupPlan.dense(columns, Codec.INT8));
+            groups.add(5, GroupPlan.zero());
             SplittableRandom random = new SplittableRandom(c.seed);
             groupOf = new byte[c.matrix.rows()];
             int[] sizes = new int[groups.size()];
@@ -63,7 +66,7 @@ public abstract class RightContract extends Contract {
             for (int g = 0; g < sizes.length; g++) {
                 GroupPlan plan = groups.get(g);
                 int rank = plan.rank();
-                left.add(plan.isZero() ? null : EncodedMatrix.allocate(arena, plan.codec(), sizes[g], rank, rank));
+                left.add(plan.isZero() ? null : EncodedMatrix.allocate(arena, plan.profile(), sizes[g], rank));
             }
             // One coordinate more than the second basis's groups have: its row and column are zero.
             ranks = new int[] {c.ranks[0], c.ranks[1] + 1, c.ranks[2]};

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -102,22 +103,22 @@ class LargeWorkspaceTest {
 
     private static CompressedMatrix factorize(CompressionWorkspace workspace, byte[] groupOf, Arena arena) {
         List<GroupPlan> plans = List.of(
-                new GroupPlan(0, RANKS[0], Codec.F32),
-                new GroupPlan(1, RANKS[1], Codec.F32),
-                new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.F32));
+                GroupPlan.of(0, RANKS[0], Codec.F32),
+                GroupPlan.of(1, RANKS[1], Codec.F32),
+                GroupPlan.dense(COLUMNS, Codec.F32));
         int[] sizes = new int[3];
         for (byte g : groupOf) {
             sizes[g]++;
         }
         List<EncodedMatrix> left = List.of(
-                EncodedMatrix.allocate(arena, Codec.F32, sizes[0], RANKS[0], RANKS[0]),
-                EncodedMatrix.allocate(arena, Codec.F32, sizes[1], RANKS[1], RANKS[1]),
-                EncodedMatrix.allocate(arena, Codec.F32, sizes[2], COLUMNS, COLUMNS));
+                EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, RANKS[0]), sizes[0], RANKS[0]),
+                EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, RANKS[1]), sizes[1], RANKS[1]),
+                EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, COLUMNS), sizes[2], COLUMNS));
         List<Directions> bases = List.of(workspace.directions(0, RANKS[0]), workspace.directions(1, RANKS[1]));
         workspace.encodeLeft(groupOf, plans, bases, left);
         EncodedMatrix[] right = new EncodedMatrix[2];
         for (int b = 0; b < 2; b++) {
-            right[b] = EncodedMatrix.allocate(arena, Codec.F32, RANKS[b], COLUMNS, COLUMNS);
+            right[b] = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, COLUMNS), RANKS[b], COLUMNS);
             for (int k = 0; k < RANKS[b]; k++) {
                 right[b].encodeRow(k, bases.get(b).right(), k * COLUMNS);
             }
@@ -125,14 +126,20 @@ class LargeWorkspaceTest {
         return new CompressedMatrix("rows", COLUMNS, groupOf, plans, left, List.of(right));
     }
 
+    /** Bits from 6 down to 1. */
+    private static BitProfile falling(int width) {
+        return BitProfile.of(
+                IntStream.range(0, width).map(j -> 6 - 6 * j / width).toArray());
+    }
+
     /** Ranks that end inside panels, in groups whose rows fill several packings. */
     private static List<GroupPlan> plans() {
         return List.of(
-                new GroupPlan(0, 0, Codec.F32),
-                new GroupPlan(0, 17, Codec.INT3),
-                new GroupPlan(0, RANKS[0], Codec.INT4),
-                new GroupPlan(1, RANKS[1], Codec.INT8),
-                new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8));
+                GroupPlan.of(0, 0, Codec.F32),
+                GroupPlan.of(0, 17, Codec.INT3),
+                new GroupPlan(0, falling(RANKS[0])),
+                GroupPlan.of(1, RANKS[1], Codec.INT8),
+                GroupPlan.dense(COLUMNS, Codec.INT8));
     }
 
     private record Rated(double distortion, byte[] groupOf, double lost, List<NormalEquations> equations) {}
@@ -153,13 +160,13 @@ class LargeWorkspaceTest {
             Choice choice = workspace.choose(price, new double[] {1, 9, 22, 15, 305}, groupOf);
             List<EncodedMatrix> left = new ArrayList<>();
             for (int p = 0; p < plans.size(); p++) {
-                int rank = plans.get(p).rank();
-                left.add(EncodedMatrix.allocate(arena, plans.get(p).codec(), choice.rows()[p], rank, rank));
+                GroupPlan plan = plans.get(p);
+                left.add(EncodedMatrix.allocate(arena, plan.profile(), choice.rows()[p], plan.rank()));
             }
             workspace.encodeLeft(groupOf, plans, bases, left);
             EncodedMatrix[] right = new EncodedMatrix[2];
             for (int b = 0; b < 2; b++) {
-                right[b] = EncodedMatrix.allocate(arena, Codec.F32, RANKS[b], COLUMNS, COLUMNS);
+                right[b] = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, COLUMNS), RANKS[b], COLUMNS);
                 for (int k = 0; k < RANKS[b]; k++) {
                     right[b].encodeRow(k, bases.get(b).right(), k * COLUMNS);
                 }

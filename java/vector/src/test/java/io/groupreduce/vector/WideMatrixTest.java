@@ -29,14 +29,19 @@ class WideMatrixTest {
         return GroupReduce.compress(backend, matrix, counts, null, options, arena, Progress.NONE);
     }
 
+    /** What the method makes small, as a relative error. */
+    private static double lost(CompressionResult result) {
+        return Math.sqrt(result.summary().loss() / result.summary().energy());
+    }
+
     private void check(CompressionOptions options, double slack) {
         String what = options.method() + " to " + options.target() + " in " + options.groups() + " groups";
         try (Backend mine = new VectorBackend(2);
                 Backend reference = new ReferenceBackend();
                 Arena arena = Arena.ofShared()) {
             CompressionResult found = compress(mine, options, arena);
-            double expected = compress(reference, options, arena).summary().relativeError();
-            assertEquals(expected, found.summary().relativeError(), slack * expected, what);
+            double expected = lost(compress(reference, options, arena));
+            assertEquals(expected, lost(found), slack * expected, what);
             assertTrue(found.matrix().bytes() <= options.target().budget(matrix), what);
             for (GroupPlan plan : found.matrix().groups()) {
                 assertTrue(plan.isDense() || plan.rank() <= ROWS, what + ": rank " + plan.rank());
@@ -50,8 +55,9 @@ class WideMatrixTest {
             for (double ratio : new double[] {1.5, 4, 8}) {
                 CompressionOptions options =
                         CompressionOptions.defaults().withMethod(method).withTarget(SizeTarget.ratio(ratio));
-                // Rounded coordinates depend on the signs of directions.
-                check(options, method == Method.RATE_DISTORTION ? 0.02 : 1e-4);
+                // Rounded coordinates depend on the signs of directions, and so may the number of bases.
+                boolean rounded = method == Method.RATE_DISTORTION;
+                check(rounded ? options.withGroups(1) : options, rounded ? 0.02 : 1e-4);
             }
         }
     }

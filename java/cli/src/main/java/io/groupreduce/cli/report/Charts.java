@@ -160,7 +160,7 @@ final class Charts {
                 .toArray();
     }
 
-    /** How many rows are kept at each rank, a curve for each codec: for groups too many to stand side by side. */
+    /** How many rows are kept at each rank, a curve for the bits of their widest numbers: for groups too many to stand side by side. */
     static Drawing rowsByRank(String id, CompressedMatrix matrix) {
         int[] sizes = matrix.groupSizes();
         Map<String, SortedMap<Integer, Integer>> series = new LinkedHashMap<>();
@@ -168,10 +168,8 @@ final class Charts {
             for (int g = 0; g < sizes.length; g++) {
                 GroupPlan plan = matrix.groups().get(g);
                 if (plan.isLowRank() == lowRank) {
-                    String name = plan.isZero()
-                            ? "zero"
-                            : (lowRank ? "" : "dense ") + plan.codec().label();
-                    series.computeIfAbsent(name, k -> new TreeMap<>()).merge(plan.rank(), sizes[g], Integer::sum);
+                    series.computeIfAbsent(Figures.widest(plan), k -> new TreeMap<>())
+                            .merge(plan.rank(), sizes[g], Integer::sum);
                 }
             }
         }
@@ -197,7 +195,7 @@ final class Charts {
     static Drawing storedBytes(String id, StoredBytes stored) {
         return Drawing.of(id, "Stored bytes by part", () -> {
             CategoryChart chart = ChartStyle.bars("part", "share of the stored bytes, %");
-            List<String> names = List.of("left", "right", "scales", "dense rows", "groups");
+            List<String> names = List.of("left", "right", "scales", "dense rows", "groups, header");
             List<Double> shares = new ArrayList<>();
             for (long bytes :
                     new long[] {stored.left(), stored.right(), stored.scales(), stored.dense(), stored.numbers()}) {

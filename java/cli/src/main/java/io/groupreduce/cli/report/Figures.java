@@ -1,5 +1,6 @@
 package io.groupreduce.cli.report;
 
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.Locale;
 
@@ -77,6 +78,30 @@ public final class Figures {
     /** How the rows of a group are stored. */
     public static String kind(GroupPlan plan) {
         return plan.isDense() ? "dense" : plan.isZero() ? "zero" : "low-rank";
+    }
+
+    /** {@code 71.3} for the mean number of coordinates of a row, or of bits of a number. */
+    public static String mean(double value) {
+        return decimal(value, 1);
+    }
+
+    /** The bits of a group's numbers: {@code dense int4}, {@code 6..1 bits}, {@code zero}. */
+    public static String bits(GroupPlan plan) {
+        return plan.isZero()
+                ? "zero"
+                : (plan.isDense() ? "dense " : "") + plan.profile().label();
+    }
+
+    /** Groups that are alike to a person: in the bits that all numbers have, else in those of the widest. */
+    public static String widest(GroupPlan plan) {
+        BitProfile profile = plan.profile();
+        boolean falls = profile.width() > 0 && profile.uniform() == 0;
+        return falls ? (plan.isDense() ? "dense " : "") + "up to " + profile.most() + " bits" : bits(plan);
+    }
+
+    /** Bits of a number of a group's rows, on average; scales are not counted. */
+    public static double bitsANumber(GroupPlan plan) {
+        return plan.isZero() ? 0 : (double) plan.profile().rowBits() / plan.rank();
     }
 
     private static String decimal(double value, int digits) {

@@ -165,6 +165,7 @@ public final class HtmlReport {
                 Column.number("Bytes before"),
                 Column.number("Bytes after"),
                 Column.number("Ratio"),
+                Column.number("Coordinates a row"),
                 Column.number("Count-weighted relative error"));
         List<List<String>> rows = new ArrayList<>();
         for (NamedResult named : data.results()) {
@@ -177,6 +178,7 @@ public final class HtmlReport {
                     Figures.count(result.sourceBytes()),
                     Figures.count(result.bytes()),
                     Figures.ratio(result.ratio()),
+                    Figures.mean(named.matrix().coordinatesPerRow()),
                     Figures.percent(result.relativeError())));
         }
         html.markup("<section>").element("h2", "Tensors").table(columns, rows).markup("</section>");
@@ -187,6 +189,7 @@ public final class HtmlReport {
                 Column.text("Method"),
                 Column.number("Ratio"),
                 Column.number("Bytes"),
+                Column.number("Coordinates a row"),
                 Column.number("Count-weighted relative error"),
                 Column.number("Perplexity"),
                 Column.number("Change"),
@@ -201,6 +204,7 @@ public final class HtmlReport {
                     row.method(),
                     Figures.ratio(row.ratio()),
                     Figures.count(row.bytes()),
+                    Figures.mean(row.coordinatesPerRow()),
                     Figures.percent(row.relativeError()),
                     hasPerplexity ? Figures.perplexity(evaluation.compressedPerplexity()) : "–",
                     hasPerplexity ? Figures.signedPercent(evaluation.perplexityIncrease()) : "–",

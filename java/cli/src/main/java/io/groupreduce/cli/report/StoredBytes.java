@@ -12,7 +12,7 @@ import io.groupreduce.matrix.GroupPlan;
  * @param right numbers of the right factors, scales not counted
  * @param dense rows stored as they are, scales not counted
  * @param scales the scales of all of them
- * @param numbers the group number of each row, the basis number of each group and the bias if there is one
+ * @param numbers the group number of each row, the share of the header and the bias if there is one
  */
 record StoredBytes(long left, long right, long dense, long scales, long numbers) {
     static StoredBytes of(CompressedMatrix matrix) {

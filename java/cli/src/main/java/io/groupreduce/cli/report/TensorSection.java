@@ -91,7 +91,7 @@ final class TensorSection {
             html.figure(
                     "Rows by rank",
                     Charts.rowsByRank(id + "rows", matrix),
-                    "A curve for each codec of low-rank rows, all bases together; dense rows keep all "
+                    "A curve for the bits of the widest coordinates, all bases together; dense rows keep all "
                             + Figures.count(matrix.columns()) + " columns, zero rows nothing. Logarithmic axis.");
             return;
         }
@@ -110,9 +110,9 @@ final class TensorSection {
         text.append(Figures.bytes(result.sourceBytes())).append(" (");
         text.append(Figures.count(result.sourceBytes())).append(" bytes), became ");
         text.append(Figures.bytes(matrix.bytes())).append(" (").append(Figures.count(matrix.bytes()));
-        text.append(" bytes): ")
-                .append(Figures.ratio(result.ratio()))
-                .append(" smaller, count-weighted relative error ");
+        text.append(" bytes): ").append(Figures.ratio(result.ratio())).append(" smaller, ");
+        text.append(Figures.mean(matrix.coordinatesPerRow()))
+                .append(" coordinates a row, count-weighted relative error ");
         text.append(Figures.percent(result.relativeError()));
         text.append(". Method ").append(options.method().label());
         text.append(", asked for ").append(target(options));
@@ -178,10 +178,12 @@ final class TensorSection {
                 Column.number("Share of rows"),
                 Column.text("Kind"),
                 Column.number("Rank"),
-                Column.text("Codec"),
+                Column.text("Bits"),
+                Column.number("Bits a number"),
+                Column.number("Bytes a row"),
                 Column.number("Bytes left"),
                 Column.text("Basis"),
-                Column.text("Codec right"),
+                Column.text("Bits right"),
                 Column.number("Bytes right"));
         int[] sizes = matrix.groupSizes();
         Map<Integer, Integer> firstOf = new HashMap<>();
@@ -194,12 +196,14 @@ final class TensorSection {
             row.add(Figures.percent((double) sizes[g] / matrix.rows()));
             row.add(Figures.kind(plan));
             row.add(plan.isDense() ? "all " + plan.rank() : String.valueOf(plan.rank()));
-            row.add(matrix.left(g) == null ? "–" : matrix.left(g).codec().label());
-            row.add(matrix.left(g) == null ? "0" : Figures.count(matrix.left(g).bytes()));
+            row.add(plan.isZero() ? "–" : plan.profile().label());
+            row.add(plan.isZero() ? "–" : Figures.mean(Figures.bitsANumber(plan)));
+            row.add(plan.isZero() ? "0" : Figures.count(matrix.left(g).rowBytes()));
+            row.add(plan.isZero() ? "0" : Figures.count(matrix.left(g).bytes()));
             if (plan.isLowRank()) {
                 Integer first = firstOf.putIfAbsent(plan.basis(), g);
                 row.add(String.valueOf(plan.basis()));
-                row.add(matrix.right(plan.basis()).codec().label());
+                row.add(matrix.right(plan.basis()).profile().label());
                 row.add(
                         first == null
                                 ? Figures.count(matrix.right(plan.basis()).bytes())
@@ -229,7 +233,7 @@ final class TensorSection {
     private String bytes(StoredBytes stored) {
         return "Left " + Figures.bytes(stored.left()) + ", right " + Figures.bytes(stored.right()) + ", scales "
                 + Figures.bytes(stored.scales()) + ", dense rows " + Figures.bytes(stored.dense())
-                + (matrix.bias() == null ? ", group and basis numbers " : ", group and basis numbers and the bias ")
+                + (matrix.bias() == null ? ", group numbers and header " : ", group numbers, header and bias ")
                 + Figures.bytes(stored.numbers()) + ".";
     }
 }

@@ -35,9 +35,9 @@ class HtmlReportTest {
     private static final CompressionResult GROUPED = Samples.compressed(Method.GROUPREDUCE, Codec.INT4);
     private static final CompressionResult ONE_GROUP = Samples.compressed(Method.SVD, Codec.F32);
     private static final List<MethodRow> COMPARISON = List.of(
-            new MethodRow("dense", 1, 1000, 0, null),
-            new MethodRow("svd", 5, 200, 0.5, Samples.EVALUATED),
-            new MethodRow("groupreduce", 5, 199, 0.25, Samples.EVALUATED));
+            new MethodRow("dense", 1, 1000, 12.5, 0, null),
+            new MethodRow("svd", 5, 200, 12.5, 0.5, Samples.EVALUATED),
+            new MethodRow("groupreduce", 5, 199, 12.5, 0.25, Samples.EVALUATED));
 
     private static ReportData full() {
         return new ReportData(
@@ -68,7 +68,7 @@ class HtmlReportTest {
                 true,
                 Map.of(),
                 Map.of(hostile, Samples.losses()),
-                List.of(new MethodRow(hostile, 2, 3, 0.5, null)));
+                List.of(new MethodRow(hostile, 2, 3, 12.5, 0.5, null)));
         String page = HtmlReport.render(data);
         assertFalse(page.contains("<script"), "a script got through");
         assertFalse(page.contains("alert('1')"), "quotes got through");
@@ -249,8 +249,8 @@ class HtmlReportTest {
     @Test
     void hugePerplexitiesAreLegible() {
         List<MethodRow> rows = List.of(
-                new MethodRow("svd", 5, 200, 0.5, new Evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
-                new MethodRow("svd", 9, 100, 0.5, new Evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
+                new MethodRow("svd", 5, 200, 12.5, 0.5, new Evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
+                new MethodRow("svd", 9, 100, 12.5, 0.5, new Evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
         String page = HtmlReport.render(
                 new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), false, Map.of(), Map.of(), rows));
         assertTrue(page.contains(">3.00e+09<"));

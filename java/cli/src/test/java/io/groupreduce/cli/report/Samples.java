@@ -11,6 +11,7 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -110,19 +111,20 @@ final class Samples {
         byte[] groupOf = new byte[rows];
         int next = 0;
         for (int g = 0; g < groups; g++) {
-            plans.add(new GroupPlan(0, rank, Codec.INT4));
-            left.add(EncodedMatrix.allocate(arena, Codec.INT4, g + 1, rank, rank));
+            plans.add(GroupPlan.of(0, rank, Codec.INT4));
+            left.add(EncodedMatrix.allocate(arena, BitProfile.of(Codec.INT4, rank), g + 1, rank));
             for (int i = 0; i <= g; i++) {
                 groupOf[next++] = (byte) g;
             }
         }
-        plans.add(new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8));
-        left.add(EncodedMatrix.allocate(arena, Codec.INT8, 1, COLUMNS, COLUMNS));
+        plans.add(GroupPlan.dense(COLUMNS, Codec.INT8));
+        left.add(EncodedMatrix.allocate(arena, BitProfile.of(Codec.INT8, COLUMNS), 1, COLUMNS));
         groupOf[next++] = (byte) groups;
-        plans.add(new GroupPlan(GroupPlan.ZERO, 0, Codec.INT4));
+        plans.add(GroupPlan.zero());
         left.add(null);
         groupOf[next] = (byte) (groups + 1);
-        List<EncodedMatrix> right = List.of(EncodedMatrix.allocate(arena, Codec.BF16, rank, COLUMNS, COLUMNS));
+        List<EncodedMatrix> right =
+                List.of(EncodedMatrix.allocate(arena, BitProfile.of(Codec.BF16, COLUMNS), rank, COLUMNS));
         CompressedMatrix matrix = new CompressedMatrix("compressed", COLUMNS, groupOf, plans, left, right);
         return new CompressionResult(
                 matrix,

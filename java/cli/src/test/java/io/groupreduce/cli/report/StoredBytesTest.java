@@ -13,8 +13,8 @@ class StoredBytesTest {
     void partsOfAKnownMatrix() {
         CompressionResult result = Samples.sharedBasis(3);
         StoredBytes stored = StoredBytes.of(result.matrix());
-        // 6 rows of two nibbles, 2 x 24 bfloat16, 24 INT8, a bfloat16 scale for each of 7 rows, 8 rows and 5 groups.
-        assertEquals(new StoredBytes(6, 96, 24, 14, 13), stored);
+        // 6 rows of two nibbles, 2 x 24 bfloat16, 24 INT8, a bfloat16 scale for each of 7 rows, 8 rows and the header.
+        assertEquals(new StoredBytes(6, 96, 24, 14, 8 + result.matrix().headerBytes()), stored);
         assertEquals(result.matrix().bytes(), stored.total());
     }
 
@@ -24,7 +24,7 @@ class StoredBytesTest {
             CompressionResult result = Samples.compressed(Method.GROUPREDUCE, codec);
             StoredBytes stored = StoredBytes.of(result.matrix());
             assertEquals(result.matrix().bytes(), stored.total(), codec.label());
-            assertEquals(result.matrix().rows() + result.matrix().groups().size(), stored.numbers(), codec.label());
+            assertEquals(result.matrix().rows() + result.matrix().headerBytes(), stored.numbers(), codec.label());
             assertTrue(stored.left() > 0 && stored.right() > 0, codec.label());
             assertEquals(codec.scaled(), stored.scales() > 0, codec.label());
         }

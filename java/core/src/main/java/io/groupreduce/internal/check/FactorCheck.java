@@ -35,8 +35,13 @@ public final class FactorCheck {
     }
 
     private static void requireFinite(EncodedMatrix factor, String what) {
-        if (!factor.codec().scaled()) {
-            requireFinite(what, factor.codec().type(), factor.rows(), factor.width(), factor.data());
+        if (!factor.profile().scaled()) {
+            requireFinite(
+                    what,
+                    factor.profile().most() == Float.SIZE ? DType.F32 : DType.BF16,
+                    factor.rows(),
+                    factor.width(),
+                    factor.data());
         } else if (factor.scaleFormat() != ScaleFormat.LOG8) { // of which every byte stands for a finite scale
             DType type = factor.scaleFormat().type();
             requireFinite(what + ", its scales,", type, factor.rows(), factor.scalesPerRow(), factor.scales());

@@ -2,10 +2,10 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.Progress;
 import io.groupreduce.internal.linear.DenseAlgebra;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
@@ -60,32 +60,23 @@ final class Alternation implements AutoCloseable {
      *
      * @param budget the largest size, in the model's unit
      * @param model what rows and bases cost
-     * @param lowRank codecs of left factors to choose from
-     * @param dense codecs of dense rows to choose from
+     * @param wanted ways to store a row to choose from; their number is memory: 4 bytes a row and way
      * @param rounds most rounds after the first
      * @param rightShare what a byte of a right factor costs: 1, or less when the rows are a sample
-     * @param mostPlans ways to store a row at most, which is memory: 4 bytes a row and way
      */
-    record Settings(
-            double budget,
-            SizeModel model,
-            List<Codec> lowRank,
-            List<Codec> dense,
-            int rounds,
-            double rightShare,
-            int mostPlans) {
+    record Settings(double budget, SizeModel model, StoragePlans.Wanted wanted, int rounds, double rightShare) {
         /** For a sample of the rows: the same bytes a row, and that share of what bases cost. */
         Settings sample(double share) {
-            return new Settings(budget * share, model, lowRank, dense, rounds, share, mostPlans);
+            return new Settings(budget * share, model.sample(share), wanted, rounds, share);
         }
 
         Settings withRounds(int value) {
-            return new Settings(budget, model, lowRank, dense, value, rightShare, mostPlans);
+            return new Settings(budget, model, wanted, value, rightShare);
         }
 
-        /** Every way to store a row. */
-        StoragePlans plans(int bases) {
-            return StoragePlans.of(bases, lowRank, dense, mostPlans, model);
+        /** Every way to store a row, with no more directions than {@code caps}; {@code null} for all. */
+        StoragePlans plans(List<Spectrum> spectra, int[] caps) {
+            return StoragePlans.of(spectra, caps, wanted, model);
         }
     }
 
@@ -118,8 +109,8 @@ final class Alternation implements AutoCloseable {
     /** Alternates from a start until a round is not worth it. */
     Outcome run(StartingBases start, Progress progress) {
         int bases = start.directions().size();
+        StoragePlans plans = settings.plans(start.spectra(), null);
         List<Directions> directions = start.directions();
-        StoragePlans plans = settings.plans(bases).upTo(ranks(directions));
         int[] caps = null;
         State best = null;
         List<Double> losses = new ArrayList<>();
@@ -140,14 +131,10 @@ final class Alternation implements AutoCloseable {
             }
             directions = renewed(state);
             // The longest rank in use: less than the price search allowed, where no row took that.
-            caps = ranks(directions);
-            plans = plans.upTo(caps);
+            caps = directions.stream().mapToInt(Directions::rank).toArray();
+            plans = settings.plans(start.spectra(), caps);
         }
         return new Outcome(best, losses);
-    }
-
-    private static int[] ranks(List<Directions> bases) {
-        return bases.stream().mapToInt(Directions::rank).toArray();
     }
 
     private boolean promising(State state) {

@@ -4,7 +4,6 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.CompressionWorkspace;
-import java.util.SplittableRandom;
 
 /**
  * How many bases pay for themselves. On a sample of the rows, at the same bytes a row and with each basis charged the
@@ -17,43 +16,17 @@ final class BasisCount {
     private static final int MOST = 16;
     private static final int SAMPLE_ROWS = 12_000;
     private static final int SAMPLE_FLOATS = 1 << 24;
-    private static final long SEED = 7;
 
     private final CompressionTask sample;
     private final double[] raw;
     private final Alternation.Settings settings;
 
-    BasisCount(CompressionTask task, double[] raw, Alternation.Settings settings) {
+    BasisCount(CompressionTask task, double alpha, Alternation.Settings settings) {
         Matrix matrix = task.matrix();
-        int rows = Math.min(SAMPLE_ROWS, Math.max(1, SAMPLE_FLOATS / matrix.columns()));
-        if (matrix.rows() <= rows) {
-            sample = task;
-            this.raw = raw;
-            this.settings = settings.withRounds(1);
-            return;
-        }
-        float[] values = new float[rows * matrix.columns()];
-        long[] counts = new long[rows];
-        this.raw = new double[rows];
-        int[] chosen = new SplittableRandom(SEED)
-                .ints(0, matrix.rows())
-                .distinct()
-                .limit(rows)
-                .sorted()
-                .toArray();
-        for (int i = 0; i < rows; i++) {
-            matrix.readRow(chosen[i], values, i * matrix.columns());
-            counts[i] = task.counts()[chosen[i]];
-            this.raw[i] = raw[chosen[i]];
-        }
-        sample = new CompressionTask(
-                task.backend(),
-                Matrix.of(matrix.name(), values, rows, matrix.columns()),
-                counts,
-                task.metric(),
-                null,
-                task.options());
-        this.settings = settings.sample((double) rows / matrix.rows()).withRounds(1);
+        sample = task.sample(Math.min(SAMPLE_ROWS, Math.max(1, SAMPLE_FLOATS / matrix.columns())));
+        raw = Weights.raw(sample.counts(), alpha);
+        this.settings =
+                settings.sample((double) sample.matrix().rows() / matrix.rows()).withRounds(1);
     }
 
     /** 1, 2, 4, 8 or 16. */

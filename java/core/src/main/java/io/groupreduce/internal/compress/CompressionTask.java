@@ -7,10 +7,12 @@ import io.groupreduce.api.SizeUnit;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import java.util.SplittableRandom;
 
 /**
  * What is compressed, on what and how: where every method begins. {@link io.groupreduce.GroupReduce} checked it.
@@ -27,6 +29,8 @@ public record CompressionTask(
         MetricRoot metric,
         SoftmaxData softmax,
         CompressionOptions options) {
+    private static final long SAMPLE_SEED = 7;
+
     /** A matrix of less energy is all but zero in single precision. */
     private static final double LEAST_ENERGY = 1e-30;
 
@@ -60,6 +64,36 @@ public record CompressionTask(
 
     CompressionTask withOptions(CompressionOptions value) {
         return new CompressionTask(backend, matrix, counts, metric, softmax, value);
+    }
+
+    /**
+     * The same task on some of the rows, drawn by a fixed seed, with their counts and biases; this one where it has no more rows than that.
+     * Hidden states meet fewer rows then, without what these followed.
+     */
+    CompressionTask sample(int most) {
+        if (matrix.rows() <= most) {
+            return this;
+        }
+        int columns = matrix.columns();
+        int[] chosen = new SplittableRandom(SAMPLE_SEED)
+                .ints(0, matrix.rows())
+                .distinct()
+                .limit(most)
+                .sorted()
+                .toArray();
+        float[] values = new float[most * columns];
+        long[] counted = new long[most];
+        float[] bias = softmax == null || softmax.bias() == null ? null : new float[most];
+        for (int i = 0; i < most; i++) {
+            matrix.readRow(chosen[i], values, i * columns);
+            counted[i] = counts[chosen[i]];
+            if (bias != null) {
+                bias[i] = softmax.bias()[chosen[i]];
+            }
+        }
+        SoftmaxData met = softmax == null ? null : new SoftmaxData(softmax.hidden(), null, bias);
+        return new CompressionTask(
+                backend, Matrix.of(matrix.name(), values, most, columns), counted, metric, met, options);
     }
 
     /** The matrix under weights (c + 1)^alpha as {@link Weights#raw} gives them. The caller closes the workspace. */
@@ -120,6 +154,6 @@ public record CompressionTask(
     }
 
     private long biasBytes() {
-        return 2L * matrix.rows();
+        return 2L * matrix.rows() + HeaderShare.bias(matrix.tensor());
     }
 }

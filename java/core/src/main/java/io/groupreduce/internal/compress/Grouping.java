@@ -2,7 +2,6 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.CompressionSummary;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -111,9 +110,7 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
             GroupPlan plan = plans.get(g);
             Directions basis = form.ranks[g] == 0
                     ? new Directions(0, new float[0], new float[0], null)
-                    : workspace
-                            .directions(g, plan.rank())
-                            .withScales(balance(spectra.get(g), plan.rank(), plan.codec()));
+                    : workspace.directions(g, plan.rank()).withScales(balance(spectra.get(g), plan));
             bases.add(basis);
             right.add(RightFactor.of(basis, basis.rank(), model.columns()));
         }
@@ -134,16 +131,16 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
     }
 
     /**
-     * Scales that give left columns the square root of their energy and right rows the other root. A row's integers share one
+     * Scales that give left columns the square root of their energy and right rows the other root. A row's codes share one
      * scale, so columns that differ by orders of magnitude would leave the weak ones no levels. Floating-point codecs need
      * none.
      */
-    private static float[] balance(Spectrum spectrum, int rank, Codec codec) {
-        if (!codec.scaled() || spectrum.values()[0] <= 0) {
+    private static float[] balance(Spectrum spectrum, GroupPlan plan) {
+        if (!plan.profile().scaled() || spectrum.values()[0] <= 0) {
             return null;
         }
-        float[] scale = new float[rank];
-        for (int k = 0; k < rank; k++) {
+        float[] scale = new float[plan.rank()];
+        for (int k = 0; k < scale.length; k++) {
             double energy = Math.max(LEAST_ENERGY, spectrum.values()[k] / spectrum.values()[0]);
             scale[k] = (float) Math.pow(energy, -0.25);
         }

@@ -5,9 +5,12 @@ import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.CompressionWorkspace;
+import java.util.List;
 import java.util.function.LongFunction;
 
 /**
@@ -48,9 +51,10 @@ final class LossSearch {
      */
     Outcome run(StartingBases start, LongFunction<Alternation.Settings> settings, Progress progress) {
         Matrix matrix = task.matrix();
-        // In full: every row dense, a group number each.
-        long high = matrix.bytes() + 2L * matrix.rows();
-        long low = 2L * matrix.rows();
+        // In full: every row dense, with the header and a group number each.
+        List<GroupPlan> fewest = List.of(GroupPlan.zero(), GroupPlan.dense(matrix.columns(), Codec.F32));
+        long low = settings.apply(matrix.bytes()).model().fixed(matrix.rows(), fewest) + matrix.rows();
+        long high = matrix.bytes() + low;
         CompressionSummary.HeldOut best = judge(start, settings.apply(high));
         if (!Double.isFinite(best.denseLoss())) {
             throw new InvalidDataException(

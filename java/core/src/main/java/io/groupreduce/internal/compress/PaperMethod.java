@@ -7,6 +7,7 @@ import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -62,7 +63,7 @@ final class PaperMethod implements CompressionMethod {
                 ? Codec.INT8
                 : task.matrix().type() == DType.F32 ? Codec.F32 : Codec.BF16;
         Codec left = options.codec().orElse(open);
-        boolean coarse = left == Codec.INT4 || left == Codec.INT3;
+        boolean coarse = left.bits() < Codec.INT8.bits();
         return options.withCodec(left).withRightCodec(options.rightCodec().orElse(coarse ? Codec.INT8 : left));
     }
 
@@ -73,6 +74,7 @@ final class PaperMethod implements CompressionMethod {
                 task.matrix().name(),
                 options.target().unit(),
                 task.matrix().columns(),
+                HeaderShare.fixed(task.matrix().tensor()),
                 options.rightCodec().orElseThrow(),
                 ScaleScheme.PLAIN);
     }

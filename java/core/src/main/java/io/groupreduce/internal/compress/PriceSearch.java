@@ -3,6 +3,7 @@ package io.groupreduce.internal.compress;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /**
@@ -13,6 +14,21 @@ import java.util.stream.IntStream;
 final class PriceSearch {
     /** The size is met when no more than this share of it is left over. */
     private static final double CLOSE = 5e-4;
+
+    /** Rows of the smallest group: of fewer, what the group costs and the places that a query leaves empty are not worth it. */
+    private static final long FEWEST_ROWS = 32;
+
+    /** Of fewer than this many times {@link #FEWEST_ROWS} rows that are not stored as zeros even smaller groups are left. */
+    private static final long SMALL = 256;
+
+    /** The most that groups' descriptions may take of the size. */
+    private static final double DESCRIBED = 0.05;
+
+    /** Lengths of a basis are tried so far apart at least. */
+    private static final double NEXT_LENGTH = 1.1;
+
+    /** The plan of rows that are zero. */
+    private static final int ZERO = 0;
 
     private static final int STEPS = 60;
     private static final double WIDEN = 16;
@@ -25,6 +41,10 @@ final class PriceSearch {
     private final int bases;
     /** What a byte of a right factor costs: less than 1 for a sample of the rows, which must pay only its share. */
     private final double rightShare;
+    /** Plans that rows may choose. */
+    private final boolean[] open;
+    /** Plans for whose description bytes are set aside: until it is known which ones rows use, that of zeros. */
+    private final boolean[] described;
     /** The last price found, where the next search starts. */
     private double price;
 
@@ -32,6 +52,10 @@ final class PriceSearch {
         this.workspace = workspace;
         price = Math.max(LEAST_PRICE, workspace.energy() / rows / plans.model().columns());
         this.plans = plans;
+        open = new boolean[plans.plans().size()];
+        described = new boolean[open.length];
+        Arrays.fill(open, true);
+        described[ZERO] = true;
         this.rows = rows;
         this.bases = bases;
         this.rightShare = rightShare;
@@ -56,9 +80,40 @@ final class PriceSearch {
      * @throws io.groupreduce.error.UnreachableTargetException if even rows of zeros are too large
      */
     Selection fill(double budget, int[] caps) {
-        if (caps != null) {
-            return filled(budget, caps);
+        Selection first = caps == null ? withLengths(budget) : filled(budget, caps);
+        settle(first, budget);
+        return filled(budget, first.caps());
+    }
+
+    /** Leaves open only what a first choice found worth a group, the largest groups first, and rows of zeros, which always fit. */
+    private void settle(Selection first, double budget) {
+        long[] chosen = new long[open.length];
+        for (byte p : first.groupOf()) {
+            chosen[p & 0xff]++;
         }
+        // Few rows among many zeros are all that there is to store.
+        long fewest = Math.clamp((rows - chosen[ZERO]) / SMALL, 1, FEWEST_ROWS);
+        chosen[ZERO] = 0;
+        Integer[] order = new Integer[open.length];
+        Arrays.setAll(order, p -> p);
+        Arrays.sort(order, Comparator.comparingLong((Integer p) -> -chosen[p]));
+        double least = plans.fixed(rows, described);
+        double right = rightBytes(first.caps());
+        for (int p : order) {
+            // The few rows that weigh most take these: a group of their own is little beside what they would lose.
+            long needed = plans.plans().get(p).isDense() ? 1 : fewest;
+            if (chosen[p] >= needed && !described[p]) {
+                described[p] = true;
+                double fixed = plans.fixed(rows, described);
+                boolean little = p == order[0] || fixed - least <= DESCRIBED * budget;
+                described[p] = little && fixed + right <= budget;
+            }
+        }
+        System.arraycopy(described, 0, open, 0, open.length);
+    }
+
+    /** A choice that finds the lengths of the bases too. */
+    private Selection withLengths(double budget) {
         Selection selection = affordable(budget);
         int[] paying = paying(budget, selection);
         if (Arrays.equals(paying, selection.caps())) {
@@ -76,7 +131,7 @@ final class PriceSearch {
     private Selection affordable(double budget) {
         int[] caps = new int[bases];
         Arrays.fill(caps, plans.model().columns());
-        while (rightBytes(caps) + plans.fixed(rows) > 0.5 * budget
+        while (rightBytes(caps) + plans.fixed(rows, described) > 0.5 * budget
                 && Arrays.stream(caps).anyMatch(c -> c > 0)) {
             Arrays.setAll(caps, b -> level(b, caps[b] / 2));
         }
@@ -96,14 +151,21 @@ final class PriceSearch {
         for (int b = 0; b < bases; b++) {
             int best = caps[b];
             double least = Double.POSITIVE_INFINITY;
-            for (int level : IntStream.concat(IntStream.of(0), Arrays.stream(plans.levels(b)))
-                    .toArray()) {
-                caps[b] = level;
-                if (plans.fixed(rows) + rightBytes(caps) > budget) {
+            int[] levels = IntStream.concat(IntStream.of(0), Arrays.stream(plans.levels(b)))
+                    .toArray();
+            int tried = -1;
+            for (int level : levels) {
+                // A choice of all rows for every length that some profile has would take most of the time.
+                if (level > 0 && level < tried * NEXT_LENGTH && level < levels[levels.length - 1]) {
                     continue;
                 }
-                Totals at = totals(selection.price(), plans.capped(caps), scratch);
-                double objective = at.distortion + selection.price() * (at.bytes + rightBytes(caps));
+                tried = level;
+                caps[b] = level;
+                if (plans.fixed(rows, described) + rightBytes(caps) > budget) {
+                    continue;
+                }
+                Totals at = totals(selection.price(), plans.capped(caps, open), scratch);
+                double objective = at.distortion + selection.price() * (at.priced + rightBytes(caps));
                 if (objective < least) {
                     least = objective;
                     best = level;
@@ -115,26 +177,26 @@ final class PriceSearch {
     }
 
     private Selection filled(double budget, int[] caps) {
-        double[] bytes = plans.capped(caps);
-        double fixed = plans.fixed(rows) + rightBytes(caps);
+        double[] prices = plans.capped(caps, open);
+        double fixed = plans.fixed(rows, described) + rightBytes(caps);
         if (fixed > budget) {
-            throw plans.model().noRoom((long) budget, (long) Math.ceil(plans.fixed(rows)));
+            throw plans.model().noRoom((long) budget, (long) Math.ceil(plans.fixed(rows, described)));
         }
         byte[] groupOf = new byte[rows];
-        Totals free = totals(0, bytes, groupOf);
+        Totals free = totals(0, prices, groupOf);
         if (free.bytes + fixed <= budget) {
             return new Selection(groupOf, caps, 0, free.distortion, free.truncation, free.bytes + fixed);
         }
-        double[] bracket = bracket(budget - fixed, bytes, groupOf);
+        double[] bracket = bracket(budget - fixed, prices, groupOf);
         double low = bracket[0];
         double high = bracket[1];
-        Totals cheap = totals(high, bytes, groupOf);
+        Totals cheap = totals(high, prices, groupOf);
         for (int step = 0; step < STEPS && budget - cheap.bytes - fixed > CLOSE * budget; step++) {
             double middle = Math.sqrt(low * high);
             if (!(middle > low && middle < high)) {
                 break;
             }
-            Totals at = totals(middle, bytes, groupOf);
+            Totals at = totals(middle, prices, groupOf);
             if (at.bytes + fixed <= budget) {
                 high = middle;
                 cheap = at;
@@ -142,43 +204,43 @@ final class PriceSearch {
                 low = middle;
             }
         }
-        cheap = totals(high, bytes, groupOf);
+        cheap = totals(high, prices, groupOf);
         price = high;
         return topUp(
                 budget - fixed,
                 new Selection(groupOf, caps, high, cheap.distortion, cheap.truncation, cheap.bytes),
                 low,
-                bytes,
+                prices,
                 fixed);
     }
 
     /** Two prices a factor of {@link #WIDEN} apart: rows of the lower one are too large, of the higher one they fit. */
-    private double[] bracket(double room, double[] bytes, byte[] scratch) {
+    private double[] bracket(double room, double[] prices, byte[] scratch) {
         double low = price;
         double high = price;
-        if (totals(price, bytes, scratch).bytes <= room) {
+        if (totals(price, prices, scratch).bytes <= room) {
             do {
                 high = low;
                 low /= WIDEN;
-            } while (low > LEAST_PRICE && totals(low, bytes, scratch).bytes <= room);
+            } while (low > LEAST_PRICE && totals(low, prices, scratch).bytes <= room);
         } else {
             do {
                 low = high;
                 high *= WIDEN;
-            } while (high < MOST_PRICE && totals(high, bytes, scratch).bytes > room);
+            } while (high < MOST_PRICE && totals(high, prices, scratch).bytes > room);
         }
         return new double[] {low, high};
     }
 
     /** Rows in order take what they would at the lower price while there is room: rows of equal slope change all at once. */
-    private Selection topUp(double room, Selection at, double lowerPrice, double[] bytes, double fixed) {
+    private Selection topUp(double room, Selection at, double lowerPrice, double[] prices, double fixed) {
         byte[] groupOf = at.groupOf();
         double used = at.bytes();
         if (room - used > CLOSE * room) {
             byte[] richer = new byte[rows];
-            totals(lowerPrice, bytes, richer);
+            totals(lowerPrice, prices, richer);
             for (int i = 0; i < rows; i++) {
-                double more = bytes[richer[i] & 0xff] - bytes[groupOf[i] & 0xff];
+                double more = plans.costs()[richer[i] & 0xff] - plans.costs()[groupOf[i] & 0xff];
                 if (more > 0 && used + more <= room) {
                     groupOf[i] = richer[i];
                     used += more;
@@ -188,15 +250,18 @@ final class PriceSearch {
         return new Selection(groupOf, at.caps(), at.price(), at.distortion(), at.truncation(), used + fixed);
     }
 
-    private Totals totals(double price, double[] bytes, byte[] groupOf) {
-        Choice choice = workspace.choose(price, bytes, groupOf);
+    private Totals totals(double price, double[] prices, byte[] groupOf) {
+        Choice choice = workspace.choose(price, prices, groupOf);
+        double[] bytes = plans.costs();
         double sum = 0;
+        double priced = 0;
         double truncation = 0;
         for (int p = 0; p < bytes.length; p++) {
-            sum += choice.rows()[p] == 0 ? 0 : choice.rows()[p] * bytes[p];
+            sum += choice.rows()[p] * bytes[p];
+            priced += choice.rows()[p] == 0 ? 0 : choice.rows()[p] * prices[p];
             truncation += plans.plans().get(p).rank() < plans.model().columns() ? choice.distortions()[p] : 0;
         }
-        return new Totals(choice.distortion(), truncation, sum);
+        return new Totals(choice.distortion(), truncation, sum, priced);
     }
 
     private double rightBytes(int[] caps) {
@@ -207,5 +272,5 @@ final class PriceSearch {
         return sum * rightShare;
     }
 
-    private record Totals(double distortion, double truncation, double bytes) {}
+    private record Totals(double distortion, double truncation, double bytes, double priced) {}
 }

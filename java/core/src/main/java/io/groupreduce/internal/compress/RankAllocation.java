@@ -5,6 +5,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 
@@ -83,7 +84,8 @@ final class RankAllocation {
     }
 
     private long fixed() {
-        return model.fixed(Arrays.stream(sizes).sum(), sizes.length);
+        // Ranks are not known yet: those of dense rows are the longest.
+        return model.fixed(Arrays.stream(sizes).sum(), Collections.nCopies(sizes.length, plan(0, DENSE)));
     }
 
     private long cost(int[] ranks) {
@@ -101,9 +103,9 @@ final class RankAllocation {
 
     private GroupPlan plan(int p, int rank) {
         return switch (rank) {
-            case DENSE -> new GroupPlan(GroupPlan.DENSE, columns, codec);
-            case 0 -> new GroupPlan(GroupPlan.ZERO, 0, codec);
-            default -> new GroupPlan(p, rank, codec);
+            case DENSE -> GroupPlan.dense(columns, codec);
+            case 0 -> GroupPlan.zero();
+            default -> GroupPlan.of(p, rank, codec);
         };
     }
 

@@ -2,12 +2,17 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.matrix.StoredPart;
 import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.stream.LongStream;
 
 /**
  * What plans and bases cost, in the unit of the size target, and the memory that they are stored in. Every stored byte is counted,
@@ -16,22 +21,11 @@ import java.lang.foreign.Arena;
  * @param matrix what messages call the matrix
  * @param unit bytes or parameters
  * @param columns D
+ * @param header bytes of the file's header that no choice changes
  * @param right codec of right factors
  * @param scales which scales integers get
  */
-public record SizeModel(String matrix, SizeUnit unit, int columns, Codec right, ScaleScheme scales) {
-    /**
-     * Numbers that share a scale in a dense row of {@code columns} numbers. Dense rows are long: one scale for all of D
-     * numbers would be too coarse for the 15 levels of INT4 or the 7 of INT3.
-     */
-    public static int denseBlock(Codec codec, int columns) {
-        return codec == Codec.INT4 || codec == Codec.INT3 ? CompressedMatrix.SCALE_BLOCK : columns;
-    }
-
-    private static int block(GroupPlan plan) {
-        return plan.isDense() ? denseBlock(plan.codec(), plan.rank()) : plan.rank();
-    }
-
+public record SizeModel(String matrix, SizeUnit unit, int columns, long header, Codec right, ScaleScheme scales) {
     private ScaleFormat rowScales(GroupPlan plan) {
         return plan.isDense() ? ScaleScheme.WIDE : scales.left;
     }
@@ -40,9 +34,21 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, Codec right, 
         return scales == ScaleScheme.COMPACT ? CompressedMatrix.SCALE_BLOCK : columns;
     }
 
-    /** What does not depend on the choice: a group number a row and a basis number a group. */
-    long fixed(long rows, long groups) {
-        return unit == SizeUnit.PARAMETERS ? 0 : rows + groups;
+    /**
+     * What does not depend on which row takes which plan: a group number a row, and the header, where each plan that is used is
+     * described.
+     */
+    long fixed(long rows, List<GroupPlan> plans) {
+        LongStream described = plans.stream()
+                .mapToLong(plan -> HeaderShare.part(StoredPart.of(plan, plan.block(), rowScales(plan))))
+                .sorted()
+                .skip(Math.max(0, plans.size() - rows));
+        return unit == SizeUnit.PARAMETERS ? 0 : rows + header + described.sum();
+    }
+
+    /** For that share of the rows, which pay only their part of the header. */
+    SizeModel sample(double share) {
+        return new SizeModel(matrix, unit, columns, (long) (header * share), right, scales);
     }
 
     /** What a row costs under a plan. */
@@ -50,23 +56,24 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, Codec right, 
         if (unit == SizeUnit.PARAMETERS) {
             return plan.rank();
         }
-        return plan.isZero()
-                ? 0
-                : EncodedMatrix.storedBytes(plan.codec(), 1, plan.rank(), block(plan), rowScales(plan));
+        return plan.isZero() ? 0 : EncodedMatrix.storedBytes(plan.profile(), 1, plan.block(), rowScales(plan));
     }
 
     /** What a right factor of {@code rank} directions costs. */
     long right(int rank) {
-        return unit == SizeUnit.PARAMETERS
-                ? (long) rank * columns
-                : EncodedMatrix.storedBytes(right, rank, columns, rightBlock(), ScaleScheme.WIDE);
+        if (unit == SizeUnit.PARAMETERS || rank == 0) {
+            return (long) rank * columns;
+        }
+        BitProfile profile = BitProfile.of(right, columns);
+        StoredPart described = new StoredPart(Integer.toString(rank), profile, rightBlock(), ScaleScheme.WIDE);
+        return HeaderShare.part(described) + EncodedMatrix.storedBytes(profile, rank, rightBlock(), ScaleScheme.WIDE);
     }
 
     /** Room for the rows of a plan; {@code null} for zeros. */
     EncodedMatrix allocateRows(Arena arena, GroupPlan plan, long rows) {
         return plan.isZero()
                 ? null
-                : EncodedMatrix.allocate(arena, plan.codec(), rows, plan.rank(), block(plan), rowScales(plan));
+                : EncodedMatrix.allocate(arena, plan.profile(), rows, plan.block(), rowScales(plan));
     }
 
     /**
@@ -75,7 +82,8 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, Codec right, 
      * @param values at least rank x D, row-major
      */
     EncodedMatrix storeRight(Arena arena, float[] values, int rank) {
-        EncodedMatrix stored = EncodedMatrix.allocate(arena, right, rank, columns, rightBlock(), ScaleScheme.WIDE);
+        EncodedMatrix stored =
+                EncodedMatrix.allocate(arena, BitProfile.of(right, columns), rank, rightBlock(), ScaleScheme.WIDE);
         for (int k = 0; k < rank; k++) {
             if (scales == ScaleScheme.COMPACT) {
                 stored.encodeRow(k, values, k * columns, null);

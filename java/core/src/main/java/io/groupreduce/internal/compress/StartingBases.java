@@ -1,5 +1,6 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
@@ -23,17 +24,14 @@ record StartingBases(List<Directions> directions, List<Spectrum> spectra) {
      */
     private static final double EXPONENT = 0.125;
 
-    /**
-     * Stored coordinates have their energy to the power 1 - 2 * 0.35, right rows the rest. Measured between 0.2 and 0.4 on two
-     * models: the even split, 1/4, leaves weak directions too few levels of INT4, 0.4 strong ones.
-     */
-    private static final double BALANCE = -0.35;
+    /** Stored coordinates are all of the same deviation, the one that {@link CodeValues} are made for; right rows have the rest. */
+    private static final double BALANCE = -0.5;
 
     /** Directions weaker than this, relative to the first, are scaled as if they were this strong. */
     private static final double LEAST_ENERGY = 1e-9;
 
-    /** INT3, the coarsest codec, at the largest scale of one byte, but for an octave to spare for turned directions. */
-    private static final double LARGEST_COORDINATE = 3 * 128;
+    /** The value of a code of one bit at the largest scale of one byte, but for an octave to spare for turned directions. */
+    private static final double LARGEST_COORDINATE = 32 * 128;
 
     /** Finds {@code bases} bases; they depend on the counts and the metric, not on the weights of the loss. */
     static StartingBases of(CompressionTask task, int bases) {

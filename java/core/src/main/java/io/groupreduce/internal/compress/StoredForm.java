@@ -83,9 +83,9 @@ final class StoredForm {
             }
         }
         List<GroupPlan> plans = groups.stream()
-                .map(p -> p.isLowRank() ? new GroupPlan(number[p.basis()], p.rank(), p.codec()) : p)
+                .map(p -> p.isLowRank() ? new GroupPlan(number[p.basis()], p.profile()) : p)
                 .toList();
-        return new CompressedMatrix(matrix.name(), model.columns(), groupOf, plans, left, stored);
+        return new CompressedMatrix(matrix.tensor(), model.columns(), groupOf, plans, left, stored);
     }
 
     /** Of a list with an entry a basis, the entries of the bases in use. */

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -48,9 +49,8 @@ class ShareableTest {
             CompressedMatrix scales = matrix(shared, shared);
             EncodedMatrix left = scales.left(1);
             EncodedMatrix mixed = new EncodedMatrix(
-                    left.codec(),
+                    left.profile(),
                     left.rows(),
-                    left.width(),
                     left.block(),
                     left.data(),
                     confined.allocate(left.scales().byteSize()),
@@ -61,12 +61,13 @@ class ShareableTest {
 
     private static CompressedMatrix matrix(Arena left, Arena right) {
         return with(
-                EncodedMatrix.allocate(left, Codec.INT8, 3, 2, 2), EncodedMatrix.allocate(right, Codec.F32, 2, 4, 4));
+                EncodedMatrix.allocate(left, BitProfile.of(Codec.INT8, 2), 3, 2),
+                EncodedMatrix.allocate(right, BitProfile.of(Codec.F32, 4), 2, 4));
     }
 
     /** Group 0 stores nothing. */
     private static CompressedMatrix with(EncodedMatrix left, EncodedMatrix right) {
-        List<GroupPlan> plans = List.of(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32), new GroupPlan(0, 2, left.codec()));
+        List<GroupPlan> plans = List.of(GroupPlan.zero(), new GroupPlan(0, left.profile()));
         return new CompressedMatrix("w", 4, new byte[] {0, 1, 1, 1}, plans, Arrays.asList(null, left), List.of(right));
     }
 }

@@ -12,20 +12,29 @@ import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class PriceSearchTest {
     private static final int ROWS = 3000;
     private static final int COLUMNS = 16;
+
+    /** Of {@link #powerLaw}, about. */
+    private static final Spectrum SPECTRUM = new Spectrum(
+            4,
+            IntStream.range(0, COLUMNS).mapToDouble(j -> Math.pow(j + 1, -1.4)).toArray());
 
     private static float[] powerLaw() {
         float[] values = SeededData.powerLaw(4, ROWS, COLUMNS, 0.7);
@@ -33,8 +42,9 @@ class PriceSearchTest {
     }
 
     private static StoragePlans plans(int bases, SizeUnit unit) {
-        SizeModel model = new SizeModel("m", unit, COLUMNS, Codec.INT8, ScaleScheme.COMPACT);
-        return StoragePlans.of(bases, List.of(Codec.INT4, Codec.INT8), List.of(Codec.INT8), 60, model);
+        SizeModel model = new SizeModel("m", unit, COLUMNS, 0, Codec.INT8, ScaleScheme.COMPACT);
+        StoragePlans.Wanted wanted = new StoragePlans.Wanted(Optional.empty(), List.of(Codec.INT8), 8, 60, 0);
+        return StoragePlans.of(Collections.nCopies(bases, SPECTRUM), null, wanted, model);
     }
 
     /** Opens a matrix, rates all rows and searches. */
@@ -62,7 +72,12 @@ class PriceSearchTest {
     }
 
     private static double bytes(StoragePlans plans, PriceSearch.Selection selection, int rows) {
-        double sum = plans.fixed(rows);
+        boolean[] used = new boolean[plans.plans().size()];
+        used[0] = true; // zeros are always set aside for
+        for (byte p : selection.groupOf()) {
+            used[p & 0xff] = true;
+        }
+        double sum = plans.fixed(rows, used);
         for (byte p : selection.groupOf()) {
             sum += plans.costs()[p & 0xff];
         }
@@ -141,6 +156,6 @@ class PriceSearchTest {
         StoragePlans plans = plans(1, SizeUnit.BYTES);
         UnreachableTargetException e = assertThrows(
                 UnreachableTargetException.class, () -> search(powerLaw(), plans, 1, s -> s.fill(ROWS - 1, null)));
-        assertEquals((long) plans.fixed(ROWS), e.smallest());
+        assertEquals((long) plans.fixed(ROWS, new boolean[] {true}), e.smallest());
     }
 }

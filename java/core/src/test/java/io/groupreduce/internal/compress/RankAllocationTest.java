@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 
 class RankAllocationTest {
     private static final SizeModel PARAMETERS =
-            new SizeModel("m", SizeUnit.PARAMETERS, 10, Codec.F32, ScaleScheme.PLAIN);
+            new SizeModel("m", SizeUnit.PARAMETERS, 10, 0, Codec.F32, ScaleScheme.PLAIN);
 
     private static final int DENSE = -1;
 
@@ -56,9 +56,9 @@ class RankAllocationTest {
     @Test
     void noRankExceedsTheRows() {
         // 5 rows of 10: a coarse right factor makes rank 6 smaller than dense rows, but there is no sixth direction.
-        SizeModel coarse = new SizeModel("m", SizeUnit.BYTES, 10, Codec.INT8, ScaleScheme.PLAIN);
+        SizeModel coarse = new SizeModel("m", SizeUnit.BYTES, 10, 0, Codec.INT8, ScaleScheme.PLAIN);
         RankAllocation allocation = new RankAllocation(coarse, Codec.F32, new long[] {5}, new double[] {1});
-        long dense = 5 * 10 * 4 + 5 + 1;
+        long dense = 5 * 10 * 4 + coarse.fixed(5, List.of(GroupPlan.dense(10, Codec.F32)));
         assertArrayEquals(new int[] {5}, ranks(allocation.proportional(dense - 1, 1)));
         assertArrayEquals(new int[] {5}, ranks(allocation.uniform(dense - 1)));
         assertArrayEquals(new int[] {DENSE}, ranks(allocation.uniform(dense)));
@@ -82,10 +82,11 @@ class RankAllocationTest {
 
     @Test
     void anImpossibleSizeNamesTheSmallest() {
-        SizeModel bytes = new SizeModel("m", SizeUnit.BYTES, 10, Codec.F32, ScaleScheme.PLAIN);
+        SizeModel bytes = new SizeModel("m", SizeUnit.BYTES, 10, 77, Codec.F32, ScaleScheme.PLAIN);
         RankAllocation allocation = new RankAllocation(bytes, Codec.F32, new long[] {1000, 40}, new double[] {1, 5});
-        // Group numbers 1,040, basis numbers 2, one direction of the small group 4 * (40 + 10).
-        long smallest = 1040 + 2 + 200;
+        // Group numbers 1,040, a header with "dense 32x10," twice and "1 32x10,", one direction of the small group 4 *
+        // (40 + 10).
+        long smallest = 1040 + 77 + 2 * 12 + 8 + 200;
         UnreachableTargetException e =
                 assertThrows(UnreachableTargetException.class, () -> allocation.proportional(smallest - 1, 5));
         assertTrue(e.getMessage().contains("the smallest possible is " + smallest + " bytes"), e.getMessage());
@@ -99,7 +100,7 @@ class RankAllocationTest {
             Codec left = Codec.values()[random.nextInt(Codec.values().length)];
             Codec right = Codec.values()[random.nextInt(Codec.values().length)];
             SizeModel model = new SizeModel(
-                    "m", SizeUnit.values()[random.nextInt(2)], 3 + random.nextInt(200), right, ScaleScheme.PLAIN);
+                    "m", SizeUnit.values()[random.nextInt(2)], 3 + random.nextInt(200), 500, right, ScaleScheme.PLAIN);
             long[] sizes = new long[1 + random.nextInt(8)];
             double[] means = new double[sizes.length];
             for (int p = 0; p < sizes.length; p++) {
@@ -110,9 +111,8 @@ class RankAllocationTest {
             if (rows == 0) {
                 continue;
             }
-            long budget = (long) (rows
-                    * model.row(new GroupPlan(GroupPlan.DENSE, model.columns(), left))
-                    / (1 + 20 * random.nextDouble()));
+            long budget =
+                    (long) (rows * model.row(GroupPlan.dense(model.columns(), left)) / (1 + 20 * random.nextDouble()));
             RankAllocation allocation = new RankAllocation(model, left, sizes, means);
             String what = "seed " + seed;
             for (boolean proportional : new boolean[] {true, false}) {
@@ -122,7 +122,7 @@ class RankAllocationTest {
                 } catch (UnreachableTargetException e) {
                     continue;
                 }
-                long cost = model.fixed(rows, sizes.length);
+                long cost = model.fixed(rows, plans);
                 for (int p = 0; p < sizes.length; p++) {
                     GroupPlan plan = plans.get(p);
                     cost += sizes[p] * model.row(plan) + (plan.isLowRank() ? model.right(plan.rank()) : 0);

@@ -20,6 +20,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -34,6 +35,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
@@ -76,10 +78,10 @@ class RateDistortionTest {
 
     @Test
     void lossesFallStrictlyAndTheLastIsKept() {
-        Matrix matrix = SoftmaxFixture.powerLaw(2, 400, 24);
+        Matrix matrix = SoftmaxFixture.powerLaw(2, 1600, 24);
         Metric metric = MetricRoot.hiddenMoment(
                 ALGEBRA, SoftmaxFixture.softmax(3, matrix).hidden());
-        CompressionResult result = compress(matrix, SoftmaxFixture.counts(2, 400), metric, to(8).withRefineRounds(8));
+        CompressionResult result = compress(matrix, SoftmaxFixture.counts(2, 1600), metric, to(8).withRefineRounds(8));
         List<Double> losses = result.summary().refinement();
         assertTrue(losses.size() > 1, losses.toString());
         for (int r = 1; r < losses.size(); r++) {
@@ -145,10 +147,12 @@ class RateDistortionTest {
         MetricRoot metric =
                 MetricRoot.ofHidden(ALGEBRA, SoftmaxFixture.softmax(7, matrix).hidden());
         CompressionTask task = new CompressionTask(backend, matrix, SoftmaxFixture.counts(6, 400), metric, null, to(2));
-        SizeModel model = new SizeModel("m", SizeUnit.BYTES, 24, Codec.F32, ScaleScheme.COMPACT);
-        StoragePlans plans = StoragePlans.of(2, List.of(Codec.F32), List.of(Codec.F32), 60, model);
+        SizeModel model = new SizeModel("m", SizeUnit.BYTES, 24, 0, Codec.F32, ScaleScheme.COMPACT);
+        StartingBases start = StartingBases.of(task, 2);
+        StoragePlans.Wanted wanted = new StoragePlans.Wanted(Optional.of(Codec.F32), List.of(Codec.F32), 48, 60, 0);
+        StoragePlans plans = StoragePlans.of(start.spectra(), null, wanted, model);
         try (CompressionWorkspace workspace = task.open(Weights.raw(task.counts(), 0.5))) {
-            List<Directions> bases = StartingBases.of(task, 2).directions();
+            List<Directions> bases = start.directions();
             double price = workspace.energy() / (400 * 24 * 30);
             double before = Double.POSITIVE_INFINITY;
             byte[] groupOf = new byte[400];
@@ -165,7 +169,10 @@ class RateDistortionTest {
                             plan.isZero()
                                     ? null
                                     : EncodedMatrix.allocate(
-                                            arena, Codec.F32, choice.rows()[p], plan.rank(), plan.rank()));
+                                            arena,
+                                            BitProfile.of(Codec.F32, plan.rank()),
+                                            choice.rows()[p],
+                                            plan.rank()));
                     if (plan.isLowRank()) {
                         ranks[plan.basis()] = 24;
                     }
@@ -178,7 +185,7 @@ class RateDistortionTest {
                 List<Directions> renewed = new ArrayList<>();
                 for (int b = 0; b < 2; b++) {
                     double[] fitted = RightFactor.fit(ALGEBRA, equations.get(b), 24);
-                    EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, 24, 24, 24);
+                    EncodedMatrix stored = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, 24), 24, 24);
                     for (int k = 0; k < 24; k++) {
                         stored.encodeRow(k, RightFactor.floats(fitted), k * 24);
                     }
@@ -289,8 +296,8 @@ class RateDistortionTest {
 
     @Test
     void aLossThatNoSizeReachesIsRefused() {
-        Matrix matrix = SoftmaxFixture.powerLaw(14, 400, 24);
-        SoftmaxData softmax = SoftmaxFixture.softmax(15, matrix);
+        Matrix matrix = SoftmaxFixture.powerLaw(26, 400, 24);
+        SoftmaxData softmax = SoftmaxFixture.softmax(27, matrix);
         // INT3 alone loses more than a millionth whatever the size.
         CompressionOptions options =
                 CompressionOptions.defaults().withMaxLossIncrease(1e-6).withCodec(Codec.INT3);

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.internal.linear.SymmetricEigen;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -109,10 +110,9 @@ class ReferenceGoldenTest {
     }
 
     private static GroupPlan plan(JsonNode plan) {
+        String profile = plan.get(1).textValue();
         return new GroupPlan(
-                plan.get(0).intValue(),
-                plan.get(1).intValue(),
-                Codec.valueOf(plan.get(2).textValue()));
+                plan.get(0).intValue(), profile.isEmpty() ? BitProfile.EMPTY : BitProfile.parse(profile, COLUMNS));
     }
 
     private static CompressedMatrix compressed() {
@@ -124,26 +124,24 @@ class ReferenceGoldenTest {
             JsonNode stored = GOLDEN.get("left").get(g);
             int group = g;
             int rank = plan.rank();
-            Codec codec = plan.codec();
             plans.add(plan);
             left.add(
                     rank == 0
                             ? null
                             : new EncodedMatrix(
-                                    codec,
+                                    plan.profile(),
                                     Arrays.stream(groups)
                                             .filter(i -> i == group)
                                             .count(),
                                     rank,
-                                    rank,
                                     segment(stored.get("data")),
-                                    codec.scaled() ? segment(stored.get("scaleData")) : null,
+                                    plan.profile().scaled() ? segment(stored.get("scaleData")) : null,
                                     ScaleFormat.BF16));
         }
         List<EncodedMatrix> right = new ArrayList<>();
         for (JsonNode factor : GOLDEN.get("right")) {
-            EncodedMatrix room =
-                    EncodedMatrix.allocate(Arena.ofAuto(), Codec.F32, factor.size(), COLUMNS, COLUMNS, ScaleFormat.F32);
+            EncodedMatrix room = EncodedMatrix.allocate(
+                    Arena.ofAuto(), BitProfile.of(Codec.F32, COLUMNS), factor.size(), COLUMNS, ScaleFormat.F32);
             for (int k = 0; k < factor.size(); k++) {
                 room.encodeRow(k, floats(factor.get(k)), 0);
             }
@@ -264,12 +262,12 @@ class ReferenceGoldenTest {
         int width = weights.length;
         int count = rows.length / width;
         for (JsonNode kind : GOLDEN.get("codecs")) {
-            Codec codec = Codec.valueOf(kind.get("codec").textValue());
+            BitProfile profile = BitProfile.parse(kind.get("profile").textValue(), width);
             ScaleFormat format = ScaleFormat.valueOf(kind.get("scales").textValue());
             int block = kind.get("block").intValue();
             boolean weighted = kind.get("weighted").booleanValue();
-            String what = codec + ", scales " + format + " of " + block + ", weighted " + weighted;
-            EncodedMatrix room = EncodedMatrix.allocate(Arena.ofAuto(), codec, count, width, block, format);
+            String what = profile.text() + ", scales " + format + " of " + block + ", weighted " + weighted;
+            EncodedMatrix room = EncodedMatrix.allocate(Arena.ofAuto(), profile, count, block, format);
             for (int i = 0; i < count; i++) {
                 if (weighted) {
                     room.encodeRow(i, rows, i * width, weights);
@@ -280,9 +278,9 @@ class ReferenceGoldenTest {
             assertEquals(kind.get("data").textValue(), hex(room.data()), what);
             assertEquals(kind.get("scaleData").textValue(), room.scales() == null ? "" : hex(room.scales()), what);
             if (!weighted) {
-                MemorySegment scales = codec.scaled() ? segment(kind.get("scaleData")) : null;
+                MemorySegment scales = profile.scaled() ? segment(kind.get("scaleData")) : null;
                 EncodedMatrix read =
-                        new EncodedMatrix(codec, count, width, block, segment(kind.get("data")), scales, format);
+                        new EncodedMatrix(profile, count, block, segment(kind.get("data")), scales, format);
                 MemorySegment expected = segment(kind.get("decoded"));
                 float[] row = new float[width];
                 for (int at = 0; at < count * width; at++) {

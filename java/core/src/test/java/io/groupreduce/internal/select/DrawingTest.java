@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -88,7 +87,7 @@ class DrawingTest {
                 "zeros",
                 1,
                 new byte[logits.length],
-                List.of(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32)),
+                List.of(GroupPlan.zero()),
                 Arrays.asList((EncodedMatrix) null),
                 List.of());
         int[] drawn = new int[1];

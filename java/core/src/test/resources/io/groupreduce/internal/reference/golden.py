@@ -1,7 +1,8 @@
 """Writes golden.json beside this file: small inputs and what NumPy makes of them, in doubles and with NumPy's solvers.
 
 ReferenceGoldenTest holds the reference backend and the codecs against it. Nothing here is translated from the Java sources: the
-equations are those of the documentation of CompressionWorkspace, InferenceSession, SoftmaxComparison, Codec and ScaleFormat.
+equations are those of the documentation of CompressionWorkspace, InferenceSession, SoftmaxComparison, BitProfile, CodeValues,
+ScaleSearch and ScaleFormat.
 
     python3 golden.py
 """
@@ -30,7 +31,7 @@ def bf16(values, up=False):
 
 # --- the compression: w, B = A S, Gram matrices, spectra, candidates, normal equations ---------------------------------------
 
-N, D, BASES, NONE = 23, 6, 2, 255
+N, D, NONE, ZERO = 23, 6, 255, 254
 A = single(rng.normal(size=(N, D)) * [3, 2, 1, 0.7, 0.3, 0.1])
 A[4] = single(40 * A[4])
 A[9] = 0
@@ -72,10 +73,44 @@ for name, root in (("metric", S), ("identity", np.eye(D))):
     case["candidates"], case["current"], case["best"] = candidates, current, objectives.argmin(1)
     case["gain"] = objectives[np.arange(N), current] - objectives.min(1)
 
-# --- the codecs: what a row becomes, byte by byte ------------------------------------------------------------------------------
+# --- stored rows: what a row becomes, byte by byte -----------------------------------------------------------------------------
 
-BITS = {"INT8": 8, "INT4": 4, "INT3": 3}
 LOG8 = np.array([0] + [2 ** ((u - 192) / 8) for u in range(1, 256)])
+DEVIATION, NEAR, WIDE_BITS, MOST = 40, 64, 6, 32
+
+
+def widths(profile):
+    """Bits of every number, of a profile as BitProfile writes it: those of the widest, then how many have each width downwards."""
+    most, counts = profile.split("x") if profile else (0, "0")
+    return np.repeat(int(most) - np.arange(counts.count(".") + 1), [int(n) for n in counts.split(".")])
+
+
+def level(x, bits, half):
+    """The interval of width 2 half that x lies in, counted from the one above 0."""
+    return np.clip(np.floor(x / (2 * half)), -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+
+
+def half_distance(bits):
+    """Of equally distant values that have none at 0, half the distance of least squared error for a Gaussian number."""
+    x = DEVIATION * np.linspace(-7, 7, 20001)
+    density = np.exp(-((x / DEVIATION) ** 2) / 2)
+    tried = np.arange(0.8, 40, 0.1)
+    return np.rint(tried[np.argmin([density @ (x - (2 * level(x, bits, h) + 1) * h) ** 2 for h in tried])])
+
+
+HALF = np.array([0] + [half_distance(bits) for bits in range(1, 8)] + [0])
+
+
+def quantize(row, bits, scale):
+    """Codes and values; a scale of 0 makes all numbers 0, which counts as positive where no value is 0."""
+    x = row / scale if scale else np.zeros(len(row))
+    wide, half = bits == 8, np.where(bits == 8, 0.5, HALF[np.minimum(bits, 8)])
+    whole = np.where(wide, np.clip(np.rint(x), -127, 127) + 0.0, level(x, bits, half))  # no code is -0
+    return (whole + 2.0 ** (bits - 1)).astype(int), np.where(wide, whole, (2 * whole + 1) * half)
+
+
+def largest_values(bits):
+    return np.where(bits == 8, 127, (2.0**bits - 1) * HALF[bits])
 
 
 def scale_at_least(scale, form):
@@ -90,70 +125,80 @@ def scale_bytes(scale, form):
     return struct.pack("<f", scale) if form == "F32" else struct.pack("<f", scale)[2:]
 
 
-def integers(row, scale, top):
-    return np.clip(np.rint(row / scale), -top, top) if scale else np.zeros(len(row))
+def clipping_nothing(row, bits):
+    return (abs(row).astype(F) / largest_values(bits).astype(F)).max(initial=F(0))
 
 
-def best_scale(row, codec, form, error_weights):
-    """Of the scale that clips nothing and so many smaller ones, that of the least weighted error."""
-    top = 2 ** (BITS[codec] - 1) - 1
-    exact = F(abs(row).max()) / F(top)
+def assert_clear(row, bits, scale):
+    """No number is so near the border of two codes that the precision of a division decides."""
+    steps = row / scale / np.where(bits == 8, 1, 2 * HALF[np.minimum(bits, 7)]) - np.where(bits == 8, 0.5, 0)
+    off = abs(steps - np.rint(steps))
+    assert ((off == 0) | (off > 2e-7 * abs(steps))).all(), "a number is too near the border of two codes"
+
+
+def best_scale(row, bits, form, error_weights, strict):
+    """Of scales an eighth of an octave apart, from five above the deviation's own to five below, that of the least weighted error."""
+    near = F(np.sqrt((row[:NEAR] ** 2).mean())) / F(DEVIATION)
+    deviation = max(near, F(np.sqrt((row**2).mean())) / F(DEVIATION) / F(4))
+    first = max(deviation * F(2 ** (5 / 8)), clipping_nothing(row[bits >= WIDE_BITS], bits[bits >= WIDE_BITS]))
     if form == "LOG8":
-        code = int(np.argmin(abs(LOG8 - scale_at_least(exact, form))))
-        tried = [LOG8[code - t] for t in range((3 if codec == "INT8" else 14) + 1) if code - t >= 1]
+        code = int(np.argmin(abs(LOG8 - scale_at_least(first, form))))
+        tried = [F(LOG8[c]) for c in range(code, max(0, code - MOST), -1)]
     else:
-        factors = [2 ** (-t / 16) for t in range((4 if codec == "INT8" else 24) + 1)]
-        tried = [scale_at_least(exact * F(f), form) for f in factors]
-    tried = sorted({float(s) for s in tried}, reverse=True)
-    errors = [error_weights @ (row - integers(row, s, top) * s) ** 2 for s in tried]
+        tried = [first * F(2 ** (-t / 8)) for t in range(MOST)]
+    tried = [scale_at_least(s, form) for t, s in enumerate(tried) if t == 0 or s >= deviation * F(2 ** (-5.5 / 8))]
+    errors = [error_weights @ (row - quantize(row, bits, float(s))[1] * float(s)) ** 2 for s in tried]
     least = np.sort(errors)
-    assert least[1] > least[0] * (1 + 1e-4), "two scales are too alike to be told apart"
-    return tried[int(np.argmin(errors))]
+    assert not strict or least[1] > least[0] * (1 + 1e-4), "two scales are too alike to be told apart"
+    return float(tried[int(np.argmin(errors))])
 
 
-def pack(numbers, codec, form, block, error_weights):
-    """The bytes of a row, those of its scales, and what a reader makes of them."""
-    if codec == "F32":
+def pack(numbers, profile, form, block, error_weights, strict=True):
+    """The bytes of a row, those of its scales, and what a reader makes of them; without error weights nothing is clipped."""
+    bits = widths(profile)
+    if bits[0] == 32:
         return numbers.astype("<f4").tobytes(), b"", numbers
-    if codec == "BF16":
+    if bits[0] == 16:
         rounded = bf16(numbers)
         return (rounded.view(np.uint32) >> 16).astype("<u2").tobytes(), b"", rounded
-    bits, top = BITS[codec], 2 ** (BITS[codec] - 1) - 1
-    stored, scales, decoded = [], b"", []
+    codes, scales, decoded = [], b"", []
     for at in range(0, len(numbers), block):
-        row = numbers[at : at + block]
+        part = slice(at, at + block)
+        row = numbers[part]
         if not row.any():
             scale = 0.0
         elif error_weights is None:
-            scale = float(scale_at_least(F(abs(row).max()) / F(top), form))
+            scale = float(scale_at_least(clipping_nothing(row, bits[part]), form))
         else:
-            scale = best_scale(row, codec, form, error_weights[at : at + block])
-        stored += [int(q) for q in integers(row, scale, top)]
+            scale = best_scale(row, bits[part], form, error_weights[part], strict)
+        if strict and scale:
+            assert_clear(row, bits[part], scale)
+        found, values = quantize(row, bits[part], scale)
+        codes += found.tolist()
         scales += scale_bytes(scale, form)
-        decoded += [F(q) * F(scale) for q in stored[at:]]
-    zero = 0 if codec == "INT8" else 2 ** (bits - 1)
-    stream = 0
-    padded = stored + [0] * (codec == "INT4" and len(stored) % 2)
-    for j, q in enumerate(padded):
-        stream |= (q + zero & 2**bits - 1) << bits * j
-    return stream.to_bytes((len(padded) * bits + 7) // 8, "little"), scales, np.array(decoded)
+        decoded += (values.astype(F) * F(scale)).tolist()
+    stream = sum(code << int(before) for code, before in zip(codes, np.cumsum(bits) - bits))
+    return stream.to_bytes(int(bits.sum() + 7) // 8, "little"), scales, np.array(decoded)
 
 
-WIDTH = 37
+WIDTH = 70
 rows = single(rng.normal(size=(2, WIDTH)) * [[0.2], [3]])
 rows[0, 5] *= 9
-rows[1, 32:] = 0
-ties = [7, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8]  # of INT4 at scale 1, and of BF16
-rows = np.vstack([rows, (ties * 4)[:WIDTH]])
+rows[1, 32:64] = 0
+rows[1, 64:] *= 50  # far larger than those that count most
+ties = [127, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8]  # of 8 bits at scale 1, and of bfloat16
+rows = np.vstack([rows, np.append(ties, single(20 * rng.normal(size=WIDTH - len(ties))))])
 counts = single(rng.uniform(0.2, 3, WIDTH))
 out["rows"], out["errorWeights"], out["codecs"] = rows, counts, []
-for codec in ("F32", "BF16", "INT8", "INT4", "INT3"):
-    for form in ("F32", "BF16", "LOG8") if codec in BITS else ("F32",):
-        for block in (WIDTH, 32) if codec in BITS else (WIDTH,):
+falling = ["8x2.3.0.5.10.20.20.10", "7x40.30", "6x5.0.15.0.30.20"]
+for profile in ["32x70", "16x70", "8x70", "4x70", "3x70", "1x70"] + falling:
+    scaled = widths(profile)[0] <= 8
+    for form in ("F32", "BF16", "LOG8") if scaled else ("F32",):
+        for block in (WIDTH, 32) if scaled else (WIDTH,):
             for weighted in (False, True):
-                parts = [pack(row, codec, form, block, counts if weighted else None) for row in rows]
+                parts = [pack(row, profile, form, block, counts if weighted else None) for row in rows]
                 data, scales, decoded = zip(*parts)
-                kind = {"codec": codec, "scales": form, "block": block, "weighted": weighted}
+                kind = {"profile": profile, "scales": form, "block": block, "weighted": weighted}
                 kind |= {"data": b"".join(data).hex(), "scaleData": b"".join(scales).hex()}
                 if not weighted:
                     kind["decoded"] = np.array(decoded, "<f4").tobytes().hex()
@@ -162,30 +207,15 @@ for codec in ("F32", "BF16", "INT8", "INT4", "INT3"):
 # --- what every way to store a row loses, and the choice at a price -------------------------------------------------------------
 
 
-def power(scale):
-    """The first power of 2^(1/8) that is not below, as its exponent in eighths."""
-    return np.ceil(8 * np.log2(scale))
+def rounding(profile, numbers, form, error_weights):
+    """The weighted squared error of numbers as they would be stored, under one scale; of two that are alike it does not matter which."""
+    return error_weights @ (numbers - pack(numbers, profile, form, len(numbers), error_weights, strict=False)[2]) ** 2
 
 
-def rounding(codec, x, longest, scales):
-    """Of the coordinates x; the longest plan of their basis keeps ``longest`` ones."""
-    if codec in ("F32", "BF16"):
-        return 0 if codec == "F32" else 2.0**-18 / 3 * x @ x
-    top = 2 ** (BITS[codec] - 1) - 1
-    if codec == "INT8":
-        largest = abs(x * scales[: len(x)]).max()
-        return 2 ** (2 * power(largest / top) / 8) / 12 * (1 / scales[: len(x)] ** 2).sum() if largest else 0
-    if not longest.any():
-        return 0
-    first = power(abs(longest * scales).max() / top)
-    tried = [2 ** ((first - 2 * t) / 8) for t in range(12)]
-    return min(((x - integers(x * scales[: len(x)], s, top) * s / scales[: len(x)]) ** 2).sum() for s in tried)
-
-
-ways = [(0, 4, "INT8"), (0, 3, "INT4"), (0, 2, "INT3"), (0, 4, "BF16"), (1, 2, "F32"), (1, 2, "INT4"), (1, 1, "INT8")]
-ways += [(255, D, "F32"), (255, D, "BF16"), (255, D, "INT8"), (255, D, "INT3"), (254, 0, "F32")]
+ways = [(0, "8x4"), (0, "4x3"), (0, "3x2"), (0, "8x1.0.0.1.1.0.0.1"), (0, "6x1.1.1"), (0, "16x4"), (1, "32x2"), (1, "4x2"), (1, "8x1")]
+ways += [(1, "2x1.1"), (NONE, "32x6"), (NONE, "16x6"), (NONE, "8x6"), (NONE, "3x6"), (NONE, "2x6"), (ZERO, "")]
 out["ways"], out["wayScales"] = ways, [single([1, 1.5, 2, 3]), single([0.5, 0.75])]
-out["wayBytes"] = [1 + (0 if b == 254 else (k * BITS.get(c, 32 if c == "F32" else 16) + 7) // 8) for b, k, c in ways]
+out["wayBytes"] = [1 + (int(widths(profile).sum()) + 7) // 8 for _, profile in ways]
 for name, root in (("metric", S), ("identity", np.eye(D))):
     case, B = out[name], A @ root
     case["projections"] = [single(np.linalg.svd(np.sqrt(w)[:, None] * B)[2][:k] @ root) for k in ranks]
@@ -193,16 +223,20 @@ for name, root in (("metric", S), ("identity", np.eye(D))):
     lost = np.zeros((N, len(ways)))
     for i in range(N):
         energy = B[i] @ B[i]
-        for p, (b, k, codec) in enumerate(ways):
-            if b == 254:
+        for p, (b, profile) in enumerate(ways):
+            k, coarse = len(widths(profile)), profile[:2]
+            if b == ZERO:
                 lost[i, p] = energy
-            elif b == 255 and codec in BITS:
-                lost[i, p] = (abs(A[i]).max() / (2 ** (BITS[codec] - 1) - 1)) ** 2 / 12 * (root**2).sum()
-            elif b == 255:
-                lost[i, p] = 0 if codec == "F32" else 2.0**-18 / 3 * energy
-            else:
-                x = coordinates[b][i]
-                lost[i, p] = max(0, energy - x[:k] @ x[:k]) + rounding(codec, x[:k], x, out["wayScales"][b])
+                continue
+            x = A[i] if b == NONE else coordinates[b][i, :k]
+            kept = energy if b == NONE else x @ x
+            scales = np.ones(D) if b == NONE else out["wayScales"][b][:k]
+            if coarse == "16":
+                lost[i, p] = 2.0**-18 / 3 * kept
+            elif coarse != "32":
+                lost[i, p] = rounding(profile, single(x * scales), "BF16" if b == NONE else "LOG8", single(1 / scales**2))
+                lost[i, p] *= (root**2).sum() / D if b == NONE else 1
+            lost[i, p] += max(0, energy - kept)
     lost *= w[:, None]
     price = 0.004 * case["energy"] / N
     objectives = lost + price * np.array(out["wayBytes"])
@@ -212,22 +246,21 @@ for name, root in (("metric", S), ("identity", np.eye(D))):
 
 # --- the equations of better right factors, from what was stored; and the loss of the whole --------------------------------------
 
-plans = [(0, 4, "INT8"), (1, 2, "INT4"), (0, 2, "INT3"), (255, D, "BF16"), (254, 0, "F32")]
-group_of = rng.choice(len(plans), N, p=[0.4, 0.2, 0.2, 0.1, 0.1])
-group_of[[3, 17]] = 4
+plans = [(0, "8x4"), (1, "4x2"), (0, "3x2"), (0, "8x1.0.0.2.0.1"), (1, "2x1.1"), (NONE, "16x6"), (ZERO, "")]
+group_of = rng.permutation(np.arange(N) % len(plans))
+group_of[[3, 17]] = len(plans) - 1
 right = [single(rng.normal(size=(k, D))) for k in ranks]
 left, gram, cross = [], [np.zeros((k, k)) for k in ranks], [np.zeros((k, D)) for k in ranks]
 approximation = np.zeros((N, D))
-for g, (b, k, codec) in enumerate(plans):
-    members = group_of == g
-    numbers = single(rng.normal(size=(members.sum(), k)))
-    numbers = A[members] if b == 255 else numbers
-    parts = [pack(row, codec, "BF16", k, None) for row in numbers]
+for g, (b, profile) in enumerate(plans):
+    members, k = group_of == g, len(widths(profile))
+    numbers = A[members] if b == NONE else single(rng.normal(size=(members.sum(), k)))
+    parts = [pack(row, profile, "BF16", k, None) for row in numbers] if k else []
     data, scales, decoded = (b"".join(p[0] for p in parts), b"".join(p[1] for p in parts), [p[2] for p in parts])
     left.append({"data": data.hex(), "scaleData": scales.hex()})
-    if b == 255:
+    if b == NONE:
         approximation[members] = decoded
-    elif b < 254:
+    elif b != ZERO:
         coordinates = np.zeros((members.sum(), ranks[b]))
         coordinates[:, :k] = np.array(decoded, F)
         gram[b] += coordinates.T @ np.diag(w[members]) @ coordinates
@@ -243,7 +276,7 @@ for name, root in (("metric", S), ("identity", np.eye(D))):
 STATES = 4
 hidden = single(rng.normal(size=(STATES, D)))
 bias = single(np.round(rng.normal(size=N), 2))
-bias[group_of == 4] = 1.5  # tokens without a row: their logits tie
+bias[group_of == len(plans) - 1] = 1.5  # tokens without a row: their logits tie
 
 
 def softmax(logits):
@@ -261,8 +294,6 @@ out["hidden"], out["bias"], out["approximation"] = hidden, bias, approximation
 out["logits"], out["ranking"], out["logSumExp"] = logits, ranking, log_sum_exp(logits)
 out["denseLogits"], out["denseLogSumExp"] = dense, log_sum_exp(dense)
 out["expectedGap"] = (softmax(dense) * (dense - logits)).sum(1)
-
-
 
 
 def noise(seed, state, token):

@@ -10,7 +10,6 @@ import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.Directions;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * What every row loses under every plan, kept on the card for the choice among them.
@@ -19,7 +18,7 @@ import java.util.stream.IntStream;
  *
  * <p>One matrix product a tile of rows makes the coordinates of all bases; a warp a row and basis makes distortions of
  * them. Bytes: 4 D a row and the projections read by the product, 4 K of coordinates written and read (K the sum of the
- * bases' longest ranks), 4 P written. Never materialised: coordinates beyond a tile.
+ * bases' longest ranks), read again for every plan from a cache, 4 P written. Never materialised: coordinates beyond a tile.
  */
 final class CudaRating {
     private static final int THREADS = 256;
@@ -27,13 +26,6 @@ final class CudaRating {
 
     /** Coordinates of a tile stay in the second-level cache of a large card, and its product still fills all cores. */
     private static final long TILE_BYTES = 32L << 20;
-
-    /** Coordinates that a warp of gr_rate holds at a time: GR_RATE_TILE of {@code encode.h}. */
-    private static final int RATE_TILE = 128;
-
-    /** 2^(i / 8). */
-    private static final double[] EIGHTHS =
-            IntStream.range(0, 8).mapToDouble(i -> Math.pow(2, i / 8.0)).toArray();
 
     private final Device device;
     private final Cublas blas;
@@ -71,6 +63,7 @@ final class CudaRating {
             RatingTables tables =
                     new RatingTables(step, bases, plans, matrix.type(), matrix.columns(), metric.squaredTrace());
             int tileRows = tileRows(tables.coordinates());
+            ScaleTables scales = new ScaleTables(step);
             DeviceMemory coordinates =
                     step.allocate((long) Float.BYTES * tileRows * tables.coordinates(), "a tile of coordinates");
             if (table == null) {
@@ -81,7 +74,14 @@ final class CudaRating {
                 for (int row = first; row < first + count; row = end) {
                     end = Math.min(Math.min(first + count, row + tileRows), table.end(row));
                     long rows = values + (long) Float.BYTES * (row - first) * matrix.columns();
-                    tile(tables, rows, energy + (long) Float.BYTES * row, coordinates.address(), row, end - row);
+                    tile(
+                            tables,
+                            scales,
+                            rows,
+                            energy + (long) Float.BYTES * row,
+                            coordinates.address(),
+                            row,
+                            end - row);
                     table.written(row, end - row);
                 }
             });
@@ -103,15 +103,16 @@ final class CudaRating {
 
     /** Bytes of shared memory of a block of gr_rate: GR_RATE_SHARED of {@code encode.h}. */
     private static int rateShared(int levels) {
-        return ROWS_PER_BLOCK * Float.BYTES * (2 * RATE_TILE + 4 * levels);
+        return ROWS_PER_BLOCK * Float.BYTES * levels;
     }
 
     /** Rates some rows: their numbers, their energies, room for their coordinates, the number of the first, how many. */
-    private void tile(RatingTables tables, long rows, long energy, long target, int first, int count) {
+    private void tile(
+            RatingTables tables, ScaleTables scales, long rows, long energy, long target, int first, int count) {
         long weights = matrix.weights() + (long) Float.BYTES * first;
         if (tables.wholePlans() > 0) {
-            parameters.reset().address(tables.wholeTable(), tables.asksForLargest() ? rows : 0);
-            parameters.address(energy, weights, table.address(first));
+            parameters.reset().address(tables.wholeTable(), tables.asksForCodes() ? rows : 0);
+            parameters.address(energy, weights, table.address(first), scales.log8(), scales.steps());
             parameters.i32(count, matrix.columns(), tables.wholePlans(), table.stride());
             wholeKernel.launch(Math.ceilDiv(count, ROWS_PER_BLOCK), THREADS, parameters);
         }
@@ -124,7 +125,7 @@ final class CudaRating {
             blas.productTransposed(count, width, columns, rows, tables.projections(), target);
         }
         parameters.reset().address(target, tables.basisTable(), energy, weights, table.address(first));
-        parameters.f64(EIGHTHS).i32(count, width, table.stride(), tables.mostLevels());
+        parameters.address(scales.log8(), scales.steps()).i32(count, width, table.stride(), tables.mostLevels());
         int shared = rateShared(tables.mostLevels());
         int blocks = Math.ceilDiv(count, ROWS_PER_BLOCK);
         rateKernel.launch(device.stream(), blocks, tables.bases(), THREADS, shared, parameters);

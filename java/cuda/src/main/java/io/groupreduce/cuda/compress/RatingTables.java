@@ -2,9 +2,10 @@ package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.internal.rows.Levels;
-import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.spi.Directions;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -17,11 +18,11 @@ import java.util.stream.IntStream;
  */
 final class RatingTables {
     /** Bytes of {@code GrRateBasis}. */
-    private static final int BASIS_BYTES = 56;
+    private static final int BASIS_BYTES = 48;
     /** Bytes of {@code GrRatePlan}. */
-    private static final int PLAN_BYTES = 12;
+    private static final int PLAN_BYTES = 64;
     /** Bytes of {@code GrWholePlan}. */
-    private static final int WHOLE_PLAN_BYTES = 24;
+    private static final int WHOLE_PLAN_BYTES = 80;
 
     /** The mean squared relative error of rounding to bfloat16. */
     private static final double BF16_NOISE = Math.scalb(1.0, -18) / 3;
@@ -30,7 +31,7 @@ final class RatingTables {
     private final int bases;
     private final int mostLevels;
     private final int wholePlans;
-    private final boolean largest;
+    private final boolean codes;
     private final long basisTable;
     private final long wholeTable;
     private final DeviceImage image;
@@ -48,10 +49,10 @@ final class RatingTables {
      *
      * @param type of the matrix: dense rows of bfloat16 lose nothing where it holds nothing else
      * @param columns D
-     * @param noise {@code trace(S^2)}: what uniform noise of variance 1 in every number of a row loses
+     * @param trace {@code trace(S^2)}: what noise of variance 1 in every number of a row loses
      */
     RatingTables(
-            Owned owned, List<Directions> directions, List<GroupPlan> plans, DType type, int columns, double noise) {
+            Owned owned, List<Directions> directions, List<GroupPlan> plans, DType type, int columns, double trace) {
         List<Rated> rated = rated(directions.size(), plans);
         Rated last = rated.isEmpty() ? null : rated.getLast();
         coordinates = last == null ? 0 : last.offset() + last.longest();
@@ -62,17 +63,15 @@ final class RatingTables {
                 .boxed()
                 .toList();
         wholePlans = whole.size();
-        largest = whole.stream()
-                .map(plans::get)
-                .anyMatch(plan -> plan.isDense() && plan.codec().scaled());
+        codes = whole.stream().map(plans::get).anyMatch(RatingTables::isDenseCodes);
         int levels = rated.stream().mapToInt(r -> r.levels().count()).sum();
         int capacity = BASIS_BYTES * bases
                 + PLAN_BYTES * plans.size()
                 + WHOLE_PLAN_BYTES * wholePlans
-                + Float.BYTES * (2 * coordinates + 2 * levels)
+                + Float.BYTES * (2 * coordinates + levels)
                 + Long.BYTES * (2 + bases);
         image = new DeviceImage(owned, capacity, "the plans that rows are rated for");
-        wholeTable = writeWhole(plans, whole, type, noise);
+        wholeTable = writeWhole(plans, whole, type, trace / columns);
         basisTable = writeBases(directions, plans, rated);
         image.upload();
         projections = new FloatTables(
@@ -96,15 +95,19 @@ final class RatingTables {
         return rated;
     }
 
-    private long writeWhole(List<GroupPlan> plans, List<Integer> whole, DType type, double noise) {
+    private static boolean isDenseCodes(GroupPlan plan) {
+        return plan.isDense() && plan.profile().scaled();
+    }
+
+    private long writeWhole(List<GroupPlan> plans, List<Integer> whole, DType type, double ofSquaredError) {
         long address = image.align(Double.BYTES);
         for (int p : whole) {
             GroupPlan plan = plans.get(p);
-            Codec codec = plan.codec();
-            double ofEnergy = plan.isZero() ? 1 : codec == Codec.BF16 && type != DType.BF16 ? BF16_NOISE : 0;
-            double ofSquare =
-                    plan.isDense() && codec.scaled() ? noise / (12.0 * codec.maxInteger() * codec.maxInteger()) : 0;
-            image.f64(ofEnergy, ofSquare).i32(p).align(Double.BYTES);
+            BitProfile profile = plan.profile();
+            boolean rounds = profile.most() == Short.SIZE && type != DType.BF16;
+            double ofEnergy = plan.isZero() ? 1 : rounds ? BF16_NOISE : 0;
+            image.f64(ofEnergy, isDenseCodes(plan) ? ofSquaredError : 0).i32(p);
+            image.i32(RowForm.of(plan, ScaleFormat.BF16)).align(Double.BYTES);
         }
         return address;
     }
@@ -118,7 +121,6 @@ final class RatingTables {
             addresses.add(new long[] {
                 image.floats(scales, of.longest()),
                 image.floats(weights, of.longest()),
-                image.floats(of.levels().uniformNoise(weights), of.levels().count()),
                 image.ints(of.levels().ranks()),
                 writePlans(plans, of)
             });
@@ -127,10 +129,8 @@ final class RatingTables {
         for (int r = 0; r < rated.size(); r++) {
             Rated of = rated.get(r);
             image.i64(addresses.get(r));
-            List<GroupPlan> own =
-                    plans.stream().filter(p -> p.basis() == of.basis()).toList();
-            boolean measured = own.stream().anyMatch(p -> p.codec() == Codec.INT3 || p.codec() == Codec.INT4);
-            image.i32(own.size(), of.levels().count(), of.offset(), measured ? 1 : 0);
+            int own = (int) plans.stream().filter(p -> p.basis() == of.basis()).count();
+            image.i32(own, of.levels().count(), of.offset()).align(Long.BYTES);
         }
         return address;
     }
@@ -140,8 +140,7 @@ final class RatingTables {
         for (int p = 0; p < plans.size(); p++) {
             GroupPlan plan = plans.get(p);
             if (plan.basis() == of.basis()) {
-                int level = of.levels().of(plan.rank());
-                image.i32(p, level, plan.codec().bits());
+                image.i32(p, of.levels().of(plan.rank())).i32(RowForm.of(plan, ScaleFormat.LOG8));
             }
         }
         return address;
@@ -173,9 +172,9 @@ final class RatingTables {
         return wholePlans;
     }
 
-    /** Whether one of those asks for the largest magnitude of a row. */
-    boolean asksForLargest() {
-        return largest;
+    /** Whether one of those stores codes of a row's numbers. */
+    boolean asksForCodes() {
+        return codes;
     }
 
     /** The device address of the bases' structures. */

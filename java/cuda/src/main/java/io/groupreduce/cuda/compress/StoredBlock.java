@@ -6,20 +6,19 @@ import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.cuda.driver.Parameters;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The stored bytes of a block of rows on the card, the table by which kernels find them (GrStored of {@code encode.h}),
+ * The stored bytes of a block of rows on the card, the table by which kernels find them (GrStoredRows of {@code stored.h}),
  * and the kernels that store and read rows. The rows of a group that lie in a block follow each other in its matrix: a
  * block is a few ranges of bytes.
  */
 final class StoredBlock {
-    /** Bytes of {@code GrStored}. */
-    private static final int STRUCTURE_BYTES = 48;
+    /** Bytes of {@code GrStoredRows}. */
+    private static final int STRUCTURE_BYTES = 80;
 
     private static final int ALIGNMENT = 16;
     private static final int THREADS = 256;
@@ -83,15 +82,11 @@ final class StoredBlock {
     }
 
     private static long rowBytes(EncodedMatrix matrix) {
-        return matrix.codec().rowBytes(matrix.width());
+        return matrix.profile().rowBytes();
     }
 
     private static long scaleRowBytes(EncodedMatrix matrix) {
-        return (long) matrix.scalesPerRow() * scaleBytes(matrix);
-    }
-
-    private static int scaleBytes(EncodedMatrix matrix) {
-        return matrix.codec().scaled() ? matrix.scaleFormat().bytes() : 0;
+        return (long) matrix.scalesPerRow() * matrix.scaleFormat().bytes();
     }
 
     private static long roundUp(long bytes) {
@@ -116,7 +111,8 @@ final class StoredBlock {
             offset += range(matrix.data(), slot, rows, rowBytes(matrix), offset);
             long scaleBytes = offset;
             offset += range(matrix.scales(), slot, rows, scaleRowBytes(matrix), offset);
-            write(matrix, memory.address() + codes, memory.address() + scaleBytes, from - block.from());
+            table.i64(memory.address() + codes, memory.address() + scaleBytes);
+            table.i32(RowForm.of(matrix)).i32(from - block.from()).align(Long.BYTES);
             groups++;
         }
         table.upload();
@@ -127,13 +123,6 @@ final class StoredBlock {
             ranges.add(new Range(host.asSlice(slot * rowBytes, rows * rowBytes), offset));
         }
         return roundUp(rows * rowBytes);
-    }
-
-    private void write(EncodedMatrix matrix, long codes, long scaleAddress, int first) {
-        Codec codec = matrix.codec();
-        table.i64(codes, scaleAddress).i32(Math.toIntExact(rowBytes(matrix)), matrix.width(), codec.bits());
-        table.i32(matrix.block(), matrix.scalesPerRow(), scaleBytes(matrix), first);
-        table.i32(codec.scaled() ? ScaleTables.steps(codec, matrix.scaleFormat()) : 0);
     }
 
     /** Takes up a block and copies its bytes to the card. */
@@ -162,7 +151,7 @@ final class StoredBlock {
      * @param errorWeights what their squared errors count, or 0
      */
     void encode(long values, int count, int width, long factors, long errorWeights) {
-        parameters.reset().address(values, table.address(), factors, errorWeights, scales.log8(), scales.fine());
+        parameters.reset().address(values, table.address(), factors, errorWeights, scales.log8(), scales.steps());
         encode.launch(Math.ceilDiv(count, ENCODE_THREADS / WARP), ENCODE_THREADS, parameters.i32(count, width, groups));
     }
 

@@ -1,5 +1,6 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.cuda.compress.RowForm;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
@@ -16,7 +17,7 @@ import java.lang.foreign.MemorySegment;
 final class CudaPackedHead implements AutoCloseable {
     private static final int PACK_THREADS = 256;
     private static final int LANES = 32;
-    private static final int PACK_PARAMETERS = 64;
+    private static final int PACK_PARAMETERS = 112;
 
     private final Device device;
     private final HeadLayout layout;
@@ -84,15 +85,10 @@ final class CudaPackedHead implements AutoCloseable {
             long target = memory.address() + part.codes() + first / PackedPart.STRIP * part.stripBytes();
             parameters
                     .reset()
-                    .address(piece.address())
-                    .address(target)
-                    .i64(rowBytes)
-                    .i64(part.stripBytes())
-                    .i32(count)
-                    .i32(part.width())
-                    .i32(part.slices())
-                    .i32(strips)
-                    .i32(part.stored().codec().ordinal());
+                    .address(piece.address(), 0)
+                    .i32(RowForm.of(part.stored()))
+                    .i32(0);
+            parameters.address(target).i64(part.stripBytes()).i32(count, part.slices(), strips);
             int blocks = Math.toIntExact(Math.ceilDiv((long) strips * part.slices() * LANES, PACK_THREADS));
             pack.launch(device.stream(), blocks, 1, PACK_THREADS, 0, parameters);
         }

@@ -111,7 +111,7 @@ final class HeadLayout {
     private PackedPart part(EncodedMatrix stored, int count, int operand, int firstSlot) {
         boolean empty = stored == null || count == 0;
         long codes = empty ? PackedPart.NONE : place(PackedPart.packedBytes(stored));
-        long scales = empty || !stored.codec().scaled() ? PackedPart.NONE : place(PackedPart.scaleBytes(stored));
+        long scales = empty || !stored.profile().scaled() ? PackedPart.NONE : place(PackedPart.scaleBytes(stored));
         return new PackedPart(stored, count, operand, codes, scales, firstSlot);
     }
 

@@ -1,6 +1,5 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -32,7 +31,17 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
     /** Nothing lies there. */
     static final long NONE = -1;
 
-    private static final int INT4_SLICE_BYTES = 256;
+    /** Bytes of a slice of a strip whose numbers have a byte each. */
+    private static final int SLICE_BYTES = STRIP * SLICE;
+
+    /** {@code GR_F32}. The numbers of a packed part are half as long from each to the next of these. */
+    private static final int F32 = 0;
+
+    /** {@code GR_BF16}. */
+    private static final int BF16 = 1;
+
+    /** {@code GR_INT8}. */
+    private static final int INT8 = 2;
 
     /** k of a group, D of a right factor or of dense rows, 0 of a zero group. */
     int width() {
@@ -51,7 +60,7 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
 
     /** Bytes of a stored row, scales not counted. */
     long rowBytes() {
-        return stored == null ? 0 : stored.codec().rowBytes(stored.width());
+        return stored == null ? 0 : stored.profile().rowBytes();
     }
 
     /** Bytes of a packed strip. */
@@ -60,10 +69,7 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
     }
 
     private static long stripBytes(EncodedMatrix stored) {
-        return (long) Math.ceilDiv(stored.width(), SLICE)
-                * INT4_SLICE_BYTES
-                * packed(stored.codec()).bits()
-                / 4;
+        return ((long) Math.ceilDiv(stored.width(), SLICE) * SLICE_BYTES << INT8) >> codec(stored);
     }
 
     /** Bytes of the packed strips of stored rows. */
@@ -71,9 +77,9 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
         return Math.ceilDiv(stored.rows(), STRIP) * stripBytes(stored);
     }
 
-    /** Bytes of the scales of stored rows, with those of the rows that fill the last strip; 0 for a codec without scales. */
+    /** Bytes of the scales of stored rows, with those of the rows that fill the last strip; 0 for numbers without scales. */
     static long scaleBytes(EncodedMatrix stored) {
-        return stored.codec().scaled()
+        return stored.profile().scaled()
                 ? Math.ceilDiv(stored.rows(), STRIP)
                         * STRIP
                         * stored.scalesPerRow()
@@ -81,14 +87,14 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
                 : 0;
     }
 
-    /** What a codec becomes: nibbles are as fast to read as three bits are slow. */
-    static Codec packed(Codec codec) {
-        return codec == Codec.INT3 ? Codec.INT4 : codec;
+    /** What packed numbers are: codes of any width become the signed bytes of their values. */
+    private static int codec(EncodedMatrix stored) {
+        return stored.profile().scaled() ? INT8 : stored.profile().most() == Short.SIZE ? BF16 : F32;
     }
 
     /** Whether its operand is split into halves, as for integers, rather than into terms of bfloat16. */
     boolean takesHalves() {
-        return stored != null && stored.codec().scaled();
+        return stored != null && stored.profile().scaled();
     }
 
     /**
@@ -107,10 +113,8 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
         table.set(ValueLayout.JAVA_LONG, at + 32, stripBytes());
         table.set(ValueLayout.JAVA_INT, at + 40, rows);
         table.set(ValueLayout.JAVA_INT, at + 44, slices());
-        Codec codec = stored == null ? Codec.F32 : packed(stored.codec());
-        int scaleBytes =
-                stored != null && stored.codec().scaled() ? stored.scaleFormat().bytes() : 0;
-        table.set(ValueLayout.JAVA_SHORT, at + 48, (short) codec.ordinal());
+        table.set(ValueLayout.JAVA_SHORT, at + 48, (short) (stored == null ? F32 : codec(stored)));
+        int scaleBytes = takesHalves() ? stored.scaleFormat().bytes() : 0;
         table.set(ValueLayout.JAVA_SHORT, at + 50, (short) scaleBytes);
         table.set(ValueLayout.JAVA_INT, at + 52, stored == null ? 1 : Math.max(1, stored.scalesPerRow()));
         table.set(ValueLayout.JAVA_INT, at + 56, operand);

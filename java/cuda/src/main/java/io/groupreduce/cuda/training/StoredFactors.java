@@ -1,5 +1,6 @@
 package io.groupreduce.cuda.training;
 
+import io.groupreduce.cuda.compress.RowForm;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.Kernel;
@@ -24,7 +25,7 @@ import java.util.List;
  */
 final class StoredFactors {
     /** Bytes of {@code GrFactor}. */
-    private static final int STRUCTURE_BYTES = 72;
+    private static final int STRUCTURE_BYTES = 112;
 
     private static final int ROWS_PARAMETER_BYTES = 56;
     private static final int ALIGNMENT = 16;
@@ -148,18 +149,11 @@ final class StoredFactors {
         long step = part.trained() ? Float.BYTES * part.numbers() : 0;
         long codes = stored.address() + part.codes();
         long scales = start.scales() == null ? 0 : stored.address() + part.scales();
-        int[] numbers = {
-            Math.toIntExact(start.codec().rowBytes(start.width())),
-            start.width(),
-            start.codec().bits(),
-            start.block(),
-            start.scalesPerRow(),
-            start.scales() == null ? 0 : start.scaleFormat().bytes()
-        };
-        MemorySegment.copy(new long[] {codes, scales}, 0, structure, ValueLayout.JAVA_LONG, 0, 2);
-        MemorySegment.copy(numbers, 0, structure, ValueLayout.JAVA_INT, 16, numbers.length);
         long[] training = {values, values + step, values + 2 * step, values + 3 * step};
-        MemorySegment.copy(training, 0, structure, ValueLayout.JAVA_LONG, 40, training.length);
+        int[] form = RowForm.of(start);
+        MemorySegment.copy(new long[] {codes, scales}, 0, structure, ValueLayout.JAVA_LONG, 0, 2);
+        MemorySegment.copy(form, 0, structure, ValueLayout.JAVA_INT, 16, form.length);
+        MemorySegment.copy(training, 0, structure, ValueLayout.JAVA_LONG, 80, training.length);
     }
 
     private int[] slots() {
@@ -240,8 +234,8 @@ final class StoredFactors {
         if (!part.trained()) {
             return start.copyTo(arena);
         }
-        EncodedMatrix copy = EncodedMatrix.allocate(
-                arena, start.codec(), start.rows(), start.width(), start.block(), start.scaleFormat());
+        EncodedMatrix copy =
+                EncodedMatrix.allocate(arena, start.profile(), start.rows(), start.block(), start.scaleFormat());
         device.download(stored, part.codes(), copy.data());
         if (copy.scales() != null) {
             device.download(stored, part.scales(), copy.scales());

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.cuda.TestProfiles;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
@@ -39,14 +40,14 @@ class CudaRightEquationsTest {
 
     /** The fourth basis has no rows, the second no coordinates; the third has two groups of ranks far apart. */
     private static final List<GroupPlan> GROUPS = List.of(
-            new GroupPlan(2, 3, Codec.INT4),
-            new GroupPlan(4, 6, Codec.BF16),
-            new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8),
-            new GroupPlan(0, 8, Codec.INT3),
-            new GroupPlan(2, COLUMNS, Codec.INT8),
-            new GroupPlan(1, 0, Codec.F32),
-            new GroupPlan(0, 7, Codec.F32),
-            new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+            GroupPlan.of(2, 3, Codec.INT4),
+            GroupPlan.of(4, 6, Codec.BF16),
+            GroupPlan.dense(COLUMNS, Codec.INT8),
+            new GroupPlan(0, TestProfiles.falling(5, 8)),
+            GroupPlan.of(2, COLUMNS, Codec.INT8),
+            GroupPlan.of(1, 0, Codec.F32),
+            GroupPlan.of(0, 7, Codec.F32),
+            GroupPlan.zero());
 
     @AfterEach
     void nothingLeaks() {
@@ -80,9 +81,8 @@ class CudaRightEquationsTest {
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < sizes.length; g++) {
             GroupPlan plan = GROUPS.get(g);
-            EncodedMatrix matrix = plan.isZero()
-                    ? null
-                    : EncodedMatrix.allocate(arena, plan.codec(), sizes[g], plan.rank(), plan.rank());
+            EncodedMatrix matrix =
+                    plan.isZero() ? null : EncodedMatrix.allocate(arena, plan.profile(), sizes[g], plan.rank());
             float[] values = Generators.powerLaw(g, sizes[g], Math.max(1, plan.rank()), 0.5);
             for (int i = 0; matrix != null && i < sizes[g]; i++) {
                 matrix.encodeRow(i, values, i * plan.rank());

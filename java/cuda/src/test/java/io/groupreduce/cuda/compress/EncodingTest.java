@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.cuda.TestProfiles;
 import io.groupreduce.cuda.driver.Device;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -26,7 +28,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Stored rows have the bytes that the host gives the same numbers: every codec, block and format of scales. */
+/** Stored rows have the bytes that the host gives the same numbers: every profile, block and format of scales. */
 @Tag("gpu")
 class EncodingTest {
     private static final int ROWS = 700;
@@ -51,9 +53,9 @@ class EncodingTest {
         }
 
         /** Adds a group whose scales belong to {@code block} numbers each. */
-        void add(int basis, int rank, Codec codec, int block, ScaleFormat format) {
-            groups.add(new GroupPlan(basis, rank, codec));
-            shapes.add(new int[] {rank, block, format.ordinal()});
+        void add(int basis, BitProfile profile, int block, ScaleFormat format) {
+            groups.add(new GroupPlan(basis, profile));
+            shapes.add(new int[] {block, format.ordinal()});
         }
 
         /** Deals the rows to the groups, all but the last, and encodes them on the host. */
@@ -82,10 +84,8 @@ class EncodingTest {
 
         private EncodedMatrix allocate(Arena arena, int g, int rows) {
             GroupPlan plan = groups.get(g);
-            ScaleFormat format = ScaleFormat.values()[shapes.get(g)[2]];
-            return plan.isZero()
-                    ? null
-                    : EncodedMatrix.allocate(arena, plan.codec(), rows, plan.rank(), shapes.get(g)[1], format);
+            ScaleFormat format = ScaleFormat.values()[shapes.get(g)[1]];
+            return plan.isZero() ? null : EncodedMatrix.allocate(arena, plan.profile(), rows, shapes.get(g)[0], format);
         }
 
         /** Bases are unit vectors: coordinate j is number {@code basis + j}, added to zeros, which makes 0 of -0. */
@@ -148,15 +148,15 @@ class EncodingTest {
 
     private static Case dense(int columns) {
         Case c = new Case(matrix(columns));
-        for (Codec codec : Codec.values()) {
+        for (BitProfile profile : TestProfiles.all(columns)) {
             for (ScaleFormat format : ScaleFormat.values()) {
                 for (int block : new int[] {columns, 32, 5}) {
-                    c.add(GroupPlan.DENSE, columns, codec, block, format);
+                    c.add(GroupPlan.DENSE, profile, block, format);
                 }
             }
         }
-        c.add(GroupPlan.ZERO, 0, Codec.F32, 1, ScaleFormat.F32);
-        c.add(GroupPlan.DENSE, columns, Codec.INT3, 32, ScaleFormat.BF16);
+        c.add(GroupPlan.ZERO, BitProfile.EMPTY, 1, ScaleFormat.F32);
+        c.add(GroupPlan.DENSE, BitProfile.of(Codec.INT3, columns), 32, ScaleFormat.BF16);
         return c;
     }
 
@@ -169,18 +169,18 @@ class EncodingTest {
                 scales[j] = 0.3f + 0.37f * j;
             }
             c.bases.add(units(b, rank, columns, b == 1 ? null : scales));
-            for (Codec codec : Codec.values()) {
-                for (ScaleFormat format : ScaleFormat.values()) {
-                    for (int kept : new int[] {rank, 1, (rank + 1) / 2}) {
-                        c.add(b, kept, codec, kept, format);
+            for (int kept : new int[] {rank, 1, (rank + 1) / 2}) {
+                for (BitProfile profile : TestProfiles.all(kept)) {
+                    for (ScaleFormat format : ScaleFormat.values()) {
+                        c.add(b, profile, kept, format);
                     }
                 }
             }
         }
-        c.add(1, 0, Codec.INT4, 0, ScaleFormat.LOG8);
-        c.add(GroupPlan.DENSE, columns, Codec.BF16, columns, ScaleFormat.F32);
-        c.add(GroupPlan.ZERO, 0, Codec.F32, 1, ScaleFormat.F32);
-        c.add(2, 3, Codec.INT8, 3, ScaleFormat.F32);
+        c.add(1, BitProfile.EMPTY, 0, ScaleFormat.LOG8);
+        c.add(GroupPlan.DENSE, BitProfile.of(Codec.BF16, columns), columns, ScaleFormat.F32);
+        c.add(GroupPlan.ZERO, BitProfile.EMPTY, 1, ScaleFormat.F32);
+        c.add(2, BitProfile.of(Codec.INT8, 3), 3, ScaleFormat.F32);
         return c;
     }
 
@@ -230,23 +230,27 @@ class EncodingTest {
     }
 
     @Test
-    void stepsAreThoseOfTheHost() {
-        assertEquals(24, ScaleTables.steps(Codec.INT4, ScaleFormat.F32));
-        assertEquals(4, ScaleTables.steps(Codec.INT8, ScaleFormat.BF16));
-        assertEquals(14, ScaleTables.steps(Codec.INT3, ScaleFormat.LOG8));
-        assertEquals(3, ScaleTables.steps(Codec.INT8, ScaleFormat.LOG8));
+    void aFormHasTheEndsOfTheWidths() {
+        GroupPlan falling = new GroupPlan(0, BitProfile.of(8, 6, 6, 3, 1));
+        assertArrayEquals(new int[] {3, 5, 8, 5, 1, 1, 5, 4, 4, 3, 3, 3, 1, 1}, RowForm.of(falling, ScaleFormat.LOG8));
+        GroupPlan blocks = GroupPlan.dense(40, Codec.INT4);
+        assertArrayEquals(
+                new int[] {20, 40, 4, 32, 2, 2, 40, 40, 40, 40, 0, 0, 0, 0}, RowForm.of(blocks, ScaleFormat.BF16));
+        assertArrayEquals(
+                new int[] {20, 5, 32, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+                RowForm.of(GroupPlan.of(0, 5, Codec.F32), ScaleFormat.LOG8));
     }
 
     @Test
     void runsTakeEveryRowOnceAndGroupsOfSimilarRankTogether() {
         List<GroupPlan> groups = List.of(
-                new GroupPlan(1, 8, Codec.INT4),
-                new GroupPlan(0, 100, Codec.INT4),
-                new GroupPlan(GroupPlan.ZERO, 0, Codec.F32),
-                new GroupPlan(1, 64, Codec.INT8),
-                new GroupPlan(GroupPlan.DENSE, 200, Codec.BF16),
-                new GroupPlan(1, 50, Codec.INT3),
-                new GroupPlan(0, 0, Codec.F32));
+                GroupPlan.of(1, 8, Codec.INT4),
+                GroupPlan.of(0, 100, Codec.INT4),
+                GroupPlan.zero(),
+                GroupPlan.of(1, 64, Codec.INT8),
+                GroupPlan.dense(200, Codec.BF16),
+                GroupPlan.of(1, 50, Codec.INT3),
+                GroupPlan.of(0, 0, Codec.F32));
         byte[] groupOf = new byte[30_000];
         SplittableRandom random = new SplittableRandom(1);
         for (int i = 0; i < groupOf.length; i++) {

@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.Metric;
 import io.groupreduce.cuda.TestDevice;
+import io.groupreduce.cuda.TestProfiles;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -92,20 +94,20 @@ class LossTest {
     }
 
     private static final List<GroupPlan> PLANS = List.of(
-            new GroupPlan(0, 4, Codec.INT8),
-            new GroupPlan(GroupPlan.ZERO, 0, Codec.F32),
-            new GroupPlan(0, 12, Codec.INT4),
-            new GroupPlan(0, COLUMNS, Codec.F32),
-            new GroupPlan(1, 5, Codec.INT3),
-            new GroupPlan(1, 6, Codec.BF16),
-            new GroupPlan(1, 0, Codec.INT4),
-            new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.INT8),
-            new GroupPlan(GroupPlan.DENSE, COLUMNS, Codec.BF16),
-            new GroupPlan(1, 2, Codec.INT4));
+            GroupPlan.of(0, 4, Codec.INT8),
+            GroupPlan.zero(),
+            new GroupPlan(0, TestProfiles.falling(6, 12)),
+            GroupPlan.of(0, COLUMNS, Codec.F32),
+            GroupPlan.of(1, 5, Codec.INT3),
+            GroupPlan.of(1, 6, Codec.BF16),
+            GroupPlan.of(1, 0, Codec.INT4),
+            GroupPlan.dense(COLUMNS, Codec.INT8),
+            GroupPlan.dense(COLUMNS, Codec.BF16),
+            new GroupPlan(1, BitProfile.of(3, 1)));
 
     private static double[] bytes() {
         return PLANS.stream()
-                .mapToDouble(p -> p.isZero() ? 0 : p.codec().rowBytes(p.rank()) + 1)
+                .mapToDouble(p -> p.isZero() ? 0 : p.profile().rowBytes() + 1)
                 .toArray();
     }
 
@@ -137,12 +139,13 @@ class LossTest {
                     plan.isZero()
                             ? null
                             : EncodedMatrix.allocate(
-                                    arena, plan.codec(), sizes[g], rank, plan.isDense() ? 32 : rank, ScaleFormat.BF16));
+                                    arena, plan.profile(), sizes[g], plan.isDense() ? 32 : rank, ScaleFormat.BF16));
         }
         workspace.encodeLeft(groupOf, PLANS, bases, left);
         List<EncodedMatrix> right = new ArrayList<>();
         for (Directions basis : bases) {
-            EncodedMatrix factor = EncodedMatrix.allocate(arena, Codec.F32, basis.rank(), COLUMNS, COLUMNS);
+            EncodedMatrix factor =
+                    EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, COLUMNS), basis.rank(), COLUMNS);
             for (int k = 0; k < basis.rank(); k++) {
                 float[] row = new float[COLUMNS];
                 for (int j = 0; j < COLUMNS; j++) {

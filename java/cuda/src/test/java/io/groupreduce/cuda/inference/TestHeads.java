@@ -1,5 +1,7 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.cuda.TestProfiles;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -25,12 +27,14 @@ final class TestHeads {
 
     /** Shapes without numbers: what lies nowhere cannot be read. */
     static EncodedMatrix shape(Codec codec, long rows, int width, int block, ScaleFormat format) {
-        return new EncodedMatrix(codec, rows, width, block, MemorySegment.NULL, MemorySegment.NULL, format);
+        return new EncodedMatrix(
+                BitProfile.of(codec, width), rows, block, MemorySegment.NULL, MemorySegment.NULL, format);
     }
 
     /** Random numbers. */
-    static EncodedMatrix random(Arena arena, SplittableRandom random, Codec codec, int rows, int width) {
-        EncodedMatrix stored = EncodedMatrix.allocate(arena, codec, rows, width, width);
+    static EncodedMatrix random(Arena arena, SplittableRandom random, BitProfile profile, int rows) {
+        int width = profile.width();
+        EncodedMatrix stored = EncodedMatrix.allocate(arena, profile, rows, width);
         float[] row = new float[width];
         for (int r = 0; r < rows; r++) {
             for (int j = 0; j < width; j++) {
@@ -45,12 +49,12 @@ final class TestHeads {
     static CompressedMatrix small(Arena arena, long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         return new TestHeads(40)
-                .basis(random(arena, random, Codec.BF16, 24, 40))
-                .basis(random(arena, random, Codec.F32, 33, 40))
-                .group(0, random(arena, random, Codec.INT8, 300, 24))
-                .group(1, random(arena, random, Codec.INT4, 70, 33))
-                .group(0, random(arena, random, Codec.BF16, 100, 7))
-                .group(GroupPlan.DENSE, random(arena, random, Codec.F32, 40, 40))
+                .basis(random(arena, random, BitProfile.of(Codec.BF16, 40), 24))
+                .basis(random(arena, random, BitProfile.of(Codec.F32, 40), 33))
+                .group(0, random(arena, random, BitProfile.of(Codec.INT8, 24), 300))
+                .group(1, random(arena, random, TestProfiles.falling(6, 33), 70))
+                .group(0, random(arena, random, BitProfile.of(Codec.BF16, 7), 100))
+                .group(GroupPlan.DENSE, random(arena, random, BitProfile.of(Codec.F32, 40), 40))
                 .zero(7)
                 .build("small");
     }
@@ -61,14 +65,14 @@ final class TestHeads {
     }
 
     TestHeads group(int basis, EncodedMatrix stored) {
-        plans.add(new GroupPlan(basis, stored.width(), stored.codec()));
+        plans.add(new GroupPlan(basis, stored.profile()));
         sizes.add((int) stored.rows());
         left.add(stored);
         return this;
     }
 
     TestHeads zero(int rows) {
-        plans.add(new GroupPlan(GroupPlan.ZERO, 0, Codec.F32));
+        plans.add(GroupPlan.zero());
         sizes.add(rows);
         left.add(null);
         return this;

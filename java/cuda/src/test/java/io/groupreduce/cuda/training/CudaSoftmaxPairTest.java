@@ -10,6 +10,7 @@ import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.compress.Memory;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -114,7 +115,7 @@ class CudaSoftmaxPairTest {
         int columns = 4;
         int k = 40;
         try (Arena arena = Arena.ofShared()) {
-            EncodedMatrix stored = EncodedMatrix.allocate(arena, Codec.F32, rows, columns, columns);
+            EncodedMatrix stored = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, columns), rows, columns);
             float[] values = new float[rows * columns];
             for (int i = 0; i < rows; i++) {
                 values[i * columns] = i * 7 % 5;
@@ -124,7 +125,7 @@ class CudaSoftmaxPairTest {
                     "ties",
                     columns,
                     new byte[rows],
-                    List.of(new GroupPlan(GroupPlan.DENSE, columns, Codec.F32)),
+                    List.of(GroupPlan.dense(columns, Codec.F32)),
                     List.of(stored),
                     List.of());
             Matrix hidden = Matrix.of("hidden", new float[] {1, 0, 0, 0, -1, 0, 0, 0}, 2, columns);

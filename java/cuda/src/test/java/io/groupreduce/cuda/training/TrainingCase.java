@@ -1,5 +1,7 @@
 package io.groupreduce.cuda.training;
 
+import io.groupreduce.cuda.TestProfiles;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -18,7 +20,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A softmax and a rough compression of it with every codec and scale format, a scale a row and several, a dense group,
+ * A softmax and a rough compression of it with many profiles and every scale format, a scale a row and several, a dense group,
  * one of zeros, one of rank 0 and one without rows; odd seeds have a bias.
  */
 final class TrainingCase {
@@ -38,15 +40,15 @@ final class TrainingCase {
         this.rows = rows;
         random = new SplittableRandom(seed);
         List<GroupPlan> plans = List.of(
-                new GroupPlan(0, 19, Codec.INT4),
-                new GroupPlan(1, 8, Codec.INT8),
-                new GroupPlan(0, 12, Codec.BF16),
-                new GroupPlan(GroupPlan.DENSE, columns, Codec.INT8),
-                new GroupPlan(0, 11, Codec.INT3),
-                new GroupPlan(1, 3, Codec.F32),
-                new GroupPlan(GroupPlan.ZERO, 0, Codec.F32),
-                new GroupPlan(1, 0, Codec.F32),
-                new GroupPlan(0, 5, Codec.INT4));
+                GroupPlan.of(0, 19, Codec.INT4),
+                GroupPlan.of(1, 8, Codec.INT8),
+                GroupPlan.of(0, 12, Codec.BF16),
+                GroupPlan.dense(columns, Codec.INT8),
+                new GroupPlan(0, TestProfiles.falling(7, 11)),
+                GroupPlan.of(1, 3, Codec.F32),
+                GroupPlan.zero(),
+                GroupPlan.of(1, 0, Codec.F32),
+                GroupPlan.of(0, 5, Codec.INT4));
         byte[] groupOf = new byte[rows];
         int[] sizes = new int[plans.size()];
         for (int i = 0; i < rows; i++) {
@@ -54,14 +56,14 @@ final class TrainingCase {
             sizes[groupOf[i]]++;
         }
         List<EncodedMatrix> right = new ArrayList<>();
-        right.add(normal(arena, Codec.INT8, RANKS[0], columns, BLOCK, ScaleFormat.BF16, 0.2));
-        right.add(normal(arena, Codec.INT4, RANKS[1], columns, columns, ScaleFormat.LOG8, 0.2));
+        right.add(normal(arena, BitProfile.of(Codec.INT8, columns), RANKS[0], BLOCK, ScaleFormat.BF16, 0.2));
+        right.add(normal(arena, TestProfiles.falling(6, columns), RANKS[1], columns, ScaleFormat.LOG8, 0.2));
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < plans.size(); g++) {
             GroupPlan plan = plans.get(g);
             int block = g % 2 == 0 ? BLOCK : Math.max(1, plan.rank());
             ScaleFormat format = ScaleFormat.values()[g % 3];
-            left.add(plan.isZero() ? null : normal(arena, plan.codec(), sizes[g], plan.rank(), block, format, 1));
+            left.add(plan.isZero() ? null : normal(arena, plan.profile(), sizes[g], block, format, 1));
         }
         compressed = new CompressedMatrix("seed " + seed, columns, groupOf, plans, left, right);
         float[] values = new float[rows * columns];
@@ -74,11 +76,11 @@ final class TrainingCase {
     }
 
     private EncodedMatrix normal(
-            Arena arena, Codec codec, int rows, int width, int block, ScaleFormat format, double scale) {
-        EncodedMatrix matrix = EncodedMatrix.allocate(arena, codec, rows, width, block, format);
-        float[] row = new float[width];
+            Arena arena, BitProfile profile, int rows, int block, ScaleFormat format, double scale) {
+        EncodedMatrix matrix = EncodedMatrix.allocate(arena, profile, rows, block, format);
+        float[] row = new float[profile.width()];
         for (int i = 0; i < rows; i++) {
-            for (int j = 0; j < width; j++) {
+            for (int j = 0; j < row.length; j++) {
                 row[j] = (float) (scale * random.nextGaussian());
             }
             matrix.encodeRow(i, row, 0);

@@ -6,7 +6,6 @@ import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.vector.kernel.Projection;
 import io.groupreduce.vector.kernel.Workers;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -32,20 +31,24 @@ final class LeftEncoder {
                 .toArray(Projection[]::new);
         float[][] errorWeights = bases.stream().map(Directions::errorWeights).toArray(float[][]::new);
         ProjectedTiles.Group[] wanted = groups.stream().map(LeftEncoder::wanted).toArray(ProjectedTiles.Group[]::new);
-        ScaleKernel[] kernels = new ScaleKernel[workers.count()];
-        Arrays.setAll(kernels, w -> new ScaleKernel());
+        ScaleKernel[][] kernels = new ScaleKernel[workers.count()][groups.size()];
         new ProjectedTiles(workers, matrix, projections, wanted)
                 .run(groupOf, (group, order, first, slot, count, values, stride, worker) -> {
                     GroupPlan plan = groups.get(group);
                     float[] scales = plan.isLowRank() ? bases.get(plan.basis()).scales() : null;
                     float[] weights = plan.isLowRank() ? errorWeights[plan.basis()] : null;
                     EncodedMatrix target = left.get(group);
+                    ScaleKernel kernel = kernels[worker][group];
+                    if (kernel == null && target.scalesPerRow() == 1) {
+                        kernel = new ScaleKernel(plan.profile(), weights);
+                        kernels[worker][group] = kernel;
+                    }
                     for (int i = 0; i < count; i++) {
                         for (int j = 0; scales != null && j < plan.rank(); j++) {
                             values[i * stride + j] *= scales[j];
                         }
-                        if (target.scalesPerRow() == 1) {
-                            kernels[worker].encode(target, slot + i, values, i * stride, weights);
+                        if (kernel != null) {
+                            kernel.encode(target, slot + i, values, i * stride);
                         } else {
                             target.encodeRow(slot + i, values, i * stride, weights);
                         }

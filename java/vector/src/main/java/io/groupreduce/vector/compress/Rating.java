@@ -4,7 +4,6 @@ import static io.groupreduce.vector.compress.Distortions.ROWS;
 import static io.groupreduce.vector.kernel.Lanes.NR;
 
 import io.groupreduce.internal.rows.Levels;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
@@ -20,7 +19,7 @@ import java.util.List;
 /**
  * What every row loses under every plan.
  *
- * <pre>distortion(i, p) = w_i (e_i - ||c_i[0 : k_p]||^2 + rounding error),   c_i = A_i P_b: D numbers times D x k_b</pre>
+ * <pre>distortion(i, p) = w_i (e_i - ||c_i[0 : k_p]||^2 + error of codes),   c_i = A_i P_b: D numbers times D x k_b</pre>
  *
  * <p>A task transposes a tile of rows and multiplies the directions of each basis with it, so that coordinates come out with a
  * row in each lane; {@link RowErrors} makes distortions of them. Bytes: 4 N D read, the projections (4 K D, K the sum of
@@ -38,7 +37,7 @@ final class Rating {
     private final float[][] projections;
     private final float[][] scales;
     private final float[][] errorWeights;
-    /** trace(S^2): what uniform noise of variance 1 in every number of a row loses. */
+    /** trace(S^2) / D: what a squared error of 1, alike in all directions, loses. */
     private final double noise;
 
     /** Prepares what the plans need. */
@@ -61,9 +60,7 @@ final class Rating {
             errorWeights[b] = directions.scales() == null ? ones(longest) : directions.errorWeights();
         }
         double[] root = problem.metricRoot();
-        noise = root == null
-                ? matrix.columns()
-                : Arrays.stream(root).map(s -> s * s).sum();
+        noise = root == null ? 1 : Arrays.stream(root).map(s -> s * s).sum() / matrix.columns();
     }
 
     private static float[] ones(int length) {
@@ -89,53 +86,34 @@ final class Rating {
         matrix.readRows(first, count, scratch.rows, 0);
         System.arraycopy(weights, first, scratch.weights, 0, count);
         System.arraycopy(energies, first, scratch.energies, 0, count);
+        scratch.transposed.setColumns(0, scratch.rows, columns, count);
         for (int p = 0; p < plans.size(); p++) {
             if (!plans.get(p).isLowRank()) {
-                whole(plans.get(p), scratch, count, target, p * ROWS);
+                whole(p, scratch, count, target);
             }
-        }
-        if (scratch.errors.length > 0) {
-            scratch.transposed.setColumns(0, scratch.rows, columns, count);
         }
         for (int b = 0; b < levels.length; b++) {
             multiply(projections[b], levels[b].longest(), scratch);
-            RowErrors errors = scratch.errors[b];
-            errors.of(scratch.coordinates, scratch.energies);
-            for (int p = 0; p < plans.size(); p++) {
-                GroupPlan plan = plans.get(p);
-                if (plan.basis() == b) {
-                    errors.weigh(plan, scratch.weights, target, p * ROWS);
-                }
-            }
+            scratch.errors[b].of(scratch.coordinates, scratch.energies, scratch.weights, target);
         }
     }
 
     /** Rows that are stored as they are, or not at all. */
-    private void whole(GroupPlan plan, Scratch scratch, int count, float[] target, int at) {
-        int columns = matrix.columns();
+    private void whole(int p, Scratch scratch, int count, float[] target) {
+        GroupPlan plan = plans.get(p);
+        float[] errors = scratch.whole;
+        if (scratch.dense[p] != null) {
+            scratch.dense[p].of(scratch.transposed, count, errors);
+        }
+        boolean exact = plan.profile().most() == Float.SIZE || matrix.type() == DType.BF16;
         for (int r = 0; r < count; r++) {
             double energy = scratch.energies[r];
-            double error;
-            if (plan.isZero()) {
-                error = energy;
-            } else if (plan.codec().scaled()) {
-                double scale = (double) largest(scratch.rows, r * columns, columns)
-                        / plan.codec().maxInteger();
-                error = scale * scale / 12 * noise;
-            } else {
-                boolean exact = plan.codec() == Codec.F32 || matrix.type() == DType.BF16;
-                error = exact ? 0 : RowErrors.BF16_NOISE * energy;
+            double error = plan.isZero() ? energy : exact ? 0 : RowErrors.BF16_NOISE * energy;
+            if (scratch.dense[p] != null) {
+                error = errors[r] * noise;
             }
-            target[at + r] = (float) (scratch.weights[r] * error);
+            target[p * ROWS + r] = (float) (scratch.weights[r] * error);
         }
-    }
-
-    private static float largest(float[] values, int from, int count) {
-        float largest = 0;
-        for (int j = from; j < from + count; j++) {
-            largest = Math.max(largest, Math.abs(values[j]));
-        }
-        return largest;
     }
 
     /** {@code coordinates[j, r] = P[:, j] . A_r}: directions are the left operand, the rows of A the right one. */
@@ -159,6 +137,10 @@ final class Rating {
         private final PackedMatrix transposed;
         private final float[] coordinates;
         private final RowErrors[] errors;
+        /** By plan, {@code null} for all but dense rows of codes. */
+        private final DenseErrors[] dense;
+
+        private final float[] whole = new float[ROWS];
 
         Scratch(Rating rating) {
             int columns = rating.matrix.columns();
@@ -167,9 +149,12 @@ final class Rating {
             int longest = 0;
             errors = new RowErrors[rating.levels.length];
             for (int b = 0; b < errors.length; b++) {
-                errors[b] = new RowErrors(rating.levels[b], rating.plans, b, rating.scales[b], rating.errorWeights[b]);
+                errors[b] = new RowErrors(rating.plans, b, rating.scales[b], rating.errorWeights[b]);
                 longest = Math.max(longest, rating.levels[b].longest());
             }
+            dense = rating.plans.stream()
+                    .map(p -> p.isDense() && p.profile().scaled() ? new DenseErrors(p) : null)
+                    .toArray(DenseErrors[]::new);
             coordinates = new float[Lanes.padRows(longest) * ROWS];
         }
     }

@@ -4,183 +4,138 @@ import static io.groupreduce.vector.compress.Distortions.ROWS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
 import io.groupreduce.internal.rows.Levels;
-import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.matrix.ScaleSearch;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
- * What a tile of rows loses at every level of one basis: energy beyond the level, and rounding up to it.
+ * What a tile of rows loses under every plan of one basis: energy beyond its rank, and the error of its codes.
  *
  * <pre>
- * residual_l = sum over j &gt;= k_l of c_j^2 + max(0, e - sum over all j of c_j^2)
- * error_l    = min over 12 scales s of sum over j &lt; k_l of u_j (y_j - round(y_j / s) s)^2   (INT3, INT4)
- *            = s_l^2 / 12 * sum over j &lt; k_l of u_j                                         (INT8)
- *            = 2^-18 / 3 * sum over j &lt; k_l of c_j^2                                        (BF16)
+ * residual_p = sum over j &gt;= k_p of c_j^2 + max(0, e - sum over all j of c_j^2)
+ * error_p    = {@link CodeErrors} of y_j = c_j scale_j        (codes)
+ *            = 2^-18 / 3 * sum over j &lt; k_p of c_j^2     (BF16)
  * </pre>
  *
- * <p>Levels x ROWS numbers of each; sums run on from level to level, so all levels cost one pass over the coordinates, which
- * is read from the caches once for every four scales. Residuals are summed from the far end, where small numbers are. Bytes:
- * 4 k_b ROWS of coordinates, from the second-level cache. Never materialised: rounded coordinates.
+ * <p>Long plans try the same scales and are measured together, short ones each with scales of its own. Residuals are summed from
+ * the far end, where small numbers are. Bytes: 4 k_b ROWS of coordinates, from the second-level cache.
  */
 final class RowErrors {
     /** The mean squared relative error of rounding to bfloat16. */
     static final double BF16_NOISE = Math.scalb(1.0, -18) / 3;
 
-    /** Scales weighed for a row of INT3 or INT4, each two eighths of an octave below the one before. */
-    private static final int SCALES = 12;
-
-    private final int[] ranks;
     private final Levels levels;
-    private final boolean[] wanted = new boolean[Codec.values().length];
+    private final int[] ranks;
     private final float[] scales;
     private final float[] errorWeights;
-    /** Per level, sum over j < k_l of u_j, a twelfth of it. */
-    private final float[] uniform;
+    /** Plans of the basis: their numbers among all, and what they are. */
+    private final int[] numbers;
 
+    private final GroupPlan[] plans;
+    /** Plans of codes that are measured together, and what measures them. */
+    private final List<int[]> together = new ArrayList<>();
+
+    private final List<CodeErrors> codes = new ArrayList<>();
     private final float[] squares;
-    private final float[] largest;
     private final float[] residuals;
-    private final float[][] errors = new float[wanted.length][];
-    private final float[] inverses = new float[SCALES * LANES];
-    private final float[] negatives = new float[SCALES * LANES];
-    private final float[] sums = new float[SCALES * LANES];
+    private final float[][] errors;
 
     /**
      * Makes room for one tile.
      *
-     * @param scales of the coordinates, at least as many as the longest level
+     * @param scales of the coordinates, at least as many as the longest plan has
      * @param errorWeights u, likewise
      */
-    RowErrors(Levels levels, List<GroupPlan> plans, int basis, float[] scales, float[] errorWeights) {
-        this.levels = levels;
-        this.ranks = levels.ranks();
+    RowErrors(List<GroupPlan> all, int basis, float[] scales, float[] errorWeights) {
         this.scales = scales;
         this.errorWeights = errorWeights;
-        int room = levels.count() * ROWS;
-        for (GroupPlan plan : plans) {
-            wanted[plan.codec().ordinal()] |= plan.basis() == basis;
+        levels = Levels.of(all, basis);
+        ranks = levels.ranks();
+        squares = new float[levels.count() * ROWS];
+        residuals = new float[levels.count() * ROWS];
+        numbers = IntStream.range(0, all.size())
+                .filter(p -> all.get(p).basis() == basis)
+                .toArray();
+        plans = Arrays.stream(numbers).mapToObj(all::get).toArray(GroupPlan[]::new);
+        errors = new float[plans.length][ROWS];
+        int[] scaled = IntStream.range(0, plans.length)
+                .filter(p -> plans[p].profile().scaled() && plans[p].rank() > 0)
+                .toArray();
+        IntStream.of(scaled).filter(p -> plans[p].rank() < ScaleSearch.NEAR).forEach(p -> together.add(new int[] {p}));
+        together.add(IntStream.of(scaled)
+                .filter(p -> plans[p].rank() >= ScaleSearch.NEAR)
+                .toArray());
+        together.removeIf(set -> set.length == 0);
+        for (int[] set : together) {
+            BitProfile[] profiles =
+                    IntStream.of(set).mapToObj(p -> plans[p].profile()).toArray(BitProfile[]::new);
+            codes.add(new CodeErrors(ScaleFormat.LOG8, profiles));
         }
-        for (int c = 0; c < errors.length; c++) {
-            errors[c] = new float[wanted[c] ? room : 0];
-        }
-        squares = new float[room];
-        largest = new float[room];
-        residuals = new float[room];
-        uniform = levels.uniformNoise(errorWeights);
     }
 
     /**
-     * Takes up a tile.
+     * Rates a tile.
      *
      * @param coordinates c_j of ROWS rows, row r at {@code j * ROWS + r}; overwritten
      * @param energies e of each row
+     * @param weights w of each row
+     * @param target receives {@code w (residual + error)} of plan p at {@code p * ROWS + r}
      */
-    void of(float[] coordinates, float[] energies) {
+    void of(float[] coordinates, float[] energies, float[] weights, float[] target) {
         for (int r = 0; r < ROWS; r += LANES) {
             for (int l = 1; l < ranks.length; l++) {
                 int j = ranks[l - 1];
                 CoordinateKernel.measure(
-                        coordinates, j * ROWS + r, ranks[l] - j, scales, j, squares, largest, l * ROWS + r);
+                        coordinates, j * ROWS + r, ROWS, ranks[l] - j, scales, j, squares, l * ROWS + r);
             }
-            integers(Codec.INT3, coordinates, r);
-            integers(Codec.INT4, coordinates, r);
+            for (int s = 0; s < codes.size(); s++) {
+                float[][] lost = codes.get(s).of(coordinates, r, ROWS, errorWeights);
+                for (int p = 0; p < lost.length; p++) {
+                    System.arraycopy(lost[p], 0, errors[together.get(s)[p]], r, LANES);
+                }
+            }
         }
         residuals(energies);
-        if (wanted[Codec.INT8.ordinal()]) {
-            bytes(errors[Codec.INT8.ordinal()]);
-        }
-        if (wanted[Codec.BF16.ordinal()]) {
-            halves(errors[Codec.BF16.ordinal()]);
-        }
-    }
-
-    /** Writes {@code w (residual + error)} of one plan. */
-    void weigh(GroupPlan plan, float[] weights, float[] target, int at) {
-        int from = levels.of(plan.rank()) * ROWS;
-        float[] error = errors[plan.codec().ordinal()];
-        for (int r = 0; r < ROWS; r++) {
-            target[at + r] = weights[r] * (residuals[from + r] + error[from + r]);
-        }
-    }
-
-    /** Rounding errors of LANES rows, measured. */
-    private void integers(Codec codec, float[] coordinates, int r) {
-        if (!wanted[codec.ordinal()]) {
-            return;
-        }
-        float[] least = errors[codec.ordinal()];
-        int last = (ranks.length - 1) * ROWS + r;
-        for (int lane = 0; lane < LANES; lane++) {
-            int exponent = ScaleGrid.exponent(largest[last + lane], codec.maxInteger());
-            for (int t = 0; t < SCALES; t++) {
-                inverses[t * LANES + lane] = ScaleGrid.scale(2 * t - exponent);
-                negatives[t * LANES + lane] = -ScaleGrid.scale(exponent - 2 * t);
+        for (int p = 0; p < plans.length; p++) {
+            int level = levels.of(plans[p].rank()) * ROWS;
+            if (!plans[p].profile().scaled()) {
+                numbers(plans[p], errors[p]);
             }
-        }
-        Arrays.fill(sums, 0);
-        for (int l = 1; l < ranks.length; l++) {
-            int to = l * ROWS + r;
-            Arrays.fill(least, to, to + LANES, Float.POSITIVE_INFINITY);
-            int j = ranks[l - 1];
-            for (int t = 0; t < SCALES; t += CoordinateKernel.SCALES) {
-                CoordinateKernel.round(
-                        coordinates,
-                        j * ROWS + r,
-                        ranks[l] - j,
-                        errorWeights,
-                        j,
-                        inverses,
-                        negatives,
-                        sums,
-                        t * LANES,
-                        codec.maxInteger(),
-                        least,
-                        to);
+            for (int r = 0; r < ROWS; r++) {
+                target[numbers[p] * ROWS + r] = weights[r] * (residuals[level + r] + errors[p][r]);
             }
         }
     }
 
     private void residuals(float[] energies) {
-        int last = (ranks.length - 1) * ROWS;
+        int end = (ranks.length - 1) * ROWS;
         for (int r = 0; r < ROWS; r++) {
             float inside = 0;
-            for (int at = last; at > 0; at -= ROWS) {
+            for (int at = end; at > 0; at -= ROWS) {
                 residuals[at + r] = inside;
                 inside += squares[at + r];
             }
             residuals[r] = inside;
             float outside = Math.max(0, energies[r] - inside);
-            for (int at = last; at >= 0; at -= ROWS) {
+            for (int at = end; at >= 0; at -= ROWS) {
                 residuals[at + r] += outside;
             }
         }
     }
 
-    /** Uniform noise at the scale that clips nothing up to the level. */
-    private void bytes(float[] error) {
-        for (int r = 0; r < ROWS; r++) {
-            float most = -1;
-            float variance = 0;
-            for (int l = 1; l < ranks.length; l++) {
-                int at = l * ROWS + r;
-                if (largest[at] != most) {
-                    most = largest[at];
-                    float scale = ScaleGrid.scale(ScaleGrid.exponent(most, Codec.INT8.maxInteger()));
-                    variance = scale * scale;
+    /** Of numbers that are no codes: none, or noise relative to the energy kept. */
+    private void numbers(GroupPlan plan, float[] error) {
+        Arrays.fill(error, 0);
+        if (plan.profile().most() == Short.SIZE) {
+            for (int l = levels.of(plan.rank()); l > 0; l--) {
+                for (int r = 0; r < ROWS; r++) {
+                    error[r] += (float) (BF16_NOISE * squares[l * ROWS + r]);
                 }
-                error[at] = variance * uniform[l];
-            }
-        }
-    }
-
-    /** Noise relative to the energy kept. */
-    private void halves(float[] error) {
-        for (int r = 0; r < ROWS; r++) {
-            float kept = 0;
-            for (int at = ROWS + r; at < error.length; at += ROWS) {
-                kept += squares[at];
-                error[at] = (float) (BF16_NOISE * kept);
             }
         }
     }

@@ -96,22 +96,38 @@ final class HeadPass {
 
     /** Memory of one worker. */
     static final class Scratch {
-        /** Floats of a panel, with one direction more for INT4. */
-        static final int PANEL = (TileKernel.DIRECTIONS + 1) * NR;
+        /** Floats of a panel. */
+        static final int PANEL = TileKernel.DIRECTIONS * NR;
 
         final RunningSoftmax softmax = new RunningSoftmax();
         final Ranking ranking = new Ranking();
         final NoiseSearch noise = new NoiseSearch();
         final float[] part = new float[TILE];
-        /** One direction of a tile, in panels with room for two. */
-        final float[] one = new float[2 * TILE];
-
         float[] logits = new float[0];
         /** Multiplications of a single state that were made, of how many. */
         double made;
 
         double all;
         private float[] panels;
+        private float[] tables = new float[0];
+        private PackedHead.Group tablesOf;
+
+        /** The tables of states for a group, which neighbouring tiles have in common. */
+        float[] tables(PackedHead.Group group, StateProjection projection, int states) {
+            if (tablesOf != group) {
+                tablesOf = group;
+                int numbers = group.layout().tableNumbers();
+                if (tables.length < Lanes.padRows(states) * numbers) {
+                    tables = new float[Lanes.padRows(states) * numbers];
+                }
+                int index = projection.index(group.basis());
+                for (int state = 0; state < states; state++) {
+                    int from = state * projection.stride(index);
+                    group.layout().tables(projection.z[index], from, tables, state * numbers);
+                }
+            }
+            return tables;
+        }
 
         /** TILE / NR panels of {@link #PANEL} floats; only batches need them. */
         float[] panels() {
@@ -134,6 +150,7 @@ final class HeadPass {
             }
             made = 0;
             all = 0;
+            tablesOf = null;
         }
     }
 

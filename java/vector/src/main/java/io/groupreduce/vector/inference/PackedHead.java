@@ -5,7 +5,6 @@ import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
 import io.groupreduce.internal.select.Ranking;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -25,8 +24,7 @@ import jdk.incubator.vector.VectorOperators;
  * most come first then and a bound on the others has something to be compared with. Places are counted through all tiles; a place
  * that no row fills has a bias of {@link #NO_TOKEN}.
  *
- * <p>Bytes: those of the stored left factors, INT3 as four bits, and for a row its scale, bias and token, 12 bytes; and the
- * right factors as binary32.
+ * <p>Bytes: a row's numbers as {@link Codes} keeps them and its scale, bias and token, 12 bytes; and the right factors as binary32.
  */
 final class PackedHead implements AutoCloseable {
     /**
@@ -56,17 +54,20 @@ final class PackedHead implements AutoCloseable {
     /**
      * The rows of one group as a loaded head keeps them.
      *
-     * @param kept how numbers are kept, see {@link Codes}
+     * @param layout where directions are; {@code null} where rows are zero
      * @param basis which projection of the hidden state the rows meet; {@link GroupPlan#DENSE} the hidden state itself
-     * @param rank k, directions of a row; 0 where rows are zero
-     * @param segment directions that share a scale; {@code rank} where the scale is the row's
+     * @param segment directions that share a scale; the rank where the scale is the row's
      * @param rows how many
      * @param firstTile the number of its first tile among all of the head
      * @param at where its codes begin
      * @param segmentScales per tile and segment TILE scales; {@code null} where a row has one
      */
-    record Group(
-            Codec kept, int basis, int rank, int segment, int rows, int firstTile, long at, float[] segmentScales) {
+    record Group(TileLayout layout, int basis, int segment, int rows, int firstTile, long at, float[] segmentScales) {
+        /** k, directions of a row; 0 where rows are zero. */
+        int rank() {
+            return layout == null ? 0 : layout.rank;
+        }
+
         int tiles() {
             return Math.ceilDiv(rows, TILE);
         }
@@ -77,16 +78,16 @@ final class PackedHead implements AutoCloseable {
         }
 
         int segments() {
-            return segmentScales == null ? 1 : Math.ceilDiv(rank, segment);
+            return segmentScales == null ? 1 : Math.ceilDiv(rank(), segment);
         }
 
         long tileBytes() {
-            return rank == 0 ? 0 : Codes.tileBytes(kept, rank);
+            return layout == null ? 0 : layout.tileBytes();
         }
 
-        /** Where the codes of a direction of a tile begin; the direction is the first of those kept together. */
-        long codesAt(int tile, int direction) {
-            return at + (tile - firstTile) * tileBytes() + Codes.tileBytes(kept, direction);
+        /** Where the codes of a tile begin. */
+        long codesAt(int tile) {
+            return at + (tile - firstTile) * tileBytes();
         }
 
         /** Where the TILE scales of a segment of a tile begin in {@link #segmentScales}. */
@@ -149,19 +150,16 @@ final class PackedHead implements AutoCloseable {
 
     private static Group group(GroupPlan plan, EncodedMatrix left, int rows, int firstTile, long at) {
         int rank = left == null ? 0 : left.width();
-        Codec kept = Codes.kept(plan.codec());
-        boolean segmented = left != null && left.scalesPerRow() > 1;
-        boolean straddled = segmented && left.block() % Codes.together(kept) != 0;
-        if (straddled || left != null && left.codec() == Codec.INT4 && Codes.holdsLowest(left.data())) {
-            // Two numbers of a byte would have two scales, or there is a number that a pair has no room for.
-            kept = Codec.F32;
-            segmented = false;
-        }
+        TileLayout layout = rank == 0 ? null : new TileLayout(left.profile());
         int tiles = Math.ceilDiv(rows, TILE);
+        boolean segmented = left != null && left.scalesPerRow() > 1;
+        if (segmented && left.block() % TailBounds.STEP != 0) {
+            throw new IllegalArgumentException("A scale for each " + left.block() + " numbers");
+        }
         int segment = segmented ? left.block() : rank;
         float[] segmentScales =
                 segmented ? new float[Math.toIntExact((long) tiles * Math.ceilDiv(rank, segment) * TILE)] : null;
-        return new Group(kept, plan.basis(), rank, segment, rows, firstTile, at, segmentScales);
+        return new Group(layout, plan.basis(), segment, rows, firstTile, at, segmentScales);
     }
 
     private void placeTokens(CompressedMatrix matrix, List<Integer> order, float[] biasOfToken) {

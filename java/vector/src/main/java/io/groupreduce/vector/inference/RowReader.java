@@ -33,29 +33,50 @@ final class RowReader {
             matrix.left(group).decodeRow(matrix.slot(token), target, offset);
             return;
         }
-        Arrays.fill(target, offset, offset + columns, 0f);
         if (plan.isZero() || plan.rank() == 0) {
+            Arrays.fill(target, offset, offset + columns, 0f);
             return;
         }
         float[] left = coordinates.acquire();
         matrix.left(group).decodeRow(matrix.slot(token), left, 0);
-        float[] right = matrix.decodedRight(plan.basis());
-        for (int k = 0; k < plan.rank(); k++) {
-            add(left[k], right, k * columns, target, offset, columns);
-        }
+        multiply(left, plan.rank(), matrix.decodedRight(plan.basis()), columns, target, offset);
         coordinates.release(left);
     }
 
-    private static void add(float factor, float[] source, int from, float[] target, int to, int count) {
-        FloatVector factors = FloatVector.broadcast(FLOATS, factor);
+    /** Sums of four vectors of columns, then of one, then of single ones stay in registers; directions come in order in all of them. */
+    private static void multiply(float[] left, int rank, float[] right, int columns, float[] target, int to) {
         int j = 0;
-        for (; j + LANES <= count; j += LANES) {
-            FloatVector.fromArray(FLOATS, source, from + j)
-                    .fma(factors, FloatVector.fromArray(FLOATS, target, to + j))
-                    .intoArray(target, to + j);
+        for (; j + 4 * LANES <= columns; j += 4 * LANES) {
+            FloatVector a = FloatVector.zero(FLOATS);
+            FloatVector b = a;
+            FloatVector c = a;
+            FloatVector d = a;
+            for (int k = 0, at = j; k < rank; k++, at += columns) {
+                FloatVector factor = FloatVector.broadcast(FLOATS, left[k]);
+                a = FloatVector.fromArray(FLOATS, right, at).fma(factor, a);
+                b = FloatVector.fromArray(FLOATS, right, at + LANES).fma(factor, b);
+                c = FloatVector.fromArray(FLOATS, right, at + 2 * LANES).fma(factor, c);
+                d = FloatVector.fromArray(FLOATS, right, at + 3 * LANES).fma(factor, d);
+            }
+            a.intoArray(target, to + j);
+            b.intoArray(target, to + j + LANES);
+            c.intoArray(target, to + j + 2 * LANES);
+            d.intoArray(target, to + j + 3 * LANES);
         }
-        for (; j < count; j++) {
-            target[to + j] = Math.fma(factor, source[from + j], target[to + j]);
+        for (; j + LANES <= columns; j += LANES) {
+            FloatVector sum = FloatVector.zero(FLOATS);
+            for (int k = 0; k < rank; k++) {
+                sum = FloatVector.fromArray(FLOATS, right, k * columns + j)
+                        .fma(FloatVector.broadcast(FLOATS, left[k]), sum);
+            }
+            sum.intoArray(target, to + j);
+        }
+        for (; j < columns; j++) {
+            float sum = 0;
+            for (int k = 0; k < rank; k++) {
+                sum = Math.fma(left[k], right[k * columns + j], sum);
+            }
+            target[to + j] = sum;
         }
     }
 

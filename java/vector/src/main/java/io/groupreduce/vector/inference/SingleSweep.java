@@ -3,10 +3,10 @@ package io.groupreduce.vector.inference;
 import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
-import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.vector.inference.HeadPass.Scratch;
+import io.groupreduce.vector.inference.TileLayout.Folded;
+import io.groupreduce.vector.inference.TileLayout.Run;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
@@ -33,8 +33,9 @@ final class SingleSweep extends HeadPass.Sweep {
         int rank = group.rank();
         s.all += rank + 1;
         double noise = question.drawn() ? s.noise.largestNoise(0, head.tokens, tile * TILE) : 0;
-        Arrays.fill(s.logits, 0, TILE, 0f);
-        if (rank > 0 && !sums(tile, group, s, bounds == null ? Float.NEGATIVE_INFINITY : least(s, noise))) {
+        if (rank == 0) {
+            Arrays.fill(s.logits, 0, TILE, 0f);
+        } else if (!sums(tile, group, s, bounds == null ? Float.NEGATIVE_INFINITY : least(s, noise))) {
             return;
         }
         s.made += 1;
@@ -71,65 +72,62 @@ final class SingleSweep extends HeadPass.Sweep {
             }
         }
         if (group.segmentScales() != null) {
-            segments(tile, group, index, s);
+            segments(tile, group, s);
             s.made += rank;
             return true;
         }
-        int step = bounded ? TailBounds.STEP : TileKernel.DIRECTIONS;
+        Folded folded = projection.folded[head.groupOfTile[tile]];
+        Arrays.fill(s.logits, 0, TILE, folded.rest(0));
+        int step = bounded ? TailBounds.STEP : rank;
         for (int m = 0; m < rank; m += step) {
             int directions = Math.min(step, rank - m);
             if (bounded && m > 0) {
                 float rest = bounds.rest(tile, m, projection.norm(index, m, rank));
-                if (!reaches(tile, s.logits, needed - rest)) {
+                if (!reaches(tile, s.logits, folded.rest(m), needed - rest)) {
                     return false;
                 }
             }
-            add(group, tile, m, directions, index, s, s.logits);
+            add(group, tile, m, m + directions, s.logits);
             s.made += directions;
         }
         return true;
     }
 
-    /** Adds some directions of the state to the sums of a tile. */
-    private void add(PackedHead.Group group, int tile, int first, int directions, int index, Scratch s, float[] into) {
-        float[] z = group.kept() == Codec.INT4 ? projection.paired[index] : projection.z[index];
-        int even = directions & -2;
-        if (even > 0) {
-            TileKernel.add(group.kept(), head.codes, group.codesAt(tile, first), even, z, first, into);
-        }
-        if (even < directions) {
-            addOne(group, tile, first + even, index, s, into);
-        }
-    }
-
-    /** One direction alone: what the state has in the other one of its pair must not come in, not even by rounding. */
-    private void addOne(PackedHead.Group group, int tile, int direction, int index, Scratch s, float[] into) {
-        TileDecoder.codes(group.kept(), head.codes, group.codesAt(tile, direction), 1, s.one, 2 * NR);
-        FloatVector z = FloatVector.broadcast(FLOATS, projection.z[index][direction]);
-        for (int i = 0; i < TILE; i += LANES) {
-            FloatVector.fromArray(FLOATS, s.one, i / NR * 2 * NR + i % NR)
-                    .fma(z, FloatVector.fromArray(FLOATS, into, i))
-                    .intoArray(into, i);
+    /** Adds directions {@code from .. to - 1} of the state to the sums of a tile. */
+    private void add(PackedHead.Group group, int tile, int from, int to, float[] sums) {
+        float[] numbers = projection.folded[head.groupOfTile[tile]].numbers;
+        long codes = group.codesAt(tile);
+        for (Run run : group.layout().runs) {
+            int end = Math.min(to, run.end());
+            int most = run.kept().most;
+            for (int d = Math.max(from, run.from()); d < end; d += most) {
+                int count = Math.min(most, end - d);
+                TileKernel.add(run.kept(), head.codes, codes + run.at(d), count, numbers, run.foldedAt(d), sums);
+            }
         }
     }
 
-    private boolean reaches(int tile, float[] partial, float needed) {
+    /** Whether a row may have what is needed; {@code ahead} is what sums have of directions that are not yet added. */
+    private boolean reaches(int tile, float[] partial, float ahead, float needed) {
         FloatVector largest = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
         int place = tile * TILE;
         for (int i = 0; i < TILE; i += LANES) {
             FloatVector scale = FloatVector.fromArray(FLOATS, head.scales, place + i);
             FloatVector bias = FloatVector.fromArray(FLOATS, head.bias, place + i);
-            largest = largest.max(FloatVector.fromArray(FLOATS, partial, i).fma(scale, bias));
+            largest = largest.max(
+                    FloatVector.fromArray(FLOATS, partial, i).sub(ahead).fma(scale, bias));
         }
         return largest.lt(needed).not().anyTrue();
     }
 
-    private void segments(int tile, PackedHead.Group group, int index, Scratch s) {
+    private void segments(int tile, PackedHead.Group group, Scratch s) {
+        Folded folded = projection.folded[head.groupOfTile[tile]];
+        Arrays.fill(s.logits, 0, TILE, 0f);
         for (int segment = 0; segment < group.segments(); segment++) {
             int first = segment * group.segment();
-            int directions = Math.min(group.segment(), group.rank() - first);
-            Arrays.fill(s.part, 0, TILE, 0f);
-            add(group, tile, first, directions, index, s, s.part);
+            int end = Math.min(first + group.segment(), group.rank());
+            Arrays.fill(s.part, 0, TILE, folded.start(first, end));
+            add(group, tile, first, end, s.part);
             int scales = group.scalesAt(tile, segment);
             for (int i = 0; i < TILE; i += LANES) {
                 FloatVector.fromArray(FLOATS, s.part, i)

@@ -66,7 +66,7 @@ public final class SoftmaxPair {
         for (PackedHead.Group group : head.groups) {
             rank = Math.max(rank, group.rank());
         }
-        panelStride = (rank + 2) * NR;
+        panelStride = (rank + 7) * NR;
         denseBias = new float[head.bias.length];
         Arrays.fill(denseBias, PackedHead.NO_TOKEN);
         int[] placeOf = new int[head.tokenCount()];

@@ -17,17 +17,15 @@ import jdk.incubator.vector.FloatVector;
  * <pre>Z_b = H R_b^T,   H: B x D, R_b: k_b x D, Z_b: B x k_b</pre>
  *
  * <p>One task is one panel of NR directions. Bytes: each R_b once, as {@link PackedHead#right} has it, so that a direction is a lane and
- * no sum crosses lanes. For a single state also what INT4 and the bounds need.
+ * no sum crosses lanes. For a single state also what kernels and the bounds need.
  */
 final class StateProjection implements Workers.Task {
     /** By basis padRows(states) rows of {@link #stride} coordinates. */
     final float[][] z;
-    /**
-     * One state, for INT4: of each pair of coordinates u, v of directions that share a byte, {@code (u - v / 16) / 2^TOP} and {@code v /
-     * 16}, since the byte is used twice, once as a whole and once its lower half, see {@link TileKernel}.
-     */
-    final float[][] paired;
+    /** One state, by group what kernels take; {@code null} where rows are zero. */
+    final TileLayout.Folded[] folded;
 
+    private final PackedHead.Group[] groups;
     private final PackedMatrix[] right;
     private final int columns;
     private final double[][] squares;
@@ -40,9 +38,13 @@ final class StateProjection implements Workers.Task {
         columns = head.columns;
         int count = right.length + 1;
         z = new float[count][];
-        paired = new float[count][];
         squares = new double[count][];
         magnitudes = new double[count][];
+        groups = head.groups;
+        folded = new TileLayout.Folded[groups.length];
+        for (int g = 0; g < groups.length; g++) {
+            folded[g] = groups[g].layout() == null ? null : groups[g].layout().new Folded();
+        }
     }
 
     /** Makes room for so many states, which go to {@link #hidden}. */
@@ -54,9 +56,8 @@ final class StateProjection implements Workers.Task {
         room = count;
         for (int b = 0; b < z.length; b++) {
             z[b] = new float[Lanes.padRows(count) * stride(b) + Lanes.NR];
-            paired[b] = new float[stride(b) + 2];
-            squares[b] = new double[stride(b) + 2];
-            magnitudes[b] = new double[stride(b) + 2];
+            squares[b] = new double[stride(b) + 1];
+            magnitudes[b] = new double[stride(b) + 1];
         }
     }
 
@@ -136,20 +137,18 @@ final class StateProjection implements Workers.Task {
         }
     }
 
-    /** After a single state was projected: running sums over its coordinates. */
+    /** After a single state was projected: running sums over its coordinates, and what every group's kernels take of them. */
     void prepareSingle() {
-        // An odd width is paired with what stands behind it, which an earlier batch may have left.
-        hidden()[columns] = 0;
         for (int b = 0; b < z.length; b++) {
             for (int d = 0; d < stride(b); d++) {
                 float value = z[b][d];
                 squares[b][d + 1] = squares[b][d] + (double) value * value;
                 magnitudes[b][d + 1] = magnitudes[b][d] + Math.abs(value);
             }
-            for (int d = 0; d < stride(b); d += 2) {
-                float second = d + 1 < stride(b) ? z[b][d + 1] * Codes.SECOND : 0;
-                paired[b][d] = (z[b][d] - second) * Codes.FROM_TOP;
-                paired[b][d + 1] = second;
+        }
+        for (int g = 0; g < groups.length; g++) {
+            if (folded[g] != null) {
+                folded[g].fold(z[index(groups[g].basis())]);
             }
         }
     }

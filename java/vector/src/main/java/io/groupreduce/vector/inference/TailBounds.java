@@ -4,7 +4,6 @@ import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.kernel.Lanes.NR;
 
 import io.groupreduce.api.Pruning;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.vector.kernel.Workers;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -30,8 +29,11 @@ final class TailBounds {
     /** Twice the unit roundoff of single precision: the sum, and as much again for the bound itself. */
     private static final float ROUNDING = 0x1p-23f;
 
-    /** What two INT4 numbers that share a byte are multiplied with at most, in the two ways it is used. */
-    private static final float LARGEST_PAIR = 16;
+    /**
+     * What a coordinate is multiplied with at most, all in all, where codes share bytes: a value is below 128, and as much goes with it
+     * twice for what other fields of the byte add and take away again.
+     */
+    private static final float LARGEST_SHARED = 512;
 
     /** Queries with bounds after which their worth is judged, and queries without until they are tried again. */
     private static final int TRIED = 32;
@@ -44,7 +46,7 @@ final class TailBounds {
     private final float[] tails;
     private final float[] largestBias;
     private final float[] largestMagnitude;
-    private final float[] pairScale;
+    private final float[] sharedScale;
     private final Pruning pruning;
     private final AtomicInteger queries = new AtomicInteger();
     private final AtomicInteger left = new AtomicInteger();
@@ -59,19 +61,19 @@ final class TailBounds {
         tails = new float[start[tiles]];
         largestBias = new float[tiles];
         largestMagnitude = new float[tiles];
-        pairScale = new float[tiles];
+        sharedScale = new float[tiles];
         int most = 0;
         for (PackedHead.Group group : head.groups) {
             most = Math.max(most, group.rank());
         }
-        float[][] scratch = new float[workers.count()][(most + 2) * TILE];
+        float[][] scratch = new float[workers.count()][(most + 7) * TILE];
         workers.run(tiles, (tile, worker) -> measure(head, tile, scratch[worker]));
     }
 
     private void measure(PackedHead head, int tile, float[] panels) {
         PackedHead.Group group = head.group(tile);
         int rank = group.rank();
-        int stride = (rank + 2) * NR;
+        int stride = (rank + 7) * NR;
         if (rank > 0) {
             TileDecoder.decode(head, tile, 0, rank, panels, stride);
         }
@@ -84,8 +86,8 @@ final class TailBounds {
             largestBias[tile] = Math.max(largestBias[tile], head.bias[place]);
             largestMagnitude[tile] = Math.max(largestMagnitude[tile], Math.abs(head.bias[place]));
             float scale = head.scales[place];
-            if (group.kept() == Codec.INT4) {
-                pairScale[tile] = Math.max(pairScale[tile], LARGEST_PAIR * largestScale(head, tile, i));
+            if (rank > 0 && group.layout().shared()) {
+                sharedScale[tile] = Math.max(sharedScale[tile], LARGEST_SHARED * largestScale(head, tile, i));
             }
             double rest = 0;
             int at = i / NR * stride + i % NR;
@@ -120,7 +122,7 @@ final class TailBounds {
 
     /** The most that a logit of the tile, whole or in part, and its bound can be off by. */
     float rounding(int tile, int rank, float norm, float sumOfMagnitudes) {
-        float size = tails[start[tile]] * norm + pairScale[tile] * sumOfMagnitudes + largestMagnitude[tile];
+        float size = tails[start[tile]] * norm + sharedScale[tile] * sumOfMagnitudes + largestMagnitude[tile];
         return (rank + 8) * ROUNDING * size;
     }
 

@@ -1,23 +1,23 @@
 package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.inference.Codes.BYTES;
-import static io.groupreduce.vector.inference.Codes.FROM_TOP;
 import static io.groupreduce.vector.inference.Codes.INTS;
 import static io.groupreduce.vector.inference.Codes.ORDER;
-import static io.groupreduce.vector.inference.Codes.SECOND;
 import static io.groupreduce.vector.inference.Codes.SHORTS;
 import static io.groupreduce.vector.inference.Codes.TILE;
-import static io.groupreduce.vector.inference.Codes.TOP;
 import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static io.groupreduce.vector.kernel.Lanes.NR;
+import static jdk.incubator.vector.VectorOperators.AND;
+import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.B2F;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
-import io.groupreduce.matrix.Codec;
+import io.groupreduce.vector.inference.TileLayout.Run;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
@@ -39,12 +39,28 @@ final class TileDecoder {
     /**
      * Decodes directions {@code from .. from + directions - 1} of a tile.
      *
-     * @param from even
-     * @param panels TILE / NR panels, {@code stride} floats apart, each with room for one direction more, which INT4 may write
+     * @param from a multiple of 8
+     * @param panels TILE / NR panels, {@code stride} floats apart, each with room for directions rounded up to a multiple of 8
      */
     static void decode(PackedHead head, int tile, int from, int directions, float[] panels, int stride) {
         PackedHead.Group group = head.group(tile);
-        codes(group.kept(), head.codes, group.codesAt(tile, from), directions, panels, stride);
+        TileLayout layout = group.layout();
+        for (Run run : layout.runs) {
+            int first = Math.max(run.from(), from);
+            int count = Math.min(run.end(), from + directions) - first;
+            long at = group.codesAt(tile) + run.at(first);
+            int to = (first - from) * NR;
+            if (count > 0) {
+                switch (run.kept()) {
+                    case F32 -> f32(head.codes, at, count, panels, to, stride);
+                    case BF16 -> bf16(head.codes, at, count, panels, to, stride);
+                    case BYTES -> bytes(head.codes, at, count, panels, to, stride);
+                    case HALVES -> halves(head.codes, at, layout, first, count, panels, to, stride);
+                    case QUARTERS, EIGHTHS ->
+                        fields(head.codes, group.codesAt(tile), layout, run, first, count, panels, to, stride);
+                }
+            }
+        }
         if (group.segmentScales() != null) {
             int end = from + directions;
             for (int first = from; first < end; ) {
@@ -67,23 +83,12 @@ final class TileDecoder {
         }
     }
 
-    /** Likewise, without scales, from byte {@code from} on. */
-    static void codes(Codec kept, MemorySegment codes, long from, int directions, float[] panels, int stride) {
-        switch (kept) {
-            case F32 -> f32(codes, from, directions, panels, stride);
-            case BF16 -> bf16(codes, from, directions, panels, stride);
-            case INT8 -> int8(codes, from, directions, panels, stride);
-            case INT4 -> int4(codes, from, directions, panels, stride);
-            case INT3 -> throw new IllegalArgumentException("INT3 is kept as INT4");
-        }
-    }
-
-    private static void f32(MemorySegment codes, long from, int directions, float[] panels, int stride) {
+    private static void f32(MemorySegment codes, long from, int directions, float[] panels, int to, int stride) {
         int b = LANES / NR * stride + LANES % NR;
         int c = 2 * LANES / NR * stride + 2 * LANES % NR;
         int d = 3 * LANES / NR * stride + 3 * LANES % NR;
         long at = from;
-        for (int i = 0, j = 0; i < directions; i++, j += NR, at += 4 * TILE) {
+        for (int i = 0, j = to; i < directions; i++, j += NR, at += 4 * TILE) {
             FloatVector.fromMemorySegment(FLOATS, codes, at, ORDER).intoArray(panels, j);
             FloatVector.fromMemorySegment(FLOATS, codes, at + 4 * LANES, ORDER).intoArray(panels, j + b);
             FloatVector.fromMemorySegment(FLOATS, codes, at + 8 * LANES, ORDER).intoArray(panels, j + c);
@@ -91,12 +96,12 @@ final class TileDecoder {
         }
     }
 
-    private static void bf16(MemorySegment codes, long from, int directions, float[] panels, int stride) {
+    private static void bf16(MemorySegment codes, long from, int directions, float[] panels, int to, int stride) {
         int b = LANES / NR * stride + LANES % NR;
         int c = 2 * LANES / NR * stride + 2 * LANES % NR;
         int d = 3 * LANES / NR * stride + 3 * LANES % NR;
         long at = from;
-        for (int i = 0, j = 0; i < directions; i++, j += NR, at += 2 * TILE) {
+        for (int i = 0, j = to; i < directions; i++, j += NR, at += 2 * TILE) {
             IntVector x = (IntVector)
                     ShortVector.fromMemorySegment(SHORTS, codes, at, ORDER).convertShape(ZERO_EXTEND_S2I, INTS, 0);
             x.lanewise(LSHL, Short.SIZE).reinterpretAsFloats().intoArray(panels, j);
@@ -112,12 +117,12 @@ final class TileDecoder {
         }
     }
 
-    private static void int8(MemorySegment codes, long from, int directions, float[] panels, int stride) {
+    private static void bytes(MemorySegment codes, long from, int directions, float[] panels, int to, int stride) {
         int b = LANES / NR * stride + LANES % NR;
         int c = 2 * LANES / NR * stride + 2 * LANES % NR;
         int d = 3 * LANES / NR * stride + 3 * LANES % NR;
         long at = from;
-        for (int i = 0, j = 0; i < directions; i++, j += NR, at += TILE) {
+        for (int i = 0, j = to; i < directions; i++, j += NR, at += TILE) {
             FloatVector x = (FloatVector)
                     ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2F, FLOATS, 0);
             x.intoArray(panels, j);
@@ -133,32 +138,100 @@ final class TileDecoder {
         }
     }
 
-    private static void int4(MemorySegment codes, long from, int directions, float[] panels, int stride) {
+    private static void halves(
+            MemorySegment codes,
+            long from,
+            TileLayout layout,
+            int first,
+            int directions,
+            float[] panels,
+            int to,
+            int stride) {
         int b = LANES / NR * stride + LANES % NR;
         int c = 2 * LANES / NR * stride + 2 * LANES % NR;
         int d = 3 * LANES / NR * stride + 3 * LANES % NR;
+        float[] step = layout.step;
+        float[] origin = layout.origin;
         long at = from;
-        for (int i = 0, j = 0; i < directions; i += 2, j += 2 * NR, at += TILE) {
+        for (int i = first, j = to; i < first + directions; i += 2, j += 2 * NR, at += TILE) {
+            FloatVector step0 = FloatVector.broadcast(FLOATS, step[i]);
+            FloatVector origin0 = FloatVector.broadcast(FLOATS, origin[i]);
+            FloatVector step1 = FloatVector.broadcast(FLOATS, step[i + 1]);
+            FloatVector origin1 = FloatVector.broadcast(FLOATS, origin[i + 1]);
             IntVector x = (IntVector)
                     ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2I, INTS, 0);
-            FloatVector first = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).mul(FROM_TOP);
-            first.intoArray(panels, j);
-            ((FloatVector) x.convert(I2F, 0)).sub(first).mul(SECOND).intoArray(panels, j + NR);
+            ((FloatVector) x.lanewise(AND, 0xf).convert(I2F, 0))
+                    .fma(step0, origin0)
+                    .intoArray(panels, j);
+            ((FloatVector) x.lanewise(ASHR, 4).convert(I2F, 0))
+                    .fma(step1, origin1)
+                    .intoArray(panels, j + NR);
             x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + LANES, ORDER)
                     .convertShape(B2I, INTS, 0);
-            first = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).mul(FROM_TOP);
-            first.intoArray(panels, j + b);
-            ((FloatVector) x.convert(I2F, 0)).sub(first).mul(SECOND).intoArray(panels, j + b + NR);
+            ((FloatVector) x.lanewise(AND, 0xf).convert(I2F, 0))
+                    .fma(step0, origin0)
+                    .intoArray(panels, j + b);
+            ((FloatVector) x.lanewise(ASHR, 4).convert(I2F, 0))
+                    .fma(step1, origin1)
+                    .intoArray(panels, j + b + NR);
             x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + 2 * LANES, ORDER)
                     .convertShape(B2I, INTS, 0);
-            first = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).mul(FROM_TOP);
-            first.intoArray(panels, j + c);
-            ((FloatVector) x.convert(I2F, 0)).sub(first).mul(SECOND).intoArray(panels, j + c + NR);
+            ((FloatVector) x.lanewise(AND, 0xf).convert(I2F, 0))
+                    .fma(step0, origin0)
+                    .intoArray(panels, j + c);
+            ((FloatVector) x.lanewise(ASHR, 4).convert(I2F, 0))
+                    .fma(step1, origin1)
+                    .intoArray(panels, j + c + NR);
             x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + 3 * LANES, ORDER)
                     .convertShape(B2I, INTS, 0);
-            first = ((FloatVector) x.lanewise(LSHL, TOP).convert(I2F, 0)).mul(FROM_TOP);
-            first.intoArray(panels, j + d);
-            ((FloatVector) x.convert(I2F, 0)).sub(first).mul(SECOND).intoArray(panels, j + d + NR);
+            ((FloatVector) x.lanewise(AND, 0xf).convert(I2F, 0))
+                    .fma(step0, origin0)
+                    .intoArray(panels, j + d);
+            ((FloatVector) x.lanewise(ASHR, 4).convert(I2F, 0))
+                    .fma(step1, origin1)
+                    .intoArray(panels, j + d + NR);
+        }
+    }
+
+    private static void fields(
+            MemorySegment codes,
+            long tile,
+            TileLayout layout,
+            Run run,
+            int first,
+            int directions,
+            float[] panels,
+            int to,
+            int stride) {
+        int b = LANES / NR * stride + LANES % NR;
+        int c = 2 * LANES / NR * stride + 2 * LANES % NR;
+        int d = 3 * LANES / NR * stride + 3 * LANES % NR;
+        int mask = (1 << run.kept().fieldBits()) - 1;
+        for (int i = first, j = to; i < first + directions; i++, j += NR) {
+            long at = tile + run.at(i);
+            int shift = run.field(i) * run.kept().fieldBits();
+            FloatVector step = FloatVector.broadcast(FLOATS, layout.step[i]);
+            FloatVector origin = FloatVector.broadcast(FLOATS, layout.origin[i]);
+            IntVector x = (IntVector)
+                    ByteVector.fromMemorySegment(BYTES, codes, at, ORDER).convertShape(B2I, INTS, 0);
+            ((FloatVector) x.lanewise(LSHR, shift).lanewise(AND, mask).convert(I2F, 0))
+                    .fma(step, origin)
+                    .intoArray(panels, j);
+            x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + LANES, ORDER)
+                    .convertShape(B2I, INTS, 0);
+            ((FloatVector) x.lanewise(LSHR, shift).lanewise(AND, mask).convert(I2F, 0))
+                    .fma(step, origin)
+                    .intoArray(panels, j + b);
+            x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + 2 * LANES, ORDER)
+                    .convertShape(B2I, INTS, 0);
+            ((FloatVector) x.lanewise(LSHR, shift).lanewise(AND, mask).convert(I2F, 0))
+                    .fma(step, origin)
+                    .intoArray(panels, j + c);
+            x = (IntVector) ByteVector.fromMemorySegment(BYTES, codes, at + 3 * LANES, ORDER)
+                    .convertShape(B2I, INTS, 0);
+            ((FloatVector) x.lanewise(LSHR, shift).lanewise(AND, mask).convert(I2F, 0))
+                    .fma(step, origin)
+                    .intoArray(panels, j + d);
         }
     }
 }

@@ -2,24 +2,25 @@ package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.inference.Codes.TILE;
 
-import io.groupreduce.matrix.Codec;
+import io.groupreduce.matrix.BitProfile;
+import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.EncodedMatrix;
+import io.groupreduce.vector.inference.TileLayout.Run;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Turns stored rows, one behind the other, into the tiles of {@link Codes}; once, when a head is loaded. */
 final class TilePacker {
-    private static final int INT4_OFFSET = 8;
-    private static final int INT3_OFFSET = 4;
-
     private final PackedHead.Group group;
     private final EncodedMatrix left;
+    private final BitProfile profile;
     private final PackedHead head;
 
     TilePacker(PackedHead.Group group, EncodedMatrix left, PackedHead head) {
         this.group = group;
         this.left = left;
         this.head = head;
+        profile = left.profile();
     }
 
     /** Packs a tile, counted within the group. */
@@ -27,28 +28,19 @@ final class TilePacker {
         int first = tile * TILE;
         int rows = (int) Math.min(TILE, left.rows() - first);
         byte[] packed = new byte[(int) group.tileBytes()];
-        boolean decoded = group.kept() == Codec.F32 && left.codec() != Codec.F32;
-        if (decoded) {
-            floats(first, rows, packed);
-        } else {
-            byte[] stored = new byte[Math.toIntExact(rows * left.codec().rowBytes(left.width()))];
-            MemorySegment.copy(
-                    left.data(),
-                    (long) first * (stored.length / rows),
-                    MemorySegment.ofArray(stored),
-                    0,
-                    stored.length);
-            switch (left.codec()) {
-                case F32 -> words(stored, rows, Float.BYTES, packed);
-                case BF16 -> words(stored, rows, Short.BYTES, packed);
-                case INT8 -> words(stored, rows, 1, packed);
-                case INT4 -> int4(stored, rows, packed);
-                case INT3 -> int3(stored, rows, packed);
+        int rowBytes = (int) profile.rowBytes();
+        byte[] stored = new byte[rows * rowBytes];
+        MemorySegment.copy(left.data(), (long) first * rowBytes, MemorySegment.ofArray(stored), 0, stored.length);
+        for (int lane = 0; lane < rows; lane++) {
+            if (profile.scaled()) {
+                codes(stored, lane * rowBytes, lane, packed);
+            } else {
+                floats(stored, lane * rowBytes, lane, packed);
             }
         }
         MemorySegment.copy(
                 packed, 0, head.codes, ValueLayout.JAVA_BYTE, group.at() + tile * group.tileBytes(), packed.length);
-        if (left.codec().scaled() && !decoded) {
+        if (profile.scaled()) {
             scales(tile, first, rows);
         }
     }
@@ -66,55 +58,36 @@ final class TilePacker {
         }
     }
 
-    private void floats(int first, int rows, byte[] packed) {
-        MemorySegment target = MemorySegment.ofArray(packed);
-        float[] row = new float[left.width()];
-        for (int lane = 0; lane < rows; lane++) {
-            left.decodeRow(first + lane, row, 0);
-            for (int d = 0; d < row.length; d++) {
-                target.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * (d * TILE + lane), row[d]);
-            }
-        }
-    }
-
     /** Numbers of some bytes, as they are. */
-    private static void words(byte[] stored, int rows, int bytes, byte[] packed) {
-        int rowBytes = stored.length / rows;
-        for (int lane = 0; lane < rows; lane++) {
-            int from = lane * rowBytes;
-            for (int d = 0; d < rowBytes; d += bytes) {
-                for (int b = 0; b < bytes; b++) {
-                    packed[d * TILE + lane * bytes + b] = stored[from + d + b];
-                }
-            }
+    private void floats(byte[] stored, int from, int lane, byte[] packed) {
+        int bytes = profile.most() / Byte.SIZE;
+        for (int d = 0; d < profile.width(); d++) {
+            System.arraycopy(stored, from + d * bytes, packed, (d * TILE + lane) * bytes, bytes);
         }
     }
 
-    /** The half byte behind an odd number of them counts as 0, whatever the file has there. */
-    private void int4(byte[] stored, int rows, byte[] packed) {
-        int rowBytes = stored.length / rows;
-        for (int lane = 0; lane < rows; lane++) {
-            for (int b = 0; b < rowBytes; b++) {
-                int pair = stored[lane * rowBytes + b];
-                int second = 2 * b + 1 < left.width() ? (pair >> 4 & 0xf) - INT4_OFFSET : 0;
-                packed[b * TILE + lane] = (byte) ((pair & 0xf) - INT4_OFFSET + 16 * second);
-            }
-        }
-    }
-
-    private void int3(byte[] stored, int rows, byte[] packed) {
-        int rowBytes = stored.length / rows;
-        int width = left.width();
-        for (int lane = 0; lane < rows; lane++) {
-            int from = lane * rowBytes;
-            for (int d = 0; d < width; d += 8, from += 3) {
-                int bits = 0;
-                for (int b = 0; b < 3 && from + b < (lane + 1) * rowBytes; b++) {
-                    bits |= (stored[from + b] & 0xff) << 8 * b;
+    private void codes(byte[] stored, int from, int lane, byte[] packed) {
+        int at = from;
+        int stream = 0;
+        int filled = 0;
+        for (Run run : group.layout().runs) {
+            int together = run.kept().together;
+            int fieldBits = run.kept().fieldBits();
+            for (int d = run.from(); d < run.end(); d++) {
+                int bits = profile.bits(d);
+                if (filled < bits) {
+                    stream |= (stored[at++] & 0xff) << filled;
+                    filled += Byte.SIZE;
                 }
-                for (int j = d; j < Math.min(width, d + 8); j++, bits >>>= 3) {
-                    int number = (bits & 7) - INT3_OFFSET;
-                    packed[(j >> 1) * TILE + lane] += (byte) ((j & 1) == 0 ? number : 16 * number);
+                int code = stream & (1 << bits) - 1;
+                stream >>>= bits;
+                filled -= bits;
+                int place = run.at(d) + lane;
+                if (together == 1) {
+                    packed[place] = (byte) CodeValues.value(bits, code);
+                } else {
+                    int shifted = code - (1 << bits - 1) + (run.signed(d) ? 0 : 1 << fieldBits - 1);
+                    packed[place] |= (byte) (shifted << run.field(d) * fieldBits);
                 }
             }
         }

@@ -51,7 +51,7 @@ final class LogitTiles {
     /** Memory of one worker for the rows of a tile. */
     final class Rows {
         private final float[] original = new float[ROWS * dense.columns()];
-        private final float[] factors = new float[ROWS * width()];
+        private final float[] factors = new float[ROWS * width() + Lanes.LANES];
         private int tile;
         private GroupPlan plan;
 

@@ -1,29 +1,23 @@
 package io.groupreduce.vector.training;
 
-import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
 import io.groupreduce.matrix.Bf16;
-import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.vector.compress.GroupTiles;
 import io.groupreduce.vector.kernel.Workers;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * The left rows that are trained: full-precision numbers, what Adam remembers of them, and the stored scales at which they are
  * rounded, in arrays a tile each.
  *
- * <pre>Yq = clamp(round(Y / scale)) scale,   a tile: rows x k_p</pre>
+ * <pre>Yq = nearest value(Y / scale) scale,   a tile: rows x k_p</pre>
  *
  * <p>Bytes: 12 a number. Never materialised: a rounded row beyond a tile, a gradient.
  */
 final class TrainedLeft {
-    /** Adding and subtracting 1.5 * 2^23 leaves the nearest integer, ties to even. */
-    private static final float ROUNDER = 12582912f;
-
     private final CompressedMatrix start;
     private final GroupTiles tiles;
     private final float[][] values;
@@ -31,6 +25,7 @@ final class TrainedLeft {
     private final float[][] second;
     private final float[][] sizes;
     private final float[][] scales;
+    private final NearestValues[] nearest;
 
     TrainedLeft(Workers workers, CompressedMatrix start, GroupTiles tiles) {
         this.start = start;
@@ -40,6 +35,11 @@ final class TrainedLeft {
         second = new float[tiles.count()][];
         sizes = new float[tiles.count()][];
         scales = new float[tiles.count()][];
+        nearest = new NearestValues[start.groups().size()];
+        for (int g = 0; g < nearest.length; g++) {
+            GroupPlan plan = start.groups().get(g);
+            nearest[g] = trained(plan) && plan.profile().scaled() ? new NearestValues(plan.profile()) : null;
+        }
         workers.run(tiles.count(), (tile, worker) -> {
             if (trained(start.groups().get(tiles.group(tile)))) {
                 load(tile);
@@ -61,7 +61,7 @@ final class TrainedLeft {
         int rank = stored.width();
         int rows = tiles.rows(tile);
         int perRow = stored.scalesPerRow();
-        values[tile] = new float[rows * rank];
+        values[tile] = new float[rows * rank + LANES];
         first[tile] = new float[rows * rank];
         second[tile] = new float[rows * rank];
         sizes[tile] = new float[rows];
@@ -76,53 +76,29 @@ final class TrainedLeft {
         }
     }
 
-    /** Writes the tile as it would be stored and read back, rows one after the other. */
+    /** Writes the tile as it would be stored and read back, rows one after the other, and up to LANES numbers behind them. */
     void rounded(int tile, float[] target) {
         EncodedMatrix stored = stored(tile);
         float[] source = values[tile];
-        if (stored.codec() == Codec.F32) {
-            System.arraycopy(source, 0, target, 0, source.length);
-        } else if (stored.codec() == Codec.BF16) {
-            for (int j = 0; j < source.length; j++) {
-                target[j] = Bf16.widen(Bf16.round(source[j]));
-            }
-        } else {
-            int rank = stored.width();
-            int perRow = stored.scalesPerRow();
-            float max = stored.codec().maxInteger();
-            for (int i = 0; i < tiles.rows(tile); i++) {
-                for (int s = 0; s < perRow; s++) {
-                    int from = s * stored.block();
-                    int count = Math.min(stored.block(), rank - from);
-                    round(source, i * rank + from, count, scales[tile][i * perRow + s], max, target);
+        switch (stored.profile().most()) {
+            case Float.SIZE -> System.arraycopy(source, 0, target, 0, tiles.rows(tile) * stored.width());
+            case Short.SIZE -> {
+                for (int j = 0; j < tiles.rows(tile) * stored.width(); j++) {
+                    target[j] = Bf16.widen(Bf16.round(source[j]));
                 }
             }
-        }
-    }
-
-    /**
-     * The same bits as {@link EncodedMatrix#requantizeRow} and back; a scale that cannot be inverted makes zeros. The last
-     * vector overlaps the one before, so that short rows need no loop over single numbers.
-     */
-    private static void round(float[] source, int at, int count, float scale, float max, float[] target) {
-        float inverse = 1 / scale <= Float.MAX_VALUE ? 1 / scale : 0;
-        if (count < LANES) {
-            for (int j = at; j < at + count; j++) {
-                float bounded = Math.max(-max, Math.min(max, source[j] * inverse));
-                target[j] = (bounded + ROUNDER - ROUNDER) * scale;
+            default -> {
+                int rank = stored.width();
+                int perRow = stored.scalesPerRow();
+                for (int i = 0; i < tiles.rows(tile); i++) {
+                    for (int s = 0; s < perRow; s++) {
+                        int from = s * stored.block();
+                        int count = Math.min(stored.block(), rank - from);
+                        float scale = scales[tile][i * perRow + s];
+                        nearest[tiles.group(tile)].round(source, i * rank + from, from, count, scale, target);
+                    }
+                }
             }
-            return;
-        }
-        for (int j = 0; j < count; j += LANES) {
-            int from = at + Math.min(j, count - LANES);
-            FloatVector.fromArray(FLOATS, source, from)
-                    .mul(inverse)
-                    .min(max)
-                    .max(-max)
-                    .add(ROUNDER)
-                    .sub(ROUNDER)
-                    .mul(scale)
-                    .intoArray(target, from);
         }
     }
 

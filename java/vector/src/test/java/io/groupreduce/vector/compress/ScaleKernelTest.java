@@ -3,26 +3,39 @@ package io.groupreduce.vector.compress;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** The kernel against its scalar twin, {@link EncodedMatrix#encodeRow(long, float[], int, float[])}. */
 class ScaleKernelTest {
-    private static final Codec[] SCALED = {Codec.INT3, Codec.INT4, Codec.INT8};
+    /** One width, and bits that fall from 8 to 1 and from 3 to 1. */
+    private static List<BitProfile> profiles(int width) {
+        return List.of(
+                BitProfile.of(Codec.INT3, width),
+                BitProfile.of(Codec.INT4, width),
+                BitProfile.of(Codec.INT8, width),
+                BitProfile.of(
+                        IntStream.range(0, width).map(j -> 8 - 8 * j / width).toArray()),
+                BitProfile.of(
+                        IntStream.range(0, width).map(j -> 3 - 3 * j / width).toArray()));
+    }
 
     @Test
     void losesNoMoreThanTheTwin() {
         try (Arena arena = Arena.ofShared()) {
             int smaller = 0;
             for (int width : new int[] {1, 2, 7, 15, 16, 17, 40, 129}) {
-                for (Codec codec : SCALED) {
+                for (BitProfile profile : profiles(width)) {
                     for (ScaleFormat format : ScaleFormat.values()) {
                         for (boolean weighted : new boolean[] {false, true}) {
-                            smaller += compare(arena, width, codec, format, weighted);
+                            smaller += compare(arena, profile, format, weighted);
                         }
                     }
                 }
@@ -33,8 +46,9 @@ class ScaleKernelTest {
     }
 
     /** Returns 1 where a scale was taken that clips. */
-    private static int compare(Arena arena, int width, Codec codec, ScaleFormat format, boolean weighted) {
-        String what = codec + ", " + format + ", width " + width + ", weighted " + weighted;
+    private static int compare(Arena arena, BitProfile profile, ScaleFormat format, boolean weighted) {
+        String what = profile + ", " + format + ", weighted " + weighted;
+        int width = profile.width();
         SplittableRandom random = new SplittableRandom(width);
         float[] values = new float[width + 3];
         float[] weights = new float[width];
@@ -45,10 +59,10 @@ class ScaleKernelTest {
             weights[j] = (float) random.nextDouble(0.1, 2);
         }
         values[3] *= 4;
-        EncodedMatrix mine = EncodedMatrix.allocate(arena, codec, 1, width, width, format);
-        EncodedMatrix twin = EncodedMatrix.allocate(arena, codec, 1, width, width, format);
-        EncodedMatrix plain = EncodedMatrix.allocate(arena, codec, 1, width, width, format);
-        new ScaleKernel().encode(mine, 0, values, 3, weighted ? weights : null);
+        EncodedMatrix mine = EncodedMatrix.allocate(arena, profile, 1, width, format);
+        EncodedMatrix twin = EncodedMatrix.allocate(arena, profile, 1, width, format);
+        EncodedMatrix plain = EncodedMatrix.allocate(arena, profile, 1, width, format);
+        new ScaleKernel(profile, weighted ? weights : null).encode(mine, 0, values, 3);
         twin.encodeRow(0, values, 3, weighted ? weights : null);
         plain.encodeRow(0, values, 3);
         double expected = error(twin, values, weighted ? weights : null);
@@ -70,14 +84,14 @@ class ScaleKernelTest {
     @Test
     void zerosStayZeros() {
         try (Arena arena = Arena.ofShared()) {
-            for (Codec codec : SCALED) {
-                EncodedMatrix stored = EncodedMatrix.allocate(arena, codec, 1, 9, 9, ScaleFormat.LOG8);
-                new ScaleKernel().encode(stored, 0, new float[9], 0, null);
-                assertEquals(0, stored.scale(0, 0), codec.label());
+            for (BitProfile profile : profiles(9)) {
+                EncodedMatrix stored = EncodedMatrix.allocate(arena, profile, 1, 9, ScaleFormat.LOG8);
+                new ScaleKernel(profile, null).encode(stored, 0, new float[9], 0);
+                assertEquals(0, stored.scale(0, 0), profile.label());
                 float[] decoded = new float[9];
                 stored.decodeRow(0, decoded, 0);
                 for (float value : decoded) {
-                    assertEquals(0, value, codec.label());
+                    assertEquals(0, value, profile.label());
                 }
             }
         }

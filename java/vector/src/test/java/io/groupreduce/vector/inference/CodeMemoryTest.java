@@ -1,7 +1,6 @@
 package io.groupreduce.vector.inference;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -13,25 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
-class CodesTest {
-    @Test
-    void theLowestNumberIsFoundWhereverItIs() {
-        for (int bytes = 1; bytes < 20; bytes++) {
-            byte[] data = new byte[bytes];
-            for (int i = 0; i < bytes; i++) {
-                data[i] = (byte) (0x11 * (1 + i % 15));
-            }
-            MemorySegment segment = MemorySegment.ofArray(data);
-            assertFalse(Codes.holdsLowest(segment), bytes + " bytes without");
-            for (int half = 0; half < 2 * bytes; half++) {
-                byte before = data[half / 2];
-                data[half / 2] = (byte) (half % 2 == 0 ? before & 0xf0 : before & 0x0f);
-                assertTrue(Codes.holdsLowest(segment), bytes + " bytes with it at half " + half);
-                data[half / 2] = before;
-            }
-        }
-    }
-
+class CodeMemoryTest {
     @Test
     void memoryIsZeroedAlignedAndGivenBack() throws IOException {
         Path status = Path.of("/proc/self/status");
