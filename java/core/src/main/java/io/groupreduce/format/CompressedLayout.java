@@ -36,7 +36,7 @@ import java.util.stream.Stream;
  */
 final class CompressedLayout {
     private static final Pattern PART = Pattern.compile("(.*)\\.(?:groups|codes|scales)", Pattern.DOTALL);
-    private static final Pattern NUMBER = Pattern.compile("[0-9]{1,5}");
+    private static final Pattern NUMBER = Pattern.compile("0|[1-9][0-9]{0,4}");
 
     private static final String SEPARATOR = ",";
 

@@ -101,6 +101,7 @@ class CompressedLayoutTest {
                 "8x3/bf16,1 | 8x3/bf16/,1 | '\"8x3/bf16/\"'",
                 "8x3/bf16,1 | 0:8x3/bf16,1 | '\"0:8x3/bf16\"'",
                 "8x3/bf16,1 | :8x3/bf16,1 | '\":8x3/bf16\"'",
+                "8x3/bf16,1 | 00:8x3/bf16,1 | 'group 0'",
                 "8x3/bf16,1 | 8x4/bf16,1 | 'group 0'",
                 "8x3/bf16,1 | 4:8x3/bf16,1 | 'group 0'",
                 "8x3/bf16,1 | 254:8x3/bf16,1 | 'group 0'",

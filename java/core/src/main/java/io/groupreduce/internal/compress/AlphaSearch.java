@@ -2,6 +2,7 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.CompressionWorkspace;
@@ -69,6 +70,9 @@ final class AlphaSearch {
                     alternation.stored(alternation.run(start, Progress.NONE).best());
             return SoftmaxEvaluation.of(task.backend(), task.matrix(), sample.bias(), small, sample.hidden(), null)
                     .meanKl();
+        } catch (UnreachableTargetException e) {
+            // The share of a sample may be too small for what the whole size has room for.
+            return Double.POSITIVE_INFINITY;
         }
     }
 }

@@ -82,6 +82,10 @@ final class RateDistortion implements CompressionMethod {
         GroupPlan thinnest = GroupPlan.of(0, 1, settings.wanted().codec().orElse(Codec.INT8));
         long smallest =
                 model.fixed(matrix.rows(), List.of(GroupPlan.zero(), thinnest)) + model.right(1) + model.row(thinnest);
+        // At that size right factors may be finer than at the least one.
+        SizeTarget named = new SizeTarget(0, smallest, model.unit());
+        smallest += Math.max(
+                0, settings(task.withOptions(options.withTarget(named))).model().right(1) - model.right(1));
         if (settings.budget() < smallest) {
             throw model.noRoom((long) settings.budget(), smallest);
         }
