@@ -118,7 +118,8 @@ final class SyntheticHead {
         EncodedMatrix matrix =
                 EncodedMatrix.allocate(arena, BitProfile.of(codec, width), rows, width, ScaleFormat.BF16);
         SplittableRandom random = new SplittableRandom(SEED + width);
-        int sample = (int) Math.min(rows, Math.max(1, (8L << 20) / codec.rowBytes(width)));
+        int sample =
+                (int) Math.min(rows, Math.max(1, (8L << 20) / matrix.profile().rowBytes()));
         float[] row = new float[width];
         for (int i = 0; i < sample; i++) {
             for (int j = 0; j < width; j++) {
@@ -126,7 +127,7 @@ final class SyntheticHead {
             }
             matrix.encodeRow(i, row, 0);
         }
-        repeat(matrix.data(), sample * codec.rowBytes(width));
+        repeat(matrix.data(), sample * matrix.profile().rowBytes());
         if (codec.scaled()) {
             repeat(matrix.scales(), (long) sample * Short.BYTES);
         }

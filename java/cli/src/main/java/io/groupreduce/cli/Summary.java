@@ -67,7 +67,7 @@ final class Summary {
                     provenance.path("relativeError").asDouble(Double.NaN),
                     options.path("codec").asText("auto"),
                     alpha.isNumber() ? OptionalDouble.of(alpha.asDouble()) : OptionalDouble.empty(),
-                    provenance.path("options").path("calibrationEpochs").asInt(),
+                    options.path("calibrationEpochs").asInt(),
                     calibration);
         }
 

@@ -33,11 +33,6 @@ public enum Codec {
         return bits <= CodeValues.MOST_BITS;
     }
 
-    /** Bytes of one stored row of {@code width} numbers, scales not counted; a row ends with a whole byte. */
-    public long rowBytes(long width) {
-        return (width * bits + 7) / 8;
-    }
-
     /** The name used on the command line: {@code f32}, {@code bf16}, {@code int8}, {@code int6}, {@code int4}, {@code int3}. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);

@@ -99,11 +99,7 @@ final class BitAllocation {
     }
 
     private BitProfile profile() {
-        int rank = 0;
-        while (rank < bits.length && bits[rank] > 0) {
-            rank++;
-        }
-        return BitProfile.of(Arrays.copyOf(bits, rank));
+        return BitProfile.of(Arrays.copyOf(bits, reach[1]));
     }
 
     /** By numerical integration over the density, with {@link CodeValues#nearest} itself. */

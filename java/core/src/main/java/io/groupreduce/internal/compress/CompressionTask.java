@@ -12,6 +12,7 @@ import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
@@ -94,6 +95,11 @@ public record CompressionTask(
         SoftmaxData met = softmax == null ? null : new SoftmaxData(softmax.hidden(), null, bias);
         return new CompressionTask(
                 backend, Matrix.of(matrix.name(), values, most, columns), counted, metric, met, options);
+    }
+
+    /** Whether all counts are equal, so that every exponent gives the same weights. */
+    boolean countsAlike() {
+        return Arrays.stream(counts).allMatch(c -> c == counts[0]);
     }
 
     /** The matrix under weights (c + 1)^alpha as {@link Weights#raw} gives them. The caller closes the workspace. */

@@ -131,8 +131,8 @@ final class PriceSearch {
     private Selection affordable(double budget) {
         int[] caps = new int[bases];
         Arrays.fill(caps, plans.model().columns());
-        while (rightBytes(caps) + plans.fixed(rows, described) > 0.5 * budget
-                && Arrays.stream(caps).anyMatch(c -> c > 0)) {
+        double fixed = plans.fixed(rows, described);
+        while (rightBytes(caps) + fixed > 0.5 * budget && Arrays.stream(caps).anyMatch(c -> c > 0)) {
             Arrays.setAll(caps, b -> level(b, caps[b] / 2));
         }
         Arrays.setAll(caps, b -> level(b, caps[b]));
@@ -148,6 +148,7 @@ final class PriceSearch {
     private int[] paying(double budget, Selection selection) {
         int[] caps = selection.caps().clone();
         byte[] scratch = new byte[rows];
+        double fixed = plans.fixed(rows, described);
         for (int b = 0; b < bases; b++) {
             int best = caps[b];
             double least = Double.POSITIVE_INFINITY;
@@ -161,7 +162,7 @@ final class PriceSearch {
                 }
                 tried = level;
                 caps[b] = level;
-                if (plans.fixed(rows, described) + rightBytes(caps) > budget) {
+                if (fixed + rightBytes(caps) > budget) {
                     continue;
                 }
                 Totals at = totals(selection.price(), plans.capped(caps, open), scratch);
@@ -178,9 +179,10 @@ final class PriceSearch {
 
     private Selection filled(double budget, int[] caps) {
         double[] prices = plans.capped(caps, open);
-        double fixed = plans.fixed(rows, described) + rightBytes(caps);
+        double least = plans.fixed(rows, described);
+        double fixed = least + rightBytes(caps);
         if (fixed > budget) {
-            throw plans.model().noRoom((long) budget, (long) Math.ceil(plans.fixed(rows, described)));
+            throw plans.model().noRoom((long) budget, (long) Math.ceil(least));
         }
         byte[] groupOf = new byte[rows];
         Totals free = totals(0, prices, groupOf);

@@ -7,6 +7,7 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -15,7 +16,6 @@ import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -140,8 +140,7 @@ final class RateDistortion implements CompressionMethod {
 
     /** The exponent that loses least on the hidden states, where there are some and counts and size make it worth trying. */
     private double measuredAlpha(StartingBases start, Progress progress) {
-        boolean alike = Arrays.stream(task.counts()).allMatch(c -> c == task.counts()[0]);
-        if (task.softmax() == null || alike) {
+        if (task.softmax() == null || task.countsAlike()) {
             return DEFAULT_ALPHA;
         }
         CompressionTask sample = task.sample(Math.max(1, MOST_TRIED / matrix.columns()));
@@ -174,7 +173,7 @@ final class RateDistortion implements CompressionMethod {
         return DENSE.stream()
                 .filter(codec -> codec.bits() >= Codec.INT8.bits() || dear)
                 .filter(codec -> codec != Codec.F32 || matrix.type() == DType.F32)
-                .filter(codec -> codec.rowBytes(matrix.columns()) <= most)
+                .filter(codec -> BitProfile.of(codec, matrix.columns()).rowBytes() <= most)
                 .toList();
     }
 

@@ -8,7 +8,6 @@ import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
-import java.util.Arrays;
 
 /** The error of what is stored, decoded as a reader will: sqrt(sum_i w_i ||A_i - A^_i||^2 / sum_i w_i ||A_i||^2). */
 public final class RelativeError {
@@ -29,8 +28,7 @@ public final class RelativeError {
      */
     static double countWeighted(CompressionTask task, CompressionResult result) {
         CompressionSummary summary = result.summary();
-        boolean alike = Arrays.stream(task.counts()).allMatch(c -> c == task.counts()[0]);
-        if (!summary.metric() && (alike || exponent(summary.options()) == 1)) {
+        if (!summary.metric() && (task.countsAlike() || exponent(summary.options()) == 1)) {
             return share(summary.loss(), summary.energy());
         }
         return of(task.backend(), task.matrix(), task.counts(), 1, result.matrix());

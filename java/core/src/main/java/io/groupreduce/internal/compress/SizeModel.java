@@ -11,6 +11,7 @@ import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.matrix.StoredPart;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.LongStream;
 
@@ -39,11 +40,18 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
      * described.
      */
     long fixed(long rows, List<GroupPlan> plans) {
-        LongStream described = plans.stream()
-                .mapToLong(plan -> HeaderShare.part(StoredPart.of(plan, plan.block(), rowScales(plan))))
-                .sorted()
-                .skip(Math.max(0, plans.size() - rows));
-        return unit == SizeUnit.PARAMETERS ? 0 : rows + header + described.sum();
+        return fixed(rows, plans.stream().mapToLong(this::described).toArray());
+    }
+
+    /** The same, of plans whose {@link #described descriptions} are known. */
+    long fixed(long rows, long[] described) {
+        LongStream used = Arrays.stream(described).sorted().skip(Math.max(0, described.length - rows));
+        return unit == SizeUnit.PARAMETERS ? 0 : rows + header + used.sum();
+    }
+
+    /** What describing a plan takes of the header. */
+    long described(GroupPlan plan) {
+        return HeaderShare.part(StoredPart.of(plan, plan.block(), rowScales(plan)));
     }
 
     /** For that share of the rows, which pay only their part of the header. */

@@ -20,9 +20,10 @@ import java.util.stream.IntStream;
  * @param plans the ways; {@link GroupPlan#basis} numbers the bases
  * @param costs per plan, what a row costs in the unit of the size target
  * @param prices per plan, what counts when a row chooses: its cost, and the time price of its coordinates
+ * @param described per plan, what its description takes
  * @param model what costs come from
  */
-record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, SizeModel model) {
+record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long[] described, SizeModel model) {
     /**
      * What plans are made for.
      *
@@ -76,7 +77,8 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, Size
         double time = model.unit() == SizeUnit.BYTES ? wanted.timePrice() : 0;
         double[] prices = new double[costs.length];
         Arrays.setAll(prices, p -> costs[p] + time * plans.get(p).rank());
-        return new StoragePlans(List.copyOf(plans), costs, prices, model);
+        long[] described = plans.stream().mapToLong(model::described).toArray();
+        return new StoragePlans(List.copyOf(plans), costs, prices, described, model);
     }
 
     private static Iterable<BitProfile> profiles(double[] energies, Wanted wanted, int most) {
@@ -109,8 +111,8 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, Size
                 rows,
                 IntStream.range(0, open.length)
                         .filter(p -> open[p])
-                        .mapToObj(plans::get)
-                        .toList());
+                        .mapToLong(p -> described[p])
+                        .toArray());
     }
 
     /** The prices of rows where only some plans are {@code open}, and of those ranks above {@code caps[b]} are out of reach. */

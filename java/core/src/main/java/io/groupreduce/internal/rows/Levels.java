@@ -33,21 +33,4 @@ public record Levels(int[] ranks) {
     public int of(int rank) {
         return Arrays.binarySearch(ranks, rank);
     }
-
-    /**
-     * What rounding errors of scale 1, spread evenly, add up to at each level: a twelfth of the sum of what they count.
-     *
-     * @param errorWeights u_j, at least as many as the longest level
-     */
-    public float[] uniformNoise(float[] errorWeights) {
-        float[] noise = new float[ranks.length];
-        double sum = 0;
-        for (int l = 1; l < ranks.length; l++) {
-            for (int j = ranks[l - 1]; j < ranks[l]; j++) {
-                sum += errorWeights[j];
-            }
-            noise[l] = (float) (sum / 12);
-        }
-        return noise;
-    }
 }

@@ -50,12 +50,12 @@ final class CodeErrors {
         sums = new WidthSums(profiles);
         errors = new float[profiles.length][LANES];
         near = Math.min(profiles[0].width(), ScaleSearch.NEAR);
-        all = profiles.length == 1 ? profiles[0].width() : near;
+        boolean alone = profiles.length == 1;
+        all = alone ? profiles[0].width() : near;
         wide = Arrays.stream(profiles)
                 .mapToInt(p -> p.atLeast(ScaleSearch.WIDE_BITS))
                 .max()
                 .orElse(0);
-        boolean alone = profiles.length == 1;
         wideValue = CodeValues.largest(
                 alone ? Math.max(ScaleSearch.WIDE_BITS, profiles[0].uniform()) : ScaleSearch.WIDE_BITS);
         boolean falling = !alone && Arrays.stream(profiles).anyMatch(p -> p.uniform() == 0);

@@ -29,18 +29,6 @@ class FewRowsTest {
                 .solve(workers, Numbers.ascending(rows), rank);
     }
 
-    private static void assertOrthonormal(float[] vectors, int rank, String what) {
-        for (int a = 0; a < rank; a++) {
-            for (int b = 0; b <= a; b++) {
-                double dot = 0;
-                for (int j = 0; j < COLUMNS; j++) {
-                    dot += (double) vectors[a * COLUMNS + j] * vectors[b * COLUMNS + j];
-                }
-                assertEquals(a == b ? 1 : 0, dot, 5e-6, what + ", vectors " + a + " and " + b);
-            }
-        }
-    }
-
     /** {@code sum_i w_i ||A_i - its part along the vectors||^2}, in double. */
     private static double residual(float[] values, int rows, float[] vectors, int rank) {
         float[] weights = weights(rows);
@@ -82,7 +70,7 @@ class FewRowsTest {
                             residual(values, rows, pairs.vectors(), rank),
                             1e-4 * Math.abs(expected) + 1e-9 * trace,
                             what);
-                    assertOrthonormal(pairs.vectors(), rank, what);
+                    Numbers.assertOrthonormal(pairs.vectors(), rank, COLUMNS, what);
                     assertEquals(rank, pairs.values().length, what);
                     for (int j = 0; j < rank; j++) {
                         assertEquals(Math.max(0, exact[j]), pairs.values()[j], 1e-6 * trace, what + ", value " + j);
@@ -103,7 +91,7 @@ class FewRowsTest {
         }
         Eigenpairs pairs = solve(Workers.NONE, values, rows, rank);
         double trace = Numbers.trace(Numbers.gram(values, weights(rows), rows, COLUMNS), COLUMNS);
-        assertOrthonormal(pairs.vectors(), rank, "dependent rows");
+        Numbers.assertOrthonormal(pairs.vectors(), rank, COLUMNS, "dependent rows");
         assertTrue(residual(values, rows, pairs.vectors(), 10) < 1e-9 * trace, "ten directions hold it all");
         for (int j = 10; j < rank; j++) {
             assertTrue(pairs.values()[j] >= 0 && pairs.values()[j] < 1e-6 * trace, "value " + j);
@@ -121,7 +109,7 @@ class FewRowsTest {
                 scaled[j] = (float) (values[j] * factor);
             }
             Eigenpairs pairs = solve(Workers.NONE, scaled, rows, rows);
-            assertOrthonormal(pairs.vectors(), rows, "times " + factor);
+            Numbers.assertOrthonormal(pairs.vectors(), rows, COLUMNS, "times " + factor);
             double loss = residual(scaled, rows, pairs.vectors(), rows);
             assertTrue(loss < 1e-9 * factor * factor * expected[0], "times " + factor + ": " + loss);
             assertEquals(expected[0], pairs.values()[0] / factor / factor, 1e-5 * expected[0], "times " + factor);
@@ -134,7 +122,7 @@ class FewRowsTest {
             Eigenpairs pairs = new FewRows(Matrix.of("zeros", new float[3 * COLUMNS], 3, COLUMNS), weights(3), null)
                     .solve(Workers.NONE, Numbers.ascending(rows), 5);
             assertArrayEquals(new double[5], pairs.values());
-            assertOrthonormal(pairs.vectors(), 5, rows + " rows");
+            Numbers.assertOrthonormal(pairs.vectors(), 5, COLUMNS, rows + " rows");
         }
     }
 

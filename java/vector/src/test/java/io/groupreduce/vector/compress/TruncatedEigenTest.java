@@ -25,18 +25,6 @@ class TruncatedEigenTest {
         return gram;
     }
 
-    private static void assertOrthonormal(float[] vectors, int rank, String what) {
-        for (int a = 0; a < rank; a++) {
-            for (int b = 0; b <= a; b++) {
-                double dot = 0;
-                for (int j = 0; j < COLUMNS; j++) {
-                    dot += (double) vectors[a * COLUMNS + j] * vectors[b * COLUMNS + j];
-                }
-                assertEquals(a == b ? 1 : 0, dot, 5e-6, what + ", vectors " + a + " and " + b);
-            }
-        }
-    }
-
     /** The energy that the vectors capture, computed anew from the Gram matrix and not from the Ritz values. */
     private static double captured(double[] gram, float[] vectors, int rank) {
         double sum = 0;
@@ -66,7 +54,7 @@ class TruncatedEigenTest {
                 double expected = Arrays.stream(exact, 0, rank).sum();
                 assertEquals(expected, captured(dense, pairs.vectors(), rank), 1e-5 * expected, what);
                 assertEquals(expected, scale * Arrays.stream(pairs.values()).sum(), 1e-5 * expected, what);
-                assertOrthonormal(pairs.vectors(), rank, what);
+                Numbers.assertOrthonormal(pairs.vectors(), rank, COLUMNS, what);
                 for (int j = 1; j < rank; j++) {
                     assertTrue(pairs.values()[j] <= pairs.values()[j - 1], what + ": values fall");
                 }
@@ -86,14 +74,14 @@ class TruncatedEigenTest {
         for (int j = rows; j < rank; j++) {
             assertTrue(pairs.values()[j] >= 0 && pairs.values()[j] < 1e-6 * trace, "value " + j);
         }
-        assertOrthonormal(pairs.vectors(), rank, "rank deficient");
+        Numbers.assertOrthonormal(pairs.vectors(), rank, COLUMNS, "rank deficient");
     }
 
     @Test
     void anEmptyBasisHasZeroValuesAndUnitVectors() {
         Eigenpairs pairs = new BasisSolver(COLUMNS, null).solve(Workers.NONE, new TriangularGram(COLUMNS), 5, null);
         assertArrayEquals(new double[5], pairs.values());
-        assertOrthonormal(pairs.vectors(), 5, "empty");
+        Numbers.assertOrthonormal(pairs.vectors(), 5, COLUMNS, "empty");
     }
 
     @Test

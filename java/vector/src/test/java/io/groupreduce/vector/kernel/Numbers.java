@@ -1,5 +1,7 @@
 package io.groupreduce.vector.kernel;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.util.SplittableRandom;
 
 /** Seeded numbers and plain double loops to hold kernels against. */
@@ -43,5 +45,18 @@ public final class Numbers {
             trace += square[j * n + j];
         }
         return trace;
+    }
+
+    /** Checks that the first {@code rank} rows of {@code vectors}, rows of {@code columns} numbers, are orthonormal to single precision. */
+    public static void assertOrthonormal(float[] vectors, int rank, int columns, String what) {
+        for (int a = 0; a < rank; a++) {
+            for (int b = 0; b <= a; b++) {
+                double dot = 0;
+                for (int j = 0; j < columns; j++) {
+                    dot += (double) vectors[a * columns + j] * vectors[b * columns + j];
+                }
+                assertEquals(a == b ? 1 : 0, dot, 5e-6, what + ", vectors " + a + " and " + b);
+            }
+        }
     }
 }
