@@ -35,7 +35,7 @@ struct ScaleSearch {
     Tile tile;
 
     struct Found {
-        float scale;   // 0 where all numbers are 0
+        float scale;   // 0 where numbers are 0, or all but 0
         double error;  // infinite where it exceeds a float
     };
 
@@ -73,7 +73,7 @@ struct ScaleSearch {
         if (t > 0 && scale < multiply(usual, GR_DOWN)) {
             return 0;
         }
-        return form.scale_bytes == GR_SCALE_BF16 ? bits_float(bf16_at_least(scale)) : scale;
+        return form.scale_bytes == GR_SCALE_LOG8 ? scale : scale_at_least(form.scale_bytes, scale);
     }
 
     // The weighted error of numbers [from, to) at this lane's scale, in units of the scale, so that small numbers do
@@ -108,7 +108,7 @@ struct ScaleSearch {
     GR_DEVICE Found find(const Numbers& x, int from, int to) const {
         const float scale = candidate(x, from, to);
         double error = static_cast<double>(scale) * scale * error_at(scale, x, from, to);
-        // A scale without an inverse has no error, and is taken only if it is the first one and there is no other.
+        // What has no finite error is taken only if it is the first one and there is no other.
         error = scale > 0 && error < INFINITY ? error : INFINITY;
         int best = lane();
         GR_UNROLL

@@ -142,19 +142,27 @@ GR_DEVICE int log8_at_least(const float* log8, float least) {
 // The smallest bfloat16 not below a number that is not negative, as its upper bits of a float.
 GR_DEVICE unsigned bf16_at_least(float least) { return (float_bits(least) + 0xffffu) & 0xffff0000u; }
 
+constexpr float LEAST_SCALE = 1.17549435e-38f;  // Float.MIN_NORMAL
+
+// The smallest scale of F32 or BF16 that is not below `least` >= 0; 0 where that would be subnormal.
+GR_DEVICE float scale_at_least(int bytes, float least) {
+    const float found = bytes == GR_SCALE_BF16 ? bits_float(bf16_at_least(least)) : least;
+    return found < LEAST_SCALE ? 0 : found;
+}
+
 // Stores the smallest scale of the format that is not below `least` >= 0, or the largest one there is.
 GR_DEVICE void store_scale(uint8_t* scales, int bytes, int64_t index, float least, const float* log8) {
     if (bytes == GR_SCALE_F32) {
-        reinterpret_cast<float*>(scales)[index] = least;
+        reinterpret_cast<float*>(scales)[index] = scale_at_least(bytes, least);
     } else if (bytes == GR_SCALE_BF16) {
-        reinterpret_cast<unsigned short*>(scales)[index] = static_cast<unsigned short>(bf16_at_least(least) >> 16);
+        const unsigned bits = float_bits(scale_at_least(bytes, least));
+        reinterpret_cast<unsigned short*>(scales)[index] = static_cast<unsigned short>(bits >> 16);
     } else {
         scales[index] = static_cast<uint8_t>(log8_at_least(log8, least));
     }
 }
 
-// Byte `index` of a row of codes of x_j over the scale that is stored. A scale without an inverse makes 0 * infinity,
-// which counts as 0.
+// Byte `index` of a row of codes of x_j over the scale that is stored; of one without an inverse numbers count as 0.
 template <class Numbers>
 GR_DEVICE uint8_t code_byte(const GrStoredRows& m, int64_t row, int index, const Numbers& x, const float* log8) {
     const GrRowForm& form = m.form;
@@ -167,7 +175,7 @@ GR_DEVICE uint8_t code_byte(const GrStoredRows& m, int64_t row, int index, const
         if (j >= end) {
             const int block = j / form.block;
             const float divisor = scale(m.scales, form.scale_bytes, row * form.scales_per_row + block, log8);
-            inverse = divisor == 0 ? 0 : 1 / divisor;
+            inverse = 1 / divisor < INFINITY ? 1 / divisor : 0;
             end = (block + 1) * form.block;
         }
         const int level = static_cast<int>(Rounding(at.bits).level(multiply(x[j], inverse)));

@@ -39,7 +39,7 @@ struct Stored : StoredMatrix {
         put_code(i, j,
                  bits == 32   ? bits_of(value)
                  : bits == 16 ? bits_of(bf16(value)) >> 16
-                              : static_cast<unsigned>(plain_code(widths[j], value * (by == 0 ? 0 : 1 / by))));
+                              : static_cast<unsigned>(plain_code(widths[j], value * (1 / by < INFINITY ? 1 / by : 0))));
     }
 
     GrFactor parameters() { return {view(), values.data(), first.data(), second.data(), sizes.data()}; }

@@ -179,7 +179,7 @@ public final class EncodedMatrix {
         long at = rowStart;
         for (int s = 0; s < scalesPerRow(); s++) {
             float scale = scale(row, s);
-            float inverse = scale == 0 ? 0 : 1 / scale;
+            float inverse = 1 / scale <= Float.MAX_VALUE ? 1 / scale : 0;
             int end = Math.min(width, (s + 1) * block);
             int j = s * block;
             while (j < end) {

@@ -67,13 +67,18 @@ public enum ScaleFormat {
         return code;
     }
 
-    /** The smallest scale of this format not below {@code scale >= 0}; the largest one where there is none. */
+    /**
+     * The smallest scale of this format not below {@code scale >= 0}; the largest one where there is none. 0 where that would be subnormal:
+     * such a scale may have no inverse, and rows so small lose nothing as zeros.
+     */
     public float atLeast(float scale) {
-        return switch (this) {
-            case F32 -> scale;
-            case BF16 -> Bf16.widen(Bf16.roundUp(scale));
-            case LOG8 -> log8(log8AtLeast(scale));
-        };
+        float found =
+                switch (this) {
+                    case F32 -> scale;
+                    case BF16 -> Bf16.widen(Bf16.roundUp(scale));
+                    case LOG8 -> log8(log8AtLeast(scale));
+                };
+        return found < Float.MIN_NORMAL ? 0 : found;
     }
 
     /** Stores a scale that this format holds exactly as number {@code index}. */

@@ -234,6 +234,35 @@ class EncodedMatrixTest {
         }
     }
 
+    /** Their scales would have no inverse, and the largest codes would be worse than a row of zeros. */
+    @Test
+    void rowsOfSubnormalScalesBecomeZeros() {
+        float[] row = {Float.MIN_NORMAL, -1e-39f, Float.MIN_VALUE, 0};
+        for (BitProfile profile : profiles(row.length)) {
+            for (ScaleFormat format : ScaleFormat.values()) {
+                if (!profile.scaled() || format == ScaleFormat.LOG8) {
+                    continue;
+                }
+                EncodedMatrix matrix = EncodedMatrix.allocate(arena, profile, 3, row.length, format);
+                matrix.encodeRow(0, row, 0);
+                matrix.encodeRow(1, row, 0, null);
+                // One of another writer: numbers count as 0, which no value is nearer to than half a step.
+                matrix.storeScale(2, 0, 0x1p-130f);
+                matrix.requantizeRow(2, row, 0);
+                float[] decoded = new float[row.length];
+                for (int r = 0; r < 2; r++) {
+                    matrix.decodeRow(r, decoded, 0);
+                    assertArrayEquals(new float[row.length], decoded, 0f, profile + ", " + format);
+                }
+                matrix.decodeRow(2, decoded, 0);
+                for (int j = 0; j < row.length; j++) {
+                    int bits = profile.bits(j);
+                    assertEquals(CodeValues.value(bits, CodeValues.nearest(bits, 0)) * 0x1p-130f, decoded[j]);
+                }
+            }
+        }
+    }
+
     private static double error(EncodedMatrix matrix, int row, float[] source, int offset, float[] weights) {
         float[] decoded = new float[matrix.width()];
         matrix.decodeRow(row, decoded, 0);

@@ -135,6 +135,12 @@ class EncodingTest {
             }
         }
         Arrays.fill(values, 6 * columns, 7 * columns, 0);
+        // Scales on both sides of the least that is not subnormal.
+        for (int x = 7 * columns; x < ROWS / 2 * columns; x += 5 * columns) {
+            for (int j = 0; j < columns; j++) {
+                values[x + j] = (j % 7 - 3) * 0x1p-122f / (1 + x / columns);
+            }
+        }
         return Matrix.of("test rows", values, ROWS, columns);
     }
 

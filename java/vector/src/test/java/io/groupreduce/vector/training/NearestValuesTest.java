@@ -17,13 +17,14 @@ class NearestValuesTest {
             for (int round = 0; round < 400; round++) {
                 int width = 1 + random.nextInt(70);
                 int most = 1 + random.nextInt(8);
-                int least = 1 + random.nextInt(most);
+                int fewest = 1 + random.nextInt(most);
                 int[] bits = new int[width];
                 for (int j = 0; j < width; j++) {
-                    bits[j] = most - (most - least + 1) * j / width;
+                    bits[j] = most - (most - fewest + 1) * j / width;
                 }
                 EncodedMatrix stored = EncodedMatrix.allocate(arena, BitProfile.of(bits), 1, width);
-                float scale = round % 20 == 0 ? 0 : (float) Math.pow(2, random.nextInt(-6, 7));
+                float least = round % 40 == 0 ? 0 : 0x1p-130f; // without an inverse
+                float scale = round % 20 == 0 ? least : (float) Math.pow(2, random.nextInt(-6, 7));
                 stored.storeScale(0, 0, scale);
                 float[] numbers = new float[width + LANES];
                 for (int j = 0; j < width; j++) {
