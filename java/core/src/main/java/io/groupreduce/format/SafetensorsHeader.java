@@ -90,9 +90,14 @@ final class SafetensorsHeader {
         if (parser.nextToken() != JsonToken.START_OBJECT) {
             throw malformed("the header is not a JSON object");
         }
+        boolean described = false;
         for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
             JsonToken value = parser.nextToken();
             if (name.equals(METADATA)) {
+                if (described) {
+                    throw malformed("the header has two entries " + METADATA);
+                }
+                described = true;
                 readMetadata(parser, value);
             } else if (entries.put(name, readEntry(parser, name, value)) != null) {
                 throw malformed("the header has two entries for " + of(name));

@@ -35,6 +35,9 @@ final class ShardIndex {
             for (String key = parser.nextFieldName(); key != null; key = parser.nextFieldName()) {
                 parser.nextToken();
                 if (key.equals("weight_map")) {
+                    if (found) {
+                        throw index.malformed("has two entries weight_map");
+                    }
                     found = true;
                     index.readWeightMap(parser);
                 } else {

@@ -304,6 +304,7 @@ class ModelTest {
                 "{\"weight_map\": []} | not a JSON object",
                 "{\"weight_map\": {\"a\": 1}} | no file name for tensor \"a\"",
                 "{\"weight_map\": {\"a\": \"x\", \"a\": \"y\"}} | \"a\" twice",
+                "{\"weight_map\": {\"a\": \"x\"}, \"weight_map\": {\"b\": \"x\"}} | two entries weight_map",
                 "{\"weight_map\": {\"a\": \"x\\u0000y\"}} | no file name"
             })
     void aMalformedIndexIsNamed(String json, String message) {

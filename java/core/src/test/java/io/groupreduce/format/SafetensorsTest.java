@@ -136,7 +136,9 @@ class SafetensorsTest {
                 Arguments.of("{\"__metadata__\":[]}", new String[] {"__metadata__", "not a JSON object"}),
                 Arguments.of("{\"__metadata__\":{\"k\":1}}", new String[] {"__metadata__", "\"k\"", "not a string"}),
                 Arguments.of(
-                        "{\"__metadata__\":{\"k\":\"a\",\"k\":\"b\"}}", new String[] {"__metadata__", "\"k\" twice"}));
+                        "{\"__metadata__\":{\"k\":\"a\",\"k\":\"b\"}}", new String[] {"__metadata__", "\"k\" twice"}),
+                Arguments.of(
+                        "{\"__metadata__\":null,\"__metadata__\":{}}", new String[] {"two entries", "__metadata__"}));
     }
 
     @ParameterizedTest
