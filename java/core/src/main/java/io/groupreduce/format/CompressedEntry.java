@@ -1,11 +1,13 @@
 package io.groupreduce.format;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.util.Collections;
@@ -13,6 +15,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * A compressed matrix and what the file says about it.
@@ -44,6 +48,36 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
             document.put("calibration", List.of(rounded(losses.getFirst()), rounded(Collections.min(losses))));
         }
         return new CompressedEntry(matrix, document);
+    }
+
+    /**
+     * What of the figures that a file gives for a matrix cannot be, so that nobody is shown it; figures may be left out.
+     *
+     * @param document what the file says about the matrix
+     */
+    static Optional<String> wrong(JsonNode document, CompressedMatrix matrix) {
+        JsonNode dtype = document.path("dtype");
+        Optional<DType> type = dtype.isMissingNode()
+                ? Optional.of(DType.F32)
+                : DType.parse(dtype.asText()).filter(DType::compressible);
+        if (type.isEmpty()) {
+            return Optional.of("has a 'dtype' that is neither F32, F16 nor BF16");
+        }
+        JsonNode source = document.path("sourceBytes");
+        long bytes = (long) matrix.rows() * matrix.columns() * type.get().bytes();
+        if (!source.isMissingNode()
+                && !(source.isIntegralNumber() && source.canConvertToLong() && source.longValue() == bytes)) {
+            return Optional.of("has 'sourceBytes' other than the " + bytes + " of its shape in " + type.get());
+        }
+        Stream<JsonNode> figures = Stream.concat(
+                Stream.of("relativeError", "loss", "energy").map(document::path),
+                document.path("calibration").valueStream());
+        return figures.filter(figure -> !figure.isMissingNode())
+                        .anyMatch(figure -> !figure.isNumber()
+                                || !(figure.asDouble() >= 0 && figure.asDouble() <= Double.MAX_VALUE))
+                ? Optional.of(
+                        "has a 'relativeError', 'loss', 'energy' or 'calibration' that is no finite number from 0 on")
+                : Optional.empty();
     }
 
     /** Nobody needs more digits, and the file pays for them. */

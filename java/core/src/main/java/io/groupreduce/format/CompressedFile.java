@@ -1,6 +1,7 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -23,6 +24,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -45,8 +48,11 @@ public final class CompressedFile implements AutoCloseable {
 
     private static final String VALUES = "values";
 
+    /** What the parser says of a key that is there twice. */
+    private static final Pattern TWICE = Pattern.compile("Duplicate field '(.*)'", Pattern.DOTALL);
+
     private static final ObjectMapper STRICT = JsonMapper.builder()
-            .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .build();
 
@@ -62,7 +68,12 @@ public final class CompressedFile implements AutoCloseable {
         copied = new LinkedHashMap<>(file.tensors());
         document.path("tensors").properties().forEach(entry -> {
             CompressedLayout layout = new CompressedLayout(path(), entry.getKey(), entry.getValue(), copied);
-            matrices.put(entry.getKey(), layout.read());
+            CompressedMatrix matrix = layout.read();
+            CompressedEntry.wrong(entry.getValue(), matrix).ifPresent(what -> {
+                throw CompressedLayout.damaged(
+                        path(), "the metadata of " + Wording.quoted(entry.getKey()) + " " + what, null);
+            });
+            matrices.put(entry.getKey(), matrix);
         });
         requireSeparate();
         document.path("tied")
@@ -108,7 +119,9 @@ public final class CompressedFile implements AutoCloseable {
         try {
             parsed = STRICT.readTree(text);
         } catch (JsonProcessingException e) {
-            throw damaged("is not JSON", e);
+            Matcher twice = TWICE.matcher(e.getOriginalMessage());
+            throw damaged(
+                    twice.matches() ? "has the key " + Wording.quoted(twice.group(1)) + " twice" : "is not JSON", e);
         }
         JsonNode format = parsed.path("format");
         int version = format.isIntegralNumber() && format.canConvertToInt() ? format.intValue() : 0;

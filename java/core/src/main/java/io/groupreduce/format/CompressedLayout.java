@@ -45,6 +45,9 @@ final class CompressedLayout {
 
     private static final String BIAS = "bias";
 
+    /** Right factors are decoded on opening: what that takes is a small multiple of what the file holds. */
+    private static final int FEWEST_RIGHT_BITS = 3;
+
     private final Path path;
     private final String name;
     private final JsonNode provenance;
@@ -131,12 +134,8 @@ final class CompressedLayout {
         int[] shape = shape();
         int rows = shape[0];
         int columns = shape[1];
-        List<StoredPart> groups = parts("groups", columns);
-        List<StoredPart> bases = parts("right", columns);
-        if (groups.isEmpty() || groups.size() > GroupPlan.MAX_GROUPS) {
-            throw damaged("the metadata of " + quoted() + " describes " + groups.size() + " groups where 1 to "
-                    + GroupPlan.MAX_GROUPS + " are possible");
-        }
+        List<StoredPart> groups = parts("groups", "groups", 1, GroupPlan.MAX_GROUPS, columns);
+        List<StoredPart> bases = parts("right", "bases", 0, GroupPlan.ZERO, columns);
         long[] directions = directions(bases, columns);
         List<GroupPlan> plans = plans(groups, directions, columns);
         byte[] groupOf = groupOf(rows);
@@ -154,6 +153,7 @@ final class CompressedLayout {
         }
         codes.requireUsedUp();
         scales.requireUsedUp();
+        Stream.concat(left.stream().filter(Objects::nonNull), right.stream()).forEach(this::requireScales);
         CompressedMatrix matrix = new CompressedMatrix(name, columns, groupOf, plans, left, right);
         for (int b = 0; b < matrix.bases(); b++) {
             // Decoded ones, since a finite scale can still make an infinite number of a value.
@@ -186,15 +186,20 @@ final class CompressedLayout {
         return number.canConvertToInt() && number.intValue() <= most ? number.intValue() : 0;
     }
 
-    /** Descriptions of groups or bases, in order. */
-    private List<StoredPart> parts(String key, int columns) {
+    /** Descriptions of groups or bases, in order; counted before they are read, since eight characters may make 46,340 numbers. */
+    private List<StoredPart> parts(String key, String word, int fewest, int most, int columns) {
         JsonNode text = provenance.path(key);
         if (!text.isTextual()) {
             throw damaged("the metadata of " + quoted() + " lacks the text '" + key + "'");
         }
+        String[] all =
+                text.textValue().isEmpty() ? new String[0] : text.textValue().split(SEPARATOR, -1);
+        if (all.length < fewest || all.length > most) {
+            throw damaged("the metadata of " + quoted() + " describes " + all.length + " " + word + " where " + fewest
+                    + " to " + most + " are possible");
+        }
         List<StoredPart> parts = new ArrayList<>();
-        for (String part :
-                text.textValue().isEmpty() ? new String[0] : text.textValue().split(SEPARATOR, -1)) {
+        for (String part : all) {
             try {
                 parts.add(StoredPart.parse(part, columns));
             } catch (IllegalArgumentException e) {
@@ -212,17 +217,16 @@ final class CompressedLayout {
 
     /** How many rows each right factor has. */
     private long[] directions(List<StoredPart> bases, int columns) {
-        if (bases.size() > GroupPlan.ZERO) {
-            throw damaged(
-                    "the metadata of " + quoted() + " describes " + bases.size() + " bases, which no group can name");
-        }
         long[] directions = new long[bases.size()];
         for (int b = 0; b < directions.length; b++) {
             StoredPart basis = bases.get(b);
             directions[b] = NUMBER.matcher(basis.what()).matches() ? Long.parseLong(basis.what()) : 0;
-            if (directions[b] < 1 || directions[b] > columns || basis.profile().width() != columns) {
+            BitProfile row = basis.profile();
+            boolean fits = row.width() == columns && row.bits(columns - 1) >= FEWEST_RIGHT_BITS;
+            if (directions[b] < 1 || directions[b] > columns || !fits) {
                 throw damaged("basis " + b + " of " + quoted() + " is " + Wording.quoted(basis.text()) + " where 1 to "
-                        + columns + " directions of " + columns + " numbers are needed");
+                        + columns + " directions of " + columns + " numbers of " + FEWEST_RIGHT_BITS
+                        + " bits or more are needed");
             }
         }
         return directions;
@@ -290,6 +294,11 @@ final class CompressedLayout {
             }
             sizes[g]++;
         }
+        for (int g = 0; g < groups; g++) {
+            if (sizes[g] == 0) {
+                throw damaged("group " + g + " of " + quoted() + " has no rows");
+            }
+        }
         return sizes;
     }
 
@@ -301,11 +310,24 @@ final class CompressedLayout {
         }
         long perRow = Math.ceilDiv(profile.width(), part.block());
         MemorySegment itsScales = scales.next(rows * perRow * part.scales().bytes());
-        if (rows > 0 && part.scales() != ScaleFormat.LOG8) {
-            DType type = part.scales().type();
-            requireFinite(quoted("scales"), Matrix.of("scales", type, rows, perRow, itsScales));
-        }
         return new EncodedMatrix(profile, rows, part.block(), data, itsScales, part.scales());
+    }
+
+    /** Every byte is one of {@link ScaleFormat#LOG8}. */
+    private void requireScales(EncodedMatrix part) {
+        if (part.rows() == 0 || part.scalesPerRow() == 0 || part.scaleFormat() == ScaleFormat.LOG8) {
+            return;
+        }
+        DType type = part.scaleFormat().type();
+        MemorySegment stored = part.scales();
+        requireFinite(quoted("scales"), Matrix.of("scales", type, part.rows(), part.scalesPerRow(), stored));
+        // The byte of the sign is the last one of each.
+        for (long at = type.bytes() - 1; at < stored.byteSize(); at += type.bytes()) {
+            if (stored.get(ValueLayout.JAVA_BYTE, at) < 0) {
+                long row = at / type.bytes() / part.scalesPerRow();
+                throw damaged(quoted("scales") + " holds a scale with a minus sign in row " + row);
+            }
+        }
     }
 
     /** A tensor that is taken apart from its first byte to its last. */

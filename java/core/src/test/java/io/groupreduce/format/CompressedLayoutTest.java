@@ -123,6 +123,8 @@ class CompressedLayoutTest {
                 "4:4x41/bf16 | 4:4x40/bf16 | 'basis 2'",
                 "4:4x41/bf16 | 4x41/bf16 | 'basis 2'",
                 "4:4x41/bf16 | zero | 'basis 2'",
+                "4:4x41/bf16 | 4:2x41/bf16 | 'basis 2'",
+                "4:4x41/bf16 | 4:4x40.0.1/bf16 | 'basis 2'",
                 "4:4x41/bf16 | 42:4x41/bf16 | 'basis 2'",
                 "4:4x41/bf16 | four:4x41/bf16 | 'basis 2'",
                 "6:3x41 | 6:3x41,1:8x41 | 'uses basis 4'",
@@ -177,6 +179,23 @@ class CompressedLayoutTest {
     void moreBasesThanGroupsCanNameAreRefused() {
         fixture.replaceMetadata(RIGHT, String.join(",", Collections.nCopies(255, "1:8x41")));
         assertDamaged(NAME, "255 bases");
+    }
+
+    /** Eight characters can claim 46,340 numbers, so that many of them would take all memory. */
+    @Test
+    void descriptionsAreCountedBeforeTheyAreRead() {
+        fixture.replaceMetadata(GROUPS, String.join(",", Collections.nCopies(256, "not to be read")));
+        assertDamaged(NAME, "256 groups");
+    }
+
+    @Test
+    void aGroupWithoutRowsIsRefused() {
+        byte[] groups = fixture.bytes("groups");
+        for (int i = 0; i < ROWS; i++) {
+            groups[i] = groups[i] == 4 ? 3 : groups[i];
+        }
+        fixture.putPart("groups", DType.U8, groups, ROWS);
+        assertDamaged("group 4 of", NAME, "no rows");
     }
 
     @ParameterizedTest
@@ -260,10 +279,52 @@ class CompressedLayoutTest {
         assertDamaged(NAME + ".scales", "NaN or infinity");
     }
 
+    @ParameterizedTest
+    @ValueSource(floats = {-1, -0f, -1e-40f})
+    void aNegativeScaleIsRefused(float value) {
+        put("scales", matrix -> matrix.left(3), value);
+        assertDamaged(NAME + ".scales", "minus sign in row 0");
+        valid();
+        put("scales", matrix -> matrix.right(1), value);
+        assertDamaged(NAME + ".scales", "minus sign in row 0");
+    }
+
     @Test
     void aScaleThatMakesInfinityOfAValueIsRefused() {
         put("scales", matrix -> matrix.right(1), 3e38f);
         assertDamaged("right factor 1", "row 0");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "\"dtype\":\"F64\" | 'dtype'",
+                "\"dtype\":16 | 'dtype'",
+                "\"dtype\":\"F16\",\"sourceBytes\":5001 | 'sourceBytes' other than the 5002",
+                "\"dtype\":\"F16\",\"sourceBytes\":\"5002\" | 'sourceBytes'",
+                "\"dtype\":\"F16\",\"sourceBytes\":5002.5 | 'sourceBytes'",
+                "\"dtype\":\"F16\",\"sourceBytes\":18446744073709556618 | 'sourceBytes'",
+                "\"sourceBytes\":5002 | 'sourceBytes' other than the 10004",
+                "\"relativeError\":-0.1 | 'relativeError'",
+                "\"relativeError\":\"0.1\" | 'relativeError'",
+                "\"relativeError\":null | 'relativeError'",
+                "\"loss\":1e999 | 'loss'",
+                "\"energy\":-1 | 'energy'",
+                "\"calibration\":[0.5,\"x\"] | 'calibration'"
+            })
+    void figuresThatCannotBeAreRefused(String figures, String said) {
+        fixture.replaceMetadata("\"dtype\":\"F16\"", figures);
+        assertDamaged(NAME, said);
+    }
+
+    @Test
+    void figuresThatCanBeAreNot() {
+        fixture.replaceMetadata(
+                "\"dtype\":\"F16\"",
+                "\"dtype\":\"BF16\",\"sourceBytes\":5002,\"relativeError\":0,\"loss\":1e-300,\"energy\":2,\"calibration\":[0.5,0]");
+        open().close();
     }
 
     @ParameterizedTest
@@ -277,7 +338,10 @@ class CompressedLayoutTest {
     void metadataThatRepeatsAFieldOrGoesOnIsRefused() {
         String valid = fixture.metadata;
         fixture.replaceMetadata("\"format\":3", "\"format\":3,\"format\":3");
-        assertDamaged("not JSON");
+        assertDamaged("key \"format\" twice");
+        fixture.metadata = valid;
+        fixture.replaceMetadata("\"dtype\"", "\"bias\":true,\"dtype\"");
+        assertDamaged("key \"bias\" twice");
         fixture.metadata = valid + "{}";
         assertDamaged("not JSON");
         fixture.metadata = valid + " ".repeat(1 << 22);

@@ -124,7 +124,7 @@ class HeaderShareTest {
                 .withCalibrationEpochs(1000);
         CompressedMatrix matrix = widest("lm_head.weight").withBias(new float[1000]);
         CompressionSummary summary = CompressionSummary.of(
-                        Matrix.of("m", new float[4], 2, 2),
+                        Matrix.of("m", new float[200_000], 1000, 200),
                         1,
                         options,
                         false,
