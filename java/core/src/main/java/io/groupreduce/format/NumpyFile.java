@@ -35,6 +35,9 @@ public final class NumpyFile {
     private NumpyFile(Path file, MemorySegment content) {
         this.file = file;
         long size = content.byteSize();
+        if (size == 0) {
+            throw malformed("is empty; write or download it again");
+        }
         if (size < MAGIC.length + 2 || content.asSlice(0, MAGIC.length).mismatch(MemorySegment.ofArray(MAGIC)) >= 0) {
             throw malformed("is not a NumPy file: it does not start with the bytes of the .npy format");
         }
@@ -87,6 +90,10 @@ public final class NumpyFile {
         long[] shape = shape();
         if (shape.length != 2) {
             throw invalid("has shape " + Wording.shape(shape) + "; a matrix of shape (rows, columns) is needed");
+        }
+        if (shape[0] == 0 || shape[1] == 0) {
+            throw invalid(
+                    "has shape " + Wording.shape(shape) + ", which holds no number; save a matrix of rows and columns");
         }
         long needed;
         try {

@@ -95,7 +95,9 @@ class NumpyFileTest {
         "'|V2', False, '(2, 3)', '\"|V2\"; save it'",
         "'<f4', False, '(6,)', 'shape [6]'",
         "'<f4', False, '()', 'shape []'",
-        "'<f4', False, '(1, 2, 3)', 'shape [1, 2, 3]'"
+        "'<f4', False, '(1, 2, 3)', 'shape [1, 2, 3]'",
+        "'<f4', False, '(0, 3)', 'shape [0, 3], which holds no number'",
+        "'<f4', False, '(2, 0)', 'shape [2, 0], which holds no number'"
     })
     void saysHowToSaveWhatItCannotUse(String descr, String order, String shape, String message) {
         String header = "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }".formatted(descr, order, shape);
@@ -110,7 +112,7 @@ class NumpyFileTest {
 
     @Test
     void damagedFiles() {
-        fails(MalformedFileException.class, new byte[0], "not a NumPy file");
+        fails(MalformedFileException.class, new byte[0], "is empty");
         fails(MalformedFileException.class, "PK and more text".getBytes(StandardCharsets.US_ASCII), "not a NumPy file");
         fails(MalformedFileException.class, npy(9, F32_2X3, sixFloats()), "version 9");
         fails(MalformedFileException.class, npy(1, "{'descr': '<f4', 'shape': (2, 3)}", sixFloats()), "fortran_order");
