@@ -143,6 +143,14 @@ final class CompressedLayout {
 
         Bytes codes = new Bytes("codes");
         Bytes scales = new Bytes("scales");
+        // A group with rows stores that much; without rows its description could be all there is, of 46,340 numbers in
+        // eight characters.
+        long described =
+                groups.stream().mapToLong(group -> group.profile().width()).sum();
+        if (described > Byte.SIZE * codes.tensor.bytes()) {
+            throw damaged("the groups of " + quoted() + " have rows of " + described + " numbers, more than "
+                    + quoted("codes") + " has bits");
+        }
         List<EncodedMatrix> left = new ArrayList<>();
         for (int g = 0; g < plans.size(); g++) {
             left.add(plans.get(g).isZero() ? null : stored(groups.get(g), sizes[g], codes, scales));
@@ -186,7 +194,7 @@ final class CompressedLayout {
         return number.canConvertToInt() && number.intValue() <= most ? number.intValue() : 0;
     }
 
-    /** Descriptions of groups or bases, in order; counted before they are read, since eight characters may make 46,340 numbers. */
+    /** Descriptions of groups or bases, in order; counted before they are read, since a short one may be of many numbers. */
     private List<StoredPart> parts(String key, String word, int fewest, int most, int columns) {
         JsonNode text = provenance.path(key);
         if (!text.isTextual()) {
@@ -293,11 +301,6 @@ final class CompressedLayout {
                 throw damaged(quoted("groups") + " names group " + g + " of " + groups);
             }
             sizes[g]++;
-        }
-        for (int g = 0; g < groups; g++) {
-            if (sizes[g] == 0) {
-                throw damaged("group " + g + " of " + quoted() + " has no rows");
-            }
         }
         return sizes;
     }

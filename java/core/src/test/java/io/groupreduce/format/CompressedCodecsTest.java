@@ -58,13 +58,13 @@ class CompressedCodecsTest {
     }
 
     /**
-     * Dense rows, two low-rank groups and a right factor, all alike but that its numbers have 3 bits or more; the first row of each is
-     * zero.
+     * Dense rows, one low-rank group, one empty group and a right factor, all alike but that its numbers have 3 bits or more; the first row
+     * of each is zero.
      */
     private static CompressedMatrix matrix(BitProfile profile, ScaleFormat scales, int block) {
         int columns = profile.width();
         int rank = Math.max(1, columns / 2);
-        byte[] groupOf = {0, 1, 0, 1, 1, 2};
+        byte[] groupOf = {0, 1, 0, 1, 1};
         List<GroupPlan> plans = List.of(
                 new GroupPlan(GroupPlan.DENSE, profile),
                 new GroupPlan(0, profile.prefix(rank)),
@@ -72,7 +72,7 @@ class CompressedCodecsTest {
         List<EncodedMatrix> left = List.of(
                 encoded(profile, scales, 2, block),
                 encoded(profile.prefix(rank), scales, 3, rank),
-                encoded(profile.prefix(1), scales, 1, 1));
+                encoded(profile.prefix(1), scales, 0, 1));
         int[] bits = IntStream.of(profile.toArray()).map(b -> Math.max(3, b)).toArray();
         List<EncodedMatrix> right = List.of(encoded(BitProfile.of(bits), scales, rank, columns));
         return new CompressedMatrix(NAME, columns, groupOf, plans, left, right);

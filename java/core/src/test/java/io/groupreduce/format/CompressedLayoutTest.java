@@ -189,13 +189,9 @@ class CompressedLayoutTest {
     }
 
     @Test
-    void aGroupWithoutRowsIsRefused() {
-        byte[] groups = fixture.bytes("groups");
-        for (int i = 0; i < ROWS; i++) {
-            groups[i] = groups[i] == 4 ? 3 : groups[i];
-        }
-        fixture.putPart("groups", DType.U8, groups, ROWS);
-        assertDamaged("group 4 of", NAME, "no rows");
+    void moreNumbersThanCodesHoldAreRefusedWhereNoRowHasThem() {
+        fixture.putPart("codes", DType.U8, new byte[17], 17);
+        assertDamaged("rows of 142 numbers", "more than", NAME + ".codes");
     }
 
     @ParameterizedTest
