@@ -203,8 +203,8 @@ final class FileCompression {
             String unit = target.unit() == SizeUnit.BYTES ? "bytes" : "parameters";
             throw new UnreachableTargetException(
                     "The size target of " + target.size() + " " + unit + " for " + parts.size()
-                            + " matrices leaves one of them no room for a single direction; the smallest possible is "
-                            + smallest + " " + unit + ", so ask for a larger size.",
+                            + " matrices leaves one of them no room for a single direction; ask for at least "
+                            + smallest + " " + unit + ".",
                     smallest);
         }
     }

@@ -84,8 +84,8 @@ class BadInputTest extends RefusalCase {
 
     @Test
     void sizesOutOfReach() throws Exception {
-        refused(1, "smallest possible", model, "--ratio", "5000");
-        refused(1, "smallest possible", model, "--size", "100");
+        refused(1, "ask for at least", model, "--ratio", "5000");
+        refused(1, "ask for at least", model, "--size", "100");
         refused(2, "ratio", model, "--ratio", "0.5");
         refused(2, "contradict", model, "--ratio", "5", "--size", "100");
         refused(2, "--size", model, "--size", "-5");
@@ -96,7 +96,7 @@ class BadInputTest extends RefusalCase {
         for (Object[] tensors : new Object[][] {{}, {"--tensor", "softmax.weight"}}) {
             Outcome refused = sized("100", tensors);
             assertEquals(1, refused.code());
-            String smallest = refused.err().replaceAll("(?s).*smallest possible is (\\d+) bytes.*", "$1");
+            String smallest = refused.err().replaceAll("(?s).*ask for at least (\\d+) bytes.*", "$1");
             Outcome reached = sized(smallest, tensors);
             assertEquals(0, reached.code(), reached.err());
             assertTrue(reached.json().path("bytes").asLong() <= Long.parseLong(smallest));

@@ -1,6 +1,6 @@
 package io.groupreduce.error;
 
-/** No choice of ranks meets the requested size; the message names the smallest that can be reached. */
+/** No choice of ranks is sure to meet the requested size; the message names the smallest that can be asked for. */
 public final class UnreachableTargetException extends GroupReduceException {
     private static final long serialVersionUID = 1L;
 
@@ -9,14 +9,17 @@ public final class UnreachableTargetException extends GroupReduceException {
     /**
      * A target out of reach.
      *
-     * @param smallest the smallest size that can be reached, in the unit of the target
+     * @param smallest the smallest size that can be asked for, in the unit of the target
      */
     public UnreachableTargetException(String message, long smallest) {
         super(message, null);
         this.smallest = smallest;
     }
 
-    /** The smallest size that can be reached, in the unit of the target. */
+    /**
+     * The smallest size that can be asked for, in the unit of the target. Headers are counted at their longest before there is a file, so
+     * that of this size takes some hundred bytes less.
+     */
     public long smallest() {
         return smallest;
     }

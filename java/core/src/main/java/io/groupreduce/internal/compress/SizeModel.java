@@ -106,9 +106,9 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
     UnreachableTargetException noRoom(long budget, long smallest) {
         String word = unit == SizeUnit.BYTES ? " bytes" : " parameters";
         return new UnreachableTargetException(
-                matrix + ": The size target of " + budget + word
-                        + " leaves no room for a single direction; the smallest possible is " + smallest + word
-                        + ", so ask for a larger size or a smaller ratio.",
+                matrix + ": The size target of " + budget + word + " leaves no room for a single direction"
+                        + (unit == SizeUnit.BYTES ? " beside a header of the greatest length" : "")
+                        + "; ask for at least " + smallest + word + ", or for a smaller ratio.",
                 smallest);
     }
 }

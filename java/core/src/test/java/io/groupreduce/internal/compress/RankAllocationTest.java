@@ -89,7 +89,7 @@ class RankAllocationTest {
         long smallest = 1040 + 77 + 2 * 12 + 8 + 200;
         UnreachableTargetException e =
                 assertThrows(UnreachableTargetException.class, () -> allocation.proportional(smallest - 1, 5));
-        assertTrue(e.getMessage().contains("the smallest possible is " + smallest + " bytes"), e.getMessage());
+        assertTrue(e.getMessage().contains("ask for at least " + smallest + " bytes"), e.getMessage());
         assertArrayEquals(new int[] {0, 1}, ranks(allocation.proportional(smallest, 5)));
     }
 
