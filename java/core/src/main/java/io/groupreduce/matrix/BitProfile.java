@@ -97,7 +97,7 @@ public final class BitProfile {
 
     /** Whether numbers are codes that a stored scale multiplies. */
     public boolean scaled() {
-        return most() < FLOATS;
+        return most() > 0 && most() < FLOATS;
     }
 
     /** Bits of a row. */

@@ -28,6 +28,8 @@ class BitProfileTest {
         assertEquals(2, profile.atLeast(5));
         assertEquals(0, profile.atLeast(7));
         assertTrue(profile.scaled());
+        assertFalse(BitProfile.EMPTY.scaled());
+        assertFalse(BitProfile.constant(16, 2).scaled());
         assertEquals(BitProfile.of(6, 6, 4), profile.prefix(3));
         assertEquals(BitProfile.of(6, 6, 4).hashCode(), profile.prefix(3).hashCode());
         assertNotEquals(BitProfile.of(6, 6, 3), profile.prefix(3));

@@ -64,7 +64,7 @@ final class RowErrors {
         plans = Arrays.stream(numbers).mapToObj(all::get).toArray(GroupPlan[]::new);
         errors = new float[plans.length][ROWS];
         int[] scaled = IntStream.range(0, plans.length)
-                .filter(p -> plans[p].profile().scaled() && plans[p].rank() > 0)
+                .filter(p -> plans[p].profile().scaled())
                 .toArray();
         IntStream.of(scaled).filter(p -> plans[p].rank() < ScaleSearch.NEAR).forEach(p -> together.add(new int[] {p}));
         together.add(IntStream.of(scaled)
