@@ -49,7 +49,6 @@ final class BenchCommand implements Callable<Integer> {
     private static final int ROWS = 50_000;
     private static final int COLUMNS = 512;
     private static final int REPEATS = 3;
-    private static final String REFERENCE = "reference";
 
     /** A large file takes some seconds more, to open and to finish a round, and must take less than a minute. */
     private static final long FILE_NANOS = 45_000_000_000L;
@@ -130,19 +129,21 @@ final class BenchCommand implements Callable<Integer> {
                 figures = softmax(backend, matrix, bias, FILE_NANOS, bar);
             }
             common.print(Texts.format(
-                    "%s: %s, %d x %d, %s (%s)",
+                    "%s: %s, %d x %d, %s (%s), %s coordinates a row",
                     file,
                     matrix.name(),
                     matrix.rows(),
                     matrix.columns(),
                     Figures.bytes(matrix.bytes()),
-                    SoftmaxBench.bits(matrix)));
+                    SoftmaxBench.bits(matrix),
+                    Figures.mean(matrix.coordinatesPerRow())));
             print(backend, figures, matrix.rows());
             Map<String, Object> document = head(backend);
             document.put("file", file.toString());
             document.put("tensor", matrix.name());
             document.put("rows", matrix.rows());
             document.put("columns", matrix.columns());
+            document.put("coordinatesPerRow", matrix.coordinatesPerRow());
             put(document, figures);
             common.printJson(document);
         }
@@ -159,18 +160,13 @@ final class BenchCommand implements Callable<Integer> {
     private SoftmaxFigures softmax(
             Backend backend, CompressedMatrix matrix, float[] bias, long nanos, Progress progress) {
         try (SoftmaxBench bench =
-                new SoftmaxBench(backend, matrix, bias, threads(backend), matrix.bytes(), nanos, progress)) {
+                new SoftmaxBench(backend, matrix, bias, device.threads(backend), matrix.bytes(), nanos, progress)) {
             return bench.run();
         }
     }
 
-    /** How many threads answer queries; one talks to a GPU. */
-    private int threads(Backend backend) {
-        return backend.name().equals(REFERENCE) || DeviceOptions.isGpu(backend) ? 1 : device.threadCount();
-    }
-
     private void print(Backend backend, SoftmaxFigures figures, int matrixRows) {
-        int threads = threads(backend);
+        int threads = device.threads(backend);
         String how = DeviceOptions.isGpu(backend)
                 ? "copied (bytes read and written) at %.1f GB/s"
                 : "read at %.1f GB/s with " + threads + (threads == 1 ? " thread" : " threads");
@@ -188,7 +184,7 @@ final class BenchCommand implements Callable<Integer> {
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("device", backend.name());
         document.put("description", backend.description());
-        document.put("threads", threads(backend));
+        document.put("threads", device.threads(backend));
         return document;
     }
 

@@ -29,12 +29,7 @@ final class BenchMatrices {
 
     /** Bytes that a query reads, the bias not counted: left and right factors, dense rows and their scales. */
     static long factorBytes(CompressedMatrix matrix) {
-        return LongStream.concat(
-                        IntStream.range(0, matrix.groups().size())
-                                .filter(g -> matrix.left(g) != null)
-                                .mapToLong(g -> matrix.left(g).bytes()),
-                        rightBytes(matrix))
-                .sum();
+        return matrix.parts().mapToLong(EncodedMatrix::bytes).sum();
     }
 
     /** What {@link #factorBytes} of {@link #recoded} with all rows would be. */
@@ -46,11 +41,7 @@ final class BenchMatrices {
                         matrix.left(g).rows(),
                         recoded(matrix.groups().get(g), codec).block(),
                         ScaleFormat.BF16));
-        return LongStream.concat(left, rightBytes(matrix)).sum();
-    }
-
-    private static LongStream rightBytes(CompressedMatrix matrix) {
-        return IntStream.range(0, matrix.bases()).mapToLong(b -> matrix.right(b).bytes());
+        return left.sum() + matrix.rightBytes();
     }
 
     /** The same numbers, all in one codec. */

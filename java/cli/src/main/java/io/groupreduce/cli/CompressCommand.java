@@ -9,6 +9,8 @@ import io.groupreduce.api.Method;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.NamedResult;
+import io.groupreduce.cli.report.QueryTime;
+import io.groupreduce.cli.report.ReportData;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
@@ -96,6 +98,7 @@ final class CompressCommand implements Callable<Integer> {
             List<String> messages = new ArrayList<>();
             List<NamedResult> results;
             Judgement judgement = null;
+            Map<String, QueryTime> queries = Map.of();
             double seconds;
             try (Bar bar = Bar.start("compress", !common.json)) {
                 List<CompressionSummary> finished = GroupReduce.compress(job, backend, bar, messages::add);
@@ -115,15 +118,17 @@ final class CompressCommand implements Callable<Integer> {
                     }
                     if (report != null) {
                         bar.at("report", 0.995);
-                        ReportBuilder builder = new ReportBuilder(backend, model, job);
-                        HtmlReport.write(report, builder.build(compressed, seconds, results, judgement, List.of()));
+                        ReportData data = new ReportBuilder(backend, model, job, device.threads(backend))
+                                .build(compressed, seconds, results, judgement, List.of());
+                        HtmlReport.write(report, data);
+                        queries = data.queries();
                     }
                 }
             } finally {
                 // After the bar is gone: a line in the middle of it would be torn.
                 messages.forEach(common::tell);
             }
-            show(backend, seconds, results, judgement);
+            show(backend, seconds, results, judgement, queries);
         }
         return 0;
     }
@@ -159,7 +164,12 @@ final class CompressCommand implements Callable<Integer> {
         OutputFile.require(report, used, force);
     }
 
-    private void show(Backend backend, double seconds, List<NamedResult> results, Judgement judgement) {
+    private void show(
+            Backend backend,
+            double seconds,
+            List<NamedResult> results,
+            Judgement judgement,
+            Map<String, QueryTime> queries) {
         List<Map<String, Object>> documents = new ArrayList<>();
         long before = 0;
         long after = 0;
@@ -177,6 +187,11 @@ final class CompressCommand implements Callable<Integer> {
                         result.calibration().isEmpty() ? "" : ", before calibration"));
             }
             Map<String, Object> document = Summary.document(named.matrix(), source);
+            QueryTime query = queries.get(named.tensor());
+            if (query != null) {
+                common.print(query.sentence());
+                document.put("query", Summary.document(query));
+            }
             if (result.heldOut() != null) {
                 document.put("heldOut", CompressedEntry.document(result.heldOut()));
             }

@@ -98,7 +98,7 @@ final class DemoCommand implements Callable<Integer> {
                     rows = compare(backend, model, job.counts(), fit, judge, bar);
                     bar.at("report", 0.8);
                     Judgement judgement = new Judgement(SOFTMAX, evaluation, judge, fit, false);
-                    ReportBuilder builder = new ReportBuilder(backend, model, job);
+                    ReportBuilder builder = new ReportBuilder(backend, model, job, device.threads(backend));
                     HtmlReport.write(report, builder.build(compressed, seconds, results, judgement, rows));
                 }
             }

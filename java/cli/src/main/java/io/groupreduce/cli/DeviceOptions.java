@@ -51,6 +51,11 @@ final class DeviceOptions {
         return selection.backend();
     }
 
+    /** How many threads answer queries; one talks to a GPU. */
+    int threads(Backend backend) {
+        return backend.name().equals(REFERENCE) || isGpu(backend) ? 1 : threadCount();
+    }
+
     /** Worker threads of a backend on the processor. */
     int threadCount() {
         return threads == null ? Runtime.getRuntime().availableProcessors() : threads;

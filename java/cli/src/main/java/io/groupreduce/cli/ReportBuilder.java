@@ -10,6 +10,7 @@ import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.cli.report.LossFigure;
 import io.groupreduce.cli.report.MethodRow;
 import io.groupreduce.cli.report.NamedResult;
+import io.groupreduce.cli.report.QueryTime;
 import io.groupreduce.cli.report.ReportData;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
@@ -38,11 +39,14 @@ final class ReportBuilder {
     private final Backend backend;
     private final Model model;
     private final CompressionJob job;
+    private final int threads;
 
-    ReportBuilder(Backend backend, Model model, CompressionJob job) {
+    /** {@code threads} answer a query. */
+    ReportBuilder(Backend backend, Model model, CompressionJob job, int threads) {
         this.backend = backend;
         this.model = model;
         this.job = job;
+        this.threads = threads;
     }
 
     /** Results under the names they have in the file that was written from them; both are in the same order. */
@@ -64,12 +68,17 @@ final class ReportBuilder {
             List<MethodRow> comparison) {
         Map<String, List<ErrorCurve>> curves = new LinkedHashMap<>();
         Map<String, LossFigure> losses = new LinkedHashMap<>();
+        Map<String, QueryTime> queries = new LinkedHashMap<>();
         for (NamedResult named : results) {
             Matrix matrix = model.require(named.tensor())
                     .matrix(model.fileOf(named.tensor()).toString());
             long[] counts =
                     job.counts() == null ? new long[matrix.rows()] : CountsFile.read(job.counts(), matrix.rows());
             curves.put(named.tensor(), curves(matrix, counts));
+            if (model.servesAsOutput(named.tensor())) {
+                float[] bias = SoftmaxBias.of(model, named.tensor());
+                queries.put(named.tensor(), QueryBench.of(backend, named.matrix(), bias, threads));
+            }
             if (judgement != null && judgement.tensor().equals(named.tensor()) && hasLosses(named, matrix, judgement)) {
                 losses.put(named.tensor(), losses(named, matrix, counts, judgement, written));
             }
@@ -85,6 +94,7 @@ final class ReportBuilder {
                 judgement != null && judgement.fittedToHidden(),
                 curves,
                 losses,
+                queries,
                 comparison);
     }
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Figures;
+import io.groupreduce.cli.report.QueryTime;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -116,7 +117,8 @@ final class Summary {
         if (!source.codec().equals("auto")) {
             text.append("codec ").append(source.codec()).append(", ");
         }
-        text.append(counted(matrix.bases(), "basis", "bases")).append(", ");
+        text.append(counted(matrix.bases(), "basis", "bases"));
+        text.append(matrix.bases() == 0 ? ", " : " of " + Figures.bytes(matrix.rightBytes()) + ", ");
         text.append(counted(matrix.groups().size(), "group", "groups"));
         if (matrix.bias() != null) {
             text.append(", a bias of ").append(Figures.bytes(biasBytes(matrix)));
@@ -231,6 +233,7 @@ final class Summary {
         document.put("bytes", matrix.bytes());
         document.put("headerBytes", matrix.headerBytes());
         document.put("parameters", matrix.parameters());
+        document.put("rightBytes", matrix.rightBytes());
         document.put("coordinatesPerRow", matrix.coordinatesPerRow());
         document.put("ratio", (double) source.bytes() / matrix.bytes());
         document.put("metric", source.metric());
@@ -281,6 +284,16 @@ final class Summary {
         document.put("meanKl", evaluation.meanKl());
         document.put("top1Agreement", evaluation.top1Agreement());
         document.put("top10Agreement", evaluation.top10Agreement());
+        return document;
+    }
+
+    static Map<String, Object> document(QueryTime query) {
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("measuredMicros", query.measured() * 1e6);
+        document.put("predictedMicros", query.predicted() * 1e6);
+        document.put("overheadMicros", query.overhead() * 1e6);
+        document.put("readBandwidthGBs", query.bandwidth() / 1e9);
+        document.put("numbersPerSecond", query.rate());
         return document;
     }
 

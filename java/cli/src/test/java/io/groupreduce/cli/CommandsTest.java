@@ -227,9 +227,16 @@ class CommandsTest {
     @Test
     void theReportIsWrittenBesideTheFile() throws Exception {
         Path report = directory.resolve("report.html");
-        Outcome outcome = compress("--hidden", hidden, "--report", report);
+        Outcome outcome = compress("--hidden", hidden, "--report", report, "--json");
         assertEquals(0, outcome.code(), outcome.err());
         String page = Files.readString(report);
+        JsonNode query = outcome.json().path("tensors").get(1).path("query");
+        assertTrue(query.path("measuredMicros").asDouble() > 0
+                && query.path("predictedMicros").asDouble() > 0);
+        assertTrue(query.path("predictedMicros").asDouble()
+                < 100 * query.path("measuredMicros").asDouble());
+        assertTrue(page.contains("One query"));
+        assertFalse(outcome.json().path("tensors").get(0).has("query"), "of an embedding");
         assertTrue(page.contains("softmax.weight"));
         assertTrue(page.contains("<svg"));
         assertTrue(page.contains("<figcaption>Loss increase against size ratio</figcaption>"));

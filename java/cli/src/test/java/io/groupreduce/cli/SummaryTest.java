@@ -57,7 +57,7 @@ class SummaryTest {
     @Test
     void manyGroupsAreSummedUpByBasisAndWidestNumber() {
         List<String> lines = lines(matrix(48));
-        assertTrue(lines.get(1).contains("2 bases, 50 groups"), lines.get(1));
+        assertTrue(lines.get(1).contains("2 bases of 3.36 kB, 50 groups"), lines.get(1));
         List<String> table = lines.subList(2, lines.size()).stream()
                 .map(line -> line.strip().replaceAll(" +", " "))
                 .toList();
@@ -90,6 +90,7 @@ class SummaryTest {
         Map<String, Object> document = Summary.document(matrix, Summary.Source.of(MissingNode.getInstance(), matrix));
         assertEquals((10 + 40) / 3.0, document.get("coordinatesPerRow"));
         assertEquals(matrix.headerBytes(), document.get("headerBytes"));
+        assertEquals(2L * 40 * (40 + 2), document.get("rightBytes"));
         Map<?, ?> first = (Map<?, ?>) ((List<?>) document.get("groups")).get(0);
         assertEquals("6x3.3.3.1", first.get("bits"));
         assertEquals(4.8, first.get("bitsPerNumber"));

@@ -235,6 +235,11 @@ public final class CompressedMatrix {
                 + parts().mapToLong(EncodedMatrix::bytes).sum();
     }
 
+    /** The bytes of all right factors. */
+    public long rightBytes() {
+        return right.stream().mapToLong(EncodedMatrix::bytes).sum();
+    }
+
     /** The share of a file's header in {@link #bytes}. */
     public long headerBytes() {
         return headerBytes;

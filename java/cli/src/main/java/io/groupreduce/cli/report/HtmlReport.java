@@ -72,7 +72,8 @@ public final class HtmlReport {
                     .write(
                             data.evaluations().get(named.tensor()),
                             data.curves().getOrDefault(named.tensor(), List.of()),
-                            data.losses().get(named.tensor()));
+                            data.losses().get(named.tensor()),
+                            data.queries().get(named.tensor()));
         }
         html.element(
                 "footer",

@@ -19,6 +19,7 @@ import java.util.Objects;
  * @param fittedToHidden whether the compression was fitted to the hidden states of the evaluations
  * @param curves by tensor name, error against size ratio of several methods; tensors without them may be missing
  * @param losses by tensor name, loss increase against size ratio; tensors without them may be missing
+ * @param queries by tensor name, how long a query takes; tensors that are no output are missing
  * @param comparison methods side by side; may be empty
  */
 public record ReportData(
@@ -32,6 +33,7 @@ public record ReportData(
         boolean fittedToHidden,
         Map<String, List<ErrorCurve>> curves,
         Map<String, LossFigure> losses,
+        Map<String, QueryTime> queries,
         List<MethodRow> comparison) {
     public ReportData {
         Objects.requireNonNull(title, "title");
@@ -42,6 +44,7 @@ public record ReportData(
         evaluations = Map.copyOf(evaluations);
         curves = Map.copyOf(curves);
         losses = Map.copyOf(losses);
+        queries = Map.copyOf(queries);
         comparison = List.copyOf(comparison);
     }
 }

@@ -40,10 +40,13 @@ final class TensorSection {
         this.matrix = named.matrix();
     }
 
-    /** Adds the section; {@code evaluation} and {@code losses} may be null, {@code curves} empty. */
-    void write(Evaluation evaluation, List<ErrorCurve> curves, LossFigure losses) {
+    /** Adds the section; {@code evaluation}, {@code losses} and {@code query} may be null, {@code curves} empty. */
+    void write(Evaluation evaluation, List<ErrorCurve> curves, LossFigure losses, QueryTime query) {
         html.markup("<section>").element("h2", tensor);
         html.paragraph(summary());
+        if (query != null) {
+            html.paragraph(query.sentence());
+        }
         if (evaluation != null) {
             evaluation(evaluation);
         }
@@ -119,7 +122,8 @@ final class TensorSection {
         options.alpha().ifPresent(alpha -> text.append(", alpha ").append(Figures.plain(alpha)));
         text.append(result.metric() ? ", with a metric" : "");
         options.codec().ifPresent(codec -> text.append(", codec ").append(codec.label()));
-        text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis, " : " bases, ");
+        text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis" : " bases");
+        text.append(matrix.bases() == 0 ? ", " : " of " + Figures.bytes(matrix.rightBytes()) + ", ");
         text.append(matrix.groups().size()).append(matrix.groups().size() == 1 ? " group." : " groups.");
         if (result.refinement().size() == 2 && result.energy() > 0) {
             text.append(" A round of refinement took the loss from ");

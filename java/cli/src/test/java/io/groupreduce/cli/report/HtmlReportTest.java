@@ -39,6 +39,8 @@ class HtmlReportTest {
             new MethodRow("svd", 5, 200, 12.5, 0.5, Samples.EVALUATED),
             new MethodRow("groupreduce", 5, 199, 12.5, 0.25, Samples.EVALUATED));
 
+    private static final QueryTime QUERY = new QueryTime(0.0021, 20_000_000, 30_000_000, 1e-4, 1e10, 2e10);
+
     private static ReportData full() {
         return new ReportData(
                 "Report",
@@ -51,7 +53,19 @@ class HtmlReportTest {
                 true,
                 Map.of(Samples.TENSOR, Samples.curves(GROUPED.summary().options())),
                 Map.of(Samples.TENSOR, Samples.losses()),
+                Map.of(Samples.TENSOR, QUERY),
                 COMPARISON);
+    }
+
+    /** The longer of reading and multiplying is what is predicted. */
+    @Test
+    void aQueryIsPredictedAndMeasured() {
+        assertEquals(1e-4 + 20e6 / 1e10, QUERY.predicted(), 1e-12);
+        assertEquals(1e-4 + 60e6 / 2e10, new QueryTime(1, 20_000_000, 60_000_000, 1e-4, 1e10, 2e10).predicted(), 1e-12);
+        String page = HtmlReport.render(full());
+        assertEquals(1, occurrences(page, "takes 2.100 ms, measured; 2.100 ms are predicted: 0.100 ms for any"));
+        assertTrue(page.contains("reading 20.0 MB at 10.0 GB/s and multiplying 30,000,000 numbers at 20.0 G/s"));
+        assertTrue(page.contains(" of " + Figures.bytes(GROUPED.matrix().rightBytes()) + ", "));
     }
 
     @Test
@@ -68,6 +82,7 @@ class HtmlReportTest {
                 true,
                 Map.of(),
                 Map.of(hostile, Samples.losses()),
+                Map.of(),
                 List.of(new MethodRow(hostile, 2, 3, 12.5, 0.5, null)));
         String page = HtmlReport.render(data);
         assertFalse(page.contains("<script"), "a script got through");
@@ -252,7 +267,7 @@ class HtmlReportTest {
                 new MethodRow("svd", 5, 200, 12.5, 0.5, new Evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
                 new MethodRow("svd", 9, 100, 12.5, 0.5, new Evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
         String page = HtmlReport.render(
-                new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), false, Map.of(), Map.of(), rows));
+                new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), false, Map.of(), Map.of(), Map.of(), rows));
         assertTrue(page.contains(">3.00e+09<"));
         assertTrue(page.contains(">infinite<"));
     }

@@ -147,7 +147,18 @@ final class Samples {
 
     static ReportData report(List<NamedResult> results, Map<String, Evaluation> evaluations) {
         return new ReportData(
-                "Report", "in", "out", "cpu", 1.5, results, evaluations, false, Map.of(), Map.of(), List.of());
+                "Report",
+                "in",
+                "out",
+                "cpu",
+                1.5,
+                results,
+                evaluations,
+                false,
+                Map.of(),
+                Map.of(),
+                Map.of(),
+                List.of());
     }
 
     static ReportData report(CompressionResult result, Evaluation evaluation) {
