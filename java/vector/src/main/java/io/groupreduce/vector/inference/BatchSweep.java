@@ -70,7 +70,11 @@ final class BatchSweep extends HeadPass.Sweep {
                 int rows = Math.ceilDiv(run.end() - run.from(), run.kept().together);
                 for (int state = 0; state < states; state += TableKernel.STATES) {
                     int z = state * stride + at;
-                    TableKernel.several(head.codes, codes, rows, tables, z, stride, s.logits, state * TILE);
+                    if (state == states - 1) {
+                        TableKernel.one(head.codes, codes, rows, tables, z, s.logits, state * TILE);
+                    } else {
+                        TableKernel.several(head.codes, codes, rows, tables, z, stride, s.logits, state * TILE);
+                    }
                 }
                 at += 2 * LANES * rows;
             }

@@ -24,7 +24,7 @@ import jdk.incubator.vector.IntVector;
  * several. Never materialised: a decoded number. As {@link TileKernel} says, lines are repeated.
  */
 final class TableKernel {
-    /** How many states share the codes of tables: as many as keep their sums and tables in registers, and whole blocks of them. */
+    /** How many states share the codes of tables: as many as keep their sums and tables in registers. */
     static final int STATES = 3;
 
     private TableKernel() {}
@@ -34,12 +34,13 @@ final class TableKernel {
      *
      * @param rows of TILE bytes, from byte {@code from} on
      * @param z its tables from {@code z0} on
+     * @param first where its TILE sums begin
      */
-    static void one(MemorySegment codes, long from, int rows, float[] z, int z0, float[] sums) {
-        FloatVector a = FloatVector.fromArray(FLOATS, sums, 0);
-        FloatVector b = FloatVector.fromArray(FLOATS, sums, LANES);
-        FloatVector c = FloatVector.fromArray(FLOATS, sums, 2 * LANES);
-        FloatVector d = FloatVector.fromArray(FLOATS, sums, 3 * LANES);
+    static void one(MemorySegment codes, long from, int rows, float[] z, int z0, float[] sums, int first) {
+        FloatVector a = FloatVector.fromArray(FLOATS, sums, first);
+        FloatVector b = FloatVector.fromArray(FLOATS, sums, first + LANES);
+        FloatVector c = FloatVector.fromArray(FLOATS, sums, first + 2 * LANES);
+        FloatVector d = FloatVector.fromArray(FLOATS, sums, first + 3 * LANES);
         long at = from;
         for (int i = z0, end = z0 + 2 * LANES * rows; i != end; i += 2 * LANES, at += TILE) {
             IntVector low = FloatVector.fromArray(FLOATS, z, i).reinterpretAsInts();
@@ -61,10 +62,10 @@ final class TableKernel {
             d = d.add(x.selectFrom(low).reinterpretAsFloats());
             d = d.add(x.lanewise(LSHR, 4).selectFrom(high).reinterpretAsFloats());
         }
-        a.intoArray(sums, 0);
-        b.intoArray(sums, LANES);
-        c.intoArray(sums, 2 * LANES);
-        d.intoArray(sums, 3 * LANES);
+        a.intoArray(sums, first);
+        b.intoArray(sums, first + LANES);
+        c.intoArray(sums, first + 2 * LANES);
+        d.intoArray(sums, first + 3 * LANES);
     }
 
     /**

@@ -65,7 +65,7 @@ final class TileKernel {
             case HALVES -> halves(codes, at, whole, z, z0, sums);
             case QUARTERS, EIGHTHS -> {
                 if (TileLayout.TABLES) {
-                    TableKernel.one(codes, at, whole / kept.together, z, z0, sums);
+                    TableKernel.one(codes, at, whole / kept.together, z, z0, sums, 0);
                 } else {
                     quarters(codes, at, whole, z, z0, sums);
                 }
