@@ -19,9 +19,9 @@ import java.util.function.Consumer;
  * @param codec how left factors and dense rows are stored. Empty: rate-distortion takes a bit profile or dense for each
  *     row; the others INT8 or, where the target counts parameters, F32 for an F32 source and BF16 for a 16-bit one
  * @param rightCodec how right factors are stored. Empty: rate-distortion takes INT8, but BF16 where the size allows more than
- *     {@link #FINE_BITS} bits a number and INT6 where right factors would take much of the size; the others take {@code codec}, but INT8
- *     where that has fewer bits: a right factor is
- *     shared by every row of its groups, so its error reaches them all while its bytes are few
+ *     {@link #FINE_BITS} bits a number and what is measured to lose least where right factors would take much of the size; the
+ *     others take {@code codec}, but INT8 where that has fewer bits: a right factor is shared by every row of its groups, so its
+ *     error reaches them all while its bytes are few
  * @param groups number of groups, 1 to 254, empty for the paper's 5; for rate-distortion the number of bases, 1 to 16, empty
  *     for as many as pay for themselves
  * @param alpha exponent of the weights (c + 1)^alpha, for methods that weight. Empty: 1 for the paper's methods; for

@@ -2,6 +2,7 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.Progress;
 import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
@@ -35,6 +36,15 @@ final class Alternation implements AutoCloseable {
     /** For larger ones: what the first fit must lower the loss by. A renewal brings less than the fit before it. */
     private static final double PROMISING = 0.04;
 
+    /** Numbers of a matrix that may be encoded to find the best first choice, and so many choices at least and at most. */
+    private static final long TRIED = 4_000_000;
+
+    private static final int FEWEST_TRIED = 3;
+    private static final int MOST_TRIED = 12;
+
+    /** A choice expected to lose so many times as much as another is not tried. */
+    private static final double HOPELESS = 1.3;
+
     /** Larger results are encoded a second time rather than held twice. */
     private static final long MOST_COPIED = 200L << 20;
 
@@ -62,16 +72,23 @@ final class Alternation implements AutoCloseable {
      * @param model what rows and bases cost
      * @param wanted ways to store a row to choose from; their number is memory: 4 bytes a row and way
      * @param rounds most rounds after the first
+     * @param rights codecs of right factors to choose from, the one of fewest bits first
      * @param rightShare what a byte of a right factor costs: 1, or less when the rows are a sample
      */
-    record Settings(double budget, SizeModel model, StoragePlans.Wanted wanted, int rounds, double rightShare) {
+    record Settings(
+            double budget,
+            SizeModel model,
+            StoragePlans.Wanted wanted,
+            List<Codec> rights,
+            int rounds,
+            double rightShare) {
         /** For a sample of the rows: the same bytes a row, and that share of what bases cost. */
         Settings sample(double share) {
-            return new Settings(budget * share, model.sample(share), wanted, rounds, share);
+            return new Settings(budget * share, model.sample(share), wanted, rights, rounds, share);
         }
 
         Settings withRounds(int value) {
-            return new Settings(budget, model, wanted, value, rightShare);
+            return new Settings(budget, model, wanted, rights, value, rightShare);
         }
 
         /** Every way to store a row, with no more directions than {@code caps}; {@code null} for all. */
@@ -109,7 +126,6 @@ final class Alternation implements AutoCloseable {
     /** Alternates from a start until a round is not worth it. */
     Outcome run(StartingBases start, Progress progress) {
         int bases = start.directions().size();
-        StoragePlans plans = settings.plans(start.spectra(), null);
         List<Directions> directions = start.directions();
         int[] caps = null;
         State best = null;
@@ -117,9 +133,17 @@ final class Alternation implements AutoCloseable {
         for (int round = 0; round <= settings.rounds(); round++) {
             progress.at(
                     round == 0 ? "rows choose" : "renewed bases, round " + round, round / (settings.rounds() + 1.0));
-            workspace.rate(directions, plans.plans());
-            PriceSearch search = new PriceSearch(workspace, plans, task.matrix().rows(), bases, settings.rightShare());
-            State state = fit(search.fill(settings.budget(), caps), plans, directions);
+            State state = null;
+            if (round == 0) {
+                state = first(start);
+            } else {
+                Codec right = best.form().model.right();
+                StoragePlans plans = settings.plans(start.spectra(), caps).withRight(right);
+                workspace.rate(directions, plans.plans());
+                PriceSearch search =
+                        new PriceSearch(workspace, plans, task.matrix().rows(), bases, settings.rightShare());
+                state = fit(search.fill(settings.budget(), caps, false), plans, directions);
+            }
             if (best != null && !(state.loss() < best.loss())) {
                 break;
             }
@@ -132,9 +156,27 @@ final class Alternation implements AutoCloseable {
             directions = renewed(state);
             // The longest rank in use: less than the price search allowed, where no row took that.
             caps = directions.stream().mapToInt(Directions::rank).toArray();
-            plans = settings.plans(start.spectra(), caps);
         }
         return new Outcome(best, losses);
+    }
+
+    /** Of several first choices that promise about as much the one of least loss, where the matrix is not large. */
+    private State first(StartingBases start) {
+        Matrix matrix = task.matrix();
+        long size = (long) matrix.rows() * matrix.columns();
+        long tried = size <= SMALL ? Math.clamp(TRIED / size, FEWEST_TRIED, MOST_TRIED) : 1;
+        List<FirstChoice> choices = FirstChoice.of(workspace, task, settings, start);
+        State best = null;
+        for (FirstChoice choice : choices.subList(0, (int) Math.min(tried, choices.size()))) {
+            if (best != null && choice.expected() > choices.get(0).expected() * HOPELESS) {
+                break;
+            }
+            State state = fit(choice.selection(), choice.plans(), start.directions());
+            if (best == null || state.loss() < best.loss()) {
+                best = state;
+            }
+        }
+        return best;
     }
 
     private boolean promising(State state) {
@@ -150,7 +192,7 @@ final class Alternation implements AutoCloseable {
         Arena arena = Arena.ofShared();
         keptMemory = arena;
         int columns = task.matrix().columns();
-        StoredForm form = new StoredForm(selection.groupOf(), plans.plans(), bases.size(), settings.model());
+        StoredForm form = new StoredForm(selection.groupOf(), plans.plans(), bases.size(), plans.model());
         List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
         boolean fitted = selection.truncation() >= TRUNCATED * selection.distortion();
         List<NormalEquations> equations =
@@ -162,7 +204,7 @@ final class Alternation implements AutoCloseable {
                     rank == 0
                             ? null
                             : fitted
-                                    ? RightFactor.fit(algebra, equations.get(b), columns)
+                                    ? RightFactor.fit(algebra, equations.get(b), columns, form.model.right())
                                     : RightFactor.of(bases.get(b), rank, columns));
         }
         keptForm = form.join(task.matrix(), left, right, arena);

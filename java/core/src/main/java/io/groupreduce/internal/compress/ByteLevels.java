@@ -19,7 +19,7 @@ final class ByteLevels {
      */
     static int[] of(int columns, double mean, int most) {
         int largest = Math.clamp((long) Math.ceil(mean * SPREAD), 1, columns);
-        int least = Math.clamp((long) (mean / SPREAD), 1, largest);
+        int least = Math.clamp((long) (Math.min(mean, largest) / SPREAD), 1, largest);
         double step = 1;
         int[] levels;
         do {

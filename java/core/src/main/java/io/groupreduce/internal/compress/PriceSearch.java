@@ -24,6 +24,9 @@ final class PriceSearch {
     /** The most that groups' descriptions may take of the size. */
     private static final double DESCRIBED = 0.05;
 
+    /** Where groups' descriptions take a larger share of the size than this, fewer groups are tried. */
+    private static final double MANY_BYTES = 0.01;
+
     /** Lengths of a basis are tried so far apart at least. */
     private static final double NEXT_LENGTH = 1.1;
 
@@ -73,20 +76,44 @@ final class PriceSearch {
      */
     record Selection(byte[] groupOf, int[] caps, double price, double distortion, double truncation, double bytes) {}
 
+    /** Whether bases of these lengths leave room for rows. */
+    boolean fits(double budget, int[] caps) {
+        return plans.fixed(rows, described) + rightBytes(levels(caps)) <= budget;
+    }
+
     /**
      * The choice that fills {@code budget}.
      *
-     * @param caps where to start, per basis; {@code null} finds the lengths of the bases too
+     * @param caps per basis, its longest rank
+     * @param shorter whether bases are cut to the lengths that pay
      * @throws io.groupreduce.error.UnreachableTargetException if even rows of zeros are too large
      */
-    Selection fill(double budget, int[] caps) {
-        Selection first = caps == null ? withLengths(budget) : filled(budget, caps);
-        settle(first, budget);
-        return filled(budget, first.caps());
+    Selection fill(double budget, int[] caps, boolean shorter) {
+        Selection first = filled(budget, levels(caps));
+        if (shorter) {
+            first = shortened(budget, first);
+        }
+        Selection best = null;
+        for (int most : new int[] {open.length, 1, 2, 3, 5, 8}) {
+            settle(first, budget, most);
+            Selection settled = filled(budget, first.caps());
+            if (best == null || settled.distortion() < best.distortion()) {
+                best = settled;
+            }
+            if (most == open.length
+                    && plans.fixed(rows, described) - plans.fixed(rows, new boolean[open.length])
+                            < MANY_BYTES * budget) {
+                break;
+            }
+        }
+        return best;
     }
 
-    /** Leaves open only what a first choice found worth a group, the largest groups first, and rows of zeros, which always fit. */
-    private void settle(Selection first, double budget) {
+    /** Leaves open {@code most} plans that a first choice found worth a group, the largest groups first, and rows of zeros, which always fit. */
+    private void settle(Selection first, double budget, int most) {
+        Arrays.fill(described, false);
+        described[ZERO] = true;
+        int taken = 0;
         long[] chosen = new long[open.length];
         for (byte p : first.groupOf()) {
             chosen[p & 0xff]++;
@@ -102,19 +129,18 @@ final class PriceSearch {
         for (int p : order) {
             // The few rows that weigh most take these: a group of their own is little beside what they would lose.
             long needed = plans.plans().get(p).isDense() ? 1 : fewest;
-            if (chosen[p] >= needed && !described[p]) {
+            if (taken < most && chosen[p] >= needed && !described[p]) {
                 described[p] = true;
                 double fixed = plans.fixed(rows, described);
                 boolean little = p == order[0] || fixed - least <= DESCRIBED * budget;
                 described[p] = little && fixed + right <= budget;
+                taken += described[p] ? 1 : 0;
             }
         }
         System.arraycopy(described, 0, open, 0, open.length);
     }
 
-    /** A choice that finds the lengths of the bases too. */
-    private Selection withLengths(double budget) {
-        Selection selection = affordable(budget);
+    private Selection shortened(double budget, Selection selection) {
         int[] paying = paying(budget, selection);
         if (Arrays.equals(paying, selection.caps())) {
             return selection;
@@ -124,19 +150,8 @@ final class PriceSearch {
         return other.distortion() < selection.distortion() ? other : selection;
     }
 
-    /**
-     * The longest bases that leave room for rows, each cut to half of what it was until some do. All begin with D, even where
-     * a matrix has fewer rows: from the number of rows the error was 4 % larger (1,500 x 2,048, 8 times smaller).
-     */
-    private Selection affordable(double budget) {
-        int[] caps = new int[bases];
-        Arrays.fill(caps, plans.model().columns());
-        double fixed = plans.fixed(rows, described);
-        while (rightBytes(caps) + fixed > 0.5 * budget && Arrays.stream(caps).anyMatch(c -> c > 0)) {
-            Arrays.setAll(caps, b -> level(b, caps[b] / 2));
-        }
-        Arrays.setAll(caps, b -> level(b, caps[b]));
-        return filled(budget, caps);
+    private int[] levels(int[] most) {
+        return IntStream.range(0, bases).map(b -> level(b, most[b])).toArray();
     }
 
     /** The largest rank of a basis within {@code most}, 0 when there is none. */

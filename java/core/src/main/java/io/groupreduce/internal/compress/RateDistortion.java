@@ -46,13 +46,17 @@ final class RateDistortion implements CompressionMethod {
     private static final int MOST_TRIED = 20_000_000;
 
     /** What dense rows may be stored as where nothing else was asked for; binary32 of binary32 only. */
-    private static final List<Codec> DENSE = List.of(Codec.INT3, Codec.INT4, Codec.INT8, Codec.BF16, Codec.F32);
+    private static final List<Codec> DENSE =
+            List.of(Codec.INT3, Codec.INT4, Codec.INT6, Codec.INT8, Codec.BF16, Codec.F32);
 
     /** Bytes for the table of distortions: 4 a row and plan. */
     private static final long TABLE_BYTES = 160L << 20;
 
-    /** The share of the size that D directions in bytes would take, from which on right factors have 6 bits. */
+    /** The share of the size that D directions in bytes would take, from which on it is measured in which codes right factors pay. */
     private static final double MUCH = 0.08;
+
+    /** Numbers of a matrix of which everything that may pay is tried. */
+    private static final double SMALL = 300_000;
 
     private static final int FEWEST_PLANS = 48;
 
@@ -122,7 +126,7 @@ final class RateDistortion implements CompressionMethod {
                 progress.at("done", 1);
                 CompressionOptions settled = aimed.withAlpha(alpha)
                         .withRefineRounds(settings.rounds())
-                        .withRightCodec(settings.model().right());
+                        .withRightCodec(outcome.best().form().model.right());
                 CompressionSummary summary = CompressionSummary.of(
                         matrix,
                         compressed.bytes(),
@@ -156,11 +160,20 @@ final class RateDistortion implements CompressionMethod {
     }
 
     /**
-     * Codes of right factors: fewer bits where they would take much of the size. Measured on the Penn Treebank: 6 bits instead of 8 lower KL by 5,
-     * 8 and 11 % at 26x, 40x and 60x, and raise it by 4 % at 15x.
+     * Codes of right factors to choose from. Where these take much of the size it is measured which pay: fewer bits for more directions, or more
+     * where few directions hold almost everything.
      */
-    private static Codec rightCodes(int columns, double budget) {
-        return (double) columns * columns > MUCH * budget ? Codec.INT6 : Codec.INT8;
+    private static List<Codec> rights(Matrix matrix, double budget, double bits) {
+        if (dear(matrix, budget)) {
+            return List.of(Codec.INT4, Codec.INT6, Codec.INT8, Codec.BF16);
+        }
+        return List.of(bits > CompressionOptions.FINE_BITS ? Codec.BF16 : Codec.INT8);
+    }
+
+    /** Whether right factors take much of the size, or the matrix is so small that trying costs nothing. */
+    private static boolean dear(Matrix matrix, double budget) {
+        double columns = matrix.columns();
+        return columns * columns > MUCH * budget || matrix.rows() * columns <= SMALL;
     }
 
     /**
@@ -168,7 +181,7 @@ final class RateDistortion implements CompressionMethod {
      * directions lose less; nothing that takes many times the mean of a row.
      */
     private static List<Codec> dense(Matrix matrix, double budget) {
-        boolean dear = rightCodes(matrix.columns(), budget) != Codec.INT8;
+        boolean dear = dear(matrix, budget);
         double most = ByteLevels.SPREAD * budget / matrix.rows();
         return DENSE.stream()
                 .filter(codec -> codec.bits() >= Codec.INT8.bits() || dear)
@@ -189,21 +202,25 @@ final class RateDistortion implements CompressionMethod {
             codec = Optional.of(wide ? Codec.F32 : Codec.BF16);
         }
         double budget = task.factorBudget();
+        Optional<Codec> fixed = codec;
         List<Codec> dense = codec.map(List::of).orElseGet(() -> dense(matrix, budget));
         double bits = 8 * budget / ((double) matrix.rows() * matrix.columns());
-        Codec right = options.rightCodec()
-                .orElse(codec.filter(c -> !c.scaled())
-                        .orElse(
-                                bits > CompressionOptions.FINE_BITS
-                                        ? Codec.BF16
-                                        : rightCodes(matrix.columns(), budget)));
+        List<Codec> rights = options.rightCodec()
+                .or(() -> fixed.filter(c -> !c.scaled()))
+                .map(List::of)
+                .orElseGet(() -> rights(matrix, budget, bits));
         SizeModel model = new SizeModel(
-                matrix.name(), unit, matrix.columns(), HeaderShare.fixed(matrix.tensor()), right, ScaleScheme.COMPACT);
+                matrix.name(),
+                unit,
+                matrix.columns(),
+                HeaderShare.fixed(matrix.tensor()),
+                rights.get(0),
+                ScaleScheme.COMPACT);
         long tabled = TABLE_BYTES / (4L * matrix.rows());
         int plans = Math.clamp(Math.min(tabled, matrix.rows() / ROWS_A_PLAN), FEWEST_PLANS, GroupPlan.MAX_GROUPS);
         int rounds = options.refineRounds().orElse(CompressionOptions.RENEWALS);
         StoragePlans.Wanted wanted =
                 new StoragePlans.Wanted(codec, dense, budget / matrix.rows(), plans, options.timePrice());
-        return new Alternation.Settings(budget, model, wanted, rounds, 1);
+        return new Alternation.Settings(budget, model, wanted, rights, rounds, 1);
     }
 }

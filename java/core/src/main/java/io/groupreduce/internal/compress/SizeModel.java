@@ -59,6 +59,11 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
         return new SizeModel(matrix, unit, columns, (long) (header * share), right, scales);
     }
 
+    /** With right factors in another codec. */
+    SizeModel withRight(Codec codec) {
+        return new SizeModel(matrix, unit, columns, header, codec, scales);
+    }
+
     /** What a row costs under a plan. */
     long row(GroupPlan plan) {
         if (unit == SizeUnit.PARAMETERS) {

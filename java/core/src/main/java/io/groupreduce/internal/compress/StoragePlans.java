@@ -81,6 +81,11 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
         return new StoragePlans(List.copyOf(plans), costs, prices, described, model);
     }
 
+    /** The same with right factors in another codec. */
+    StoragePlans withRight(Codec right) {
+        return new StoragePlans(plans, costs, prices, described, model.withRight(right));
+    }
+
     private static Iterable<BitProfile> profiles(double[] energies, Wanted wanted, int most) {
         if (energies.length == 0) {
             return List.of();
@@ -100,6 +105,15 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
                     Arrays.stream(energies).map(e -> Math.pow(e, power)).toArray();
             for (double opening : OPENINGS) {
                 profiles.addAll(BitAllocation.profiles(variances, bytes, opening));
+            }
+        }
+        // Dense rows in codes of few bits are asked for where right factors are dear; there a few numbers of one width
+        // may do.
+        for (Codec each : wanted.dense()) {
+            if (each.bits() <= Codec.INT8.bits() && wanted.dense().contains(Codec.INT4)) {
+                for (int rank : RankLevels.of(energies.length, FEWEST_LEVELS)) {
+                    profiles.add(BitProfile.of(each, rank));
+                }
             }
         }
         return profiles;

@@ -25,7 +25,7 @@ final class StoredForm {
     /** Per basis of the workspace, the longest rank in use. */
     final int[] ranks;
 
-    private final SizeModel model;
+    final SizeModel model;
     private final List<Integer> sizes = new ArrayList<>();
 
     /**

@@ -95,7 +95,8 @@ class PriceSearchTest {
             double previous = Double.POSITIVE_INFINITY;
             for (double share : new double[] {0.15, 0.3, 0.5, 0.8}) {
                 double budget = share * full;
-                PriceSearch.Selection found = search(powerLaw(), plans, 2, s -> s.fill(budget, null));
+                PriceSearch.Selection found =
+                        search(powerLaw(), plans, 2, s -> s.fill(budget, new int[] {COLUMNS, COLUMNS}, true));
                 String what = unit + ", " + share;
                 assertEquals(found.bytes(), bytes(plans, found, ROWS), 1e-6 * budget, what);
                 assertTrue(found.bytes() <= budget, what + ": " + found.bytes() + " of " + budget);
@@ -113,7 +114,7 @@ class PriceSearchTest {
     @Test
     void withRoomForAllTheBestIsFree() {
         StoragePlans plans = plans(1, SizeUnit.BYTES);
-        PriceSearch.Selection found = search(powerLaw(), plans, 1, s -> s.fill(1e9, new int[] {COLUMNS}));
+        PriceSearch.Selection found = search(powerLaw(), plans, 1, s -> s.fill(1e9, new int[] {COLUMNS}, false));
         assertEquals(0, found.price());
         assertArrayEquals(new int[] {COLUMNS}, found.caps());
     }
@@ -128,7 +129,7 @@ class PriceSearchTest {
         }
         StoragePlans plans = plans(1, SizeUnit.BYTES);
         double budget = 2.5 * ROWS;
-        PriceSearch.Selection found = search(values, plans, 1, s -> s.fill(budget, null));
+        PriceSearch.Selection found = search(values, plans, 1, s -> s.fill(budget, new int[] {COLUMNS}, true));
         assertTrue(found.bytes() <= budget && found.bytes() == bytes(plans, found, ROWS));
         Set<Byte> kinds = new HashSet<>();
         for (byte p : found.groupOf()) {
@@ -146,7 +147,7 @@ class PriceSearchTest {
         }
         StoragePlans plans = plans(2, SizeUnit.BYTES);
         double budget = 6.0 * ROWS;
-        PriceSearch.Selection found = search(twins, plans, 2, s -> s.fill(budget, null));
+        PriceSearch.Selection found = search(twins, plans, 2, s -> s.fill(budget, new int[] {COLUMNS, COLUMNS}, true));
         assertEquals(1, Arrays.stream(found.caps()).filter(cap -> cap == 0).count(), Arrays.toString(found.caps()));
         assertTrue(found.bytes() <= budget && found.bytes() > 0.995 * budget);
     }
@@ -155,7 +156,8 @@ class PriceSearchTest {
     void aSizeBelowTheGroupNumbersIsOutOfReach() {
         StoragePlans plans = plans(1, SizeUnit.BYTES);
         UnreachableTargetException e = assertThrows(
-                UnreachableTargetException.class, () -> search(powerLaw(), plans, 1, s -> s.fill(ROWS - 1, null)));
+                UnreachableTargetException.class,
+                () -> search(powerLaw(), plans, 1, s -> s.fill(ROWS - 1, new int[] {COLUMNS}, true)));
         assertEquals((long) plans.fixed(ROWS, new boolean[] {true}), e.smallest());
     }
 }

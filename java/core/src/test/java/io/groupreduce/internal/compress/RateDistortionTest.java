@@ -184,7 +184,7 @@ class RateDistortionTest {
                 List<EncodedMatrix> right = new ArrayList<>();
                 List<Directions> renewed = new ArrayList<>();
                 for (int b = 0; b < 2; b++) {
-                    double[] fitted = RightFactor.fit(ALGEBRA, equations.get(b), 24);
+                    double[] fitted = RightFactor.fit(ALGEBRA, equations.get(b), 24, Codec.F32);
                     EncodedMatrix stored = EncodedMatrix.allocate(arena, BitProfile.of(Codec.F32, 24), 24, 24);
                     for (int k = 0; k < 24; k++) {
                         stored.encodeRow(k, RightFactor.floats(fitted), k * 24);

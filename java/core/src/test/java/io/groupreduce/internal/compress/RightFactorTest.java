@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.SeededData;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.reference.ReferenceBackend;
+import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
@@ -82,7 +83,7 @@ class RightFactorTest {
     @Test
     void theFitSolvesTheNormalEquations() {
         NormalEquations equations = equations();
-        double[] right = RightFactor.fit(ALGEBRA, equations, COLUMNS);
+        double[] right = RightFactor.fit(ALGEBRA, equations, COLUMNS, Codec.F32);
         double largest = Arrays.stream(equations.cross()).map(Math::abs).max().orElseThrow();
         for (int j = 0; j < RANK; j++) {
             for (int c = 0; c < COLUMNS; c++) {
@@ -97,7 +98,7 @@ class RightFactorTest {
 
     @Test
     void noPerturbationLowersTheLossWhateverTheMetric() {
-        double[] right = RightFactor.fit(ALGEBRA, equations(), COLUMNS);
+        double[] right = RightFactor.fit(ALGEBRA, equations(), COLUMNS, Codec.F32);
         double least = loss(right);
         for (int trial = 0; trial < 50; trial++) {
             double size = Math.pow(10, -3 + 3 * random.nextDouble());
@@ -117,7 +118,7 @@ class RightFactorTest {
             equations.gram()[3 * RANK + k] = 0;
         }
         Arrays.fill(equations.cross(), 3 * COLUMNS, 4 * COLUMNS, 0);
-        double[] right = RightFactor.fit(ALGEBRA, equations, COLUMNS);
+        double[] right = RightFactor.fit(ALGEBRA, equations, COLUMNS, Codec.F32);
         assertTrue(Arrays.stream(right).allMatch(Double::isFinite));
         assertTrue(Arrays.stream(right, 3 * COLUMNS, 4 * COLUMNS).allMatch(value -> value == 0));
     }
