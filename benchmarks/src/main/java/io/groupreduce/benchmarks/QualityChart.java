@@ -86,7 +86,7 @@ public final class QualityChart {
     private static int look(String name) {
         List<String> looks = new ArrayList<>(
                 Arrays.stream(Method.values()).map(Method::label).toList());
-        looks.addAll(List.of("groupreduce INT8", "rate-distortion, calibrated", DENSE));
+        looks.addAll(List.of("groupreduce INT8", "rate-distortion, calibrated", DENSE, "rate-distortion, packed"));
         return looks.indexOf(name.replaceFirst(", .* epochs?$", ", calibrated"));
     }
 }

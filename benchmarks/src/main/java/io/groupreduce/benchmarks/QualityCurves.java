@@ -110,6 +110,7 @@ public final class QualityCurves {
         methods.put("groupreduce INT8", paper.withCodec(Codec.INT8));
         methods.put("groupreduce INT8, rank 1", paper.withCodec(Codec.INT8).withMinRank(1));
         methods.put("rate-distortion", best);
+        methods.put("rate-distortion, packed", best.withPacked(true));
         methods.put(
                 "rate-distortion, " + Ablation.epochs(arguments.epochs()),
                 best.withCalibrationEpochs(arguments.epochs()));

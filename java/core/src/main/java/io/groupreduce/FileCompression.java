@@ -231,6 +231,10 @@ final class FileCompression {
             Set<String> replaced = new HashSet<>(tied.keySet());
             for (Part part : parts) {
                 CompressionResult result = compress(part, summaries.size(), arena, progress);
+                if (options(part).packed() && result.matrix().packed() == null) {
+                    tell.accept(part.name()
+                            + ": ordinary rows lose less at this size than packed ones, so they are not packed.");
+                }
                 summaries.add(result.summary());
                 entries.add(CompressedEntry.of(result, part.name()));
                 replaced.add(part.name());

@@ -159,8 +159,8 @@ final class BenchCommand implements Callable<Integer> {
 
     private SoftmaxFigures softmax(
             Backend backend, CompressedMatrix matrix, float[] bias, long nanos, Progress progress) {
-        try (SoftmaxBench bench =
-                new SoftmaxBench(backend, matrix, bias, device.threads(backend), matrix.bytes(), nanos, progress)) {
+        try (SoftmaxBench bench = new SoftmaxBench(
+                backend, matrix, bias, device.threads(backend), matrix.residentBytes(), nanos, progress)) {
             return bench.run();
         }
     }

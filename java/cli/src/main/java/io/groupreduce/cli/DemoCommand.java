@@ -163,7 +163,7 @@ final class DemoCommand implements Callable<Integer> {
         SafetensorsWriter.write(directory.resolve(name), part, whole.metadata());
     }
 
-    /** The softmax alone: dense, by three methods at two sizes, and the smallest one calibrated. */
+    /** The softmax alone: dense, by three methods at two sizes, and the smallest one calibrated, and packed. */
     private static List<MethodRow> compare(
             Backend backend, Model model, Path countsFile, HiddenStates fit, HiddenStates judge, Progress progress) {
         Matrix dense = model.require(SOFTMAX).matrix("demo");
@@ -175,11 +175,13 @@ final class DemoCommand implements Callable<Integer> {
                 variants.add(CompressionOptions.defaults().withMethod(method).withTarget(SizeTarget.ratio(ratio)));
             }
         }
-        variants.add(variants.getLast().withCalibrationEpochs(EPOCHS));
+        CompressionOptions best = variants.getLast();
+        variants.add(best.withCalibrationEpochs(EPOCHS));
+        variants.add(best.withPacked(true));
         List<MethodRow> rows = new ArrayList<>();
         for (CompressionOptions options : variants) {
-            boolean calibrated = options.calibrationEpochs() > 0;
-            String name = options.method().label() + (calibrated ? ", calibrated" : "");
+            String name = options.method().label()
+                    + (options.calibrationEpochs() > 0 ? ", calibrated" : options.packed() ? ", packed" : "");
             double begun = 0.3 + 0.5 * rows.size() / variants.size();
             double share = 0.5 / variants.size();
             try (Arena arena = Arena.ofShared()) {

@@ -95,6 +95,13 @@ final class MethodOptions {
     Double timePrice;
 
     @Option(
+            names = "--packed",
+            description =
+                    "rate-distortion: stores rows entropy-coded, a smaller file of the same quality that is decoded when it is"
+                            + " opened and then takes more memory; the size is the file's.")
+    boolean packed;
+
+    @Option(
             names = "--calibrate",
             paramLabel = "EPOCHS",
             description =
@@ -134,6 +141,7 @@ final class MethodOptions {
                 minRank == null ? CompressionOptions.defaults().minRank() : minRank,
                 refine == null ? OptionalInt.empty() : OptionalInt.of(refine),
                 timePrice == null ? CompressionOptions.defaults().timePrice() : timePrice,
+                packed,
                 calibrate == null ? 0 : calibrate);
     }
 

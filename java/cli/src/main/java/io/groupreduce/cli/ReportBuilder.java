@@ -150,6 +150,7 @@ final class ReportBuilder {
                 asked.minRank(),
                 asked.refineRounds(),
                 asked.timePrice(),
+                false,
                 0);
     }
 }

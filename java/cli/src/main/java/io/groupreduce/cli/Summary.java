@@ -120,6 +120,13 @@ final class Summary {
         text.append(counted(matrix.bases(), "basis", "bases"));
         text.append(matrix.bases() == 0 ? ", " : " of " + Figures.bytes(matrix.rightBytes()) + ", ");
         text.append(counted(matrix.groups().size(), "group", "groups"));
+        if (matrix.packed() != null) {
+            text.append(Texts.format(
+                    "; packed rows %s and right factor %s, in memory %s, as below",
+                    Figures.bytes(matrix.packed().rows().byteSize()),
+                    Figures.bytes(matrix.packed().right().byteSize()),
+                    Figures.bytes(matrix.residentBytes())));
+        }
         if (matrix.bias() != null) {
             text.append(", a bias of ").append(Figures.bytes(biasBytes(matrix)));
         }
@@ -231,6 +238,12 @@ final class Summary {
         document.put("alpha", source.alpha().isPresent() ? source.alpha().getAsDouble() : null);
         document.put("sourceBytes", source.bytes());
         document.put("bytes", matrix.bytes());
+        document.put("packed", matrix.packed() != null);
+        document.put("residentBytes", matrix.residentBytes());
+        if (matrix.packed() != null) {
+            document.put("packedRowsBytes", matrix.packed().rows().byteSize());
+            document.put("packedRightBytes", matrix.packed().right().byteSize());
+        }
         document.put("headerBytes", matrix.headerBytes());
         document.put("parameters", matrix.parameters());
         document.put("rightBytes", matrix.rightBytes());

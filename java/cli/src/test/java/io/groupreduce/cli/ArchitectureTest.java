@@ -56,7 +56,7 @@ class ArchitectureTest {
         }
     }
 
-    /** Of the internal packages, format has the one scan for NaN and infinity that all data passes. */
+    /** Of the internal packages, format has the one scan for NaN and infinity that all data passes, and what a packed file holds. */
     @ParameterizedTest(name = "{0}")
     @CsvSource({
         "error,        ''",
@@ -64,7 +64,7 @@ class ArchitectureTest {
         "api,          matrix error",
         "spi,          matrix error api",
         "internal..,   matrix error api spi internal..",
-        "format..,     matrix error api spi internal.check format..",
+        "format..,     matrix error api spi internal.check internal.packed format..",
         "vector..,     matrix error api spi internal.. vector..",
         "cuda..,       matrix error api spi internal.. cuda..",
     })

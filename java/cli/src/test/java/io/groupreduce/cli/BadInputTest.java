@@ -120,6 +120,9 @@ class BadInputTest extends RefusalCase {
         refused(2, "between 1 and 16", model, "--groups", "17");
         refused(2, "between 1 and 254", model, "--groups", "255", "--method", "groupreduce");
         refused(2, "alpha", model, "--alpha", "often");
+        refused(2, "Packed rows", model, "--packed", "--method", "svd");
+        refused(2, "Packed rows", model, "--packed", "--codec", "int4");
+        refused(1, "ask for at least", model, "--packed", "--ratio", "500");
         refused(2, "Alpha", model, "--alpha", "-1");
         refused(2, "calibration epochs", model, "--calibrate", "-1");
         refused(2, "device", model, "--device", "abacus");

@@ -157,6 +157,41 @@ class CommandsTest {
     }
 
     @Test
+    void aPackedFileIsReadLikeAnyOther() {
+        Path report = directory.resolve("report.html");
+        Path dense = directory.resolve("dense.safetensors");
+        Outcome outcome = compress("--ratio", "6", "--hidden", hidden, "--packed", "--json", "--report", report);
+        assertEquals(0, outcome.code(), outcome.err());
+        JsonNode softmax = outcome.json().path("tensors").get(1);
+        assertTrue(outcome.json().path("ratio").asDouble() >= 6);
+        assertTrue(softmax.path("packed").asBoolean());
+        assertTrue(
+                softmax.path("residentBytes").asLong() > softmax.path("bytes").asLong());
+        JsonNode evaluation = Shell.run(
+                        "eval",
+                        output,
+                        "--reference",
+                        model,
+                        "--hidden",
+                        hidden,
+                        "--tensor",
+                        "softmax.weight",
+                        "--json")
+                .json();
+        assertEquals(
+                softmax.path("evaluation").path("meanKl").asDouble(),
+                evaluation.path("meanKl").asDouble(),
+                1e-6);
+        String text = Shell.run("inspect", output).out();
+        assertTrue(text.contains("; packed rows ") && text.contains(" in memory "), text);
+        assertEquals(
+                0, Shell.run("export", output, "--to", "dense", "-o", dense).code());
+        try (Safetensors exported = Safetensors.open(dense)) {
+            assertTrue(exported.tensors().containsKey("softmax.weight"));
+        }
+    }
+
+    @Test
     void inspectListsGroupsAndCopiedTensors() {
         compress();
         JsonNode document = Shell.run("inspect", output, "--json").json();
@@ -256,10 +291,12 @@ class CommandsTest {
 
     @Test
     void theNumberOfThreadsChangesNoByte() throws Exception {
-        compress("--threads", "1");
-        byte[] one = Files.readAllBytes(output);
-        compress("--threads", "2", "--force");
-        assertArrayEquals(one, Files.readAllBytes(output));
+        for (String stored : List.of("--only", "--packed")) {
+            compress(stored, "--threads", "1", "--force");
+            byte[] one = Files.readAllBytes(output);
+            compress(stored, "--threads", "3", "--force");
+            assertArrayEquals(one, Files.readAllBytes(output), stored);
+        }
     }
 
     @Test
@@ -301,7 +338,7 @@ class CommandsTest {
         Outcome outcome = Shell.run("demo", "-o", folder, "--json");
         assertEquals(0, outcome.code(), outcome.err());
         JsonNode rows = outcome.json().path("comparison");
-        assertEquals(8, rows.size());
+        assertEquals(9, rows.size());
         double dense = rows.get(0).path("compressedPerplexity").asDouble();
         // At both sizes each method is better than the one before, and nothing beats the dense model by much.
         for (int r = 1; r < 7; r += 3) {
@@ -313,6 +350,7 @@ class CommandsTest {
         }
         double kl = rows.get(6).path("meanKl").asDouble();
         assertTrue(rows.get(7).path("meanKl").asDouble() < 1.05 * kl, rows.toString());
+        assertTrue(rows.get(8).path("meanKl").asDouble() < 0.8 * kl, rows.toString());
         assertTrue(Files.exists(folder.resolve("report.html")));
         assertTrue(Files.exists(folder.resolve("model.groupreduce.safetensors")));
     }

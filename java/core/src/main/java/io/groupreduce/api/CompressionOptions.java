@@ -30,6 +30,8 @@ import java.util.function.Consumer;
  * @param refineRounds most rounds of refinement, 0 for none. Empty: 10 for the paper, {@link #RENEWALS} for rate-distortion
  * @param timePrice for rate-distortion: how many bytes a row's coordinate counts beside its bits, 0 to 8: a query's time follows the number
  *     of coordinates
+ * @param packed whether rows are stored entropy-coded, for rate-distortion: a smaller file of the same quality, which takes more memory
+ *     once it is open; not with a codec, several bases, a time price, calibration or a size in parameters
  * @param calibrationEpochs passes over the hidden states that train the factors to the dense softmax, 0 for none
  */
 public record CompressionOptions(
@@ -43,6 +45,7 @@ public record CompressionOptions(
         int minRank,
         OptionalInt refineRounds,
         double timePrice,
+        boolean packed,
         int calibrationEpochs) {
     /** The share of all rows that may move in one round of refinement, as in the paper. */
     public static final double MOVE_FRACTION = 0.1;
@@ -87,6 +90,9 @@ public record CompressionOptions(
             throw new InvalidOptionException(
                     "The number of calibration epochs is " + calibrationEpochs + "; it must lie between 0 and 1000.");
         }
+        if (packed) {
+            requirePackable(method, target, codec.isPresent(), groups, timePrice, calibrationEpochs);
+        }
         if (maxLossIncrease.isPresent()) {
             double increase = maxLossIncrease.getAsDouble();
             if (!(increase > 0 && increase <= 10)) {
@@ -98,6 +104,24 @@ public record CompressionOptions(
                         "A largest loss increase can only be aimed at by rate-distortion, not by " + method.label()
                                 + "; give a ratio or a size.");
             }
+        }
+    }
+
+    private static void requirePackable(
+            Method method, SizeTarget target, boolean codec, OptionalInt groups, double timePrice, int epochs) {
+        String other = method != Method.RATE_DISTORTION
+                ? "the method " + method.label()
+                : codec
+                        ? "a codec"
+                        : groups.orElse(1) > 1
+                                ? "several bases"
+                                : timePrice > 0
+                                        ? "a time price"
+                                        : epochs > 0
+                                                ? "calibration"
+                                                : target.unit() == SizeUnit.PARAMETERS ? "a size in parameters" : null;
+        if (other != null) {
+            throw new InvalidOptionException("Packed rows cannot be had with " + other + "; leave out one of the two.");
         }
     }
 
@@ -114,6 +138,7 @@ public record CompressionOptions(
                 5,
                 OptionalInt.empty(),
                 TIME_PRICE,
+                false,
                 0);
     }
 
@@ -177,6 +202,11 @@ public record CompressionOptions(
         return with(draft -> draft.timePrice = value);
     }
 
+    /** Rows entropy-coded, or not. */
+    public CompressionOptions withPacked(boolean value) {
+        return with(draft -> draft.packed = value);
+    }
+
     public CompressionOptions withCalibrationEpochs(int value) {
         return with(draft -> draft.calibrationEpochs = value);
     }
@@ -199,6 +229,7 @@ public record CompressionOptions(
         private int minRank;
         private OptionalInt refineRounds;
         private double timePrice;
+        private boolean packed;
         private int calibrationEpochs;
 
         Draft(CompressionOptions options) {
@@ -212,6 +243,7 @@ public record CompressionOptions(
             minRank = options.minRank;
             refineRounds = options.refineRounds;
             timePrice = options.timePrice;
+            packed = options.packed;
             calibrationEpochs = options.calibrationEpochs;
         }
 
@@ -227,6 +259,7 @@ public record CompressionOptions(
                     minRank,
                     refineRounds,
                     timePrice,
+                    packed,
                     calibrationEpochs);
         }
     }

@@ -57,18 +57,22 @@ public final class CompressedFile implements AutoCloseable {
             .build();
 
     private final Safetensors file;
+    /** Memory of what was packed. */
+    private final Arena unpacked;
+
     private final JsonNode document;
     private final Map<String, CompressedMatrix> matrices = new LinkedHashMap<>();
     private final Map<String, Tensor> copied;
     private final Map<String, String> tied = new LinkedHashMap<>();
 
-    private CompressedFile(Safetensors file) {
+    private CompressedFile(Safetensors file, Arena unpacked) {
         this.file = file;
+        this.unpacked = unpacked;
         document = document();
         copied = new LinkedHashMap<>(file.tensors());
         document.path("tensors").properties().forEach(entry -> {
             CompressedLayout layout = new CompressedLayout(path(), entry.getKey(), entry.getValue(), copied);
-            CompressedMatrix matrix = layout.read();
+            CompressedMatrix matrix = layout.read(unpacked);
             CompressedEntry.wrong(entry.getValue(), matrix).ifPresent(what -> {
                 throw CompressedLayout.damaged(
                         path(), "the metadata of " + Wording.quoted(entry.getKey()) + " " + what, null);
@@ -92,9 +96,11 @@ public final class CompressedFile implements AutoCloseable {
      */
     public static CompressedFile open(Path path) {
         Safetensors file = Safetensors.open(path);
+        Arena unpacked = Arena.ofShared();
         try {
-            return new CompressedFile(file);
+            return new CompressedFile(file, unpacked);
         } catch (Throwable e) {
+            unpacked.close();
             file.close();
             throw e;
         }
@@ -232,7 +238,7 @@ public final class CompressedFile implements AutoCloseable {
         Map<String, Object> tensors = new LinkedHashMap<>();
         List<Tensor> kept = new ArrayList<>(copied);
         for (CompressedEntry entry : entries) {
-            Map<String, Object> described = new LinkedHashMap<>(CompressedLayout.description(entry.matrix()));
+            Map<String, Object> described = new LinkedHashMap<>(CompressedDescription.of(entry.matrix()));
             entry.document().forEach(described::putIfAbsent);
             tensors.put(entry.matrix().name(), described);
             // A bias of the matrix's own replaces one of the same name.
@@ -378,6 +384,9 @@ public final class CompressedFile implements AutoCloseable {
     /** Unmaps the file; may be called again. */
     @Override
     public void close() {
+        if (unpacked.scope().isAlive()) {
+            unpacked.close();
+        }
         file.close();
     }
 }

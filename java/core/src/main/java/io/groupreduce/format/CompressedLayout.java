@@ -3,6 +3,7 @@ package io.groupreduce.format;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.internal.check.Finite;
+import io.groupreduce.internal.packed.PackedMatrix;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -10,6 +11,7 @@ import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.PackedParts;
 import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.matrix.StoredPart;
 import java.lang.foreign.Arena;
@@ -17,14 +19,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -35,18 +35,9 @@ import java.util.stream.Stream;
  * scales likewise: where each begins follows from the metadata and from how many rows each group has.
  */
 final class CompressedLayout {
-    private static final Pattern PART = Pattern.compile("(.*)\\.(?:groups|codes|scales)", Pattern.DOTALL);
-    private static final Pattern NUMBER = Pattern.compile("0|[1-9][0-9]{0,4}");
-
-    private static final String SEPARATOR = ",";
-
-    /** No number of a basis, of dense rows or of zeros. */
-    private static final int UNKNOWN = 256;
-
-    private static final String BIAS = "bias";
-
-    /** Right factors are decoded on opening: what that takes is a small multiple of what the file holds. */
-    private static final int FEWEST_RIGHT_BITS = 3;
+    private static final Pattern PART = Pattern.compile("(.*)\\.(?:groups|codes|scales|rows|right)", Pattern.DOTALL);
+    static final String BIAS = "bias";
+    static final String PACKED = "packed";
 
     private final Path path;
     private final String name;
@@ -65,10 +56,16 @@ final class CompressedLayout {
     static List<Tensor> tensors(CompressedMatrix matrix, Arena arena) {
         List<Tensor> tensors = new ArrayList<>();
         String name = matrix.name();
-        tensors.add(bytes(name + ".groups", MemorySegment.ofArray(matrix.groupOf())));
-        tensors.add(bytes(name + ".codes", joined(matrix.parts().map(EncodedMatrix::data), arena)));
-        Stream<MemorySegment> scales = matrix.parts().map(EncodedMatrix::scales).filter(Objects::nonNull);
-        tensors.add(bytes(name + ".scales", joined(scales, arena)));
+        if (matrix.packed() != null) {
+            tensors.add(bytes(name + ".rows", matrix.packed().rows()));
+            tensors.add(bytes(name + ".right", matrix.packed().right()));
+        } else {
+            tensors.add(bytes(name + ".groups", MemorySegment.ofArray(matrix.groupOf())));
+            tensors.add(bytes(name + ".codes", joined(matrix.parts().map(EncodedMatrix::data), arena)));
+            Stream<MemorySegment> scales =
+                    matrix.parts().map(EncodedMatrix::scales).filter(Objects::nonNull);
+            tensors.add(bytes(name + ".scales", joined(scales, arena)));
+        }
         if (matrix.bias() != null) {
             int rows = matrix.rows();
             EncodedMatrix row = EncodedMatrix.allocate(arena, BitProfile.of(Codec.BF16, rows), 1, 1);
@@ -94,22 +91,6 @@ final class CompressedLayout {
         return joined;
     }
 
-    /** What the stored tensors do not say, for the metadata. */
-    static Map<String, Object> description(CompressedMatrix matrix) {
-        Map<String, Object> description = new LinkedHashMap<>();
-        description.put("shape", List.of(matrix.rows(), matrix.columns()));
-        description.put("groups", text(matrix.describedGroups()));
-        description.put("right", text(matrix.describedBases()));
-        if (matrix.bias() != null) {
-            description.put(BIAS, true);
-        }
-        return description;
-    }
-
-    private static String text(List<StoredPart> parts) {
-        return parts.stream().map(StoredPart::text).collect(Collectors.joining(SEPARATOR));
-    }
-
     /**
      * The matrix that a tensor of this name is a part of, if it is named like one. A tensor {@code NAME.bias} is no part by its
      * name alone: a model may have one of its own beside {@code NAME}.
@@ -128,159 +109,90 @@ final class CompressedLayout {
      * Finds, checks and joins the tensors of the matrix. Right factors, scales and the bias must be finite; the numbers of left
      * factors are not looked at, so that opening a large file reads little of it.
      *
+     * @param arena owns the memory of what was packed
      * @throws MalformedFileException if a part is missing or does not fit the others
      */
-    CompressedMatrix read() {
-        int[] shape = shape();
-        int rows = shape[0];
-        int columns = shape[1];
-        List<StoredPart> groups = parts("groups", "groups", 1, GroupPlan.MAX_GROUPS, columns);
-        List<StoredPart> bases = parts("right", "bases", 0, GroupPlan.ZERO, columns);
-        long[] directions = directions(bases, columns);
-        List<GroupPlan> plans = plans(groups, directions, columns);
-        byte[] groupOf = groupOf(rows);
-        long[] sizes = sizes(groupOf, plans.size());
+    CompressedMatrix read(Arena arena) {
+        CompressedDescription described = CompressedDescription.read(path, name, provenance);
+        CompressedMatrix matrix = is(PACKED) ? unpacked(described, arena) : stored(described);
+        matrix.parts().forEach(this::requireScales);
+        for (int b = 0; b < matrix.bases(); b++) {
+            // Decoded ones, since a finite scale can still make an infinite number of a value.
+            Matrix factor = Matrix.of(
+                    "right factor " + b,
+                    matrix.decodedRight(b),
+                    (int) matrix.right(b).rows(),
+                    matrix.columns());
+            requireFinite(factor.name() + " of " + quoted(), factor);
+        }
+        return is(BIAS) ? matrix.withBias(bias(matrix.rows())) : matrix;
+    }
 
+    private boolean is(String key) {
+        JsonNode flag = provenance.path(key);
+        if (!flag.isMissingNode() && !flag.isBoolean()) {
+            throw damaged("the metadata of " + quoted() + " has a '" + key + "' that is neither true nor false");
+        }
+        return flag.asBoolean(false);
+    }
+
+    private CompressedMatrix stored(CompressedDescription described) {
+        byte[] groupOf = groupOf(described.rows());
+        long[] sizes = sizes(groupOf, described.plans().size());
         Bytes codes = new Bytes("codes");
         Bytes scales = new Bytes("scales");
         // A group with rows stores that much; without rows its description could be all there is, of 46,340 numbers in
         // eight characters.
-        long described =
-                groups.stream().mapToLong(group -> group.profile().width()).sum();
-        if (described > Byte.SIZE * codes.tensor.bytes()) {
-            throw damaged("the groups of " + quoted() + " have rows of " + described + " numbers, more than "
+        long numbers = described.plans().stream().mapToLong(GroupPlan::rank).sum();
+        if (numbers > Byte.SIZE * codes.tensor.bytes()) {
+            throw damaged("the groups of " + quoted() + " have rows of " + numbers + " numbers, more than "
                     + quoted("codes") + " has bits");
         }
         List<EncodedMatrix> left = new ArrayList<>();
-        for (int g = 0; g < plans.size(); g++) {
-            left.add(plans.get(g).isZero() ? null : stored(groups.get(g), sizes[g], codes, scales));
+        for (int g = 0; g < sizes.length; g++) {
+            boolean zero = described.plans().get(g).isZero();
+            left.add(zero ? null : stored(described.groups().get(g), sizes[g], codes, scales));
         }
         List<EncodedMatrix> right = new ArrayList<>();
-        for (int b = 0; b < directions.length; b++) {
-            right.add(stored(bases.get(b), directions[b], codes, scales));
+        for (StoredPart basis : described.bases()) {
+            right.add(stored(basis, described.directions(basis), codes, scales));
         }
         codes.requireUsedUp();
         scales.requireUsedUp();
-        Stream.concat(left.stream().filter(Objects::nonNull), right.stream()).forEach(this::requireScales);
-        CompressedMatrix matrix = new CompressedMatrix(name, columns, groupOf, plans, left, right);
-        for (int b = 0; b < matrix.bases(); b++) {
-            // Decoded ones, since a finite scale can still make an infinite number of a value.
-            Matrix factor = Matrix.of("right factor " + b, matrix.decodedRight(b), (int) directions[b], columns);
-            requireFinite(factor.name() + " of " + quoted(), factor);
-        }
-        JsonNode biased = provenance.path(BIAS);
-        if (!biased.isMissingNode() && !biased.isBoolean()) {
-            throw damaged("the metadata of " + quoted() + " has a '" + BIAS + "' that is neither true nor false");
-        }
-        return biased.asBoolean(false) ? matrix.withBias(bias(rows)) : matrix;
+        return new CompressedMatrix(name, described.columns(), groupOf, described.plans(), left, right);
     }
 
-    private int[] shape() {
-        JsonNode shape = provenance.path("shape");
-        if (!shape.isArray() || shape.size() != 2 || !shape.valueStream().allMatch(JsonNode::isIntegralNumber)) {
-            throw damaged("the metadata of " + quoted() + " lacks 'shape' with 2 whole numbers");
+    private CompressedMatrix unpacked(CompressedDescription described, Arena arena) {
+        PackedParts parts = new PackedParts(bytes("rows").data(), bytes("right").data());
+        List<StoredPart> bases = described.bases();
+        int rank = bases.isEmpty() ? 0 : described.directions(bases.getFirst());
+        try {
+            PackedMatrix unpacked =
+                    PackedMatrix.unpack(parts, described.rows(), described.columns(), described.plans(), rank, arena);
+            CompressedMatrix matrix = new CompressedMatrix(
+                    name,
+                    described.columns(),
+                    unpacked.groupOf(),
+                    described.plans(),
+                    unpacked.left(),
+                    unpacked.right());
+            if (!matrix.describedGroups().equals(described.groups())
+                    || !matrix.describedBases().equals(bases)) {
+                throw new IllegalArgumentException("packed numbers are described with other bits or scales");
+            }
+            return matrix.withPacked(parts);
+        } catch (IllegalArgumentException e) {
+            throw damaged(path, e.getMessage() + " in " + quoted(), e);
         }
-        int[] sides = {side(shape.get(0), CompressedMatrix.MAX_ROWS), side(shape.get(1), CompressedMatrix.MAX_COLUMNS)};
-        if (sides[0] < 1 || sides[1] < 1) {
-            throw damaged("the metadata of " + quoted() + " gives the shape " + Wording.quoted(shape.toString())
-                    + ", where rows lie between 1 and " + CompressedMatrix.MAX_ROWS + " and columns between 1 and "
-                    + CompressedMatrix.MAX_COLUMNS);
-        }
-        return sides;
     }
 
-    /** 0 for a number that is out of range. */
-    private static int side(JsonNode number, int most) {
-        return number.canConvertToInt() && number.intValue() <= most ? number.intValue() : 0;
-    }
-
-    /** Descriptions of groups or bases, in order; counted before they are read, since a short one may be of many numbers. */
-    private List<StoredPart> parts(String key, String word, int fewest, int most, int columns) {
-        JsonNode text = provenance.path(key);
-        if (!text.isTextual()) {
-            throw damaged("the metadata of " + quoted() + " lacks the text '" + key + "'");
+    /** A tensor of bytes. */
+    private Tensor bytes(String suffix) {
+        Tensor tensor = take(suffix);
+        if (tensor.type() != DType.U8 || tensor.shape().length != 1) {
+            throw damaged(Wording.quoted(tensor.name()) + " must be a U8 vector");
         }
-        String[] all =
-                text.textValue().isEmpty() ? new String[0] : text.textValue().split(SEPARATOR, -1);
-        if (all.length < fewest || all.length > most) {
-            throw damaged("the metadata of " + quoted() + " describes " + all.length + " " + word + " where " + fewest
-                    + " to " + most + " are possible");
-        }
-        List<StoredPart> parts = new ArrayList<>();
-        for (String part : all) {
-            try {
-                parts.add(StoredPart.parse(part, columns));
-            } catch (IllegalArgumentException e) {
-                throw damaged(
-                        path,
-                        "the '" + key + "' of " + quoted() + " say " + Wording.quoted(part)
-                                + ", where bits and how many of the " + columns
-                                + " numbers have them are expected, 1 to 8 that never rise, or only 16 or 32, and how"
-                                + " scales are stored",
-                        e);
-            }
-        }
-        return parts;
-    }
-
-    /** How many rows each right factor has. */
-    private long[] directions(List<StoredPart> bases, int columns) {
-        long[] directions = new long[bases.size()];
-        for (int b = 0; b < directions.length; b++) {
-            StoredPart basis = bases.get(b);
-            directions[b] = NUMBER.matcher(basis.what()).matches() ? Long.parseLong(basis.what()) : 0;
-            BitProfile row = basis.profile();
-            boolean fits = row.width() == columns && row.bits(columns - 1) >= FEWEST_RIGHT_BITS;
-            if (directions[b] < 1 || directions[b] > columns || !fits) {
-                throw damaged("basis " + b + " of " + quoted() + " is " + Wording.quoted(basis.text()) + " where 1 to "
-                        + columns + " directions of " + columns + " numbers of " + FEWEST_RIGHT_BITS
-                        + " bits or more are needed");
-            }
-        }
-        return directions;
-    }
-
-    private List<GroupPlan> plans(List<StoredPart> groups, long[] directions, int columns) {
-        List<GroupPlan> plans = new ArrayList<>();
-        boolean[] used = new boolean[directions.length];
-        for (int g = 0; g < groups.size(); g++) {
-            StoredPart group = groups.get(g);
-            int basis = basis(group.what());
-            int width = group.profile().width();
-            boolean fits =
-                    switch (basis) {
-                        case GroupPlan.ZERO -> width == 0;
-                        case GroupPlan.DENSE -> width == columns;
-                        default -> basis < directions.length && width >= 1 && width <= directions[basis];
-                    };
-            if (!fits) {
-                throw damaged("group " + g + " of " + quoted() + " is " + Wording.quoted(group.text()) + ", which is"
-                        + " neither zero, nor dense rows of " + columns + " numbers, nor as many coordinates as one of"
-                        + " the " + directions.length + " bases has");
-            }
-            if (basis < directions.length) {
-                used[basis] = true;
-            }
-            plans.add(new GroupPlan(basis, group.profile()));
-        }
-        for (int b = 0; b < used.length; b++) {
-            if (!used[b]) {
-                throw damaged("no group of " + quoted() + " uses basis " + b);
-            }
-        }
-        return plans;
-    }
-
-    /** The number in a {@link GroupPlan}; {@link #UNKNOWN} of what is none. */
-    private static int basis(String what) {
-        return switch (what) {
-            case StoredPart.DENSE -> GroupPlan.DENSE;
-            case StoredPart.ZERO -> GroupPlan.ZERO;
-            default -> {
-                int number = NUMBER.matcher(what).matches() ? Integer.parseInt(what) : UNKNOWN;
-                yield number < GroupPlan.ZERO ? number : UNKNOWN;
-            }
-        };
+        return tensor;
     }
 
     private byte[] groupOf(int rows) {
@@ -321,14 +233,15 @@ final class CompressedLayout {
         if (part.rows() == 0 || part.scalesPerRow() == 0 || part.scaleFormat() == ScaleFormat.LOG8) {
             return;
         }
+        String where = quoted(is(PACKED) ? "right" : "scales");
         DType type = part.scaleFormat().type();
         MemorySegment stored = part.scales();
-        requireFinite(quoted("scales"), Matrix.of("scales", type, part.rows(), part.scalesPerRow(), stored));
+        requireFinite(where, Matrix.of("scales", type, part.rows(), part.scalesPerRow(), stored));
         // The byte of the sign is the last one of each.
         for (long at = type.bytes() - 1; at < stored.byteSize(); at += type.bytes()) {
             if (stored.get(ValueLayout.JAVA_BYTE, at) < 0) {
                 long row = at / type.bytes() / part.scalesPerRow();
-                throw damaged(quoted("scales") + " holds a scale with a minus sign in row " + row);
+                throw damaged(where + " holds a scale with a minus sign in row " + row);
             }
         }
     }
@@ -339,10 +252,7 @@ final class CompressedLayout {
         private long at;
 
         Bytes(String suffix) {
-            tensor = take(suffix);
-            if (tensor.type() != DType.U8 || tensor.shape().length != 1) {
-                throw damaged(Wording.quoted(tensor.name()) + " must be a U8 vector");
-            }
+            tensor = bytes(suffix);
         }
 
         MemorySegment next(long bytes) {

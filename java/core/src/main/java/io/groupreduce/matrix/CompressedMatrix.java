@@ -36,6 +36,7 @@ public final class CompressedMatrix {
     private final List<EncodedMatrix> right;
     private final float[][] decodedRight;
     private final float[] bias;
+    private final PackedParts packed;
     private final long headerBytes;
     private volatile int[] slots;
 
@@ -62,11 +63,12 @@ public final class CompressedMatrix {
         this.right = List.copyOf(right);
         this.decodedRight = this.right.stream().map(CompressedMatrix::decode).toArray(float[][]::new);
         this.bias = null;
+        this.packed = null;
         this.headerBytes = HeaderShare.most(this);
     }
 
     /** {@code header < 0}: as much as a file may take. */
-    private CompressedMatrix(CompressedMatrix other, String name, float[] bias, long header) {
+    private CompressedMatrix(CompressedMatrix other, String name, float[] bias, PackedParts packed, long header) {
         this.name = name;
         this.columns = other.columns;
         this.groupOf = other.groupOf;
@@ -75,6 +77,7 @@ public final class CompressedMatrix {
         this.right = other.right;
         this.decodedRight = other.decodedRight;
         this.bias = bias;
+        this.packed = packed;
         this.headerBytes = header < 0 ? HeaderShare.most(this) : header;
     }
 
@@ -92,7 +95,7 @@ public final class CompressedMatrix {
 
     /** The same matrix, sharing its parts, under another name. */
     public CompressedMatrix named(String other) {
-        return new CompressedMatrix(this, other, bias, -1);
+        return new CompressedMatrix(this, other, bias, packed, -1);
     }
 
     /**
@@ -104,7 +107,7 @@ public final class CompressedMatrix {
      */
     public CompressedMatrix withBias(float[] values) {
         if (values == null) {
-            return new CompressedMatrix(this, name, null, -1);
+            return new CompressedMatrix(this, name, null, packed, -1);
         }
         if (values.length != rows()) {
             throw new InvalidDataException(
@@ -118,7 +121,21 @@ public final class CompressedMatrix {
                         + "; only finite numbers of bfloat16 can be used.");
             }
         }
-        return new CompressedMatrix(this, name, rounded, -1);
+        return new CompressedMatrix(this, name, rounded, packed, -1);
+    }
+
+    /**
+     * The same matrix, in a file packed.
+     *
+     * @param parts what a file then holds; {@code null} for a matrix stored as it is held
+     */
+    public CompressedMatrix withPacked(PackedParts parts) {
+        return new CompressedMatrix(this, name, bias, parts, -1);
+    }
+
+    /** What a file holds in place of group numbers and factors; {@code null} where it holds them as they are. */
+    public PackedParts packed() {
+        return packed;
     }
 
     /** The same matrix, its factors bit for bit in memory of {@code arena}. */
@@ -128,7 +145,8 @@ public final class CompressedMatrix {
         List<EncodedMatrix> rightCopy =
                 right.stream().map(part -> part.copyTo(arena)).toList();
         CompressedMatrix copy = new CompressedMatrix(name, columns, groupOf, groups, leftCopy, rightCopy);
-        return new CompressedMatrix(copy, name, bias, headerBytes);
+        PackedParts parts = packed == null ? null : packed.copyTo(arena);
+        return new CompressedMatrix(copy, name, bias, parts, headerBytes);
     }
 
     /** N: the vocabulary size. */
@@ -228,11 +246,20 @@ public final class CompressedMatrix {
      * what the file spends where the matrix was read from one, else the most that a file will spend.
      */
     public long bytes() {
-        long biased = bias == null ? 0 : (long) Short.BYTES * rows();
-        return rows()
-                + headerBytes
-                + biased
-                + parts().mapToLong(EncodedMatrix::bytes).sum();
+        return headerBytes + (packed == null ? residentBytes() : packed.bytes() + biasBytes());
+    }
+
+    /** Bytes of group numbers, factors, scales and the bias in memory: more than {@link #bytes} of a packed matrix. */
+    public long residentBytes() {
+        return rows() + bytes(parts()) + biasBytes();
+    }
+
+    private static long bytes(Stream<EncodedMatrix> parts) {
+        return parts.mapToLong(EncodedMatrix::bytes).sum();
+    }
+
+    private long biasBytes() {
+        return bias == null ? 0 : (long) Short.BYTES * rows();
     }
 
     /** The bytes of all right factors. */
@@ -247,7 +274,7 @@ public final class CompressedMatrix {
 
     /** The same matrix in a file that spends this much of its header on it. */
     public CompressedMatrix withHeaderBytes(long bytes) {
-        return new CompressedMatrix(this, name, bias, bytes);
+        return new CompressedMatrix(this, name, bias, packed, bytes);
     }
 
     /** How each group is described in a file. */

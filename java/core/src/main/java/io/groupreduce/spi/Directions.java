@@ -1,5 +1,7 @@
 package io.groupreduce.spi;
 
+import java.util.Arrays;
+
 /**
  * The directions of a basis, in order of falling use: orthonormal rows q_j in the space of A S.
  *
@@ -20,6 +22,14 @@ public record Directions(int rank, float[] projection, float[] right, float[] sc
             weights[j] = (float) (1 / ((double) scales[j] * scales[j]));
         }
         return weights;
+    }
+
+    /** The same directions with one scale, the smallest of theirs, so that coordinates keep their proportions. */
+    public Directions evenly() {
+        float[] same = scales.clone();
+        Arrays.sort(same);
+        Arrays.fill(same, same[0]);
+        return withScales(same);
     }
 
     /** The same directions with other scales. */

@@ -54,8 +54,12 @@ final class CompressedFixture {
 
     /** The undamaged pieces. */
     static CompressedFixture of(Path directory) {
+        return of(directory, matrix());
+    }
+
+    /** The undamaged pieces of a file of another matrix of the same name. */
+    static CompressedFixture of(Path directory, CompressedMatrix matrix) {
         Path file = directory.resolve("valid.safetensors");
-        CompressedMatrix matrix = matrix();
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("dtype", "F16");
         CompressedFile.write(

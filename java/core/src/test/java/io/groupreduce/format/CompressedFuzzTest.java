@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ContainerNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.internal.packed.PackedFixture;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
 import java.lang.foreign.ValueLayout;
@@ -53,6 +54,7 @@ class CompressedFuzzTest {
             "1.5",
             "1e300",
             "true",
+            "false",
             "null",
             "\"\"",
             "\"3\"",
@@ -89,16 +91,22 @@ class CompressedFuzzTest {
             "\ud800",
             "}");
 
-    private static final List<String> SUFFIXES = List.of("", ".groups", ".codes", ".scales", ".bias", ".left.0");
+    private static final List<String> SUFFIXES =
+            List.of("", ".groups", ".codes", ".scales", ".bias", ".left.0", ".rows", ".right");
 
     @TempDir
     private Path directory;
 
     private CompressedFixture valid;
+    private CompressedFixture packed;
 
     @BeforeEach
     void valid() {
         valid = CompressedFixture.of(directory);
+        CompressedMatrix matrix = PackedFixture.of(1, CompressedFixture.ROWS, CompressedFixture.COLUMNS, 5, 0, 3)
+                .matrix(CompressedFixture.NAME);
+        packed = CompressedFixture.of(
+                directory, matrix.withBias(CompressedFixture.matrix().bias()));
     }
 
     private void fuzz(BiConsumer<Random, CompressedFixture> mutation) {
@@ -106,9 +114,10 @@ class CompressedFuzzTest {
         Random random = new Random(seed);
         int refused = 0;
         for (int round = 0; round < ROUNDS; round++) {
+            CompressedFixture undamaged = round % 2 == 0 ? valid : packed;
             CompressedFixture fixture = new CompressedFixture();
-            fixture.metadata = valid.metadata;
-            fixture.tensors.putAll(valid.tensors);
+            fixture.metadata = undamaged.metadata;
+            fixture.tensors.putAll(undamaged.tensors);
             try {
                 mutation.accept(random, fixture);
                 refused += opens(fixture) ? 0 : 1;
@@ -143,8 +152,9 @@ class CompressedFuzzTest {
     }
 
     @Test
-    void theUnchangedFileOpens() {
+    void theUnchangedFilesOpen() {
         assertTrue(opens(valid));
+        assertTrue(opens(packed));
     }
 
     @Test
@@ -259,15 +269,16 @@ class CompressedFuzzTest {
             List<String> names = new ArrayList<>(fixture.tensors.keySet());
             names.remove("other");
             // Group numbers are a few bytes among thousands.
-            String name =
-                    random.nextBoolean() ? CompressedFixture.NAME + ".groups" : names.get(random.nextInt(names.size()));
-            Tensor tensor = fixture.tensors.get(name);
+            Tensor groups = fixture.part("groups");
+            Tensor tensor = groups != null && random.nextBoolean()
+                    ? groups
+                    : fixture.tensors.get(names.get(random.nextInt(names.size())));
             byte[] data = tensor.data().toArray(ValueLayout.JAVA_BYTE);
             for (int n = 1 + random.nextInt(4); n > 0; n--) {
                 byte value = random.nextBoolean() ? (byte) random.nextInt(10) : (byte) random.nextInt(256);
                 data[random.nextInt(data.length)] = value;
             }
-            fixture.put(name, tensor.type(), data, tensor.shape());
+            fixture.put(tensor.name(), tensor.type(), data, tensor.shape());
         });
     }
 }

@@ -1,9 +1,17 @@
 package io.groupreduce.format;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.groupreduce.GroupReduce;
+import io.groupreduce.SeededData;
+import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Progress;
+import io.groupreduce.api.SizeTarget;
+import io.groupreduce.internal.packed.PackedFixture;
+import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -17,15 +25,18 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The reader of docs/format.md, as it stands there, against this software's own: all numbers bit for bit. */
+/** The readers of docs/format.md, as they stand there, against this software's own: all numbers bit for bit. */
 class NumpyReaderTest {
     private static final int ROWS = 90;
     private static final int COLUMNS = 45;
@@ -45,6 +56,24 @@ class NumpyReaderTest {
             for name in file.document["tensors"]:
                 np.save(name + ".npy", file.matrix(name))
             np.concatenate([part.ravel() for part in file.parts]).tofile("parts")
+            """;
+
+    /** Writes what the reader makes of each packed matrix: groups, numbers of rows in order, then of the right factor. */
+    private static final String PACKED = """
+            import sys, numpy as np
+            import packed
+
+            class Listening(packed.PackedFile):
+                parts = []
+                def unpack(self, name):
+                    group_of, left, right = super().unpack(name)
+                    self.parts += [np.array(group_of), *left, right.ravel()]
+                    return group_of, left, right
+
+            file = Listening(sys.argv[1])
+            for name in file.document["tensors"]:
+                np.save(name + ".npy", file.matrix(name))
+            np.concatenate(file.parts).astype("<f4").tofile("parts")
             """;
 
     @TempDir
@@ -76,15 +105,19 @@ class NumpyReaderTest {
         return ended && process.exitValue() == 0 ? text : text + " failed";
     }
 
-    private static String reader() throws IOException {
+    /** A listing of docs/format.md: 0 for the reader, 1 for the one of packed matrices. */
+    private static String reader(int listing) throws IOException {
         String page = Files.readString(Path.of("../../docs/format.md"));
-        int begin = page.indexOf("```python\n") + "```python\n".length();
-        return page.substring(begin, page.indexOf("```", begin));
+        String begun = page.split("```python\n")[1 + listing];
+        return begun.substring(0, begun.indexOf("```"));
     }
 
     @Test
-    void theReaderIsShort() throws IOException {
-        assertTrue(reader().lines().count() <= 60, reader().lines().count() + " lines");
+    void theReadersAreShort() throws IOException {
+        for (int listing = 0; listing < 2; listing++) {
+            long lines = reader(listing).lines().count();
+            assertTrue(lines <= 80, lines + " lines");
+        }
     }
 
     @Test
@@ -98,7 +131,7 @@ class NumpyReaderTest {
                 List.of(FormatFixtures.i32("other", 1, 2, 3)),
                 Map.of("format", "pt"),
                 Map.of());
-        Files.writeString(directory.resolve("reader.py"), reader());
+        Files.writeString(directory.resolve("reader.py"), reader(0));
         Files.writeString(directory.resolve("parts.py"), PARTS);
         assertEquals("", run(directory, "parts.py", file.toString()));
 
@@ -120,6 +153,79 @@ class NumpyReaderTest {
             assertProduct(matrix);
         }
         assertEquals(found.byteSize(), 4 * at);
+    }
+
+    /** Shifts and escapes, several blocks, no rows but zeros, one row, one column, 255 groups; an unpacked matrix beside them. */
+    @Test
+    void everyPackedNumberIsThatOfThisSoftware() throws Exception {
+        int[] many = IntStream.range(0, GroupPlan.MAX_GROUPS).map(g -> g % 4).toArray();
+        List<CompressedMatrix> matrices = List.of(
+                PackedFixture.of(1, 4099, 7, 6, 0, 3, 6).matrix("several"),
+                PackedFixture.of(2, 50, 130, 90, 120).matrix("long"),
+                PackedFixture.of(3, 1, 9, 5).matrix("row"),
+                PackedFixture.of(4, 2049, 1, 0, 1).matrix("column"),
+                PackedFixture.of(5, 1, 1, 1).matrix("number"),
+                PackedFixture.of(6, 2048, 3, 0).matrix("zeros"),
+                PackedFixture.of(7, 500, 4, many).matrix("groups"),
+                compressed("compressed", 2200, 40, 12));
+        Path file = directory.resolve("model.safetensors");
+        List<CompressedEntry> entries = Stream.concat(matrices.stream(), Stream.of(matrix(7)))
+                .map(matrix -> new CompressedEntry(matrix, Map.of()))
+                .toList();
+        CompressedFile.write(file, entries, List.of(), Map.of(), Map.of());
+        Files.writeString(directory.resolve("reader.py"), reader(0));
+        Files.writeString(directory.resolve("packed.py"), reader(1));
+        Files.writeString(directory.resolve("parts.py"), PACKED);
+        assertEquals("", run(directory, "parts.py", file.toString()));
+
+        float[] found = MemorySegment.ofArray(Files.readAllBytes(directory.resolve("parts")))
+                .toArray(LittleEndian.F32);
+        int at = 0;
+        try (CompressedFile opened = CompressedFile.open(file)) {
+            for (CompressedMatrix expected : matrices) {
+                CompressedMatrix matrix = opened.require(expected.name());
+                assertArrayEquals(expected.groupOf(), matrix.groupOf());
+                assertEquals(expected.describedGroups(), matrix.describedGroups());
+                for (int i = 0; i < matrix.rows(); i++) {
+                    assertEquals(matrix.group(i), found[at++]);
+                }
+                for (int i = 0; i < matrix.rows(); i++) {
+                    at = assertRow(matrix.left(matrix.group(i)), matrix.slot(i), found, at);
+                }
+                for (int k = 0; matrix.bases() > 0 && k < matrix.right(0).rows(); k++) {
+                    at = assertRow(matrix.right(0), k, found, at);
+                }
+                assertProduct(matrix);
+            }
+        }
+        assertEquals(found.length, at);
+        assertProduct(matrix(7));
+    }
+
+    /** A matrix that this software packed, its last rows zeros. */
+    private static CompressedMatrix compressed(String name, int rows, int columns, double ratio) {
+        float[] values = SeededData.powerLaw(3, rows, columns, 0.6);
+        Arrays.fill(values, (rows - rows / 20) * columns, values.length, 0);
+        CompressionOptions options = CompressionOptions.defaults()
+                .withTarget(SizeTarget.ratio(ratio))
+                .withPacked(true);
+        Matrix matrix = Matrix.of(name, values, rows, columns);
+        try (ReferenceBackend backend = new ReferenceBackend()) {
+            return GroupReduce.compress(backend, matrix, null, null, options, Arena.ofAuto(), Progress.NONE)
+                    .matrix();
+        }
+    }
+
+    private static int assertRow(EncodedMatrix part, int row, float[] found, int at) {
+        float[] numbers = new float[part == null ? 0 : part.width()];
+        if (part != null) {
+            part.decodeRow(row, numbers, 0);
+        }
+        for (int j = 0; j < numbers.length; j++) {
+            // Bit for bit, but for the sign of a zero.
+            assertTrue(numbers[j] == found[at + j], "row " + row + ", number " + j);
+        }
+        return at + numbers.length;
     }
 
     private void assertProduct(CompressedMatrix matrix) {

@@ -36,7 +36,7 @@ public final class ChartStyle {
 
     /** For a handful of curves. */
     private static final Color[] DISTINCT = {
-        GRAY, new Color(0x8c564b), ORANGE, BLUE, RED, new Color(0x2b0a3d), new Color(0x3a923a)
+        GRAY, new Color(0x8c564b), ORANGE, BLUE, RED, new Color(0x2b0a3d), new Color(0x3a923a), new Color(0x17becf)
     };
 
     private static final Marker[] MARKERS = {

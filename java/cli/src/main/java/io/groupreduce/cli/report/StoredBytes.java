@@ -8,14 +8,19 @@ import io.groupreduce.matrix.GroupPlan;
  * Where the bytes of a compressed matrix are; the parts add up to {@link CompressedMatrix#bytes()}. Read off sizes
  * alone, so that it works after the factors' memory is gone.
  *
- * @param left numbers of the left factors, scales not counted
- * @param right numbers of the right factors, scales not counted
+ * @param left numbers of the left factors, scales not counted; of a packed matrix all of its rows
+ * @param right numbers of the right factors, scales not counted; of a packed matrix all of it
  * @param dense rows stored as they are, scales not counted
  * @param scales the scales of all of them
  * @param numbers the group number of each row, the share of the header and the bias if there is one
  */
 record StoredBytes(long left, long right, long dense, long scales, long numbers) {
     static StoredBytes of(CompressedMatrix matrix) {
+        if (matrix.packed() != null) {
+            long rows = matrix.packed().rows().byteSize();
+            long packedRight = matrix.packed().right().byteSize();
+            return new StoredBytes(rows, packedRight, 0, 0, matrix.bytes() - rows - packedRight);
+        }
         long left = 0;
         long right = 0;
         long dense = 0;

@@ -121,6 +121,11 @@ final class TensorSection {
         text.append(", asked for ").append(target(options));
         options.alpha().ifPresent(alpha -> text.append(", alpha ").append(Figures.plain(alpha)));
         text.append(result.metric() ? ", with a metric" : "");
+        if (matrix.packed() != null) {
+            text.append(", packed, ")
+                    .append(Figures.bytes(matrix.residentBytes()))
+                    .append(" in memory");
+        }
         options.codec().ifPresent(codec -> text.append(", codec ").append(codec.label()));
         text.append(", ").append(matrix.bases()).append(matrix.bases() == 1 ? " basis" : " bases");
         text.append(matrix.bases() == 0 ? ", " : " of " + Figures.bytes(matrix.rightBytes()) + ", ");

@@ -63,8 +63,9 @@ final class AlphaSearch {
     private double measure(int index, Progress progress) {
         double alpha = EXPONENTS[index];
         progress.at("weights, exponent " + alpha, 0.04 * ++measured);
-        try (CompressionWorkspace workspace = task.open(Weights.raw(task.counts(), alpha));
-                Alternation alternation = new Alternation(workspace, task, settings)) {
+        double[] raw = Weights.raw(task.counts(), alpha);
+        try (CompressionWorkspace workspace = task.open(raw);
+                Alternation alternation = new Alternation(workspace, task, settings, raw)) {
             task.energy(workspace);
             CompressedMatrix small =
                     alternation.stored(alternation.run(start, Progress.NONE).best());

@@ -6,12 +6,15 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.PackedParts;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -51,6 +54,7 @@ final class Alternation implements AutoCloseable {
     private final CompressionWorkspace workspace;
     private final CompressionTask task;
     private final Settings settings;
+    private final double[] raw;
     private final DenseAlgebra algebra;
     /** The stored form of the state measured last, in memory of its own; the best state is mostly that one. */
     private State kept;
@@ -58,10 +62,12 @@ final class Alternation implements AutoCloseable {
     private CompressedMatrix keptForm;
     private Arena keptMemory;
 
-    Alternation(CompressionWorkspace workspace, CompressionTask task, Settings settings) {
+    /** {@code raw} weights of the workspace, as {@link Weights#raw} gave them. */
+    Alternation(CompressionWorkspace workspace, CompressionTask task, Settings settings, double[] raw) {
         this.workspace = workspace;
         this.task = task;
         this.settings = settings;
+        this.raw = raw;
         algebra = new DenseAlgebra(task.backend()::forEach);
     }
 
@@ -74,6 +80,7 @@ final class Alternation implements AutoCloseable {
      * @param rounds most rounds after the first
      * @param rights codecs of right factors to choose from, the one of fewest bits first
      * @param rightShare what a byte of a right factor costs: 1, or less when the rows are a sample
+     * @param packed whether rows are stored as {@link UniformSteps} does, whatever is {@code wanted}
      */
     record Settings(
             double budget,
@@ -81,14 +88,15 @@ final class Alternation implements AutoCloseable {
             StoragePlans.Wanted wanted,
             List<Codec> rights,
             int rounds,
-            double rightShare) {
+            double rightShare,
+            boolean packed) {
         /** For a sample of the rows: the same bytes a row, and that share of what bases cost. */
         Settings sample(double share) {
-            return new Settings(budget * share, model.sample(share), wanted, rights, rounds, share);
+            return new Settings(budget * share, model.sample(share), wanted, rights, rounds, share, packed);
         }
 
         Settings withRounds(int value) {
-            return new Settings(budget, model, wanted, rights, value, rightShare);
+            return new Settings(budget, model, wanted, rights, value, rightShare, packed);
         }
 
         /** Every way to store a row, with no more directions than {@code caps}; {@code null} for all. */
@@ -108,16 +116,18 @@ final class Alternation implements AutoCloseable {
     /**
      * A state that was measured.
      *
-     * @param selection each row's plan
-     * @param form the groups that this makes
+     * @param form each row's group
+     * @param packed the parts of a packed matrix; else {@code null}
+     * @param expected the loss before right factors were fitted, as far as it is known
      * @param bases what left factors are coordinates of
      * @param right right factors by basis, k_b x D; {@code null} for a basis that no row uses
      * @param fitted whether right factors were fitted to their rows
      * @param loss measured on what would be stored
      */
     record State(
-            PriceSearch.Selection selection,
             StoredForm form,
+            PackedParts packed,
+            double expected,
             List<Directions> bases,
             List<double[]> right,
             boolean fitted,
@@ -125,7 +135,6 @@ final class Alternation implements AutoCloseable {
 
     /** Alternates from a start until a round is not worth it. */
     Outcome run(StartingBases start, Progress progress) {
-        int bases = start.directions().size();
         List<Directions> directions = start.directions();
         int[] caps = null;
         State best = null;
@@ -133,17 +142,15 @@ final class Alternation implements AutoCloseable {
         for (int round = 0; round <= settings.rounds(); round++) {
             progress.at(
                     round == 0 ? "rows choose" : "renewed bases, round " + round, round / (settings.rounds() + 1.0));
-            State state = null;
-            if (round == 0) {
-                state = first(start);
-            } else {
-                Codec right = best.form().model.right();
-                StoragePlans plans = settings.plans(start.spectra(), caps).withRight(right);
-                workspace.rate(directions, plans.plans());
-                PriceSearch search =
-                        new PriceSearch(workspace, plans, task.matrix().rows(), bases, settings.rightShare());
-                state = fit(search.fill(settings.budget(), caps, false), plans, directions);
-            }
+            State state = settings.packed()
+                    ? pack(directions.getFirst().evenly())
+                    : round == 0
+                            ? first(start)
+                            : next(
+                                    start.spectra(),
+                                    caps,
+                                    directions,
+                                    best.form().model.right());
             if (best != null && !(state.loss() < best.loss())) {
                 break;
             }
@@ -158,6 +165,15 @@ final class Alternation implements AutoCloseable {
             caps = directions.stream().mapToInt(Directions::rank).toArray();
         }
         return new Outcome(best, losses);
+    }
+
+    /** Rows choose again, along renewed directions. */
+    private State next(List<Spectrum> spectra, int[] caps, List<Directions> bases, Codec right) {
+        StoragePlans plans = settings.plans(spectra, caps).withRight(right);
+        workspace.rate(bases, plans.plans());
+        PriceSearch search =
+                new PriceSearch(workspace, plans, task.matrix().rows(), bases.size(), settings.rightShare());
+        return fit(search.fill(settings.budget(), caps, false), plans, bases);
     }
 
     /** Of several first choices that promise about as much the one of least loss, where the matrix is not large. */
@@ -183,7 +199,63 @@ final class Alternation implements AutoCloseable {
         Matrix matrix = task.matrix();
         return state.fitted()
                 && ((long) matrix.rows() * matrix.columns() <= SMALL
-                        || state.loss() < state.selection().distortion() * (1 - PROMISING));
+                        || state.loss() < state.expected() * (1 - PROMISING));
+    }
+
+    /** Every row takes the step that its weight asks for, at the size that this comes to once it is packed. */
+    private State pack(Directions basis) {
+        close();
+        keptMemory = Arena.ofShared();
+        UniformSteps.Rows rows = UniformSteps.fill(workspace, task, settings, basis, Weights.scaledToMeanOne(raw));
+        StoredForm form = new StoredForm(rows.groupOf(), rows.plans(), 1, settings.model());
+        List<EncodedMatrix> left = rows.left(keptMemory);
+        int rank = form.ranks[0];
+        int columns = task.matrix().columns();
+        if (rank == 0) {
+            return packed(rows, form, left, null, new double[0], false);
+        }
+        NormalEquations equations = workspace
+                .normalEquations(form.groupOf, form.groups, form.ranks, left)
+                .getFirst();
+        double[] energies = new double[rank];
+        Arrays.setAll(energies, k -> equations.gram()[k * rank + k]);
+        double[] right = RightFactor.fit(algebra, equations, columns, Codec.INT8);
+        State fitted = packed(rows, form, left, right, energies, true);
+        if (!rows.strained()) {
+            return fitted;
+        }
+        // Of rows fewer than directions a fit may be large numbers that cancel, which no steps hold.
+        CompressedMatrix fittedForm = keptForm;
+        State plain = packed(rows, form, left, RightFactor.of(rows.basis(), rank, columns), energies, false);
+        if (fitted.loss() <= plain.loss()) {
+            keptForm = fittedForm;
+            kept = fitted;
+        }
+        return kept;
+    }
+
+    private State packed(
+            UniformSteps.Rows rows,
+            StoredForm form,
+            List<EncodedMatrix> left,
+            double[] right,
+            double[] energies,
+            boolean fitted) {
+        UniformSteps.Right rounded = rows.right(right == null ? new double[0] : right, energies);
+        List<EncodedMatrix> stored =
+                right == null ? List.of() : List.of(rounded.rounded().stored(keptMemory));
+        PackedParts packed = new PackedParts(rows.packed(), rounded.packed());
+        keptForm = form.join(task.matrix(), left, stored).withPacked(packed);
+        // What is expected is not known: for large matrices one round is enough.
+        kept = new State(
+                form,
+                packed,
+                Double.NaN,
+                List.of(rows.basis()),
+                Collections.singletonList(right),
+                fitted,
+                workspace.loss(keptForm));
+        return kept;
     }
 
     /** Stores the rows' choices, fits right factors to them and measures the loss. */
@@ -208,7 +280,7 @@ final class Alternation implements AutoCloseable {
                                     : RightFactor.of(bases.get(b), rank, columns));
         }
         keptForm = form.join(task.matrix(), left, right, arena);
-        kept = new State(selection, form, bases, right, fitted, workspace.loss(keptForm));
+        kept = new State(form, null, selection.distortion(), bases, right, fitted, workspace.loss(keptForm));
         return kept;
     }
 
@@ -252,6 +324,9 @@ final class Alternation implements AutoCloseable {
     }
 
     private CompressedMatrix encode(State state, Arena arena) {
+        if (state.packed() != null) {
+            return state.form().unpack(task.matrix(), state.packed(), arena);
+        }
         List<EncodedMatrix> left = state.form().encodeLeft(workspace, state.bases(), arena);
         return state.form().join(task.matrix(), left, state.right(), arena);
     }

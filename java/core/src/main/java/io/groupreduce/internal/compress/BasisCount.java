@@ -32,7 +32,7 @@ final class BasisCount {
     /** 1, 2, 4, 8 or 16. */
     int best() {
         try (CompressionWorkspace workspace = sample.open(raw);
-                Alternation method = new Alternation(workspace, sample, settings)) {
+                Alternation method = new Alternation(workspace, sample, settings, raw)) {
             int best = 1;
             double least = loss(method, 1);
             while (best < MOST && least > 0) {

@@ -5,6 +5,7 @@ import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -25,10 +26,13 @@ final class LossSearch {
 
     private final CompressionWorkspace workspace;
     private final CompressionTask task;
+    private final double[] raw;
     private final SoftmaxData judged;
     private final double increase;
 
-    LossSearch(CompressionWorkspace workspace, CompressionTask task) {
+    /** {@code raw} weights of the workspace. */
+    LossSearch(CompressionWorkspace workspace, CompressionTask task, double[] raw) {
+        this.raw = raw;
         this.workspace = workspace;
         this.task = task;
         judged = task.softmax().judged(MOST_STATES);
@@ -53,8 +57,9 @@ final class LossSearch {
         Matrix matrix = task.matrix();
         // In full: every row dense, with the header and a group number each.
         List<GroupPlan> fewest = List.of(GroupPlan.zero(), GroupPlan.dense(matrix.columns(), Codec.F32));
-        long low = settings.apply(matrix.bytes()).model().fixed(matrix.rows(), fewest) + matrix.rows();
-        long high = matrix.bytes() + low;
+        Alternation.Settings full = settings.apply(matrix.bytes());
+        long high = matrix.bytes() + full.model().fixed(matrix.rows(), fewest) + matrix.rows();
+        long low = full.packed() ? full.model().header() : high - matrix.bytes();
         CompressionSummary.HeldOut best = judge(start, settings.apply(high));
         if (!Double.isFinite(best.denseLoss())) {
             throw new InvalidDataException(
@@ -63,14 +68,16 @@ final class LossSearch {
         }
         if (!meets(best)) {
             throw new InvalidDataException("The loss on the held-out hidden states rises by more than " + 100 * increase
-                    + " % even where " + matrix.name() + " is stored in full; allow more, or give a ratio.");
+                    + " % even where " + matrix.name()
+                    + (full.packed() ? " is packed in codes of 8 bits" : " is stored in full")
+                    + "; allow more, or give a ratio.");
         }
         int step = 0;
         while (high > low * (1 + CLOSE) + 1) {
             long middle = Math.round(Math.sqrt((double) low * high));
             progress.at("size for the loss, " + middle + " bytes", 0.3 + 0.003 * step++);
-            CompressionSummary.HeldOut found = judge(start, settings.apply(middle));
-            if (meets(found)) {
+            CompressionSummary.HeldOut found = judged(start, settings.apply(middle));
+            if (found != null && meets(found)) {
                 high = middle;
                 best = found;
             } else {
@@ -80,13 +87,22 @@ final class LossSearch {
         return new Outcome(high, best);
     }
 
+    /** {@code null} for a size that there is no room in. */
+    private CompressionSummary.HeldOut judged(StartingBases start, Alternation.Settings settings) {
+        try {
+            return judge(start, settings);
+        } catch (UnreachableTargetException e) {
+            return null;
+        }
+    }
+
     /** As a difference, since the dense loss may be 0. */
     private boolean meets(CompressionSummary.HeldOut found) {
         return found.compressedLoss() - found.denseLoss() <= increase * found.denseLoss();
     }
 
     private CompressionSummary.HeldOut judge(StartingBases start, Alternation.Settings settings) {
-        try (Alternation alternation = new Alternation(workspace, task, settings)) {
+        try (Alternation alternation = new Alternation(workspace, task, settings, raw)) {
             CompressedMatrix small =
                     alternation.stored(alternation.run(start, Progress.NONE).best());
             Evaluation evaluation = SoftmaxEvaluation.of(

@@ -7,6 +7,7 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -58,6 +59,12 @@ final class RateDistortion implements CompressionMethod {
     /** Numbers of a matrix of which everything that may pay is tried. */
     private static final double SMALL = 300_000;
 
+    /**
+     * Numbers of a matrix of which a packed form is compared with an ordinary one of the same size, and the better taken: where rows are few, or
+     * some are far larger than the others, plans do more than entropy coding.
+     */
+    private static final long BOTH_TRIED = 4_000_000;
+
     private static final int FEWEST_PLANS = 48;
 
     /** More plans for fewer rows would make many small groups. */
@@ -80,6 +87,14 @@ final class RateDistortion implements CompressionMethod {
             return;
         }
         Alternation.Settings settings = settings(task);
+        if (comparable()) {
+            new RateDistortion(task.withOptions(options.withPacked(false))).requireReachable();
+            return;
+        }
+        if (options.packed()) {
+            UniformSteps.requireReachable(settings, matrix.rows());
+            return;
+        }
         // The codec of right factors depends on the size: what counts is the one of the smallest.
         SizeTarget least = new SizeTarget(0, 1, settings.model().unit());
         SizeModel model = settings(task.withOptions(options.withTarget(least))).model();
@@ -97,7 +112,38 @@ final class RateDistortion implements CompressionMethod {
 
     @Override
     public CompressionResult run(Arena arena, Progress progress) {
-        requireReachable();
+        if (!comparable()) {
+            return alone(arena, progress);
+        }
+        CompressionResult packed = null;
+        try {
+            UniformSteps.requireReachable(settings(task), matrix.rows());
+            packed = alone(arena, (step, done) -> progress.at(step, 0.5 * done));
+        } catch (UnreachableTargetException e) {
+            progress.at("ordinary rows", 0.5);
+        }
+        CompressionOptions plain = options.withPacked(false);
+        if (packed != null) {
+            plain = plain.withAlpha(packed.summary().options().alpha().orElseThrow());
+        }
+        CompressionResult ordinary = new RateDistortion(task.withOptions(plain))
+                .run(arena, (step, done) -> progress.at(step, 0.5 + 0.5 * done));
+        boolean better =
+                packed != null && packed.summary().loss() <= ordinary.summary().loss();
+        return better ? packed : ordinary;
+    }
+
+    /** Whether a packed form and an ordinary one are both made, and the better one taken. */
+    private boolean comparable() {
+        return options.packed()
+                && options.maxLossIncrease().isEmpty()
+                && (long) matrix.rows() * matrix.columns() <= BOTH_TRIED;
+    }
+
+    private CompressionResult alone(Arena arena, Progress progress) {
+        if (!comparable()) {
+            requireReachable();
+        }
         progress.at("reading " + matrix.name(), 0);
         StartingBases one = StartingBases.of(task, 1);
         double alpha = options.alpha().orElseGet(() -> measuredAlpha(one, progress));
@@ -106,27 +152,29 @@ final class RateDistortion implements CompressionMethod {
             double energy = task.energy(workspace);
             progress.at("number of bases", 0.25);
             int bases = options.groups()
-                    .orElseGet(() ->
-                            matrix.columns() > MOST_COUNTED ? 1 : new BasisCount(task, alpha, settings(task)).best());
+                    .orElseGet(() -> options.packed() || matrix.columns() > MOST_COUNTED
+                            ? 1
+                            : new BasisCount(task, alpha, settings(task)).best());
             StartingBases start = bases == 1 ? one : StartingBases.of(task, bases);
             CompressionOptions aimed = options;
             CompressionSummary.HeldOut heldOut = null;
             if (options.maxLossIncrease().isPresent()) {
                 LossSearch.Outcome found =
-                        new LossSearch(workspace, task).run(start, bytes -> settings(sized(bytes)), progress);
+                        new LossSearch(workspace, task, raw).run(start, bytes -> settings(sized(bytes)), progress);
                 aimed = options.withTarget(SizeTarget.bytes(found.bytes()));
                 heldOut = found.heldOut();
             }
             Alternation.Settings settings = settings(task.withOptions(aimed));
-            try (Alternation alternation = new Alternation(workspace, task, settings)) {
+            try (Alternation alternation = new Alternation(workspace, task, settings, raw)) {
                 Alternation.Outcome outcome =
                         alternation.run(start, (step, done) -> progress.at(step, 0.35 + 0.6 * done));
                 progress.at("factors", 0.95);
                 CompressedMatrix compressed = alternation.store(outcome.best(), arena);
                 progress.at("done", 1);
-                CompressionOptions settled = aimed.withAlpha(alpha)
-                        .withRefineRounds(settings.rounds())
-                        .withRightCodec(outcome.best().form().model.right());
+                CompressionOptions settled = aimed.withAlpha(alpha).withRefineRounds(settings.rounds());
+                if (!options.packed()) {
+                    settled = settled.withRightCodec(outcome.best().form().model.right());
+                }
                 CompressionSummary summary = CompressionSummary.of(
                         matrix,
                         compressed.bytes(),
@@ -221,6 +269,6 @@ final class RateDistortion implements CompressionMethod {
         int rounds = options.refineRounds().orElse(CompressionOptions.RENEWALS);
         StoragePlans.Wanted wanted =
                 new StoragePlans.Wanted(codec, dense, budget / matrix.rows(), plans, options.timePrice());
-        return new Alternation.Settings(budget, model, wanted, rights, rounds, 1);
+        return new Alternation.Settings(budget, model, wanted, rights, rounds, 1, options.packed());
     }
 }

@@ -1,9 +1,11 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.internal.packed.PackedMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.matrix.PackedParts;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import java.lang.foreign.Arena;
@@ -68,24 +70,41 @@ final class StoredForm {
         return left;
     }
 
+    /** The matrix of packed parts, its codes in memory of {@code arena}. */
+    CompressedMatrix unpack(Matrix matrix, PackedParts packed, Arena arena) {
+        PackedMatrix unpacked = PackedMatrix.unpack(packed, groupOf.length, model.columns(), groups, ranks[0], arena);
+        return join(matrix, unpacked.left(), unpacked.right()).withPacked(packed);
+    }
+
     /**
      * Stores the right factors and puts all parts together.
      *
      * @param right per basis of the workspace, at least its rank x D; not read where the rank is 0
      */
     CompressedMatrix join(Matrix matrix, List<EncodedMatrix> left, List<double[]> right, Arena arena) {
-        int[] number = new int[ranks.length];
         List<EncodedMatrix> stored = new ArrayList<>();
         for (int b = 0; b < ranks.length; b++) {
-            number[b] = stored.size();
             if (ranks[b] > 0) {
                 stored.add(model.storeRight(arena, RightFactor.floats(right.get(b)), ranks[b]));
             }
         }
+        return join(matrix, left, stored);
+    }
+
+    /**
+     * Puts all parts together.
+     *
+     * @param right of the bases in use
+     */
+    CompressedMatrix join(Matrix matrix, List<EncodedMatrix> left, List<EncodedMatrix> right) {
+        int[] number = new int[ranks.length];
+        for (int b = 1; b < ranks.length; b++) {
+            number[b] = number[b - 1] + (ranks[b - 1] > 0 ? 1 : 0);
+        }
         List<GroupPlan> plans = groups.stream()
                 .map(p -> p.isLowRank() ? new GroupPlan(number[p.basis()], p.profile()) : p)
                 .toList();
-        return new CompressedMatrix(matrix.tensor(), model.columns(), groupOf, plans, left, stored);
+        return new CompressedMatrix(matrix.tensor(), model.columns(), groupOf, plans, left, right);
     }
 
     /** Of a list with an entry a basis, the entries of the bases in use. */
