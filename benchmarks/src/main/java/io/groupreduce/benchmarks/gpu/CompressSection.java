@@ -101,8 +101,10 @@ final class CompressSection {
             Method method,
             BiConsumer<Double, Double> found) {
         try (Arena arena = Arena.ofShared()) {
-            CompressionOptions open =
-                    CompressionOptions.defaults().withMethod(method).withGroups(GROUPS);
+            // Rate-distortion has the one basis that it takes for matrices so wide.
+            CompressionOptions open = CompressionOptions.defaults()
+                    .withMethod(method)
+                    .withGroups(method == Method.RATE_DISTORTION ? 1 : GROUPS);
             // The goals are for F32 factors of the paper's method: ranks, and so the work, follow the codec.
             CompressionOptions options = method == Method.GROUPREDUCE ? open.withCodec(Codec.F32) : open;
             long begun = System.nanoTime();
