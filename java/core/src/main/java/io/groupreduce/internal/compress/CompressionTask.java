@@ -14,6 +14,7 @@ import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.Arrays;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 
 /**
  * What is compressed, on what and how: where every method begins. {@link io.groupreduce.GroupReduce} checked it.
@@ -76,12 +77,7 @@ public record CompressionTask(
             return this;
         }
         int columns = matrix.columns();
-        int[] chosen = new SplittableRandom(SAMPLE_SEED)
-                .ints(0, matrix.rows())
-                .distinct()
-                .limit(most)
-                .sorted()
-                .toArray();
+        int[] chosen = sampleRows(most);
         float[] values = new float[most * columns];
         long[] counted = new long[most];
         float[] bias = softmax == null || softmax.bias() == null ? null : new float[most];
@@ -95,6 +91,18 @@ public record CompressionTask(
         SoftmaxData met = softmax == null ? null : new SoftmaxData(softmax.hidden(), null, bias);
         return new CompressionTask(
                 backend, Matrix.of(matrix.name(), values, most, columns), counted, metric, met, options);
+    }
+
+    /** Some of the rows in rising order, drawn by a fixed seed; all of them where there are no more than {@code most}. */
+    int[] sampleRows(int most) {
+        return matrix.rows() <= most
+                ? IntStream.range(0, matrix.rows()).toArray()
+                : new SplittableRandom(SAMPLE_SEED)
+                        .ints(0, matrix.rows())
+                        .distinct()
+                        .limit(most)
+                        .sorted()
+                        .toArray();
     }
 
     /** Whether all counts are equal, so that every exponent gives the same weights. */

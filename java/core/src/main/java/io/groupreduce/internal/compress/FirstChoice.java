@@ -78,18 +78,13 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
     private static double[][] noise(CompressionTask task, StartingBases start) {
         int columns = task.matrix().columns();
         double[][] noise = new double[start.directions().size()][];
-        double trace = 0;
+        double trace = task.metric() == null ? 0 : task.metric().trace();
         for (int b = 0; b < noise.length; b++) {
             double[] energies = start.spectra().get(b).values();
             noise[b] = new double[energies.length + 1];
             if (task.metric() == null) {
                 Arrays.fill(noise[b], 1);
                 continue;
-            }
-            if (trace == 0) {
-                for (double s : task.metric().root()) {
-                    trace += s * s;
-                }
             }
             float[] right = start.directions().get(b).right();
             double lost = 0;

@@ -52,6 +52,15 @@ public record MetricRoot(double[] root, double[] rootInverse) {
         return new MetricRoot(root, inverse);
     }
 
+    /** The trace of the metric: the sum of its root's squares. */
+    double trace() {
+        double trace = 0;
+        for (double value : root) {
+            trace += value * value;
+        }
+        return trace;
+    }
+
     /** The root of {@link #hiddenMoment}. */
     public static MetricRoot ofHidden(DenseAlgebra algebra, Matrix hidden) {
         return of(algebra, hiddenMoment(algebra, hidden));
@@ -87,14 +96,9 @@ public record MetricRoot(double[] root, double[] rootInverse) {
             DenseAlgebra algebra, MetricRoot first, MetricRoot second, int columns, String where) {
         double[] sum = new double[columns * columns];
         for (MetricRoot metric : new MetricRoot[] {first, second}) {
-            double[] root = metric.root();
-            double trace = 0;
-            for (double value : root) {
-                trace += value * value;
-            }
             double[] factors = new double[columns];
-            Arrays.fill(factors, 1 / trace);
-            algebra.addOuterProducts(sum, columns, root, factors, columns);
+            Arrays.fill(factors, 1 / metric.trace());
+            algebra.addOuterProducts(sum, columns, metric.root(), factors, columns);
         }
         return of(algebra, new Metric(where, columns, sum));
     }

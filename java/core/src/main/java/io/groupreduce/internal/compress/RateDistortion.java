@@ -86,11 +86,11 @@ final class RateDistortion implements CompressionMethod {
         if (options.maxLossIncrease().isPresent()) {
             return;
         }
-        Alternation.Settings settings = settings(task);
         if (comparable()) {
             new RateDistortion(task.withOptions(options.withPacked(false))).requireReachable();
             return;
         }
+        Alternation.Settings settings = settings(task);
         if (options.packed()) {
             UniformSteps.requireReachable(settings, matrix.rows());
             return;
@@ -113,6 +113,7 @@ final class RateDistortion implements CompressionMethod {
     @Override
     public CompressionResult run(Arena arena, Progress progress) {
         if (!comparable()) {
+            requireReachable();
             return alone(arena, progress);
         }
         CompressionResult packed = null;
@@ -140,10 +141,8 @@ final class RateDistortion implements CompressionMethod {
                 && (long) matrix.rows() * matrix.columns() <= BOTH_TRIED;
     }
 
+    /** In the one form that was asked for, at a size that is reachable. */
     private CompressionResult alone(Arena arena, Progress progress) {
-        if (!comparable()) {
-            requireReachable();
-        }
         progress.at("reading " + matrix.name(), 0);
         StartingBases one = StartingBases.of(task, 1);
         double alpha = options.alpha().orElseGet(() -> measuredAlpha(one, progress));

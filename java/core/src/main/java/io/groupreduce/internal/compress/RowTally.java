@@ -10,6 +10,7 @@ final class RowTally {
     private final Census census = new Census();
     private final double[] rowsOf = new double[RoundedRows.KEYS];
     private final double[] gainOf = new double[RoundedRows.KEYS];
+    private final int[] keys;
     private final double[] energies;
     private final double[] errors;
     private int raised;
@@ -29,6 +30,7 @@ final class RowTally {
                 errors[k] += block.errors()[k];
             }
         }
+        keys = IntStream.range(0, rowsOf.length).filter(key -> rowsOf[key] > 0).toArray();
     }
 
     Census census() {
@@ -37,18 +39,18 @@ final class RowTally {
 
     /** The keys of groups with rows, in rising order. */
     int[] keys() {
-        return IntStream.range(0, rowsOf.length).filter(key -> rowsOf[key] > 0).toArray();
+        return keys;
     }
 
     /** How many rows each of these groups has. */
     double[] rows() {
-        return Arrays.stream(rowsOf).filter(count -> count > 0).toArray();
+        return Arrays.stream(keys).mapToDouble(key -> rowsOf[key]).toArray();
     }
 
     /** By key, how much larger rows are than directions tell, in eighths of an octave. */
     byte[] gains() {
         byte[] gains = new byte[RoundedRows.KEYS];
-        for (int key : keys()) {
+        for (int key : keys) {
             long mean = Math.round(gainOf[key] / rowsOf[key]);
             gains[key] = (byte) Math.clamp(mean, Byte.MIN_VALUE, Byte.MAX_VALUE);
         }

@@ -18,7 +18,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
 /**
@@ -61,8 +60,6 @@ final class UniformSteps {
     private static final double FINER = 4;
 
     private static final int PASSES = 18;
-
-    private static final long SEED = 7;
 
     /** Numbers of a right factor that are coded as one block. */
     private static final long MOST_SYMBOLS = 1 << 28;
@@ -111,21 +108,12 @@ final class UniformSteps {
         rows = weights.length;
         steps = new RowSteps(weights);
         int rank = basis.rank();
-        int sampleRows = Math.max(1, SAMPLED / rank);
-        sample = rows <= sampleRows
-                ? IntStream.range(0, rows).toArray()
-                : new SplittableRandom(SEED)
-                        .ints(0, rows)
-                        .distinct()
-                        .limit(sampleRows)
-                        .sorted()
-                        .toArray();
+        sample = task.sampleRows(Math.max(1, SAMPLED / rank));
         float[] y = coordinates(basis, sample);
         double[] found = deviations(y, rank);
         // The grid of one byte has room for steps far finer and far coarser than that.
-        double factor = Arrays.stream(found).max().orElse(0) > 0
-                ? STRONGEST / Arrays.stream(found).max().orElse(0)
-                : 1;
+        double strongest = Arrays.stream(found).max().orElse(0);
+        double factor = strongest > 0 ? STRONGEST / strongest : 1;
         float[] scales = basis.scales().clone();
         for (int k = 0; k < rank; k++) {
             scales[k] *= (float) factor;
@@ -138,12 +126,8 @@ final class UniformSteps {
         int most = steps.different() * LEVELS + RAISED_STEPS < GroupPlan.MAX_GROUPS ? LEVELS : FEW_LEVELS;
         levels = IntStream.concat(IntStream.of(0), Arrays.stream(RankLevels.of(rank, most)))
                 .toArray();
-        double trace = task.metric() == null ? task.matrix().columns() : 0;
-        if (task.metric() != null) {
-            for (double value : task.metric().root()) {
-                trace += value * value;
-            }
-        }
+        double trace =
+                task.metric() == null ? task.matrix().columns() : task.metric().trace();
         double scale = 0;
         for (float each : scales) {
             scale = Math.max(scale, each);
