@@ -3,19 +3,13 @@ package io.groupreduce.format;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
-import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -31,21 +25,15 @@ public final class Model implements AutoCloseable {
         OUTPUT
     }
 
-    private static final String SINGLE = "model.safetensors";
-    private static final List<String> PICKLE_SUFFIXES = List.of(".bin", ".pt", ".pth");
-
     private final Path path;
-    /** Maps a NumPy file; safetensors files own their mappings. */
-    private Arena numpy;
-
-    private final List<Safetensors> parts = new ArrayList<>();
-    private final Map<String, Tensor> tensors = new LinkedHashMap<>();
-    private final Map<String, Path> fileOf = new LinkedHashMap<>();
-    private boolean tied;
+    private final ModelFiles files;
+    private final Map<String, Tensor> tensors;
     private Map<String, String> duplicates;
 
-    private Model(Path path) {
+    private Model(Path path, ModelFiles files) {
         this.path = path;
+        this.files = files;
+        tensors = Collections.unmodifiableMap(files.tensors());
     }
 
     /**
@@ -58,89 +46,7 @@ public final class Model implements AutoCloseable {
      */
     public static Model open(Path input) {
         Objects.requireNonNull(input, "input");
-        Model model = new Model(input);
-        try {
-            if (Files.isDirectory(input)) {
-                model.openDirectory();
-            } else {
-                model.openFile();
-            }
-            return model;
-        } catch (Throwable e) {
-            model.close();
-            throw e;
-        }
-    }
-
-    private void openFile() {
-        if (path.toString().toLowerCase(Locale.ROOT).endsWith(".npy")) {
-            numpy = Arena.ofShared();
-            tensors.put(NumpyFile.TENSOR, NumpyFile.open(path, numpy));
-            fileOf.put(NumpyFile.TENSOR, path);
-            return;
-        }
-        if (Files.exists(path) && isPickle(path.toString())) {
-            throw new MalformedFileException(
-                    Wording.file(path) + " is named like a PyTorch pickle; " + Wording.CONVERT);
-        }
-        add(path);
-        tied = ModelConfig.tiesEmbeddings(path.toAbsolutePath().getParent());
-    }
-
-    private void openDirectory() {
-        if (Files.exists(path.resolve(SINGLE))) {
-            add(path.resolve(SINGLE));
-        } else if (Files.exists(path.resolve(ShardIndex.NAME))) {
-            ShardIndex index = ShardIndex.read(path);
-            index.shards().forEach(this::add);
-            index.requirePlaces(fileOf);
-        } else {
-            add(onlySafetensors());
-        }
-        tied = ModelConfig.tiesEmbeddings(path);
-    }
-
-    private Path onlySafetensors() {
-        List<String> entries;
-        try (Stream<Path> list = Files.list(path)) {
-            entries = list.map(entry -> entry.getFileName().toString()).sorted().toList();
-        } catch (IOException e) {
-            throw Wording.cannotRead(path, e);
-        }
-        List<String> found =
-                entries.stream().filter(name -> name.endsWith(".safetensors")).toList();
-        if (found.size() == 1) {
-            return path.resolve(found.get(0));
-        }
-        if (found.size() > 1) {
-            String names = found.stream().limit(4).map(Wording::quoted).collect(Collectors.joining(", "));
-            throw new InvalidDataException(Wording.file(path) + " holds " + found.size()
-                    + " safetensors files and no index, among them " + names + "; name one of the files.");
-        }
-        entries.stream().filter(Model::isPickle).findFirst().ifPresent(pickle -> {
-            throw new MalformedFileException(Wording.file(path) + " holds only the PyTorch pickle "
-                    + Wording.quoted(pickle) + "; " + Wording.CONVERT);
-        });
-        throw new InvalidDataException(
-                Wording.file(path) + " holds no .safetensors file; name a model directory or a model file.");
-    }
-
-    private static boolean isPickle(String file) {
-        return PICKLE_SUFFIXES.stream().anyMatch(file.toLowerCase(Locale.ROOT)::endsWith);
-    }
-
-    private void add(Path file) {
-        Safetensors part = Safetensors.open(file);
-        parts.add(part);
-        for (Tensor tensor : part.tensors().values()) {
-            tensors.put(tensor.name(), tensor);
-            Path earlier = fileOf.put(tensor.name(), file);
-            if (earlier != null) {
-                throw new MalformedFileException(Wording.file(path) + " has tensor " + Wording.quoted(tensor.name())
-                        + " in two shards, " + Wording.file(earlier.getFileName()) + " and "
-                        + Wording.file(file.getFileName()) + "; download the model again.");
-            }
-        }
+        return new Model(input, ModelFiles.open(input));
     }
 
     /** The input as it was named: a file or a directory. */
@@ -150,7 +56,7 @@ public final class Model implements AutoCloseable {
 
     /** The tensors of all files, file by file, each in the order of its data. */
     public Map<String, Tensor> tensors() {
-        return Collections.unmodifiableMap(tensors);
+        return tensors;
     }
 
     /** @throws InvalidDataException if there is no tensor of that name; the message lists names like it */
@@ -164,12 +70,12 @@ public final class Model implements AutoCloseable {
      * @throws InvalidDataException if there is no tensor of that name
      */
     public Path fileOf(String tensor) {
-        return fileOf.get(require(tensor).name());
+        return files.fileOf().get(require(tensor).name());
     }
 
     /** The {@code __metadata__} of the first file; empty for a NumPy matrix. */
     public Map<String, String> metadata() {
-        return parts.isEmpty() ? Map.of() : parts.get(0).metadata();
+        return files.metadata();
     }
 
     /**
@@ -201,7 +107,7 @@ public final class Model implements AutoCloseable {
     public synchronized Map<String, String> duplicates() {
         if (duplicates == null) {
             Map<String, String> found = new LinkedHashMap<>();
-            for (Tensor output : tied ? withRole(Role.OUTPUT) : List.<Tensor>of()) {
+            for (Tensor output : files.config().tiesEmbeddings() ? withRole(Role.OUTPUT) : List.<Tensor>of()) {
                 withRole(Role.EMBEDDING).stream()
                         .filter(embedding -> sameContent(embedding, output))
                         .findFirst()
@@ -243,16 +149,13 @@ public final class Model implements AutoCloseable {
     private List<Tensor> withRole(Role role) {
         return tensors.values().stream()
                 .filter(t -> t.type().compressible() && isMatrix(t))
-                .filter(t -> numpy == null ? VocabularyNames.tells(t.name(), role) : role == Role.OUTPUT)
+                .filter(t -> !files.bareMatrix() ? VocabularyNames.tells(t.name(), role) : role == Role.OUTPUT)
                 .toList();
     }
 
     /** Unmaps all files; may be called again. */
     @Override
     public synchronized void close() {
-        parts.forEach(Safetensors::close);
-        if (numpy != null && numpy.scope().isAlive()) {
-            numpy.close();
-        }
+        files.close();
     }
 }
