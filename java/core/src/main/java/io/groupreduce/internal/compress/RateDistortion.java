@@ -57,7 +57,7 @@ final class RateDistortion implements CompressionMethod {
     private static final double MUCH = 0.08;
 
     /** Numbers of a matrix of which everything that may pay is tried. */
-    private static final double SMALL = 300_000;
+    private static final long SMALL = 300_000;
 
     /**
      * Numbers of a matrix of which a packed form is compared with an ordinary one of the same size, and the better taken: where rows are few, or
@@ -212,7 +212,8 @@ final class RateDistortion implements CompressionMethod {
      */
     private static List<Codec> rights(Matrix matrix, double budget, double bits) {
         if (dear(matrix, budget)) {
-            return List.of(Codec.INT4, Codec.INT6, Codec.INT8, Codec.BF16);
+            List<Codec> rights = List.of(Codec.INT4, Codec.INT6, Codec.INT8, Codec.BF16, Codec.F32);
+            return small(matrix) && matrix.type() == DType.F32 ? rights : rights.subList(0, rights.size() - 1);
         }
         return List.of(bits > CompressionOptions.FINE_BITS ? Codec.BF16 : Codec.INT8);
     }
@@ -220,7 +221,11 @@ final class RateDistortion implements CompressionMethod {
     /** Whether right factors take much of the size, or the matrix is so small that trying costs nothing. */
     private static boolean dear(Matrix matrix, double budget) {
         double columns = matrix.columns();
-        return columns * columns > MUCH * budget || matrix.rows() * columns <= SMALL;
+        return columns * columns > MUCH * budget || small(matrix);
+    }
+
+    private static boolean small(Matrix matrix) {
+        return (long) matrix.rows() * matrix.columns() <= SMALL;
     }
 
     /**
@@ -229,7 +234,7 @@ final class RateDistortion implements CompressionMethod {
      */
     private static List<Codec> dense(Matrix matrix, double budget) {
         boolean dear = dear(matrix, budget);
-        double most = ByteLevels.SPREAD * budget / matrix.rows();
+        double most = small(matrix) ? Double.POSITIVE_INFINITY : ByteLevels.SPREAD * budget / matrix.rows();
         return DENSE.stream()
                 .filter(codec -> codec.bits() >= Codec.INT8.bits() || dear)
                 .filter(codec -> codec != Codec.F32 || matrix.type() == DType.F32)

@@ -33,7 +33,15 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
      * @param most plans at most; at least a few of every basis
      * @param timePrice bytes that a coordinate counts beside its bits
      */
-    record Wanted(Optional<Codec> codec, List<Codec> dense, double mean, int most, double timePrice) {}
+    record Wanted(Optional<Codec> codec, List<Codec> dense, double mean, int most, double timePrice) {
+        /**
+         * What all of a row's coordinates may be stored in beside profiles. Dense rows in codes of few bits are asked for where right factors
+         * are dear; there a few numbers of one width may do, and of rows with next to all energy these may be wide.
+         */
+        private List<Codec> uniform() {
+            return codec.isEmpty() && dense.contains(Codec.INT4) ? dense : List.of();
+        }
+    }
 
     /** Profiles of a basis that are kept however many rows there are. */
     private static final int FEWEST_LEVELS = 8;
@@ -63,13 +71,15 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
             plans.add(GroupPlan.dense(model.columns(), each));
         }
         int bases = spectra.size();
-        int levels = (Math.min(wanted.most(), GroupPlan.MAX_GROUPS) - plans.size()) / bases;
         int possible = (GroupPlan.MAX_GROUPS - plans.size()) / bases;
-        levels = Math.max(levels, Math.min(FEWEST_LEVELS, possible));
+        List<Codec> uniform = wanted.uniform();
+        int ranks = uniform.isEmpty() ? 0 : Math.min(FEWEST_LEVELS, possible / (2 * uniform.size()));
+        int levels = Math.max(FEWEST_LEVELS, (wanted.most() - plans.size()) / bases);
+        levels = Math.min(levels, possible - ranks * uniform.size());
         for (int b = 0; b < bases; b++) {
             double[] energies = spectra.get(b).values();
             int directions = caps == null ? energies.length : Math.min(caps[b], energies.length);
-            for (BitProfile profile : profiles(Arrays.copyOf(energies, directions), wanted, levels)) {
+            for (BitProfile profile : profiles(Arrays.copyOf(energies, directions), wanted, levels, ranks)) {
                 plans.add(new GroupPlan(b, profile));
             }
         }
@@ -86,7 +96,7 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
         return new StoragePlans(plans, costs, prices, described, model.withRight(right));
     }
 
-    private static Iterable<BitProfile> profiles(double[] energies, Wanted wanted, int most) {
+    private static Iterable<BitProfile> profiles(double[] energies, Wanted wanted, int most, int ranks) {
         if (energies.length == 0) {
             return List.of();
         }
@@ -107,13 +117,9 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
                 profiles.addAll(BitAllocation.profiles(variances, bytes, opening));
             }
         }
-        // Dense rows in codes of few bits are asked for where right factors are dear; there a few numbers of one width
-        // may do.
-        for (Codec each : wanted.dense()) {
-            if (each.bits() <= Codec.INT8.bits() && wanted.dense().contains(Codec.INT4)) {
-                for (int rank : RankLevels.of(energies.length, FEWEST_LEVELS)) {
-                    profiles.add(BitProfile.of(each, rank));
-                }
+        for (Codec each : wanted.uniform()) {
+            for (int rank : RankLevels.of(energies.length, ranks)) {
+                profiles.add(BitProfile.of(each, rank));
             }
         }
         return profiles;
