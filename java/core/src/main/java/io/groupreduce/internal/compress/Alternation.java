@@ -45,9 +45,6 @@ final class Alternation implements AutoCloseable {
     private static final int FEWEST_TRIED = 3;
     private static final int MOST_TRIED = 12;
 
-    /** A choice expected to lose so many times as much as another is not tried. */
-    private static final double HOPELESS = 1.3;
-
     /** Larger results are encoded a second time rather than held twice. */
     private static final long MOST_COPIED = 200L << 20;
 
@@ -173,7 +170,7 @@ final class Alternation implements AutoCloseable {
         workspace.rate(bases, plans.plans());
         PriceSearch search =
                 new PriceSearch(workspace, plans, task.matrix().rows(), bases.size(), settings.rightShare());
-        return fit(search.fill(settings.budget(), caps, false), plans, bases);
+        return fit(search.fill(settings.budget(), caps, false, Double.POSITIVE_INFINITY), plans, bases);
     }
 
     /** Of several first choices that promise about as much the one of least loss, where the matrix is not large. */
@@ -184,9 +181,6 @@ final class Alternation implements AutoCloseable {
         List<FirstChoice> choices = FirstChoice.of(workspace, task, settings, start);
         State best = null;
         for (FirstChoice choice : choices.subList(0, (int) Math.min(tried, choices.size()))) {
-            if (best != null && choice.expected() > choices.get(0).expected() * HOPELESS) {
-                break;
-            }
             State state = fit(choice.selection(), choice.plans(), start.directions());
             if (best == null || state.loss() < best.loss()) {
                 best = state;

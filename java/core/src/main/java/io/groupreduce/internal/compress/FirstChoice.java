@@ -2,12 +2,14 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * What rows choose first: how long the bases are, in which codes right factors are stored, and each row's plan. Where right factors take
@@ -22,56 +24,134 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
     /** Right factors of all directions that take a larger share of the size than this are dear. */
     private static final double DEAR = 0.25;
 
-    /** Lengths are tried so far apart, one direction at least. */
-    private static final double NEXT_LENGTH = 1.25;
+    /** Lengths are tried so far apart, one direction at least, */
+    private static final double NEXT_LENGTH = 1.6;
+
+    /** and between the best one and its neighbours down to this. */
+    private static final double CLOSE_LENGTH = 1.06;
+
+    /** A choice expected to lose so many times as much as another is not worth encoding. */
+    static final double HOPELESS = 1.3;
 
     /**
-     * Choices for each length and codec of right factors, in order of expected loss: what the rows' plans lose and what the rounding of
-     * right factors does.
+     * Choices for some lengths and codecs of right factors, in order of expected loss, none of them hopeless: what the rows' plans lose and
+     * what the rounding of right factors does.
      */
     static List<FirstChoice> of(
             CompressionWorkspace workspace, CompressionTask task, Alternation.Settings settings, StartingBases start) {
-        int rows = task.matrix().rows();
-        int bases = start.directions().size();
-        List<FirstChoice> choices = new ArrayList<>();
-        double[][] noise = noise(task, start);
-        for (int[] caps : lengths(settings, rows, start.spectra())) {
+        return new Search(workspace, task, settings, start).choices();
+    }
+
+    /** Lengths one after the other: the loss first falls along them, and then rises, as what right factors take leaves rows less. */
+    private static final class Search {
+        private final CompressionWorkspace workspace;
+        private final CompressionTask task;
+        private final Alternation.Settings settings;
+        private final StartingBases start;
+        private final double[][] noise;
+        /** For rows and right factors. */
+        private final double room;
+
+        private final List<FirstChoice> choices = new ArrayList<>();
+        /** The least expected loss by length, {@link Double#POSITIVE_INFINITY} of those without room for rows. */
+        private final TreeMap<Integer, Double> tried = new TreeMap<>();
+
+        private double least = Double.POSITIVE_INFINITY;
+
+        Search(
+                CompressionWorkspace workspace,
+                CompressionTask task,
+                Alternation.Settings settings,
+                StartingBases start) {
+            this.workspace = workspace;
+            this.task = task;
+            this.settings = settings;
+            this.start = start;
+            noise = noise(task, start);
+            room = settings.budget() - settings.model().fixed(task.matrix().rows(), List.of(GroupPlan.zero()));
+        }
+
+        List<FirstChoice> choices() {
+            int longest = start.spectra().get(0).values().length;
+            if (rightBytes(longest) <= DEAR * room) {
+                measure(longest);
+            } else {
+                measure(0);
+                double before = Double.POSITIVE_INFINITY;
+                int rising = 0;
+                for (int length = 1; length <= longest && rising < 2; length = next(length, longest)) {
+                    double expected = measure(length);
+                    rising = expected >= before && expected > HOPELESS * least ? rising + 1 : 0;
+                    before = expected;
+                }
+                refine();
+            }
+            choices.removeIf(c -> c.expected > HOPELESS * least);
+            choices.sort(Comparator.comparingDouble(FirstChoice::expected));
+            return choices;
+        }
+
+        private static int next(int length, int longest) {
+            int next = Math.max(length + 1, (int) (length * NEXT_LENGTH));
+            return length < longest ? Math.min(longest, next) : next;
+        }
+
+        /** Halves the gaps beside the best length. */
+        private void refine() {
+            boolean narrower = true;
+            while (narrower) {
+                int best = Collections.min(tried.entrySet(), Map.Entry.comparingByValue())
+                        .getKey();
+                Integer below = tried.lowerKey(best);
+                Integer above = tried.higherKey(best);
+                narrower = halve(below, best);
+                narrower |= halve(best, above);
+            }
+        }
+
+        private boolean halve(Integer from, Integer to) {
+            if (from == null || to == null || to - from < 2 || to < from * CLOSE_LENGTH) {
+                return false;
+            }
+            measure((from + to) / 2);
+            return true;
+        }
+
+        private double rightBytes(int length) {
+            return start.spectra().size()
+                    * settings.rightShare()
+                    * settings.model().right(length);
+        }
+
+        /** Rows choose among plans of that length; the least loss expected of it. */
+        private double measure(int length) {
+            int[] caps = new int[start.directions().size()];
+            Arrays.fill(caps, length);
+            if (length > 0 && rightBytes(length) >= room) {
+                tried.put(length, Double.POSITIVE_INFINITY);
+                return Double.POSITIVE_INFINITY;
+            }
             StoragePlans made = settings.plans(start.spectra(), caps);
             workspace.rate(start.directions(), made.plans());
+            double best = Double.POSITIVE_INFINITY;
             for (Codec right : settings.rights()) {
                 StoragePlans plans = made.withRight(right);
-                PriceSearch search = new PriceSearch(workspace, plans, rows, bases, settings.rightShare());
+                PriceSearch search =
+                        new PriceSearch(workspace, plans, task.matrix().rows(), caps.length, settings.rightShare());
                 if (!choices.isEmpty() && !search.fits(settings.budget(), caps)) {
                     continue;
                 }
-                PriceSearch.Selection selection = search.fill(settings.budget(), caps, true);
+                PriceSearch.Selection selection = search.fill(settings.budget(), caps, true, HOPELESS * least);
                 double kept = workspace.energy() - selection.distortion();
                 double expected =
                         selection.distortion() + RightFactor.rounding(right) * kept * mean(noise, selection.caps());
                 choices.add(new FirstChoice(selection, plans, expected));
+                best = Math.min(best, expected);
+                least = Math.min(least, expected);
             }
+            tried.put(length, best);
+            return best;
         }
-        choices.sort(Comparator.comparingDouble(FirstChoice::expected));
-        return choices;
-    }
-
-    private static List<int[]> lengths(Alternation.Settings settings, int rows, List<Spectrum> spectra) {
-        int longest = spectra.get(0).values().length;
-        List<int[]> lengths = new ArrayList<>();
-        double room = (settings.budget() - settings.model().fixed(rows, List.of(GroupPlan.zero())))
-                / settings.rightShare()
-                / spectra.size();
-        if (settings.model().right(longest) <= DEAR * room) {
-            lengths.add(all(spectra.size(), longest));
-            return lengths;
-        }
-        lengths.add(all(spectra.size(), 0));
-        for (int length = 1; length <= longest && settings.model().right(length) < room; ) {
-            lengths.add(all(spectra.size(), length));
-            int next = Math.max(length + 1, (int) (length * NEXT_LENGTH));
-            length = length < longest ? Math.min(longest, next) : next;
-        }
-        return lengths;
     }
 
     /** By basis and length, what white noise of a right factor's energy loses, relative to the energy it stands for. */
@@ -108,11 +188,5 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
             sum += noise[b][Math.min(caps[b], noise[b].length - 1)];
         }
         return sum / caps.length;
-    }
-
-    private static int[] all(int bases, int length) {
-        int[] lengths = new int[bases];
-        Arrays.fill(lengths, length);
-        return lengths;
     }
 }

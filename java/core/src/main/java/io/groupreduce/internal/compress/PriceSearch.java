@@ -1,5 +1,6 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.util.Arrays;
@@ -27,13 +28,18 @@ final class PriceSearch {
     /** Where groups' descriptions take a larger share of the size than this, fewer groups are tried. */
     private static final double MANY_BYTES = 0.01;
 
+    /** How many groups at most, in the order in which that is tried. */
+    private static final int[] FEWER = {GroupPlan.MAX_GROUPS, 1, 2, 3, 5, 8};
+
     /** Lengths of a basis are tried so far apart at least. */
     private static final double NEXT_LENGTH = 1.1;
 
     /** The plan of rows that are zero. */
     private static final int ZERO = 0;
 
-    private static final int STEPS = 60;
+    /** Prices so near to each other part few rows, which then take what is left one by one. */
+    private static final double ALIKE = 1e-5;
+
     private static final double WIDEN = 16;
     private static final double LEAST_PRICE = 1e-200;
     private static final double MOST_PRICE = 1e200;
@@ -86,21 +92,30 @@ final class PriceSearch {
      *
      * @param caps per basis, its longest rank
      * @param shorter whether bases are cut to the lengths that pay
+     * @param hopeless no choice of a larger distortion is of use: where all plans together have it, that choice is returned
      * @throws io.groupreduce.error.UnreachableTargetException if even rows of zeros are too large
      */
-    Selection fill(double budget, int[] caps, boolean shorter) {
+    Selection fill(double budget, int[] caps, boolean shorter, double hopeless) {
         Selection first = filled(budget, levels(caps));
         if (shorter) {
             first = shortened(budget, first);
         }
+        if (first.distortion() > hopeless) {
+            return first;
+        }
         Selection best = null;
-        for (int most : new int[] {open.length, 1, 2, 3, 5, 8}) {
-            settle(first, budget, most);
+        int taken = 0;
+        for (int most : FEWER) {
+            if (best != null && most >= taken) {
+                break;
+            }
+            int settledOn = settle(first, budget, most);
+            taken = best == null ? settledOn : taken;
             Selection settled = filled(budget, first.caps());
             if (best == null || settled.distortion() < best.distortion()) {
                 best = settled;
             }
-            if (most == open.length
+            if (most == FEWER[0]
                     && plans.fixed(rows, described) - plans.fixed(rows, new boolean[open.length])
                             < MANY_BYTES * budget) {
                 break;
@@ -109,8 +124,12 @@ final class PriceSearch {
         return best;
     }
 
-    /** Leaves open {@code most} plans that a first choice found worth a group, the largest groups first, and rows of zeros, which always fit. */
-    private void settle(Selection first, double budget, int most) {
+    /**
+     * Leaves open {@code most} plans that a first choice found worth a group, the largest groups first, and rows of zeros, which always fit.
+     *
+     * @return how many beside zeros
+     */
+    private int settle(Selection first, double budget, int most) {
         Arrays.fill(described, false);
         described[ZERO] = true;
         int taken = 0;
@@ -138,6 +157,7 @@ final class PriceSearch {
             }
         }
         System.arraycopy(described, 0, open, 0, open.length);
+        return taken;
     }
 
     private Selection shortened(double budget, Selection selection) {
@@ -208,11 +228,8 @@ final class PriceSearch {
         double low = bracket[0];
         double high = bracket[1];
         Totals cheap = totals(high, prices, groupOf);
-        for (int step = 0; step < STEPS && budget - cheap.bytes - fixed > CLOSE * budget; step++) {
-            double middle = Math.sqrt(low * high);
-            if (!(middle > low && middle < high)) {
-                break;
-            }
+        while (high > low * (1 + ALIKE) && budget - cheap.bytes - fixed > CLOSE * budget) {
+            double middle = Math.sqrt(low) * Math.sqrt(high);
             Totals at = totals(middle, prices, groupOf);
             if (at.bytes + fixed <= budget) {
                 high = middle;

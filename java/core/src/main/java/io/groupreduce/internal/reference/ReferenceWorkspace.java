@@ -15,6 +15,7 @@ import io.groupreduce.spi.NormalEquations;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The steps of a compression as the design writes them. With B = A S and V_b the leading eigenvectors of G_b = sum_i w_i
@@ -140,13 +141,17 @@ final class ReferenceWorkspace implements CompressionWorkspace {
     public Choice choose(double price, double[] bytes, byte[] groupOf) {
         long[] counts = new long[bytes.length];
         double[] sums = new double[bytes.length];
+        int[] open = IntStream.range(0, bytes.length)
+                .filter(p -> bytes[p] < Double.POSITIVE_INFINITY)
+                .toArray();
         for (int i = 0; i < rows; i++) {
-            int least = 0;
-            for (int p = 1; p < bytes.length; p++) {
-                // A barred plan stays barred at price 0, where infinity times the price is not a number.
-                if (bytes[least] == Double.POSITIVE_INFINITY
-                        || distortions[i][p] + price * bytes[p] < distortions[i][least] + price * bytes[least]) {
+            int least = open[0];
+            double objective = Double.POSITIVE_INFINITY;
+            for (int p : open) {
+                double other = distortions[i][p] + price * bytes[p];
+                if (other < objective) {
                     least = p;
+                    objective = other;
                 }
             }
             groupOf[i] = (byte) least;

@@ -95,8 +95,11 @@ class PriceSearchTest {
             double previous = Double.POSITIVE_INFINITY;
             for (double share : new double[] {0.15, 0.3, 0.5, 0.8}) {
                 double budget = share * full;
-                PriceSearch.Selection found =
-                        search(powerLaw(), plans, 2, s -> s.fill(budget, new int[] {COLUMNS, COLUMNS}, true));
+                PriceSearch.Selection found = search(
+                        powerLaw(),
+                        plans,
+                        2,
+                        s -> s.fill(budget, new int[] {COLUMNS, COLUMNS}, true, Double.POSITIVE_INFINITY));
                 String what = unit + ", " + share;
                 assertEquals(found.bytes(), bytes(plans, found, ROWS), 1e-6 * budget, what);
                 assertTrue(found.bytes() <= budget, what + ": " + found.bytes() + " of " + budget);
@@ -114,7 +117,8 @@ class PriceSearchTest {
     @Test
     void withRoomForAllTheBestIsFree() {
         StoragePlans plans = plans(1, SizeUnit.BYTES);
-        PriceSearch.Selection found = search(powerLaw(), plans, 1, s -> s.fill(1e9, new int[] {COLUMNS}, false));
+        PriceSearch.Selection found =
+                search(powerLaw(), plans, 1, s -> s.fill(1e9, new int[] {COLUMNS}, false, Double.POSITIVE_INFINITY));
         assertEquals(0, found.price());
         assertArrayEquals(new int[] {COLUMNS}, found.caps());
     }
@@ -129,7 +133,8 @@ class PriceSearchTest {
         }
         StoragePlans plans = plans(1, SizeUnit.BYTES);
         double budget = 2.5 * ROWS;
-        PriceSearch.Selection found = search(values, plans, 1, s -> s.fill(budget, new int[] {COLUMNS}, true));
+        PriceSearch.Selection found =
+                search(values, plans, 1, s -> s.fill(budget, new int[] {COLUMNS}, true, Double.POSITIVE_INFINITY));
         assertTrue(found.bytes() <= budget && found.bytes() == bytes(plans, found, ROWS));
         Set<Byte> kinds = new HashSet<>();
         for (byte p : found.groupOf()) {
@@ -147,9 +152,23 @@ class PriceSearchTest {
         }
         StoragePlans plans = plans(2, SizeUnit.BYTES);
         double budget = 6.0 * ROWS;
-        PriceSearch.Selection found = search(twins, plans, 2, s -> s.fill(budget, new int[] {COLUMNS, COLUMNS}, true));
+        PriceSearch.Selection found = search(
+                twins, plans, 2, s -> s.fill(budget, new int[] {COLUMNS, COLUMNS}, true, Double.POSITIVE_INFINITY));
         assertEquals(1, Arrays.stream(found.caps()).filter(cap -> cap == 0).count(), Arrays.toString(found.caps()));
         assertTrue(found.bytes() <= budget && found.bytes() > 0.995 * budget);
+    }
+
+    /** A byte numbers a row's plan. */
+    @Test
+    void manyBasesShareThePlansThatAByteNumbers() {
+        SizeModel model = new SizeModel("m", SizeUnit.BYTES, COLUMNS, 0, Codec.INT8, ScaleScheme.COMPACT);
+        StoragePlans.Wanted wanted = new StoragePlans.Wanted(Optional.empty(), List.of(Codec.values()), 8, 48, 0);
+        for (int bases : new int[] {1, 7, 16}) {
+            List<GroupPlan> made = StoragePlans.of(Collections.nCopies(bases, SPECTRUM), null, wanted, model)
+                    .plans();
+            assertTrue(made.size() <= GroupPlan.MAX_GROUPS, bases + " bases: " + made.size());
+            assertEquals(bases - 1, made.getLast().basis());
+        }
     }
 
     @Test
@@ -157,7 +176,11 @@ class PriceSearchTest {
         StoragePlans plans = plans(1, SizeUnit.BYTES);
         UnreachableTargetException e = assertThrows(
                 UnreachableTargetException.class,
-                () -> search(powerLaw(), plans, 1, s -> s.fill(ROWS - 1, new int[] {COLUMNS}, true)));
+                () -> search(
+                        powerLaw(),
+                        plans,
+                        1,
+                        s -> s.fill(ROWS - 1, new int[] {COLUMNS}, true, Double.POSITIVE_INFINITY)));
         assertEquals((long) plans.fixed(ROWS, new boolean[] {true}), e.smallest());
     }
 }
