@@ -17,6 +17,7 @@ import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.CompressionWorkspace;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -112,26 +113,59 @@ final class RateDistortion implements CompressionMethod {
 
     @Override
     public CompressionResult run(Arena arena, Progress progress) {
-        if (!comparable()) {
-            requireReachable();
-            return alone(arena, progress);
+        requireReachable();
+        List<CompressionOptions> ways = ways();
+        CompressionResult best = null;
+        CompressionResult profiles = null;
+        UnreachableTargetException refused = null;
+        for (int w = 0; w < ways.size(); w++) {
+            double before = w;
+            Progress part = (step, done) -> progress.at(step, (before + done) / ways.size());
+            CompressionOptions way = ways.get(w);
+            boolean oneCodec = way.codec().isPresent();
+            if (profiles != null) {
+                way = way.withAlpha(profiles.summary().options().alpha().orElseThrow());
+                if (oneCodec && way.groups().isEmpty()) {
+                    way = way.withGroups(Math.max(1, profiles.matrix().bases()));
+                }
+            }
+            try {
+                CompressionResult result = new RateDistortion(task.withOptions(way)).alone(arena, part);
+                profiles = oneCodec ? profiles : result;
+                if (best == null || result.summary().loss() < best.summary().loss()) {
+                    best = result;
+                }
+            } catch (UnreachableTargetException e) {
+                refused = e;
+            }
         }
-        CompressionResult packed = null;
-        try {
-            UniformSteps.requireReachable(settings(task), matrix.rows());
-            packed = alone(arena, (step, done) -> progress.at(step, 0.5 * done));
-        } catch (UnreachableTargetException e) {
-            progress.at("ordinary rows", 0.5);
+        if (best == null) {
+            throw refused;
+        }
+        return best;
+    }
+
+    /**
+     * What is asked for, and where the better of several ways is taken, these: beside packed rows ordinary ones, and of a small matrix one codec
+     * for all coordinates, since the groups of many profiles may be too small for few rows. The exponent and the number of bases are those
+     * found for what is asked for.
+     */
+    private List<CompressionOptions> ways() {
+        List<CompressionOptions> ways = new ArrayList<>(List.of(options));
+        if (options.maxLossIncrease().isPresent()) {
+            return ways;
         }
         CompressionOptions plain = options.withPacked(false);
-        if (packed != null) {
-            plain = plain.withAlpha(packed.summary().options().alpha().orElseThrow());
+        if (comparable()) {
+            ways.add(plain);
         }
-        CompressionResult ordinary = new RateDistortion(task.withOptions(plain))
-                .run(arena, (step, done) -> progress.at(step, 0.5 + 0.5 * done));
-        boolean better =
-                packed != null && packed.summary().loss() <= ordinary.summary().loss();
-        return better ? packed : ordinary;
+        if (small(matrix) && options.codec().isEmpty() && options.target().unit() == SizeUnit.BYTES) {
+            DENSE.stream()
+                    .filter(codec -> codec != Codec.F32 || matrix.type() == DType.F32)
+                    .map(plain::withCodec)
+                    .forEach(ways::add);
+        }
+        return ways;
     }
 
     /** Whether a packed form and an ordinary one are both made, and the better one taken. */
@@ -141,8 +175,11 @@ final class RateDistortion implements CompressionMethod {
                 && (long) matrix.rows() * matrix.columns() <= BOTH_TRIED;
     }
 
-    /** In the one form that was asked for, at a size that is reachable. */
+    /** In the one form that the options name. */
     private CompressionResult alone(Arena arena, Progress progress) {
+        if (options.packed() && options.maxLossIncrease().isEmpty()) {
+            UniformSteps.requireReachable(settings(task), matrix.rows());
+        }
         progress.at("reading " + matrix.name(), 0);
         StartingBases one = StartingBases.of(task, 1);
         double alpha = options.alpha().orElseGet(() -> measuredAlpha(one, progress));

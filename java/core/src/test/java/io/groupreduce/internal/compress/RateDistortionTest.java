@@ -64,9 +64,9 @@ class RateDistortionTest {
 
     @Test
     void theSizeIsNeverExceededAndHardlyAnyOfItWasted() {
-        Matrix matrix = SoftmaxFixture.powerLaw(1, 4000, 24);
-        long[] counts = SoftmaxFixture.counts(1, 4000);
-        for (double ratio : new double[] {3, 6.6, 15}) {
+        Matrix matrix = SoftmaxFixture.powerLaw(1, 2000, 24);
+        long[] counts = SoftmaxFixture.counts(1, 2000);
+        for (double ratio : new double[] {3, 15}) {
             CompressionOptions options = to(ratio).withGroups(1).withRefineRounds(1);
             CompressionResult result = compress(matrix, counts, null, options);
             long budget = SizeTarget.ratio(ratio).budget(matrix);
@@ -78,10 +78,10 @@ class RateDistortionTest {
 
     @Test
     void lossesFallStrictlyAndTheLastIsKept() {
-        Matrix matrix = SoftmaxFixture.powerLaw(2, 1600, 24);
+        Matrix matrix = SoftmaxFixture.powerLaw(2, 800, 24);
         Metric metric = MetricRoot.hiddenMoment(
                 ALGEBRA, SoftmaxFixture.softmax(3, matrix).hidden());
-        CompressionResult result = compress(matrix, SoftmaxFixture.counts(2, 1600), metric, to(8).withRefineRounds(8));
+        CompressionResult result = compress(matrix, SoftmaxFixture.counts(2, 800), metric, to(8).withRefineRounds(8));
         List<Double> losses = result.summary().refinement();
         assertTrue(losses.size() > 1, losses.toString());
         for (int r = 1; r < losses.size(); r++) {
@@ -98,17 +98,16 @@ class RateDistortionTest {
                 ALGEBRA, SoftmaxFixture.softmax(5, matrix).hidden());
         for (Metric metric : new Metric[] {null, known}) {
             MetricRoot root = metric == null ? null : MetricRoot.of(ALGEBRA, metric);
-            for (double alpha : new double[] {0.5, 1}) {
-                CompressionResult result = compress(matrix, counts, metric, to(7).withAlpha(alpha));
-                assertEquals(
-                        lossByHand(matrix, counts, alpha, root, result.matrix()),
-                        result.summary().loss(),
-                        1e-5 * result.summary().loss());
-                assertEquals(
-                        lossByHand(matrix, counts, alpha, root, null),
-                        result.summary().energy(),
-                        1e-5 * result.summary().energy());
-            }
+            double alpha = metric == null ? 0.5 : 1;
+            CompressionResult result = compress(matrix, counts, metric, to(7).withAlpha(alpha));
+            assertEquals(
+                    lossByHand(matrix, counts, alpha, root, result.matrix()),
+                    result.summary().loss(),
+                    1e-5 * result.summary().loss());
+            assertEquals(
+                    lossByHand(matrix, counts, alpha, root, null),
+                    result.summary().energy(),
+                    1e-5 * result.summary().energy());
         }
     }
 
@@ -204,8 +203,8 @@ class RateDistortionTest {
 
     @Test
     void itBeatsGroupReduceUnderAMetricAtTheSameBytes() {
-        Matrix matrix = SoftmaxFixture.powerLaw(8, 1000, 24);
-        long[] counts = SoftmaxFixture.counts(8, 1000);
+        Matrix matrix = SoftmaxFixture.powerLaw(8, 500, 24);
+        long[] counts = SoftmaxFixture.counts(8, 500);
         Metric metric = MetricRoot.hiddenMoment(
                 ALGEBRA, SoftmaxFixture.softmax(9, matrix).hidden());
         for (double ratio : new double[] {6.6, 12}) {
@@ -354,7 +353,7 @@ class RateDistortionTest {
     /** Frequent rows in some directions, rare ones in others: two bases cost more than one, and pay. */
     @Test
     void asManyBasesAsPay() {
-        int rows = 3000;
+        int rows = 1600;
         float[] values = new float[rows * 32];
         long[] counts = new long[rows];
         float[] narrow = new float[rows * 16];
