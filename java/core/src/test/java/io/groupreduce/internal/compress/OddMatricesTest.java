@@ -127,13 +127,15 @@ class OddMatricesTest {
     void fewRowsOrColumns() {
         int[][] shapes = {{10, 30}, {1, 1}, {1, 300}, {1, 3}, {2500, 1}, {2500, 2}, {3, 3}, {400, 3}, {257, 5}, {9, 120}
         };
+        double[] ratios = {1, 3, 1.01, 6.6, 1.5, 30};
         int met = 0;
-        for (int[] shape : shapes) {
-            for (double ratio : new double[] {1, 1.01, 1.5, 3, 6.6, 30}) {
-                met += tried(SoftmaxFixture.powerLaw(1, shape[0], shape[1]), to(ratio)) == null ? 0 : 1;
+        for (int s = 0; s < shapes.length; s++) {
+            Matrix matrix = SoftmaxFixture.powerLaw(1, shapes[s][0], shapes[s][1]);
+            for (int turn = 0; turn < 3; turn++) {
+                met += tried(matrix, to(ratios[(2 * turn + s) % ratios.length])) == null ? 0 : 1;
             }
         }
-        assertTrue(met > 15, "met " + met);
+        assertTrue(met > 7, "met " + met);
     }
 
     @Test
@@ -161,11 +163,11 @@ class OddMatricesTest {
 
     @Test
     void sixteenBitSources() {
-        Matrix wide = SoftmaxFixture.powerLaw(3, 500, 20);
+        Matrix wide = SoftmaxFixture.powerLaw(3, 250, 20);
         float[] row = new float[20];
-        byte[] half = new byte[500 * 20 * 2];
-        byte[] brain = new byte[500 * 20 * 2];
-        for (int i = 0; i < 500; i++) {
+        byte[] half = new byte[250 * 20 * 2];
+        byte[] brain = new byte[250 * 20 * 2];
+        for (int i = 0; i < 250; i++) {
             wide.readRow(i, row, 0);
             for (int j = 0; j < 20; j++) {
                 put(half, i * 20 + j, Float.floatToFloat16(row[j]));
@@ -174,8 +176,8 @@ class OddMatricesTest {
         }
         for (double ratio : new double[] {1.1, 4}) {
             for (Matrix matrix : new Matrix[] {
-                Matrix.of("half", DType.F16, 500, 20, MemorySegment.ofArray(half)),
-                Matrix.of("brain", DType.BF16, 500, 20, MemorySegment.ofArray(brain))
+                Matrix.of("half", DType.F16, 250, 20, MemorySegment.ofArray(half)),
+                Matrix.of("brain", DType.BF16, 250, 20, MemorySegment.ofArray(brain))
             }) {
                 CompressionResult result = tried(matrix, to(ratio));
                 assertNotNull(result);
@@ -205,9 +207,9 @@ class OddMatricesTest {
 
     @Test
     void everyCodecOnItsOwn() {
-        Matrix matrix = SoftmaxFixture.powerLaw(5, 600, 20);
+        Matrix matrix = SoftmaxFixture.powerLaw(5, 300, 20);
         for (Codec codec : Codec.values()) {
-            for (double ratio : new double[] {2, 5, 20}) {
+            for (double ratio : new double[] {3, 12}) {
                 CompressionResult result = tried(matrix, to(ratio).withCodec(codec));
                 assertNotNull(result, codec + " at " + ratio);
                 assertTrue(
@@ -241,23 +243,23 @@ class OddMatricesTest {
 
     @Test
     void theMagnitudeOfTheMatrixDoesNotMatter() {
-        float[] values = new float[600 * 20];
-        SoftmaxFixture.powerLaw(8, 600, 20).readRows(0, 600, values, 0);
+        float[] values = new float[300 * 20];
+        SoftmaxFixture.powerLaw(8, 300, 20).readRows(0, 300, values, 0);
         double expected =
-                tried(Matrix.of("as it is", values, 600, 20), to(8)).summary().relativeError();
+                tried(Matrix.of("as it is", values, 300, 20), to(8)).summary().relativeError();
         for (float factor : new float[] {1e-8f, 1e-5f, 1e5f, 1e8f}) {
             float[] scaled = new float[values.length];
             for (int j = 0; j < values.length; j++) {
                 scaled[j] = values[j] * factor;
             }
-            CompressionResult result = tried(Matrix.of("times " + factor, scaled, 600, 20), to(8));
+            CompressionResult result = tried(Matrix.of("times " + factor, scaled, 300, 20), to(8));
             assertEquals(expected, result.summary().relativeError(), 0.03 * expected, "times " + factor);
         }
     }
 
     @Test
     void theUnitOfTheMetricDoesNotMatter() {
-        Matrix matrix = SoftmaxFixture.powerLaw(9, 600, 20);
+        Matrix matrix = SoftmaxFixture.powerLaw(9, 300, 20);
         double[] errors = new double[3];
         double[] factors = {1, 1e-8, 1e8};
         for (int f = 0; f < factors.length; f++) {
