@@ -1,13 +1,11 @@
 package io.groupreduce.vector.compress;
 
-import io.groupreduce.internal.linear.SymmetricEigen;
 import io.groupreduce.vector.kernel.Doubles;
 import io.groupreduce.vector.kernel.Gemm;
 import io.groupreduce.vector.kernel.Lanes;
 import io.groupreduce.vector.kernel.PackedMatrix;
 import io.groupreduce.vector.kernel.TriangularGram;
 import io.groupreduce.vector.kernel.Workers;
-import java.util.Arrays;
 
 /**
  * From the Gram matrix of a basis's rows to its leading directions.
@@ -79,16 +77,11 @@ final class BasisSolver {
         if (root != null) {
             dense = product(workers, root, product(workers, dense, root));
         }
-        SymmetricEigen eigen = SymmetricEigen.of(dense, columns);
-        double[] values = Arrays.copyOf(eigen.values(), rank);
-        float[] vectors = new float[rank * columns];
+        Eigenpairs pairs = FullEigen.of(workers, dense, columns, rank);
         for (int j = 0; j < rank; j++) {
-            values[j] = Math.max(0, values[j]);
+            pairs.values()[j] = Math.max(0, pairs.values()[j]);
         }
-        for (int x = 0; x < vectors.length; x++) {
-            vectors[x] = (float) eigen.vectors()[x];
-        }
-        return new Eigenpairs(values, vectors);
+        return pairs;
     }
 
     /** S G S in single precision: G S, then its transpose (S G) times S. */

@@ -1,10 +1,10 @@
 package io.groupreduce.vector.compress;
 
-import io.groupreduce.internal.linear.SymmetricEigen;
 import io.groupreduce.vector.kernel.Gemm;
 import io.groupreduce.vector.kernel.Lanes;
 import io.groupreduce.vector.kernel.PackedMatrix;
 import io.groupreduce.vector.kernel.Workers;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
@@ -239,12 +239,9 @@ final class TruncatedEigen {
                 symmetric[i * count + j] = small[i * smallStride + j];
             }
         }
-        SymmetricEigen eigen = SymmetricEigen.of(symmetric, count);
+        Eigenpairs eigen = FullEigen.of(workers, symmetric, count, count);
         values = eigen.values();
-        float[] rotation = new float[Lanes.padRows(count) * count];
-        for (int j = 0; j < count * count; j++) {
-            rotation[j] = (float) eigen.vectors()[j];
-        }
+        float[] rotation = Arrays.copyOf(eigen.vectors(), Lanes.padRows(count) * count);
         Gemm.multiply(workers, rotation, count, count, PackedMatrix.of(x, count, columns, stride), spare, stride);
         Gemm.multiply(workers, rotation, count, count, PackedMatrix.of(y, count, columns, stride), other, stride);
         float[] oldX = x;
