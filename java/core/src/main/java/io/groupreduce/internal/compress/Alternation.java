@@ -177,7 +177,12 @@ final class Alternation implements AutoCloseable {
     private State first(StartingBases start) {
         Matrix matrix = task.matrix();
         long size = (long) matrix.rows() * matrix.columns();
-        long tried = size <= SMALL ? Math.clamp(TRIED / size, FEWEST_TRIED, MOST_TRIED) : 1;
+        if (size > SMALL) {
+            int rows = (int) (SMALL / matrix.columns());
+            FirstChoice choice = FirstChoice.sampled(workspace, task, settings, start, raw, rows);
+            return fit(choice.selection(), choice.plans(), start.directions());
+        }
+        long tried = Math.clamp(TRIED / size, FEWEST_TRIED, MOST_TRIED);
         List<FirstChoice> choices = FirstChoice.of(workspace, task, settings, start);
         State best = null;
         for (FirstChoice choice : choices.subList(0, (int) Math.min(tried, choices.size()))) {

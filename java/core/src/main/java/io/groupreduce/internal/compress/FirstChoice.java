@@ -18,9 +18,10 @@ import java.util.TreeMap;
  *
  * @param selection each row's plan
  * @param plans the plans it numbers, with the codec of right factors
+ * @param length directions of each basis that plans were made for
  * @param expected loss
  */
-record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double expected) {
+record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, int length, double expected) {
     /** Right factors of all directions that take a larger share of the size than this are dear. */
     private static final double DEAR = 0.25;
 
@@ -40,6 +41,35 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
     static List<FirstChoice> of(
             CompressionWorkspace workspace, CompressionTask task, Alternation.Settings settings, StartingBases start) {
         return new Search(workspace, task, settings, start).choices();
+    }
+
+    /**
+     * The best choice for a large matrix: length and codec of right factors are searched on {@code rows} of its rows.
+     *
+     * @param raw weights of all rows
+     */
+    static FirstChoice sampled(
+            CompressionWorkspace workspace,
+            CompressionTask task,
+            Alternation.Settings settings,
+            StartingBases start,
+            double[] raw,
+            int rows) {
+        Search whole = new Search(workspace, task, settings, start);
+        if (!whole.dear() || rows >= task.matrix().rows()) {
+            return whole.choices().get(0);
+        }
+        CompressionTask sample = task.sample(rows);
+        double[] weights =
+                Arrays.stream(task.sampleRows(rows)).mapToDouble(i -> raw[i]).toArray();
+        Alternation.Settings share =
+                settings.sample((double) rows / task.matrix().rows());
+        FirstChoice found;
+        try (CompressionWorkspace part = sample.open(weights)) {
+            found = new Search(part, sample, share, start).choices().get(0);
+        }
+        whole.measure(found.length, List.of(found.plans.model().right()));
+        return whole.choices.get(0);
     }
 
     /** Lengths one after the other: the loss first falls along them, and then rises, as what right factors take leaves rows less. */
@@ -72,8 +102,8 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
         }
 
         List<FirstChoice> choices() {
-            int longest = start.spectra().get(0).values().length;
-            if (rightBytes(longest) <= DEAR * room) {
+            int longest = longest();
+            if (!dear()) {
                 measure(longest);
             } else {
                 measure(0);
@@ -89,6 +119,15 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
             choices.removeIf(c -> c.expected > HOPELESS * least);
             choices.sort(Comparator.comparingDouble(FirstChoice::expected));
             return choices;
+        }
+
+        private int longest() {
+            return start.spectra().get(0).values().length;
+        }
+
+        /** Whether right factors of all directions take so much that shorter ones are tried. */
+        boolean dear() {
+            return rightBytes(longest()) > DEAR * room;
         }
 
         private static int next(int length, int longest) {
@@ -123,8 +162,12 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
                     * settings.model().right(length);
         }
 
-        /** Rows choose among plans of that length; the least loss expected of it. */
         private double measure(int length) {
+            return measure(length, settings.rights());
+        }
+
+        /** Rows choose among plans of that length; the least loss expected of it. */
+        private double measure(int length, List<Codec> rights) {
             int[] caps = new int[start.directions().size()];
             Arrays.fill(caps, length);
             if (length > 0 && rightBytes(length) >= room) {
@@ -134,7 +177,7 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
             StoragePlans made = settings.plans(start.spectra(), caps);
             workspace.rate(start.directions(), made.plans());
             double best = Double.POSITIVE_INFINITY;
-            for (Codec right : settings.rights()) {
+            for (Codec right : rights) {
                 StoragePlans plans = made.withRight(right);
                 PriceSearch search =
                         new PriceSearch(workspace, plans, task.matrix().rows(), caps.length, settings.rightShare());
@@ -145,7 +188,7 @@ record FirstChoice(PriceSearch.Selection selection, StoragePlans plans, double e
                 double kept = workspace.energy() - selection.distortion();
                 double expected =
                         selection.distortion() + RightFactor.rounding(right) * kept * mean(noise, selection.caps());
-                choices.add(new FirstChoice(selection, plans, expected));
+                choices.add(new FirstChoice(selection, plans, length, expected));
                 best = Math.min(best, expected);
                 least = Math.min(least, expected);
             }
