@@ -1,6 +1,6 @@
 // What stored rows lose, row by row.
 //
-//   loss_i = w_i ||(A_i - A^_i) S||^2
+//   error_i = ||A_i - A^_i||^2,   energy_i = ||A_i||^2;   with a metric also error_i = ||(A_i - A^_i) S||^2
 //
 // Shapes: count x D of A, of A^ and of their difference. Reconstructions come from gr_decode and a GEMM, the product
 // with S from another. Squares are summed in binary64. Never materialised: A^ beyond a tile of rows. Twin:
@@ -17,7 +17,7 @@ GR_KERNEL(gr_difference, GrDifferenceParams, 256) {
     }
 }
 
-// w_i times the squares of a row. Bytes: 4 D read a row, 8 D where the difference is taken here.
+// The squares of a row. Bytes: 4 D read a row, 8 D where the difference is taken here.
 GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     const int index = warp_in_grid();
     if (index >= p.count) {
@@ -25,6 +25,7 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     }
     const float* values = p.values + static_cast<int64_t>(index) * p.columns;
     double sum = 0;
+    double energy = 0;
     if (p.rebuilt == nullptr) {
         for (int j = lane(); j < p.columns; j += 32) {
             const double difference = values[j];
@@ -33,14 +34,20 @@ GR_KERNEL(gr_row_loss, GrRowLossParams, 256) {
     } else {
         const float* rebuilt = p.rebuilt + static_cast<int64_t>(index) * p.columns;
         for (int j = lane(); j < p.columns; j += 32) {
-            const double difference = static_cast<double>(values[j]) - rebuilt[j];
+            const double value = values[j];
+            const double difference = value - rebuilt[j];
             sum = fma(difference, difference, sum);
+            energy = fma(value, value, energy);
         }
     }
     sum = warp_sum(sum);
+    energy = warp_sum(energy);
     if (lane() == 0) {
         const int row = p.numbers[index];
-        p.losses[row] = p.weights[row] * sum;
+        p.errors[row] = sum;
+        if (p.rebuilt != nullptr) {
+            p.energies[row] = energy;
+        }
     }
 }
 

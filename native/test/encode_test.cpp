@@ -119,7 +119,7 @@ void numbers_beyond_every_scale_are_clipped() {
     }
 }
 
-void losses_are_weighted_squared_differences() {
+void errors_are_squared_differences() {
     Random random(5);
     const int count = 10, columns = 67;
     const vector<float> original = random_numbers(random, count * columns);
@@ -130,28 +130,31 @@ void losses_are_weighted_squared_differences() {
         numbers.push_back((i * 3) % count + 1);
         weights[i + 1] = 1 + static_cast<float>(i);
     }
-    vector<double> direct(count + 1, -1), stepwise(count + 1, -1);
+    vector<double> direct(count + 1, -1), stepwise(count + 1, -1), energies(count + 1, -1);
     gr::emulator::launch(
         "gr_row_loss", blocks(count, 8), 1, 256, 0,
-        GrRowLossParams{values.data(), rebuilt.data(), numbers.data(), weights.data(), direct.data(), count, columns});
+        GrRowLossParams{values.data(), rebuilt.data(), numbers.data(), direct.data(), energies.data(), count, columns});
     gr::emulator::launch("gr_difference", blocks(count * columns, 256), 1, 256, 0,
                          GrDifferenceParams{rebuilt.data(), values.data(), count * columns});
     gr::emulator::launch(
         "gr_row_loss", blocks(count, 8), 1, 256, 0,
-        GrRowLossParams{values.data(), nullptr, numbers.data(), weights.data(), stepwise.data(), count, columns});
+        GrRowLossParams{values.data(), nullptr, numbers.data(), stepwise.data(), nullptr, count, columns});
     gr::emulator::launch("gr_listed_weights", 1, 1, 256, 0,
                          GrListedWeightsParams{numbers.data(), weights.data(), listed.data(), count});
     for (int i = 0; i < count; i++) {
         const int row = numbers[i];
-        double sum = 0;
+        double sum = 0, energy = 0;
         for (int j = 0; j < columns; j++) {
-            const double difference = static_cast<double>(original[i * columns + j]) - rebuilt[i * columns + j];
+            const double value = original[i * columns + j];
+            const double difference = value - rebuilt[i * columns + j];
             GR_CHECK(values[i * columns + j] == static_cast<float>(difference));
             sum += difference * difference;
+            energy += value * value;
         }
         GR_CHECK(listed[i] == weights[row]);
-        GR_CHECK(fabs(direct[row] - weights[row] * sum) <= 1e-13 * direct[row]);
-        GR_CHECK(fabs(stepwise[row] - weights[row] * sum) <= 1e-6 * direct[row]);
+        GR_CHECK(fabs(direct[row] - sum) <= 1e-13 * sum);
+        GR_CHECK(fabs(energies[row] - energy) <= 1e-13 * energy);
+        GR_CHECK(fabs(stepwise[row] - sum) <= 1e-6 * sum);
     }
     GR_CHECK(direct[0] == -1 && stepwise[0] == -1);
 }
@@ -169,6 +172,6 @@ int main() {
         }
     }
     numbers_beyond_every_scale_are_clipped();
-    losses_are_weighted_squared_differences();
+    errors_are_squared_differences();
     return 0;
 }

@@ -125,8 +125,8 @@ struct GrRowLossParams {
     const float* values;     // count x columns: differences, or what `rebuilt` is taken from
     const float* rebuilt;    // count x columns, or null
     const int32_t* numbers;  // count: which row of the matrix each one is
-    const float* weights;    // w by row of the matrix
-    double* losses;          // by row of the matrix: w ||difference||^2
+    double* errors;          // by row of the matrix: ||difference||^2
+    double* energies;        // by row of the matrix: ||values||^2; only where there is `rebuilt`
     int32_t count, columns;
 };
 // kernel gr_row_loss

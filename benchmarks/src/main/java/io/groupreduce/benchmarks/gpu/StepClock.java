@@ -14,6 +14,7 @@ import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.NormalEquations;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
@@ -152,7 +153,7 @@ final class StepClock implements Backend {
         }
 
         @Override
-        public double loss(CompressedMatrix approximation) {
+        public Loss loss(CompressedMatrix approximation) {
             return timed("loss", () -> workspace.loss(approximation));
         }
 

@@ -19,7 +19,7 @@ import java.util.List;
  * @param loss what the method minimised, sum_i w_i ||(A_i - A^_i) S||^2, of what is stored, quantization included
  * @param relativeError the count-weighted relative error of what is stored, sqrt(sum_i (c_i + 1) ||A_i - A^_i||^2 / sum_i (c_i
  *     + 1) ||A_i||^2), 0 for a matrix of zeros: unlike the loss it compares between methods, since no weights or metric of a
- *     method's own are in it. NaN before it was measured
+ *     method's own are in it
  * @param spectra per basis, the eigenvalues that were computed
  * @param refinement the loss of every state of the refinement, the first one before any: for rate-distortion of what would be
  *     stored and only those better than all before, for the others before quantization
@@ -47,7 +47,7 @@ public record CompressionSummary(
         calibration = List.copyOf(calibration);
     }
 
-    /** Of an uncalibrated matrix whose count-weighted error is still to be measured. */
+    /** Of an uncalibrated matrix. */
     public static CompressionSummary of(
             Matrix source,
             long bytes,
@@ -55,6 +55,7 @@ public record CompressionSummary(
             boolean metric,
             double energy,
             double loss,
+            double relativeError,
             List<Spectrum> spectra,
             List<Double> refinement,
             HeldOut heldOut) {
@@ -68,7 +69,7 @@ public record CompressionSummary(
                 metric,
                 energy,
                 loss,
-                Double.NaN,
+                relativeError,
                 spectra,
                 refinement,
                 List.of(),
@@ -99,19 +100,15 @@ public record CompressionSummary(
         return with(itsBytes, loss, relativeError, calibration);
     }
 
-    /** The same with the error of what is stored. */
-    public CompressionSummary withRelativeError(double error) {
-        return with(bytes, loss, error, calibration);
-    }
-
     /**
-     * The same with trained factors, whose count-weighted error is still to be measured.
+     * The same with trained factors.
      *
      * @param itsLoss under the same weights and metric
+     * @param itsError count-weighted
      * @param losses mean KL on held-out hidden states before calibration and after each epoch
      */
-    public CompressionSummary calibrated(long itsBytes, double itsLoss, List<Double> losses) {
-        return with(itsBytes, itsLoss, Double.NaN, losses);
+    public CompressionSummary calibrated(long itsBytes, double itsLoss, double itsError, List<Double> losses) {
+        return with(itsBytes, itsLoss, itsError, losses);
     }
 
     private CompressionSummary with(long itsBytes, double itsLoss, double error, List<Double> losses) {

@@ -88,8 +88,8 @@ public interface CompressionWorkspace extends AutoCloseable {
     List<NormalEquations> normalEquations(
             byte[] groupOf, List<GroupPlan> groups, int[] ranks, List<EncodedMatrix> left);
 
-    /** The loss of what was stored, decoded as a reader will: {@code sum_i w_i ||(A_i - A^_i) S||^2}. */
-    double loss(CompressedMatrix approximation);
+    /** The loss of what was stored, measured in one pass over the matrix. */
+    Loss loss(CompressedMatrix approximation);
 
     @Override
     void close();

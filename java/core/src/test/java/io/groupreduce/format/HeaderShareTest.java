@@ -130,11 +130,11 @@ class HeaderShareTest {
                         false,
                         1.2345678901e-300,
                         1.2345678901e-301,
+                        1,
                         List.of(),
                         List.of(),
                         null)
-                .calibrated(1, 1.2345678901e-301, List.of(0.012345678901234, 0.0012345678901234))
-                .withRelativeError(0.00012345678901234);
+                .calibrated(1, 1.2345678901e-301, 0.00012345678901234, List.of(0.012345678901234, 0.0012345678901234));
         Path file = directory.resolve("out.safetensors");
         CompressedEntry entry = CompressedEntry.of(new CompressionResult(matrix, summary), matrix.name());
         CompressedFile.write(file, List.of(entry), List.of(), Map.of(), Map.of());

@@ -15,6 +15,7 @@ import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.Arena;
@@ -164,18 +165,20 @@ public abstract class BackendContract extends Contract {
             compare(cases(), (c, mine, reference, arena) -> {
                 CompressedMatrix expected = factorize(reference, c, profile, arena);
                 CompressedMatrix actual = factorize(mine, c, profile, arena);
-                double expectedLoss = reference.loss(expected);
+                double expectedLoss = reference.loss(expected).weighted();
                 double energy = reference.energy();
                 String bits = profile.apply(c.matrix.columns()).label();
                 String what = c.at(bits + " factors");
                 // The error of codes dominates: a vector of the other sign rounds differently.
                 double slack = profile.apply(1).most() == Float.SIZE ? 1e-5 : 0.03;
-                assertEquals(expectedLoss, reference.loss(actual), slack * expectedLoss + 1e-6 * energy, what);
+                Loss lost = reference.loss(actual);
+                assertEquals(expectedLoss, lost.weighted(), slack * expectedLoss + 1e-6 * energy, what);
+                Loss measured = mine.loss(actual);
+                what = c.at("measured loss, " + bits);
+                assertEquals(lost.weighted(), measured.weighted(), 1e-4 * expectedLoss + 1e-6 * energy, what);
+                assertEquals(lost.countedEnergy(), measured.countedEnergy(), 1e-6 * lost.countedEnergy(), what);
                 assertEquals(
-                        reference.loss(actual),
-                        mine.loss(actual),
-                        1e-4 * expectedLoss + 1e-6 * energy,
-                        c.at("measured loss, " + bits));
+                        lost.counted(), measured.counted(), 1e-4 * lost.counted() + 1e-6 * lost.countedEnergy(), what);
             });
         }
     }

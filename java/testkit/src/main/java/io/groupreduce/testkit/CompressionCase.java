@@ -56,14 +56,16 @@ final class CompressionCase {
         float[] values = Generators.powerLaw(seed, rows, columns, 0.7);
         Generators.plantOutliers(seed, values, 5, 30);
         matrix = Matrix.of("seed " + seed, values, rows, columns);
-        float[] weights = Weights.scaledToMeanOne(Weights.raw(Generators.zipf(seed, rows, 1e5), 1));
+        long[] counts = Generators.zipf(seed, rows, 1e5);
+        float[] weights = Weights.scaledToMeanOne(Weights.raw(counts, 1));
+        float[] others = Weights.scaledToMeanOne(Weights.raw(counts, 0.6));
         if (seed % 2 == 0) {
             MetricRoot metric = MetricRoot.of(
                     new DenseAlgebra(new ReferenceBackend()::forEach),
                     new Metric("seed " + seed, columns, Generators.moment(seed, columns)));
-            problem = new CompressionProblem(matrix, weights, metric.root(), metric.rootInverse());
+            problem = new CompressionProblem(matrix, weights, others, metric.root(), metric.rootInverse());
         } else {
-            problem = CompressionProblem.weighted(matrix, weights);
+            problem = new CompressionProblem(matrix, weights, others, null, null);
         }
         basisOf = new byte[rows];
         for (int i = 0; i < rows; i++) {

@@ -101,9 +101,11 @@ public abstract class RateContract extends Contract {
             try (Backend backend = new ReferenceBackend()) {
                 for (int i = 0; i < distortions.length; i++) {
                     c.matrix.readRow(i, row, 0);
+                    float[] weight = {c.problem.weights()[i]};
                     CompressionProblem one = new CompressionProblem(
                             Matrix.of("row " + i, row, 1, row.length),
-                            new float[] {c.problem.weights()[i]},
+                            weight,
+                            weight,
                             c.problem.metricRoot(),
                             c.problem.metricRootInverse());
                     try (CompressionWorkspace workspace = backend.open(one)) {

@@ -73,7 +73,7 @@ class LargeWorkspaceTest {
             workspace.accumulate(second, 2);
             List<Spectrum> spectra = workspace.decompose(RANKS);
             CompressedMatrix compressed = factorize(workspace, best, arena);
-            double loss = workspace.loss(compressed);
+            double loss = workspace.loss(compressed).weighted();
             int states = 70;
             TokenScores scores = backend.compare(new SoftmaxComparison(
                     matrix,
@@ -175,7 +175,7 @@ class LargeWorkspaceTest {
             return new Rated(
                     choice.distortion(),
                     groupOf,
-                    workspace.loss(stored),
+                    workspace.loss(stored).weighted(),
                     workspace.normalEquations(groupOf, plans, RANKS, left));
         }
     }

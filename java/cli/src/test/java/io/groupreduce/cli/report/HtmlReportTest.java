@@ -199,16 +199,16 @@ class HtmlReportTest {
                 new CompressionResult(
                         result.matrix(),
                         CompressionSummary.of(
-                                        Matrix.of("source", new float[8], 2, 4),
-                                        result.matrix().bytes(),
-                                        result.summary().options().withMaxLossIncrease(0.01),
-                                        false,
-                                        1,
-                                        0.5,
-                                        result.summary().spectra(),
-                                        result.summary().refinement(),
-                                        null)
-                                .withRelativeError(0.5)),
+                                Matrix.of("source", new float[8], 2, 4),
+                                result.matrix().bytes(),
+                                result.summary().options().withMaxLossIncrease(0.01),
+                                false,
+                                1,
+                                0.5,
+                                0.5,
+                                result.summary().spectra(),
+                                result.summary().refinement(),
+                                null)),
                 null));
         assertTrue(aimed.contains("asked for a loss increase of at most 1.00 %"));
         assertFalse(aimed.contains("alibration"));

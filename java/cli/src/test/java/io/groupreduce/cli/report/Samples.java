@@ -129,16 +129,16 @@ final class Samples {
         return new CompressionResult(
                 matrix,
                 CompressionSummary.of(
-                                Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
-                                matrix.bytes(),
-                                CompressionOptions.paper().withCodec(Codec.INT4),
-                                false,
-                                4,
-                                1,
-                                List.of(new Spectrum(10, new double[] {6, 3})),
-                                List.of(1.0),
-                                null)
-                        .withRelativeError(0.5));
+                        Matrix.of("source", new float[rows * COLUMNS], rows, COLUMNS),
+                        matrix.bytes(),
+                        CompressionOptions.paper().withCodec(Codec.INT4),
+                        false,
+                        4,
+                        1,
+                        0.5,
+                        List.of(new Spectrum(10, new double[] {6, 3})),
+                        List.of(1.0),
+                        null));
     }
 
     static NamedResult named(String tensor, CompressionResult result) {

@@ -10,6 +10,7 @@ import io.groupreduce.matrix.PackedParts;
 import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.NormalEquations;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -120,6 +121,7 @@ final class Alternation implements AutoCloseable {
      * @param right right factors by basis, k_b x D; {@code null} for a basis that no row uses
      * @param fitted whether right factors were fitted to their rows
      * @param loss measured on what would be stored
+     * @param relativeError likewise, the count-weighted one
      */
     record State(
             StoredForm form,
@@ -128,7 +130,8 @@ final class Alternation implements AutoCloseable {
             List<Directions> bases,
             List<double[]> right,
             boolean fitted,
-            double loss) {}
+            double loss,
+            double relativeError) {}
 
     /** Alternates from a start until a round is not worth it. */
     Outcome run(StartingBases start, Progress progress) {
@@ -246,15 +249,7 @@ final class Alternation implements AutoCloseable {
         PackedParts packed = new PackedParts(rows.packed(), rounded.packed());
         keptForm = form.join(task.matrix(), left, stored).withPacked(packed);
         // What is expected is not known: for large matrices one round is enough.
-        kept = new State(
-                form,
-                packed,
-                Double.NaN,
-                List.of(rows.basis()),
-                Collections.singletonList(right),
-                fitted,
-                workspace.loss(keptForm));
-        return kept;
+        return measured(form, packed, Double.NaN, List.of(rows.basis()), Collections.singletonList(right), fitted);
     }
 
     /** Stores the rows' choices, fits right factors to them and measures the loss. */
@@ -279,7 +274,19 @@ final class Alternation implements AutoCloseable {
                                     : RightFactor.of(bases.get(b), rank, columns));
         }
         keptForm = form.join(task.matrix(), left, right, arena);
-        kept = new State(form, null, selection.distortion(), bases, right, fitted, workspace.loss(keptForm));
+        return measured(form, null, selection.distortion(), bases, right, fitted);
+    }
+
+    /** Makes a state of the form that is kept. */
+    private State measured(
+            StoredForm form,
+            PackedParts packed,
+            double expected,
+            List<Directions> bases,
+            List<double[]> right,
+            boolean fitted) {
+        Loss loss = workspace.loss(keptForm);
+        kept = new State(form, packed, expected, bases, right, fitted, loss.weighted(), loss.relativeError());
         return kept;
     }
 

@@ -1,9 +1,11 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Loss;
 import java.lang.foreign.Arena;
 
 /** One matrix from task to result: its method, then calibration. */
@@ -37,12 +39,6 @@ public final class Compression {
      * @throws io.groupreduce.error.UnreachableTargetException if the method cannot meet the size target
      */
     public static CompressionResult run(CompressionTask task, Arena arena, Progress progress) {
-        CompressionResult result = calibrated(task, arena, progress);
-        double error = RelativeError.countWeighted(task, result);
-        return new CompressionResult(result.matrix(), result.summary().withRelativeError(error));
-    }
-
-    private static CompressionResult calibrated(CompressionTask task, Arena arena, Progress progress) {
         if (task.options().calibrationEpochs() == 0) {
             return method(task).run(arena, progress);
         }
@@ -57,13 +53,16 @@ public final class Compression {
                 task.withOptions(result.summary().options()).biasPays(),
                 arena,
                 (step, done) -> progress.at(step, UNCALIBRATED_SHARE + (1 - UNCALIBRATED_SHARE) * done));
-        double[] raw = Weights.raw(
-                task.counts(), RelativeError.exponent(result.summary().options()));
-        try (CompressionWorkspace workspace = task.open(raw)) {
+        CompressionOptions settled = result.summary().options();
+        double exponent = settled.method().weighted() ? settled.alpha().orElseThrow() : 0;
+        try (CompressionWorkspace workspace = task.open(Weights.raw(task.counts(), exponent))) {
             CompressedMatrix trained = outcome.matrix();
+            Loss loss = workspace.loss(trained);
             return new CompressionResult(
                     trained,
-                    result.summary().calibrated(trained.bytes(), workspace.loss(trained), outcome.heldOutLosses()));
+                    result.summary()
+                            .calibrated(
+                                    trained.bytes(), loss.weighted(), loss.relativeError(), outcome.heldOutLosses()));
         }
     }
 }

@@ -115,6 +115,7 @@ public record CompressionTask(
         return backend.open(new CompressionProblem(
                 matrix,
                 Weights.scaledToMeanOne(raw),
+                Weights.scaledToMeanOne(Weights.raw(counts, 1)),
                 metric == null ? null : metric.root(),
                 metric == null ? null : metric.rootInverse()));
     }

@@ -9,6 +9,7 @@ import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.Loss;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -116,6 +117,7 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
         }
         List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
         CompressedMatrix compressed = form.join(task.matrix(), left, right, arena);
+        Loss loss = workspace.loss(compressed);
         return new CompressionResult(
                 compressed,
                 CompressionSummary.of(
@@ -124,7 +126,8 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
                         task.options(),
                         task.metric() != null,
                         energy,
-                        workspace.loss(compressed),
+                        loss.weighted(),
+                        loss.relativeError(),
                         form.inUse(spectra),
                         losses,
                         null));

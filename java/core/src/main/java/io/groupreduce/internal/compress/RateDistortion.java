@@ -218,6 +218,7 @@ final class RateDistortion implements CompressionMethod {
                         task.metric() != null,
                         energy,
                         outcome.best().loss(),
+                        outcome.best().relativeError(),
                         outcome.best().form().inUse(start.spectra()),
                         outcome.losses(),
                         heldOut);

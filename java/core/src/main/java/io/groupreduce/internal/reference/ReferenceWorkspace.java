@@ -11,6 +11,7 @@ import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.NormalEquations;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,6 +25,7 @@ import java.util.stream.IntStream;
 final class ReferenceWorkspace implements CompressionWorkspace {
     private final Matrix matrix;
     private final float[] weights;
+    private final float[] countWeights;
     private final double[] root;
     private final double[] rootInverse;
     private final int rows;
@@ -38,6 +40,7 @@ final class ReferenceWorkspace implements CompressionWorkspace {
     ReferenceWorkspace(CompressionProblem problem) {
         this.matrix = problem.matrix();
         this.weights = problem.weights();
+        this.countWeights = problem.countWeights();
         this.root = problem.metricRoot();
         this.rootInverse = problem.metricRootInverse();
         this.rows = matrix.rows();
@@ -222,8 +225,10 @@ final class ReferenceWorkspace implements CompressionWorkspace {
     }
 
     @Override
-    public double loss(CompressedMatrix approximation) {
-        double sum = 0;
+    public Loss loss(CompressedMatrix approximation) {
+        double weighted = 0;
+        double counted = 0;
+        double energy = 0;
         float[] decoded = new float[columns];
         double[] difference = new double[columns];
         for (int i = 0; i < rows; i++) {
@@ -231,10 +236,12 @@ final class ReferenceWorkspace implements CompressionWorkspace {
             approximation.decodeRows(i, 1, decoded, 0);
             for (int j = 0; j < columns; j++) {
                 difference[j] = (double) row[j] - decoded[j];
+                energy += (double) countWeights[i] * row[j] * row[j];
             }
-            sum += weights[i] * squaredNorm(root == null ? difference : times(difference, root));
+            counted += countWeights[i] * squaredNorm(difference);
+            weighted += weights[i] * squaredNorm(root == null ? difference : times(difference, root));
         }
-        return sum;
+        return new Loss(weighted, counted, energy);
     }
 
     @Override

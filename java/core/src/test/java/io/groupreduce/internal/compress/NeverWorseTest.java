@@ -158,8 +158,15 @@ class NeverWorseTest {
             ReferenceBackend backend, CompressionWorkspace judge, Data data, CompressionOptions options) {
         try (Arena arena = Arena.ofShared()) {
             return judge.loss(GroupReduce.compress(
-                                    backend, data.matrix, data.counts, data.metric, options, arena, Progress.NONE)
-                            .matrix())
+                                            backend,
+                                            data.matrix,
+                                            data.counts,
+                                            data.metric,
+                                            options,
+                                            arena,
+                                            Progress.NONE)
+                                    .matrix())
+                            .weighted()
                     / judge.energy();
         } catch (UnreachableTargetException e) {
             return Double.POSITIVE_INFINITY;

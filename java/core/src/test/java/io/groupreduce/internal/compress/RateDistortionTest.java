@@ -193,7 +193,7 @@ class RateDistortionTest {
                             ALGEBRA, fitted, 24, 24, metric, bases.get(b).scales()));
                 }
                 CompressedMatrix stored = new CompressedMatrix("m", 24, groupOf.clone(), plans.plans(), left, right);
-                double measured = workspace.loss(stored) + price * bytes;
+                double measured = workspace.loss(stored).weighted() + price * bytes;
                 assertTrue(measured <= chosen * (1 + 1e-6), "fit " + round + ": " + measured + " after " + chosen);
                 before = measured;
                 bases = renewed;

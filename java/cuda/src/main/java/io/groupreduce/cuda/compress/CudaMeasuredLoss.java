@@ -12,6 +12,8 @@ import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.CompressionProblem;
+import io.groupreduce.spi.Loss;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -20,12 +22,15 @@ import java.util.List;
 /**
  * The loss of stored factors.
  *
- * <pre>sum over i of w_i ||(A_i - A^_i) S||^2</pre>
+ * <pre>
+ * weighted = sum over i of w_i ||(A_i - A^_i) S||^2
+ * counted  = sum over i of v_i ||A_i - A^_i||^2,   countedEnergy = sum over i of v_i ||A_i||^2
+ * </pre>
  *
  * <p>Stored rows come from the host, are decoded block by block and multiplied with the right factor as a reader would,
- * in binary32; the difference is multiplied with S. Squares are summed in binary64, and rows in the order of their
- * numbers, however they were cut into blocks. Bytes: the stored rows, 8 D a row gathered, 4 k written and read, 4 D
- * written and read for each of reconstruction, difference and product. Never materialised: A^ or the difference beyond
+ * in binary32; the difference is multiplied with S. Squares are summed in binary64, and rows on the host in the order of
+ * their numbers, however they were cut into blocks. Bytes: the stored rows, 8 D a row gathered, 4 k written and read, 4 D
+ * written and read for each of reconstruction, difference and product, 16 a row to the host, 24 with S. Never materialised: A^ or the difference beyond
  * a block.
  */
 final class CudaMeasuredLoss {
@@ -34,6 +39,7 @@ final class CudaMeasuredLoss {
 
     private final Device device;
     private final Cublas blas;
+    private final CompressionProblem problem;
     private final DeviceMatrix matrix;
     private final DeviceMetric metric;
     private final GatheredRows gathered;
@@ -46,8 +52,15 @@ final class CudaMeasuredLoss {
      *
      * @param gathered stays the caller's
      */
-    CudaMeasuredLoss(Device device, Cublas blas, DeviceMatrix matrix, DeviceMetric metric, GatheredRows gathered) {
+    CudaMeasuredLoss(
+            Device device,
+            Cublas blas,
+            CompressionProblem problem,
+            DeviceMatrix matrix,
+            DeviceMetric metric,
+            GatheredRows gathered) {
         this.device = device;
+        this.problem = problem;
         this.blas = blas;
         this.matrix = matrix;
         this.metric = metric;
@@ -56,11 +69,21 @@ final class CudaMeasuredLoss {
         rowLoss = device.kernel("gr_row_loss");
     }
 
-    /** What the card has of the approximation, and room for coordinates, rebuilt rows and losses: device addresses. */
-    private record Tables(StoredBlock stored, FloatTables right, long coordinates, long rebuilt, long losses) {}
+    /**
+     * What the card has of the approximation, and room for coordinates and rebuilt rows, and for the squares of every row: device
+     * addresses.
+     */
+    private record Tables(
+            StoredBlock stored,
+            FloatTables right,
+            long coordinates,
+            long rebuilt,
+            long errors,
+            long energies,
+            long weighted) {}
 
     /** See {@link io.groupreduce.spi.CompressionWorkspace#loss}. */
-    double of(CompressedMatrix approximation) {
+    Loss of(CompressedMatrix approximation) {
         int columns = matrix.columns();
         RowRuns runs = new RowRuns(approximation.groupOf(), approximation.groups(), true);
         List<Block> blocks = runs.blocks(gathered.blockRows());
@@ -83,18 +106,42 @@ final class CudaMeasuredLoss {
             int most = Arrays.stream(longest).max().orElse(0);
             DeviceMemory coordinates = step.allocate(column * most, "a block of stored coordinates");
             DeviceMemory rebuilt = step.allocate(column * columns, "a block of rebuilt rows");
-            DeviceMemory losses = step.allocate((long) Double.BYTES * matrix.rows(), "the losses of the rows");
-            Tables tables = new Tables(stored, right, coordinates.address(), rebuilt.address(), losses.address());
+            DeviceMemory errors = squares(step, "errors");
+            DeviceMemory energies = squares(step, "energies");
+            DeviceMemory weighted = metric.present() ? squares(step, "losses") : errors;
+            Tables tables = new Tables(
+                    stored,
+                    right,
+                    coordinates.address(),
+                    rebuilt.address(),
+                    errors.address(),
+                    energies.address(),
+                    weighted.address());
             for (Block block : blocks) {
                 gathered.forEach(block.from(), block.count(), Factor.ONE, false, (rows, list, count) -> {
                     rebuild(block, tables);
                     measure(rows, list, count, tables);
                 });
             }
-            double[] found = new double[matrix.rows()];
-            device.download(losses, 0, MemorySegment.ofArray(found));
-            return Arrays.stream(found).sequential().reduce(0, Double::sum);
+            return new Loss(
+                    sum(problem.weights(), weighted),
+                    sum(problem.countWeights(), errors),
+                    sum(problem.countWeights(), energies));
         }
+    }
+
+    private DeviceMemory squares(Owned step, String what) {
+        return step.allocate((long) Double.BYTES * matrix.rows(), "the " + what + " of the rows");
+    }
+
+    private double sum(float[] weights, DeviceMemory squares) {
+        double[] found = new double[weights.length];
+        device.download(squares, 0, MemorySegment.ofArray(found));
+        double sum = 0;
+        for (int i = 0; i < found.length; i++) {
+            sum += weights[i] * found[i];
+        }
+        return sum;
     }
 
     /** Writes the rows of a block as a reader sees them. */
@@ -117,27 +164,24 @@ final class CudaMeasuredLoss {
 
     private void measure(long rows, long list, int count, Tables tables) {
         int columns = matrix.columns();
+        squares(rows, tables.rebuilt(), list, tables.errors(), tables.energies(), count);
         if (!metric.present()) {
-            rowLosses(rows, tables.rebuilt(), list, tables.losses(), count);
             return;
         }
         long numbers = (long) count * columns;
         parameters.reset().address(tables.rebuilt(), rows).i64(numbers);
         difference.launch(Math.ceilDiv(numbers, THREADS), THREADS, parameters);
         blas.product(count, columns, columns, rows, metric.root32(), tables.rebuilt());
-        rowLosses(tables.rebuilt(), 0, list, tables.losses(), count);
+        squares(tables.rebuilt(), 0, list, tables.weighted(), 0, count);
     }
 
     /**
-     * {@code losses[list[i]] = w ||values_i - rebuilt_i||^2}, in binary64.
+     * {@code errors[list[i]] = ||values_i - rebuilt_i||^2} and {@code energies[list[i]] = ||values_i||^2}, in binary64.
      *
-     * @param rebuilt 0 where values are differences already
+     * @param rebuilt 0 where values are differences already, which have no energies
      */
-    private void rowLosses(long values, long rebuilt, long list, long losses, int count) {
-        parameters
-                .reset()
-                .address(values, rebuilt, list, matrix.weights(), losses)
-                .i32(count, matrix.columns());
+    private void squares(long values, long rebuilt, long list, long errors, long energies, int count) {
+        parameters.reset().address(values, rebuilt, list, errors, energies).i32(count, matrix.columns());
         rowLoss.launch(Math.ceilDiv(count, THREADS / WARP), THREADS, parameters);
     }
 }

@@ -13,6 +13,7 @@ import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.NormalEquations;
 import java.util.List;
 import java.util.function.Supplier;
@@ -61,7 +62,7 @@ public final class CudaWorkspace implements CompressionWorkspace {
             rating = new CudaRating(owned, blas, matrix, metric, energies);
             encoding = new CudaLeftEncoder(device, blas, matrix, gathered);
             equations = new CudaRightEquations(device, matrix, gathered, sums);
-            storedLoss = new CudaMeasuredLoss(device, blas, matrix, metric, gathered);
+            storedLoss = new CudaMeasuredLoss(device, blas, problem, matrix, metric, gathered);
         } catch (Throwable e) {
             owned.closeAfter(e);
             throw e;
@@ -156,7 +157,7 @@ public final class CudaWorkspace implements CompressionWorkspace {
     }
 
     @Override
-    public double loss(CompressedMatrix approximation) {
+    public Loss loss(CompressedMatrix approximation) {
         return step(() -> storedLoss.of(approximation));
     }
 

@@ -47,7 +47,7 @@ class ConstructionTest {
         try (Arena arena = Arena.ofShared();
                 Device device = Device.open(libraries, 0)) {
             Matrix matrix = Matrix.of("a", DType.F32, ROWS, COLUMNS, arena.allocate(4L * ROWS * COLUMNS, 4));
-            CompressionProblem problem = new CompressionProblem(matrix, weights, root, root);
+            CompressionProblem problem = new CompressionProblem(matrix, weights, weights, root, root);
             Cublas blas = device.call(() -> new Cublas(device));
             long open = device.openAllocations();
             OutOfMemoryError error = assertThrows(

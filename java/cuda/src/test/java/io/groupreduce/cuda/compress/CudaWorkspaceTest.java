@@ -63,7 +63,8 @@ class CudaWorkspaceTest {
         MetricRoot metric = MetricRoot.of(
                 new DenseAlgebra(new ReferenceBackend()::forEach),
                 new Metric("a test's metric", matrix.columns(), Generators.moment(5, matrix.columns())));
-        return new CompressionProblem(matrix, weights(matrix.rows()), metric.root(), metric.rootInverse());
+        float[] weights = weights(matrix.rows());
+        return new CompressionProblem(matrix, weights, weights, metric.root(), metric.rootInverse());
     }
 
     private static byte[] basisOf(long seed, int rows) {

@@ -9,6 +9,7 @@ import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
+import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.NormalEquations;
 import io.groupreduce.vector.kernel.Doubles;
 import io.groupreduce.vector.kernel.Projection;
@@ -161,8 +162,8 @@ public final class VectorWorkspace implements CompressionWorkspace {
     }
 
     @Override
-    public double loss(CompressedMatrix approximation) {
-        return MeasuredLoss.of(workers, problem.matrix(), problem.weights(), solver.packedRoot(), approximation);
+    public Loss loss(CompressedMatrix approximation) {
+        return MeasuredLoss.of(workers, problem, solver.packedRoot(), approximation);
     }
 
     @Override
