@@ -28,16 +28,17 @@ import io.groupreduce.internal.compress.CompressionTask;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** One {@link CompressionJob}: all that can fail early is looked at before the first matrix is compressed. */
 final class FileCompression {
@@ -49,6 +50,10 @@ final class FileCompression {
     private final Model model;
     private final Consumer<String> tell;
     private final List<Part> parts = new ArrayList<>();
+    private List<Tensor> copied;
+    /** Tensors that are not stored because they equal a compressed one: name to the name of that one. */
+    private Map<String, String> tied;
+
     private double totalBytes;
 
     /** A tensor to compress, and what is known of it; {@code softmax} is {@code null} where no hidden states meet it. */
@@ -62,34 +67,38 @@ final class FileCompression {
     }
 
     static List<CompressionSummary> run(CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
-        requireWritable(job);
         try (Model model = Model.open(job.input());
-                HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden())) {
+                HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
+                OutputFile output = claim(job, model)) {
             FileCompression compression = new FileCompression(job, backend, model, tell);
             compression.gather(hidden);
             compression.requireReachable();
+            output.requireRoom(compression.bytesNeeded());
             return compression.write(progress);
         }
     }
 
     /** Before the long work: the output can be written and is none of the files that are read. */
-    private static void requireWritable(CompressionJob job) {
+    private static OutputFile claim(CompressionJob job, Model model) {
         List<Path> read = new ArrayList<>(job.metrics().values());
-        read.add(job.input());
-        if (job.counts() != null) {
-            read.add(job.counts());
+        read.addAll(OutputFile.filesOf(model));
+        Stream.of(job.counts(), job.hidden()).filter(Objects::nonNull).forEach(read::add);
+        OutputFile output = OutputFile.claim(job.output(), read, job.overwrite());
+        try {
+            output.requireOutside(job.input());
+            return output;
+        } catch (Throwable e) {
+            output.close();
+            throw e;
         }
-        if (job.hidden() != null) {
-            read.add(job.hidden());
-        }
-        Path folder = job.output().toAbsolutePath().normalize().getParent();
-        if (Files.isDirectory(job.input())
-                && job.input().toAbsolutePath().normalize().equals(folder)) {
-            throw new InvalidDataException(
-                    "The output " + job.output() + " lies in the input directory, where it would be"
-                            + " taken for a part of the model; write it elsewhere.");
-        }
-        OutputFile.require(job.output(), read, job.overwrite());
+    }
+
+    /** The output as far as its size is known: what is copied, and the target where there is one. */
+    private double bytesNeeded() {
+        SizeTarget target = job.options().target();
+        boolean known = job.options().maxLossIncrease().isEmpty() && target.unit() == SizeUnit.BYTES;
+        double compressed = !known ? 0 : target.size() > 0 ? target.size() : totalBytes / target.ratio();
+        return compressed + copied.stream().mapToLong(Tensor::bytes).sum();
     }
 
     /** Finds the tensors and reads what is known of them. */
@@ -130,6 +139,12 @@ final class FileCompression {
             parts.add(new Part(name, matrix, byRows.get(matrix.rows()), softmax));
             totalBytes += matrix.bytes();
         }
+        tied = job.tensors().isEmpty() ? model.duplicates() : Map.of();
+        Set<String> compressed = parts.stream().map(Part::name).collect(Collectors.toSet());
+        copied = model.tensors().values().stream()
+                .filter(t -> !job.only() && !compressed.contains(t.name()) && !tied.containsKey(t.name()))
+                .toList();
+        CompressedFile.requireDistinct(job.output(), compressed, copied, model.metadata());
     }
 
     private List<Tensor> chosen() {
@@ -227,8 +242,6 @@ final class FileCompression {
         try (Arena arena = Arena.ofShared()) {
             List<CompressionSummary> summaries = new ArrayList<>();
             List<CompressedEntry> entries = new ArrayList<>();
-            Map<String, String> tied = job.tensors().isEmpty() ? model.duplicates() : Map.of();
-            Set<String> replaced = new HashSet<>(tied.keySet());
             for (Part part : parts) {
                 CompressionResult result = compress(part, summaries.size(), arena, progress);
                 if (options(part).packed() && result.matrix().packed() == null) {
@@ -237,11 +250,7 @@ final class FileCompression {
                 }
                 summaries.add(result.summary());
                 entries.add(CompressedEntry.of(result, part.name()));
-                replaced.add(part.name());
             }
-            List<Tensor> copied = model.tensors().values().stream()
-                    .filter(t -> !job.only() && !replaced.contains(t.name()))
-                    .toList();
             progress.at("writing " + job.output(), 0.95);
             CompressedFile.write(job.output(), entries, copied, model.metadata(), tied);
             progress.at("done", 1);

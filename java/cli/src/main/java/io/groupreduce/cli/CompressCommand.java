@@ -11,20 +11,18 @@ import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.cli.report.QueryTime;
 import io.groupreduce.cli.report.ReportData;
-import io.groupreduce.error.FileAccessException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.spi.Backend;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
@@ -92,9 +90,9 @@ final class CompressCommand implements Callable<Integer> {
     public Integer call() {
         CompressionJob job =
                 new CompressionJob(input, output, tensors, counts, metrics, hidden, recipe.options(), only, force);
-        requireReportWritable();
         long begun = System.nanoTime();
-        try (Backend backend = device.start(common::tell)) {
+        try (OutputFile claimed = claimReport();
+                Backend backend = device.start(common::tell)) {
             List<String> messages = new ArrayList<>();
             List<NamedResult> results;
             Judgement judgement = null;
@@ -116,11 +114,11 @@ final class CompressCommand implements Callable<Integer> {
                                 + " alone; the other matrices took the ratio "
                                 + job.options().target().ratio() + ".");
                     }
-                    if (report != null) {
+                    if (claimed != null) {
                         bar.at("report", 0.995);
                         ReportData data = new ReportBuilder(backend, model, job, device.threads(backend))
                                 .build(compressed, seconds, results, judgement, List.of());
-                        HtmlReport.write(report, data);
+                        HtmlReport.write(claimed.path(), data);
                         queries = data.queries();
                     }
                 }
@@ -141,27 +139,18 @@ final class CompressCommand implements Callable<Integer> {
         return new Judgement(tensor, evaluation, states, states, fitted);
     }
 
-    private void requireReportWritable() {
+    /** The report, checked like the output; {@code null} where none is wanted. */
+    private OutputFile claimReport() {
         if (report == null) {
-            return;
+            return null;
         }
         List<Path> used = new ArrayList<>(metrics.values());
-        used.add(input);
         used.add(output);
-        if (Files.isDirectory(input)) {
-            try (Stream<Path> files = Files.list(input)) {
-                files.forEach(used::add);
-            } catch (IOException e) {
-                throw new FileAccessException(input + " cannot be listed (" + e.getMessage() + ").", e);
-            }
+        Stream.of(counts, hidden).filter(Objects::nonNull).forEach(used::add);
+        try (Model model = Model.open(input)) {
+            used.addAll(OutputFile.filesOf(model));
         }
-        if (counts != null) {
-            used.add(counts);
-        }
-        if (hidden != null) {
-            used.add(hidden);
-        }
-        OutputFile.require(report, used, force);
+        return OutputFile.claim(report, used, force);
     }
 
     private void show(

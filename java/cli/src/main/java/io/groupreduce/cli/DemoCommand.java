@@ -20,6 +20,7 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
+import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.SoftmaxBias;
@@ -72,10 +73,25 @@ final class DemoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        unpack();
-        halve();
-        Path output = directory.resolve("model.groupreduce.safetensors");
-        Path report = directory.resolve("report.html");
+        try {
+            Files.createDirectories(directory);
+        } catch (IOException e) {
+            throw unwritable(e);
+        }
+        List<Path> files = FILES.stream().map(directory::resolve).toList();
+        try (OutputFile report = OutputFile.claim(directory.resolve("report.html"), files, true)) {
+            unpack();
+            for (String half : List.of(FIT, JUDGE)) {
+                // A link among the results must not lead to what they are made from.
+                OutputFile.claim(directory.resolve(half), files, true).close();
+            }
+            halve();
+            run(directory.resolve("model.groupreduce.safetensors"), report.path());
+        }
+        return 0;
+    }
+
+    private void run(Path output, Path report) {
         CompressionJob job = CompressionJob.of(directory.resolve(FILES.get(0)), output)
                 .withCounts(directory.resolve(FILES.get(1)))
                 .withHidden(directory.resolve(FIT))
@@ -104,16 +120,15 @@ final class DemoCommand implements Callable<Integer> {
             }
             show(backend, results, rows, output, report, seconds);
         }
-        return 0;
     }
 
     /** Writes the demo's files, unless they are there already; a folder with anything else in it is left alone. */
     private void unpack() {
         try {
-            Files.createDirectories(directory);
             boolean empty;
             try (Stream<Path> files = Files.list(directory)) {
-                empty = files.findAny().isEmpty();
+                // The claim, and what is left of a demo that was killed, are hidden.
+                empty = files.noneMatch(file -> !file.getFileName().toString().startsWith("."));
             }
             for (String file : FILES) {
                 byte[] content = resource(file);
@@ -126,11 +141,15 @@ final class DemoCommand implements Callable<Integer> {
                 }
             }
         } catch (IOException e) {
-            throw new FileAccessException(
-                    "The demo cannot write into " + directory + " (" + e.getMessage()
-                            + "); name another folder with -o.",
-                    e);
+            throw unwritable(e);
         }
+    }
+
+    private FileAccessException unwritable(IOException cause) {
+        return new FileAccessException(
+                "The demo cannot write into " + directory + " (" + cause.getMessage()
+                        + "); name another folder with -o.",
+                cause);
     }
 
     private static byte[] resource(String file) throws IOException {

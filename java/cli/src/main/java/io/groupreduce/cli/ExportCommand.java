@@ -6,6 +6,7 @@ import io.groupreduce.format.DenseExport;
 import io.groupreduce.format.OutputFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -43,12 +44,17 @@ final class ExportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        try (CompressedFile compressed = CompressedFile.open(file)) {
-            OutputFile.require(output, List.of(file), force);
-            DenseExport.write(compressed, output);
+        try (CompressedFile compressed = CompressedFile.open(file);
+                OutputFile claimed = OutputFile.claim(output, List.of(file), force)) {
+            claimed.requireRoom(DenseExport.bytesNeeded(compressed));
+            DenseExport.write(compressed, claimed.path());
         }
         common.print(output + ": " + Figures.bytes(Files.size(output)));
-        common.printJson(Map.of("input", file.toString(), "output", output.toString(), "bytes", Files.size(output)));
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("input", file.toString());
+        document.put("output", output.toString());
+        document.put("bytes", Files.size(output));
+        common.printJson(document);
         return 0;
     }
 }

@@ -14,7 +14,8 @@ import java.util.function.UnaryOperator;
 
 /**
  * Writes a file so that its name means the old content or the whole new one, never a part: into a temporary neighbour,
- * forced to the disk, checked, then renamed. A failure removes the temporary file and leaves an earlier target as it was.
+ * forced to the disk, checked, then renamed. A failure removes the temporary file and leaves an earlier target as it was. Of an
+ * earlier target the permissions stay; where the target is a link, the link stays and the file that it leads to is replaced.
  */
 public final class AtomicFile {
     /** What to write. */
@@ -29,7 +30,8 @@ public final class AtomicFile {
     /**
      * Writes {@code target}, replacing an earlier file of that name.
      *
-     * @throws FileAccessException if the directory is missing, the disk is full, or anything else fails
+     * @throws FileAccessException if the directory is missing, the disk is full, the target is a directory or anything else that
+     *     no file may replace, another process writes it at this moment, or anything else fails
      */
     public static void write(Path target, Content content) {
         write(target, 0, content, temporary -> {}, UnaryOperator.identity());
@@ -54,31 +56,17 @@ public final class AtomicFile {
      */
     static void write(
             Path target, long bytes, Content content, Consumer<Path> check, UnaryOperator<WritableByteChannel> wiring) {
-        requireReplaceable(target);
-        try (TemporaryFile temporary = new TemporaryFile(target)) {
-            try (FileChannel file = temporary.create()) {
-                content.writeTo(wiring.apply(file));
-                file.force(true);
+        Path file = OutputFile.destination(target);
+        try (Claim claim = Claim.of(file, target, true);
+                TemporaryFile temporary = claim.temporary()) {
+            try (FileChannel channel = temporary.create()) {
+                content.writeTo(wiring.apply(channel));
+                channel.force(true);
             }
             check.accept(temporary.path());
-            Files.move(temporary.path(), target, StandardCopyOption.ATOMIC_MOVE);
+            Files.move(temporary.path(), file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw Wording.cannotWrite(target, bytes, e);
-        }
-    }
-
-    /**
-     * Renaming onto a device such as /dev/null would destroy it.
-     *
-     * @throws FileAccessException if the target is a directory or anything else that no file may replace
-     */
-    static void requireReplaceable(Path target) {
-        if (target.getFileName() == null || Files.isDirectory(target)) {
-            throw new FileAccessException(Wording.file(target) + " is a directory; give the name of a file to write.");
-        }
-        if (Files.exists(target) && !Files.isRegularFile(target)) {
-            throw new FileAccessException(
-                    Wording.file(target) + " is not a regular file; give the name of a file to write.");
         }
     }
 

@@ -247,14 +247,7 @@ public final class CompressedFile implements AutoCloseable {
                     : CompressedLayout.biasOf(entry.matrix().name());
             kept.removeIf(tensor -> tensor.name().equals(bias));
         }
-        for (Tensor tensor : copied) {
-            String owner = CompressedLayout.owner(tensor.name()).orElse(tensor.name());
-            if (tensors.containsKey(owner)) {
-                throw new InvalidDataException(Wording.file(target) + " cannot hold the tensor "
-                        + Wording.quoted(tensor.name()) + " beside the compressed " + Wording.quoted(owner)
-                        + ", whose parts have such names; leave it out or rename it.");
-            }
-        }
+        requireDistinct(target, tensors.keySet(), copied, metadata);
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("format", FORMAT_VERSION);
         document.put("software", CompressedEntry.softwareVersion());
@@ -274,6 +267,25 @@ public final class CompressedFile implements AutoCloseable {
             // Widest elements first, so that every tensor lies at a multiple of its element size.
             kept.sort((a, b) -> Integer.compare(b.type().bytes(), a.type().bytes()));
             SafetensorsWriter.write(target, kept, merged);
+        }
+    }
+
+    /**
+     * Checks the names of what shall be written, which is known before the matrices are compressed.
+     *
+     * @throws InvalidDataException if a copied tensor is named like a part of a compressed matrix, or a name or the metadata to
+     *     keep is not Unicode text
+     */
+    public static void requireDistinct(
+            Path target, Set<String> compressed, List<Tensor> copied, Map<String, String> metadata) {
+        SafetensorsWriter.checkNames(target, copied, metadata);
+        for (Tensor tensor : copied) {
+            String owner = CompressedLayout.owner(tensor.name()).orElse(tensor.name());
+            if (compressed.contains(owner)) {
+                throw new InvalidDataException(Wording.file(target) + " cannot hold the tensor "
+                        + Wording.quoted(tensor.name()) + " beside the compressed " + Wording.quoted(owner)
+                        + ", whose parts have such names; leave it out or rename it.");
+            }
         }
     }
 

@@ -41,9 +41,9 @@ public final class DenseExport {
      * @throws FileAccessException if the target is a directory or cannot be written
      */
     public static void write(CompressedFile source, Path target) {
-        AtomicFile.requireReplaceable(target);
         DenseExport export = new DenseExport(source);
-        try (TemporaryFile scratch = new TemporaryFile(target);
+        try (Claim claim = Claim.of(OutputFile.destination(target), target, true);
+                TemporaryFile scratch = claim.temporary();
                 Arena arena = Arena.ofConfined()) {
             List<Tensor> tensors = export.tensors(export.multiplyOut(scratch, arena));
             SafetensorsWriter.write(target, tensors, source.sourceMetadata());
@@ -52,6 +52,15 @@ public final class DenseExport {
                     source.matrices().values().stream().mapToLong(export::bytes).sum();
             throw Wording.cannotWrite(target, bytes, e);
         }
+    }
+
+    /** What the disk must have room for: matrices as they are multiplied out, and again in the model. */
+    public static long bytesNeeded(CompressedFile source) {
+        DenseExport export = new DenseExport(source);
+        long products =
+                source.matrices().values().stream().mapToLong(export::bytes).sum();
+        long copied = source.copied().values().stream().mapToLong(Tensor::bytes).sum();
+        return 2 * products + copied;
     }
 
     private List<Tensor> tensors(MemorySegment dense) {

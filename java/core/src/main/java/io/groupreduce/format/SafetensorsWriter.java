@@ -68,7 +68,8 @@ public final class SafetensorsWriter {
                 wiring);
     }
 
-    private static void checkNames(Path target, List<Tensor> tensors, Map<String, String> metadata) {
+    /** @throws InvalidDataException if two tensors have one name, or a name or the metadata is not Unicode text or is reserved */
+    static void checkNames(Path target, List<Tensor> tensors, Map<String, String> metadata) {
         Set<String> names = new HashSet<>();
         for (Tensor tensor : tensors) {
             if (!names.add(tensor.name())) {
