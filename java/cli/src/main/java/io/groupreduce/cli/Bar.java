@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.api.Progress;
+import io.groupreduce.error.OneLine;
 import java.util.concurrent.TimeUnit;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -36,7 +37,7 @@ final class Bar implements Progress, AutoCloseable {
     @Override
     public void at(String step, double fraction) {
         if (bar != null) {
-            bar.setExtraMessage(step);
+            bar.setExtraMessage(OneLine.of(step));
             // A search that begins again is no step back for who waits.
             furthest = Math.max(furthest, Math.round(fraction * STEPS));
             bar.stepTo(furthest);

@@ -3,8 +3,13 @@ package io.groupreduce.cli;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.error.OneLine;
 import io.groupreduce.format.CompressedEntry;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -43,7 +48,10 @@ public final class Main {
     public static void main(String[] arguments) {
         // Charts are drawn to files; without this a desktop-less server would look for a display.
         System.setProperty("java.awt.headless", "true");
-        System.exit(run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments));
+        StandardOutput out = new StandardOutput(new FileOutputStream(FileDescriptor.out));
+        PrintWriter err = new PrintWriter(System.err, true);
+        int code = run(new PrintWriter(new OutputStreamWriter(out, System.out.charset()), true), err, arguments);
+        System.exit(out.exitCode(code, err));
     }
 
     /** Runs one command with these streams and returns its exit code. */
@@ -70,7 +78,7 @@ public final class Main {
             // For instance the fault of a mapped file that another process cuts short.
             err.println("groupreduce: the machine failed: " + oneLine(e.toString()) + ".");
             if (List.of(arguments).contains("--verbose")) {
-                e.printStackTrace(err);
+                trace(e, err);
             }
             code = FAILED_MACHINE;
         }
@@ -87,7 +95,7 @@ public final class Main {
                     + oneLine(failure.toString()));
         }
         if (verbose) {
-            failure.printStackTrace(err);
+            trace(failure, err);
         }
         if (failure instanceof InvalidOptionException) {
             return WRONG_USAGE;
@@ -107,7 +115,17 @@ public final class Main {
     }
 
     private static String oneLine(String message) {
-        return message == null ? "no message" : message.replaceAll("\\s*\\R\\s*", " ");
+        return message == null ? "no message" : OneLine.of(message.replaceAll("\\s*\\R\\s*", " "));
+    }
+
+    /** The stack trace; messages of causes may hold what stands in a file. */
+    private static void trace(Throwable failure, PrintWriter err) {
+        StringWriter text = new StringWriter();
+        failure.printStackTrace(new PrintWriter(text));
+        text.toString()
+                .lines()
+                .map(line -> line.startsWith("\t") ? "\t" + OneLine.of(line.substring(1)) : OneLine.of(line))
+                .forEach(err::println);
     }
 
     /** The version of the jar. */

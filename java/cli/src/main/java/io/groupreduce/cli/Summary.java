@@ -92,7 +92,7 @@ final class Summary {
         List<String> lines = new ArrayList<>();
         lines.add(Texts.format(
                 "%s [%d x %d, %s], %s: %s -> %s, %.2f times smaller, %s coordinates a row, count-weighted relative error"
-                        + " %.4f",
+                        + " %s",
                 matrix.name(),
                 matrix.rows(),
                 matrix.columns(),
@@ -102,7 +102,7 @@ final class Summary {
                 Figures.bytes(matrix.bytes()),
                 (double) source.bytes() / matrix.bytes(),
                 Figures.mean(matrix.coordinatesPerRow()),
-                source.relativeError()));
+                Double.isNaN(source.relativeError()) ? "unknown" : Texts.format("%.4f", source.relativeError())));
         lines.add("  " + details(matrix, source));
         lines.addAll(Texts.table(matrix.groups().size() > MOST_LISTED ? summedUp(matrix) : listed(matrix)));
         return lines;
@@ -312,7 +312,10 @@ final class Summary {
 
     static List<String> lines(Evaluation evaluation) {
         List<String> lines = new ArrayList<>();
-        if (evaluation.hasPerplexity()) {
+        if (!evaluation.hasPerplexity()) {
+            lines.add("perplexity: unknown, the hidden states have no targets");
+        } else if (Double.isFinite(evaluation.densePerplexity())
+                && Double.isFinite(evaluation.compressedPerplexity())) {
             lines.add(Texts.format(
                     "perplexity on %d tokens: %.3f -> %.3f (%s)",
                     evaluation.tokens(),
@@ -320,7 +323,7 @@ final class Summary {
                     evaluation.compressedPerplexity(),
                     Figures.signedPercent(evaluation.perplexityIncrease())));
         } else {
-            lines.add("perplexity: unknown, the hidden states have no targets");
+            lines.add(Texts.format("perplexity on %d tokens: %s", evaluation.tokens(), Figures.NOT_FINITE));
         }
         lines.add(Texts.format("mean KL(dense || compressed): %.5f nats", evaluation.meanKl()));
         lines.add("most likely token the same: " + Figures.percent(evaluation.top1Agreement())

@@ -15,6 +15,6 @@ public abstract sealed class GroupReduceException extends RuntimeException
     private static final long serialVersionUID = 1L;
 
     GroupReduceException(String message, Throwable cause) {
-        super(message, cause);
+        super(OneLine.of(message), cause);
     }
 }

@@ -2,6 +2,7 @@ package io.groupreduce.format;
 
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.OneLine;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
@@ -13,14 +14,12 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.Locale;
 import java.util.Map;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** How names, paths and causes are put into messages: on one line and short, whatever a file contains. */
 final class Wording {
     private static final int LONGEST = 120;
     private static final int MOST_CANDIDATES = 8;
-    private static final Pattern BREAKS = Pattern.compile("[\\p{IsControl}\\u2028\\u2029]");
 
     /** How a PyTorch checkpoint becomes a file that can be read. */
     static final String CONVERT = "convert it in Python: import torch; from safetensors.torch import save_file;"
@@ -123,6 +122,6 @@ final class Wording {
 
     private static String plain(String text, int longest) {
         String shown = text.length() > longest ? text.substring(0, longest) + "..." : text;
-        return BREAKS.matcher(shown).replaceAll("?");
+        return OneLine.of(shown);
     }
 }

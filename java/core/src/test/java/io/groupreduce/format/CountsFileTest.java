@@ -68,7 +68,7 @@ class CountsFileTest {
         "-99999999999999999999,beyond 2^63 - 1",
         "'',has no count",
         "'token\t',has no count",
-        "'\u0001',\"?\" where a count",
+        "'\u0001',\"\\u0001\" where a count",
         "9223372036854775807,sum of all counts"
     })
     void namesTheLine(String line, String message) {

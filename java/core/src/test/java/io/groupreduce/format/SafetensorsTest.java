@@ -170,9 +170,9 @@ class SafetensorsTest {
         assertFails(
                 MalformedFileException.class,
                 () -> Safetensors.open(file(safetensors(header, new byte[4]))),
-                "\"a?b?xxx",
+                "\"a\\u000ab\\u2028xxx",
                 "...\"",
-                "\"Q4?\"");
+                "\"Q4\\u000d\"");
     }
 
     @ParameterizedTest

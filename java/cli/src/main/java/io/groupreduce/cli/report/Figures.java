@@ -8,6 +8,9 @@ import java.util.Locale;
 public final class Figures {
     private static final String[] UNITS = {"kB", "MB", "GB", "TB"};
 
+    /** What stands in the place of an infinity or of no number. */
+    public static final String NOT_FINITE = "not finite";
+
     private Figures() {}
 
     /** {@code 12,345}. */
@@ -32,19 +35,19 @@ public final class Figures {
 
     /** {@code 6.60×}. */
     public static String ratio(double value) {
-        return decimal(value, 2) + "×";
+        return decimal(value, 2) + (Double.isFinite(value) ? "×" : "");
     }
 
     /** {@code 12.34 %} for 0.1234. */
     public static String percent(double share) {
         double value = 100 * share;
         boolean small = value != 0 && Math.abs(value) < 0.1;
-        return decimal(value, small ? 4 : 2) + " %";
+        return decimal(value, small ? 4 : 2) + (Double.isFinite(value) ? " %" : "");
     }
 
     /** {@code +12.34 %} or {@code -0.50 %}. */
     public static String signedPercent(double share) {
-        return (share >= 0 ? "+" : "") + percent(share);
+        return (share >= 0 && Double.isFinite(share) ? "+" : "") + percent(share);
     }
 
     /** {@code 123.45}; very large numbers in powers of ten. */
@@ -105,11 +108,8 @@ public final class Figures {
     }
 
     private static String decimal(double value, int digits) {
-        if (Double.isNaN(value)) {
-            return "unknown";
-        }
-        if (Double.isInfinite(value)) {
-            return value > 0 ? "infinite" : "-infinite";
+        if (!Double.isFinite(value)) {
+            return NOT_FINITE;
         }
         return String.format(Locale.ROOT, "%,." + digits + "f", value);
     }

@@ -1,5 +1,6 @@
 package io.groupreduce.cli.report;
 
+import io.groupreduce.error.OneLine;
 import java.util.List;
 
 /** Markup under construction. Every text goes through {@link #escape}; only {@link #markup} adds as it is. */
@@ -26,18 +27,19 @@ final class Html {
 
     private final StringBuilder out = new StringBuilder();
 
-    /** Characters that mean something to HTML become entities; control characters, which it forbids, question marks. */
+    /** Characters that mean something to HTML become entities; control characters, which it forbids, are spelled out. */
     static String escape(String text) {
-        StringBuilder escaped = new StringBuilder(text.length() + 16);
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
+        String line = OneLine.of(text);
+        StringBuilder escaped = new StringBuilder(line.length() + 16);
+        for (int i = 0; i < line.length(); i++) {
+            char c = line.charAt(i);
             switch (c) {
                 case '&' -> escaped.append("&amp;");
                 case '<' -> escaped.append("&lt;");
                 case '>' -> escaped.append("&gt;");
                 case '"' -> escaped.append("&quot;");
                 case '\'' -> escaped.append("&#39;");
-                default -> escaped.append(Character.isISOControl(c) ? '?' : c);
+                default -> escaped.append(c);
             }
         }
         return escaped.toString();

@@ -30,10 +30,13 @@ class FiguresTest {
     void perplexityAndDivergence() {
         assertEquals("1,234.57", Figures.perplexity(1234.567));
         assertEquals("2.50e+07", Figures.perplexity(2.5e7));
-        assertEquals("infinite", Figures.perplexity(Double.POSITIVE_INFINITY));
+        assertEquals("not finite", Figures.perplexity(Double.POSITIVE_INFINITY));
+        assertEquals("not finite", Figures.signedPercent(Double.NaN));
+        assertEquals("not finite", Figures.signedPercent(Double.POSITIVE_INFINITY));
+        assertEquals("not finite", Figures.ratio(Double.NaN));
         assertEquals("0.0312", Figures.nats(0.0312));
         assertEquals("1.50e-05", Figures.nats(0.000015));
-        assertEquals("unknown", Figures.nats(Double.NaN));
+        assertEquals("not finite", Figures.nats(Double.NaN));
     }
 
     @Test
@@ -53,6 +56,6 @@ class FiguresTest {
     @Test
     void textWithMarkup() {
         assertEquals("&lt;a href=&#39;x&#39;&gt;&amp;&quot;", Html.escape("<a href='x'>&\""));
-        assertEquals("a?b", Html.escape("a\0b"));
+        assertEquals("a\\u0000b", Html.escape("a\0b"));
     }
 }

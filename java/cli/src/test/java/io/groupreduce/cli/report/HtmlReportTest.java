@@ -269,7 +269,7 @@ class HtmlReportTest {
         String page = HtmlReport.render(
                 new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), false, Map.of(), Map.of(), Map.of(), rows));
         assertTrue(page.contains(">3.00e+09<"));
-        assertTrue(page.contains(">infinite<"));
+        assertTrue(page.contains(">not finite<"));
     }
 
     @Test
