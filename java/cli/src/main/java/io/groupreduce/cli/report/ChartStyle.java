@@ -8,6 +8,7 @@ import java.awt.font.FontRenderContext;
 import java.awt.font.TextLayout;
 import java.text.DecimalFormat;
 import java.text.DecimalFormatSymbols;
+import java.util.Arrays;
 import java.util.Locale;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
@@ -25,6 +26,9 @@ public final class ChartStyle {
         // No screen is needed, and a server has none; must be known before AWT starts.
         System.setProperty("java.awt.headless", "true");
     }
+
+    /** The largest number on an axis. Far beyond it ticks are less apart than numbers are, and a chart is never finished. */
+    static final double MOST = 1e12;
 
     static final int WIDTH = 500;
     static final int HEIGHT = 300;
@@ -121,6 +125,13 @@ public final class ChartStyle {
         style.setPlotGridLinesColor(GRID);
         style.setPlotGridLinesStroke(new BasicStroke(0.8f));
         style.setPlotGridVerticalLinesVisible(false);
+    }
+
+    /** Numbers as an axis can show them: the too large at its end, what is no number left out. */
+    static double[] shown(double[] values) {
+        return Arrays.stream(values)
+                .map(value -> Math.clamp(value, -MOST, MOST))
+                .toArray();
     }
 
     /** A logarithmic y axis; its many lines are fainter. */

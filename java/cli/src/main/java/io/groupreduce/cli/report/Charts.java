@@ -37,6 +37,9 @@ final class Charts {
 
     private static final List<String> KINDS = List.of("low-rank", "dense", "zero");
 
+    /** The least share of the energy that is drawn: what is far below the precision of the numbers is noise. */
+    private static final double LEAST_SHARE = 1e-12;
+
     /** The ends of a rise of the loss, in percent. */
     private static final double LEAST_RISE = 0.01;
 
@@ -61,7 +64,7 @@ final class Charts {
                     spectrum.trace() > 0
                             ? Arrays.stream(spectrum.values())
                                     .map(value -> value / spectrum.trace())
-                                    .takeWhile(share -> share > 0)
+                                    .takeWhile(share -> share >= LEAST_SHARE)
                                     .toArray()
                             : new double[0]);
         }
@@ -95,7 +98,10 @@ final class Charts {
     }
 
     private static void line(XYChart chart, String name, double[] x, double[] y, Color color) {
-        look(chart.addSeries(name, x, y), color, x.length <= MOST_MARKED_POINTS ? SeriesMarkers.CIRCLE : new None());
+        look(
+                chart.addSeries(name, x, ChartStyle.shown(y)),
+                color,
+                x.length <= MOST_MARKED_POINTS ? SeriesMarkers.CIRCLE : new None());
     }
 
     static void look(XYSeries series, Color color, Marker marker) {

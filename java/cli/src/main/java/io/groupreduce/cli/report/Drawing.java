@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -11,15 +12,16 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.knowm.xchart.ChartEncoder;
+import org.knowm.xchart.XYChart;
 import org.knowm.xchart.internal.chartpart.IChart;
 
 /**
  * A chart as an SVG element that can stand in an HTML page, or the reason why there is none.
  *
  * @param svg the element; empty when there is none
- * @param reason a sentence; empty when there is a drawing
+ * @param remark a sentence: the reason why there is none, or what the drawing leaves out; empty when it shows all
  */
-public record Drawing(String svg, String reason) {
+public record Drawing(String svg, String remark) {
     private static final Pattern LONG_NUMBER = Pattern.compile("-?\\d+\\.\\d{3,}(?:E-?\\d+)?");
     private static final Pattern ROOT = Pattern.compile("^.*?<svg[^>]*>", Pattern.DOTALL);
     private static final Pattern CLIP = Pattern.compile("clip\\d+");
@@ -47,7 +49,15 @@ public record Drawing(String svg, String reason) {
                 drawn.getHeight(),
                 Html.escape(description));
         String element = ROOT.matcher(document(drawn, id)).replaceFirst(Matcher.quoteReplacement(root));
-        return new Drawing(element.replaceAll(">\\s+<", "><").strip(), "");
+        return new Drawing(element.replaceAll(">\\s+<", "><").strip(), leftOut(drawn));
+    }
+
+    private static String leftOut(IChart drawn) {
+        boolean cut = drawn instanceof XYChart chart
+                && chart.getSeriesCollection().stream()
+                        .flatMapToDouble(series -> Arrays.stream(series.getYData()))
+                        .anyMatch(value -> !(Math.abs(value) < ChartStyle.MOST));
+        return cut ? "Numbers beyond 1e12 stand at the end of the axis; what is no number is left out." : "";
     }
 
     /**

@@ -80,10 +80,11 @@ final class Html {
     Html figure(String caption, Drawing drawing, String remark) {
         markup("<figure>");
         element("figcaption", caption);
-        if (drawing.svg().isEmpty()) {
-            element("p class=\"missing\"", drawing.reason());
-        } else {
+        if (!drawing.svg().isEmpty()) {
             markup(drawing.svg());
+        }
+        if (!drawing.remark().isEmpty()) {
+            element("p class=\"missing\"", drawing.remark());
         }
         if (!remark.isEmpty()) {
             element("p class=\"remark\"", remark);

@@ -54,14 +54,16 @@ public final class SizeChart {
     }
 
     private XYSeries add(String name, double[] ratios, double[] values) {
-        double[] shown = Arrays.stream(values)
+        double[] shown = Arrays.stream(ChartStyle.shown(values))
                 .map(value -> Math.clamp(value, floor, ceiling))
                 .toArray();
         for (int i = 0; i < shown.length; i++) {
             leastRatio = Math.min(leastRatio, ratios[i]);
             mostRatio = Math.max(mostRatio, ratios[i]);
-            least = Math.min(least, shown[i]);
-            most = Math.max(most, shown[i]);
+            if (!Double.isNaN(shown[i])) {
+                least = Math.min(least, shown[i]);
+                most = Math.max(most, shown[i]);
+            }
         }
         return chart.addSeries(name, Arrays.stream(ratios).map(SizeChart::log2).toArray(), shown);
     }
@@ -73,8 +75,9 @@ public final class SizeChart {
         double to = Math.ceil(log2(mostRatio) - MARGIN) + MARGIN;
         ChartStyle.octaves(chart.getStyler(), from, Math.max(to, from + 1));
         if (floor > 0) {
-            double head = ChartStyle.decadeBelow(most);
-            ChartStyle.logarithmic(chart.getStyler(), ChartStyle.decadeBelow(least), head == most ? head : 10 * head);
+            double head = ChartStyle.decadeBelow(Math.max(most, floor));
+            double foot = ChartStyle.decadeBelow(Math.min(least, Math.max(most, floor)));
+            ChartStyle.logarithmic(chart.getStyler(), foot, head == most ? head : 10 * head);
         } else {
             chart.getStyler().setYAxisMin(0.0);
         }

@@ -234,8 +234,8 @@ final class TensorSection {
 
     private String spectraRemark() {
         String remark = result.options().method() == Method.RATE_DISTORTION
-                ? "Logarithmic axis; of the bases before the first round."
-                : "Logarithmic axis; only the directions that were computed.";
+                ? "Logarithmic axis down to 1e-12; of the bases before the first round."
+                : "Logarithmic axis down to 1e-12; only the directions that were computed.";
         return Charts.isCrowded(result) ? remark + " " + Charts.ORDER : remark;
     }
 
