@@ -7,9 +7,11 @@ import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.Codec;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -115,6 +117,7 @@ final class MethodOptions {
      * @throws InvalidOptionException if they contradict each other or are out of range
      */
     CompressionOptions options() {
+        requireHeeded();
         if (ratio != null && size != null) {
             throw new InvalidOptionException("--ratio and --size contradict each other; give one of them.");
         }
@@ -127,6 +130,9 @@ final class MethodOptions {
                     "--unit says what --ratio and --size count; leave it out with --max-loss-increase.");
         }
         SizeUnit counted = unit == null ? SizeUnit.BYTES : unit;
+        if (timePrice != null && counted == SizeUnit.PARAMETERS) {
+            throw new InvalidOptionException("--time-price counts bytes; leave it out with --unit parameters.");
+        }
         SizeTarget target = size != null
                 ? new SizeTarget(0, requirePositive(size), counted)
                 : new SizeTarget(ratio == null ? DEFAULT_RATIO : ratio, 0, counted);
@@ -143,6 +149,27 @@ final class MethodOptions {
                 timePrice == null ? CompressionOptions.defaults().timePrice() : timePrice,
                 packed,
                 calibrate == null ? 0 : calibrate);
+    }
+
+    /** Which options belong to which methods; all others belong to every one. What a method would not heed is refused. */
+    private void requireHeeded() {
+        Set<Method> chosen = EnumSet.of(Method.RATE_DISTORTION);
+        Set<Method> grouping = EnumSet.of(Method.GROUPREDUCE, Method.RATE_DISTORTION);
+        requireHeeded("--groups", groups != null, grouping);
+        requireHeeded("--refine", refine != null, grouping);
+        requireHeeded("--min-rank", minRank != null, EnumSet.of(Method.GROUPREDUCE));
+        requireHeeded("--alpha", alpha != null, EnumSet.complementOf(EnumSet.of(Method.SVD)));
+        requireHeeded("--time-price", timePrice != null, chosen);
+        requireHeeded("--packed", packed, chosen);
+        requireHeeded("--max-loss-increase", maxLossIncrease != null, chosen);
+    }
+
+    private void requireHeeded(String option, boolean given, Set<Method> methods) {
+        if (given && !methods.contains(method)) {
+            String others = methods.stream().map(Method::label).collect(Collectors.joining(" or "));
+            throw new InvalidOptionException(option + " means nothing to the method " + method.label()
+                    + "; leave it out, or take " + others + ".");
+        }
     }
 
     private static long requirePositive(long size) {

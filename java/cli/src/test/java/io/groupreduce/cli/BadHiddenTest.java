@@ -169,7 +169,11 @@ class BadHiddenTest extends RefusalCase {
         refused(2, "--ratio contradict", model, with(aimed, "--ratio", "5"));
         refused(2, "--size contradict", model, with(aimed, "--size", "5000"));
         refused(2, "--unit", model, with(aimed, "--unit", "bytes"));
-        refused(2, "only be aimed at by rate-distortion", model, with(aimed, "--method", "groupreduce"));
+        refused(
+                2,
+                "--max-loss-increase means nothing to the method groupreduce",
+                model,
+                with(aimed, "--method", "groupreduce"));
         refused(2, "no percentage", model, "--max-loss-increase", "little", "--hidden", states);
         refused(2, "above 0", model, "--max-loss-increase", "0", "--hidden", states);
         refused(2, "above 0", model, "--max-loss-increase", "NaN", "--hidden", states);

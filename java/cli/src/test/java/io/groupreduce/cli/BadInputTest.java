@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.Method;
 import io.groupreduce.cli.Shell.Outcome;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
@@ -120,7 +121,7 @@ class BadInputTest extends RefusalCase {
         refused(2, "between 1 and 16", model, "--groups", "17");
         refused(2, "between 1 and 254", model, "--groups", "255", "--method", "groupreduce");
         refused(2, "alpha", model, "--alpha", "often");
-        refused(2, "Packed rows", model, "--packed", "--method", "svd");
+        refused(2, "--packed means nothing to the method svd", model, "--packed", "--method", "svd");
         refused(2, "Packed rows", model, "--packed", "--codec", "int4");
         refused(1, "ask for at least", model, "--packed", "--ratio", "500");
         refused(2, "Alpha", model, "--alpha", "-1");
@@ -129,6 +130,35 @@ class BadInputTest extends RefusalCase {
         refused(2, "--threads", model, "--threads", "0");
         assertEquals(2, Shell.run("compress", model).code());
         assertEquals(2, Shell.run("shrink").code());
+    }
+
+    /** What a method would not heed is no option of it, and every one is heeded by some method. */
+    @Test
+    void optionsOfOtherMethodsAreRefused() throws Exception {
+        Map<List<String>, String> heeded = Map.of(
+                List.of("--groups", "3"), "groupreduce rate-distortion",
+                List.of("--refine", "2"), "groupreduce rate-distortion",
+                List.of("--min-rank", "2"), "groupreduce",
+                List.of("--alpha", "0.5"), "weighted-svd groupreduce rate-distortion",
+                List.of("--time-price", "1"), "rate-distortion",
+                List.of("--packed"), "rate-distortion",
+                List.of("--max-loss-increase", "1"), "rate-distortion");
+        for (Map.Entry<List<String>, String> entry : heeded.entrySet()) {
+            for (Method method : Method.values()) {
+                List<String> arguments = new ArrayList<>(entry.getKey());
+                arguments.addAll(List.of("--method", method.label()));
+                if (List.of(entry.getValue().split(" ")).contains(method.label())) {
+                    // Not refused for the option: the ratio is refused after it.
+                    arguments.addAll(arguments.contains("--max-loss-increase") ? List.of() : List.of("--ratio", "0.5"));
+                    String other = arguments.contains("--max-loss-increase") ? "hidden states" : "ratio";
+                    refused(2, other, model, arguments.toArray());
+                } else {
+                    String sentence = entry.getKey().get(0) + " means nothing to the method " + method.label();
+                    refused(2, sentence, model, arguments.toArray());
+                }
+            }
+        }
+        refused(2, "--time-price counts bytes", model, "--time-price", "1", "--unit", "parameters");
     }
 
     @Test

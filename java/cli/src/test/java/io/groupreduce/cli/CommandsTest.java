@@ -121,7 +121,7 @@ class CommandsTest {
 
     @Test
     void evalFindsWhatCompressFound() {
-        for (String method : new String[] {"svd", "groupreduce", "rate-distortion"}) {
+        for (String method : new String[] {"weighted-svd", "groupreduce", "rate-distortion"}) {
             evalFindsWhatCompressFound(method);
         }
     }
