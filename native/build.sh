@@ -66,13 +66,25 @@ command -v cmake >/dev/null || skip "cmake was not found"
 command -v "${CXX:-c++}" >/dev/null || skip "a C++ compiler was not found"
 command -v ninja >/dev/null || command -v make >/dev/null || skip "neither ninja nor make was found"
 
+# CMake's own error where there is one, else the last lines.
 failed() {
-  tail -n 40 "$log" >&2
+  grep -A 4 'CMake Error' "$log" >&2 || tail -n 40 "$log" >&2
   echo "build.sh: $1; the whole log is $log" >&2
   exit 1
 }
 
+# Whether CMake's cache is of this place and its tools are still there: a copied or moved checkout brings one that CMake refuses.
+own() {
+  local cache=$build/CMakeCache.txt tool
+  grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$here" "$cache" 2>/dev/null || return 1
+  grep -qxF "CMAKE_CACHEFILE_DIR:INTERNAL=$build" "$cache" || return 1
+  for tool in CMAKE_CXX_COMPILER CMAKE_MAKE_PROGRAM; do
+    [ -x "$(sed -n "s/^$tool:[^=]*=//p" "$cache")" ] || return 1
+  done
+}
+
 configured() {
+  own || return 1
   [ -e "$build/build.ninja" ] || [ -e "$build/Makefile" ] || return 1
   [ -e "$output/kernels.list" ] || return 1 # written by CMake itself
   local setting
@@ -82,10 +94,7 @@ configured() {
 }
 
 if ! configured; then
-  # A copied or moved checkout brings a cache that CMake refuses, because it is of another place.
-  if ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$here" "$build/CMakeCache.txt" 2>/dev/null; then
-    rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles" "$build/build.ninja" "$build/Makefile"
-  fi
+  own || rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles" "$build/build.ninja" "$build/Makefile"
   generator=()
   if ! [ -e "$build/CMakeCache.txt" ] && command -v ninja >/dev/null; then
     generator=(-G Ninja)

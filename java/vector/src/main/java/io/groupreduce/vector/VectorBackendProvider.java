@@ -4,13 +4,15 @@ import io.groupreduce.error.DeviceException;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
 import io.groupreduce.spi.DeviceStatus;
+import java.lang.module.ModuleFinder;
 import java.util.List;
 
 /** Offers the {@link VectorBackend} where the Java Vector API is there. */
 public final class VectorBackendProvider implements BackendProvider {
     private static final String MODULE = "jdk.incubator.vector";
-    private static final String MISSING =
-            "The module " + MODULE + " is not resolved; start Java with --add-modules " + MODULE + ".";
+    private static final String MISSING = ModuleFinder.ofSystem().find(MODULE).isPresent()
+            ? "The module " + MODULE + " is not resolved; start Java with --add-modules " + MODULE + "."
+            : "This JDK has no module " + MODULE + "; install a full JDK 25, for instance Temurin 25.";
 
     @Override
     public String name() {
