@@ -74,21 +74,32 @@ public final class OutputFile implements AutoCloseable {
     /**
      * Every file that a model is read from, and what lies beside it and belongs to it: in a model directory everything.
      *
-     * @throws FileAccessException if its directory cannot be listed
+     * @throws FileAccessException if a file cannot be found any more
      */
     public static List<Path> filesOf(Model model) {
         List<Path> files = new ArrayList<>(
                 model.tensors().keySet().stream().map(model::fileOf).distinct().toList());
-        boolean directory = Files.isDirectory(model.path());
-        Path beside = directory ? model.path() : model.path().toAbsolutePath().getParent();
-        try (Stream<Path> list = Files.list(beside)) {
-            list.filter(path -> directory
-                            || COMPANIONS.matcher(path.getFileName().toString()).matches())
-                    .forEach(files::add);
+        if (Files.isDirectory(model.path())) {
+            addFrom(model.path(), Pattern.compile(".*"), files);
+            return files;
+        }
+        try {
+            addFrom(model.path().toAbsolutePath().getParent(), COMPANIONS, files);
+            addFrom(model.path().toRealPath().getParent(), COMPANIONS, files);
         } catch (IOException e) {
-            throw Wording.cannotRead(beside, e);
+            throw Wording.cannotRead(model.path(), e);
         }
         return files;
+    }
+
+    private static void addFrom(Path folder, Pattern names, List<Path> files) {
+        files.add(folder.resolve("config.json"));
+        try (Stream<Path> list = Files.list(folder)) {
+            list.filter(path -> names.matcher(path.getFileName().toString()).matches())
+                    .forEach(files::add);
+        } catch (IOException e) {
+            // A folder may let its files be read by name and not be listed.
+        }
     }
 
     /** @throws InvalidDataException if the output lies in a directory whose files are taken for parts of a model */

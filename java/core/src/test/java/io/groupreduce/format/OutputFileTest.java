@@ -111,6 +111,8 @@ class OutputFileTest {
         for (String name : List.of("config.json", "tokenizer.json", "vocab.txt", "model-00002-of-00002.safetensors")) {
             refused(file, Files.writeString(models.resolve(name), "{}"));
         }
+        Path link = Files.createSymbolicLink(directory.resolve("link.safetensors"), file);
+        refused(link, models.resolve("config.json"));
     }
 
     /** What does not exist is compared by where it would be. */
