@@ -112,7 +112,8 @@ class AtomicFileTest {
                 .orElseThrow();
         claim.close();
         Files.createSymbolicLink(directory.resolve(lock), victim);
-        assertFails(FileAccessException.class, () -> AtomicFile.writeText(target, "text"), target);
+        assertFails(FileAccessException.class, () -> AtomicFile.writeText(target, "text"), target, "is taken");
+        AtomicFile.writeText(directory.resolve("other"), "text");
         assertEquals("precious", Files.readString(victim));
     }
 
