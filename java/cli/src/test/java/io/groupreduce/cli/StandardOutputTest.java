@@ -102,7 +102,7 @@ class StandardOutputTest {
             {"inspect", model},
             {"compress", model, "-o", output, "--ratio", "5000"},
             {"compress", model, "-o", output, "--tensor", "none\u001b[31m", "--verbose"},
-            {"compress", model, "-o", output, "--tensor", HOSTILE, "--ratio", "2"},
+            {"compress", model, "-o", output, "--tensor", HOSTILE, "--ratio", "2", "--method", "svd"},
             {"inspect", output},
             {"export", output, "--to", "dense\u001b[31m", "-o", report},
         };

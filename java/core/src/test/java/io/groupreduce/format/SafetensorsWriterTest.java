@@ -204,7 +204,7 @@ class SafetensorsWriterTest {
                 FileAccessException.class,
                 () -> SafetensorsWriter.write(target, sample(), Map.of(), failingAfter(9, "Input/output\nerror")),
                 target,
-                "Input/output?error");
+                "Input/output\\u000aerror");
         assertEarlierIsUntouched(target);
     }
 
