@@ -70,6 +70,7 @@ final class FileCompression {
         try (Model model = Model.open(job.input());
                 HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
                 OutputFile output = claim(job, model)) {
+            model.notes().forEach(tell);
             FileCompression compression = new FileCompression(job, backend, model, tell);
             compression.gather(hidden);
             compression.requireReachable();
@@ -162,8 +163,8 @@ final class FileCompression {
         List<Tensor> unsupported = model.namedButUnsupported();
         if (!unsupported.isEmpty()) {
             Tensor first = unsupported.get(0);
-            return model.fileOf(first.name()) + ": tensor " + first.name() + " has type " + first.type()
-                    + "; convert it to F32, F16 or BF16 first.";
+            return model.fileOf(first.name()) + ": tensor " + first.name() + " has type " + first.type() + " "
+                    + first.type().advice() + ".";
         }
         List<String> names = model.tensors().keySet().stream().limit(MENTIONED).toList();
         int more = model.tensors().size() - names.size();

@@ -58,6 +58,7 @@ final class EvalCommand implements Callable<Integer> {
                 Model model = Model.open(reference);
                 CompressedFile compressed = CompressedFile.open(file);
                 HiddenStates states = HiddenStates.open(hidden)) {
+            model.notes().forEach(common::tell);
             String name = tensor != null
                     ? tensor
                     : Softmax.outputAmong(compressed.matrices().keySet(), model);

@@ -3,7 +3,6 @@ package io.groupreduce.cli;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Model;
-import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.matrix.CompressedMatrix;
 import java.nio.file.Files;
@@ -37,6 +36,7 @@ final class InspectCommand implements Callable<Integer> {
             }
         } else {
             try (Model model = Model.open(file)) {
+                model.notes().forEach(common::tell);
                 List<Map<String, Object>> tensors = plain(model.tensors());
                 common.printJson(Map.of("file", file.toString(), "tensors", tensors));
             }
@@ -45,11 +45,11 @@ final class InspectCommand implements Callable<Integer> {
     }
 
     private boolean compressed() {
-        if (Files.isDirectory(file) || file.toString().endsWith(".npy")) {
+        if (Files.isDirectory(file)) {
             return false;
         }
-        try (Safetensors opened = Safetensors.open(file)) {
-            return CompressedFile.isCompressed(opened);
+        try (Model opened = Model.open(file)) {
+            return opened.metadata().containsKey(CompressedFile.METADATA_KEY);
         }
     }
 

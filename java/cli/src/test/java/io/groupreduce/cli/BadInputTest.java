@@ -35,7 +35,7 @@ class BadInputTest extends RefusalCase {
     @Test
     void filesThatAreNoModels() throws Exception {
         refused(1, "does not exist", directory.resolve("missing.safetensors"));
-        refused(1, "not a safetensors file", bytes("text.safetensors", "hello, this is no model".getBytes()));
+        refused(1, "not the file itself", bytes("text.safetensors", "hello, this is no model".getBytes()));
         refused(1, "bad.safetensors", bytes("bad.safetensors", new byte[3]));
         byte[] whole = Files.readAllBytes(model);
         refused(1, "cut.safetensors", bytes("cut.safetensors", Arrays.copyOf(whole, whole.length - 100)));

@@ -95,6 +95,10 @@ public final class CompressedFile implements AutoCloseable {
      * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of another version
      */
     public static CompressedFile open(Path path) {
+        return MappedFiles.reading(() -> openUnguarded(path));
+    }
+
+    private static CompressedFile openUnguarded(Path path) {
         Safetensors file = Safetensors.open(path);
         Arena unpacked = Arena.ofShared();
         try {
@@ -104,11 +108,6 @@ public final class CompressedFile implements AutoCloseable {
             file.close();
             throw e;
         }
-    }
-
-    /** Whether a safetensors file says that it holds compressed matrices. */
-    public static boolean isCompressed(Safetensors file) {
-        return file.metadata().containsKey(METADATA_KEY);
     }
 
     private JsonNode document() {

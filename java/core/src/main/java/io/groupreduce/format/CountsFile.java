@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.BitSet;
 
 /**
  * Reads how often each token occurs: one line a token in vocabulary order, a count or {@code token<TAB>count}.
@@ -27,20 +28,31 @@ public final class CountsFile {
      * @param rows N, the rows of the matrix
      * @return N counts, each 0 or more, with a sum below 2^63
      * @throws FileAccessException if the file is missing or unreadable
-     * @throws InvalidDataException if there are not exactly {@code rows} lines, or a line has no count that can be used
+     * @throws InvalidDataException if there are not exactly {@code rows} lines, a line has no count that can be used, or lines with a
+     *     number for each token stand in another order than rows
      */
     public static long[] read(Path file, int rows) {
         try (Arena arena = Arena.ofConfined()) {
-            return parse(file, InputFile.map(file, arena), rows);
+            MemorySegment text = InputFile.map(file, arena);
+            try {
+                return parse(file, text, rows);
+            } catch (InvalidDataException e) {
+                throw CountsHint.otherFormat(file, text)
+                        .map(what -> new InvalidDataException(Wording.file(file) + " " + what + ".", e))
+                        .orElse(e);
+            }
         }
     }
 
     private static long[] parse(Path file, MemorySegment text, int rows) {
         long size = text.byteSize();
         long[] counts = new long[(int) Math.min(rows, size)];
+        NumberedLines numbered = new NumberedLines(rows);
         long lines = 0;
         long total = 0;
+        long lastLine = 0;
         for (long from = textStart(text); from < size; lines++) {
+            lastLine = from;
             long to = from;
             long countFrom = from;
             for (; to < size && text.get(ValueLayout.JAVA_BYTE, to) != '\n'; to++) {
@@ -49,7 +61,8 @@ public final class CountsFile {
                 }
             }
             if (lines < rows) {
-                long count = count(file, lines + 1, text, countFrom, to);
+                numbered.add(text, from, countFrom);
+                long count = count(file, lines + 1, text, from, countFrom, to);
                 total += count;
                 if (total < 0) {
                     throw invalid(
@@ -59,11 +72,57 @@ public final class CountsFile {
             }
             from = to + 1;
         }
+        if (numbered.outOfOrder(lines)) {
+            throw new InvalidDataException(
+                    Wording.file(file) + " numbers its tokens, but not in the order of the " + rows
+                            + " rows; sort its lines by that number and give one for each row, 0 for a token that never occurs.");
+        }
+        if (lines == rows + 1L && isBlankLine(text, lastLine)) {
+            throw new InvalidDataException(Wording.file(file) + " ends with an empty line; remove it.");
+        }
         if (lines != rows) {
             throw new InvalidDataException(Wording.file(file) + " has " + lines + " lines but the matrix has " + rows
                     + " rows; give one count for each row, in vocabulary order.");
         }
         return counts;
+    }
+
+    /**
+     * Whether all lines so far begin with a row's number, each with another: a list of ids and counts, whose order may be that of the
+     * counts. Numbers that are words of a vocabulary seldom are all different and below N.
+     */
+    private static final class NumberedLines {
+        private final int rows;
+        private final BitSet seen = new BitSet();
+        private boolean all = true;
+        private boolean rising = true;
+        private long first;
+
+        private NumberedLines(int rows) {
+            this.rows = rows;
+        }
+
+        /** The line at {@code from}, whose count starts at {@code countFrom} behind a TAB. */
+        void add(MemorySegment text, long from, long countFrom) {
+            long number = 0;
+            long at = from;
+            for (; all && at < countFrom - 1 && number <= rows; at++) {
+                int digit = text.get(ValueLayout.JAVA_BYTE, at) - '0';
+                number = digit >= 0 && digit <= 9 ? 10 * number + digit : Long.MAX_VALUE;
+            }
+            all = all && at > from && number <= rows && !seen.get((int) number);
+            if (all) {
+                first = seen.isEmpty() ? number : first;
+                rising = rising && number == first + seen.cardinality();
+                seen.set((int) number);
+            }
+        }
+
+        boolean outOfOrder(long lines) {
+            boolean fromZero = rising && first == 0;
+            boolean fromOne = rising && first == 1 && lines == rows;
+            return all && lines > 1 && !fromZero && !fromOne;
+        }
     }
 
     private static long textStart(MemorySegment text) {
@@ -73,8 +132,10 @@ public final class CountsFile {
         return marked ? n : 0;
     }
 
-    /** The count in bytes {@code from} to {@code to}, spaces and a final CR aside. */
-    private static long count(Path file, long line, MemorySegment text, long from, long to) {
+    /** The count in bytes {@code countFrom} to {@code lineTo}, spaces and a final CR aside. */
+    private static long count(Path file, long line, MemorySegment text, long lineFrom, long countFrom, long lineTo) {
+        long from = countFrom;
+        long to = lineTo;
         while (to > from && isBlank(text.get(ValueLayout.JAVA_BYTE, to - 1))) {
             to--;
         }
@@ -90,7 +151,10 @@ public final class CountsFile {
             int digit = text.get(ValueLayout.JAVA_BYTE, at) - '0';
             if (digit < 0 || digit > 9) {
                 throw invalid(
-                        file, line, "has " + shown(text, from, to) + " where a count should be; write a whole number");
+                        file,
+                        line,
+                        "has " + shown(text, from, to) + " where a count should be; "
+                                + CountsHint.line(text, lineFrom, lineTo));
             }
             if (count > (Long.MAX_VALUE - digit) / 10) {
                 throw invalid(file, line, "has a count beyond 2^63 - 1; scale the counts down");
@@ -101,6 +165,11 @@ public final class CountsFile {
             throw invalid(file, line, "has the negative count -" + count + "; counts are 0 or more");
         }
         return count;
+    }
+
+    private static boolean isBlankLine(MemorySegment text, long from) {
+        byte first = text.get(ValueLayout.JAVA_BYTE, from);
+        return first == '\n' || first == '\r';
     }
 
     private static boolean isBlank(byte b) {

@@ -1,6 +1,7 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import io.groupreduce.error.FileAccessException;
@@ -22,7 +23,7 @@ final class InputFile {
     /** The longest JSON text that is read; the limit of the safetensors format for its header. */
     static final int LONGEST_JSON = 100_000_000;
 
-    private static final JsonFactory JSON = JsonFactory.builder()
+    private static final JsonFactory JSON = jsonFactory()
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(100)
                     .maxStringLength(LONGEST_JSON)
@@ -30,6 +31,13 @@ final class InputFile {
             .build();
 
     private InputFile() {}
+
+    /** A factory whose parsers keep no table of names: a hostile file of nothing but names would make that slow and large. */
+    static JsonFactoryBuilder jsonFactory() {
+        return new JsonFactoryBuilder()
+                .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+                .disable(JsonFactory.Feature.INTERN_FIELD_NAMES);
+    }
 
     /**
      * The whole file, read-only, until {@code arena} closes.
@@ -44,20 +52,26 @@ final class InputFile {
         if (Files.exists(file) && !Files.isRegularFile(file)) {
             throw new FileAccessException(Wording.file(file) + " is not a regular file; copy its contents to one.");
         }
+        if (!Files.exists(file) && Files.isSymbolicLink(file)) {
+            throw new FileAccessException(
+                    Wording.file(file) + " is a link to a file that is not there; download it again.");
+        }
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+            MemorySegment content = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+            MappedFiles.add(file, content);
+            return content;
         } catch (IOException e) {
             throw Wording.cannotRead(file, e);
         }
     }
 
-    /** The bytes of a whole JSON file. */
-    static byte[] readJson(Path file) {
+    /** The bytes of a whole JSON file of at most {@code longest} bytes. */
+    static byte[] readJson(Path file, int longest) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment content = map(file, arena);
-            if (content.byteSize() > LONGEST_JSON) {
+            if (content.byteSize() > longest) {
                 throw new MalformedFileException(Wording.file(file) + " has " + content.byteSize()
-                        + " bytes, more than the " + LONGEST_JSON + " that a JSON file here may have.");
+                        + " bytes, more than the " + longest + " that it may have; download it again.");
             }
             return content.toArray(ValueLayout.JAVA_BYTE);
         }

@@ -37,21 +37,29 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * Opens a {@code .safetensors} file, a {@code .npy} file, or a model directory with {@code model.safetensors}, with
-     * {@code model.safetensors.index.json} and its shards, or with exactly one other {@code .safetensors} file.
+     * Opens a {@code .safetensors} file, a {@code .npy} file, an index ({@code model.safetensors.index.json}) with its shards, or a
+     * directory with one of these: {@code model.safetensors} or its index where there is such, else the only model there, which may also
+     * be all shards {@code X-0000i-of-0000n.safetensors} without an index. Of a download cache of the Hugging Face hub it is the current
+     * snapshot.
      *
      * @throws FileAccessException if it is missing or unreadable
-     * @throws MalformedFileException if a file is damaged, the index is wrong, or it is a PyTorch pickle
-     * @throws InvalidDataException if a directory holds no model or several, or lacks a shard
+     * @throws MalformedFileException if a file is damaged, the index is wrong, or it is something else, such as a PyTorch pickle
+     * @throws InvalidDataException if a directory holds no model or several, a shard is missing, or the file is one shard, an adapter, or
+     *     the state of a training
      */
     public static Model open(Path input) {
         Objects.requireNonNull(input, "input");
-        return new Model(input, ModelFiles.open(input));
+        return MappedFiles.reading(() -> new Model(input, ModelFiles.open(input)));
     }
 
     /** The input as it was named: a file or a directory. */
     public Path path() {
         return path;
+    }
+
+    /** What the user should know of the files that are read and those that are not, one sentence each. */
+    public List<String> notes() {
+        return Collections.unmodifiableList(files.notes());
     }
 
     /** The tensors of all files, file by file, each in the order of its data. */

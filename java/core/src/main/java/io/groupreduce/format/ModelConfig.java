@@ -15,9 +15,15 @@ final class ModelConfig {
     static final String NAME = "config.json";
 
     /** Configurations are written by Python, whose JSON has {@code Infinity}. */
-    private static final JsonMapper JSON = JsonMapper.builder()
+    private static final JsonMapper JSON = new JsonMapper(InputFile.jsonFactory()
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
-            .build();
+            .build());
+
+    /** Twice the longest that is known, with the names of 21,843 classes; parsed, a hostile one is twenty times as large. */
+    private static final int LONGEST = 1 << 22;
+
+    /** Nothing is known. */
+    static final ModelConfig NONE = new ModelConfig(MissingNode.getInstance());
 
     /** Where a multimodal model keeps the configuration of the language model within it, outermost first. */
     private static final List<String> NESTED =
@@ -29,14 +35,17 @@ final class ModelConfig {
         this.root = root;
     }
 
-    /** @param directory where {@code config.json} may lie; without one nothing is known */
-    static ModelConfig read(Path directory) {
-        Path file = directory.resolve(NAME);
+    /** @param file a configuration; where there is none nothing is known */
+    static ModelConfig read(Path file) {
         if (!Files.isRegularFile(file)) {
-            return new ModelConfig(MissingNode.getInstance());
+            return NONE;
         }
         try {
-            return new ModelConfig(JSON.readTree(InputFile.readJson(file)));
+            JsonNode root = JSON.readTree(InputFile.readJson(file, LONGEST));
+            if (!root.isObject()) {
+                throw new MalformedFileException(Wording.file(file) + " is not a JSON object; download it again.");
+            }
+            return new ModelConfig(root);
         } catch (IOException e) {
             throw new MalformedFileException(Wording.file(file) + " is not valid JSON; download it again.", e);
         }

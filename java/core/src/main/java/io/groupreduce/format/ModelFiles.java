@@ -1,8 +1,7 @@
 package io.groupreduce.format;
 
-import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.MalformedFileException;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,14 +10,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
-/** The files of a model, found and opened: which they are, whatever form the model comes in, and which tensor lies where. */
+/** The files of a model, opened: whatever form the model comes in, and which tensor lies where. */
 final class ModelFiles implements AutoCloseable {
-    private static final String SINGLE = "model.safetensors";
-    private static final List<String> PICKLE_SUFFIXES = List.of(".bin", ".pt", ".pth");
-
     private final Path path;
     /** Maps a NumPy file; safetensors files own their mappings. */
     private Arena numpy;
@@ -26,7 +20,8 @@ final class ModelFiles implements AutoCloseable {
     private final List<Safetensors> parts = new ArrayList<>();
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
     private final Map<String, Path> fileOf = new LinkedHashMap<>();
-    private ModelConfig config;
+    private final List<String> notes = new ArrayList<>();
+    private ModelConfig config = ModelConfig.NONE;
 
     private ModelFiles(Path path) {
         this.path = path;
@@ -36,8 +31,10 @@ final class ModelFiles implements AutoCloseable {
     static ModelFiles open(Path input) {
         ModelFiles files = new ModelFiles(input);
         try {
-            if (Files.isDirectory(input)) {
-                files.openDirectory();
+            ModelDirectory.Choice choice =
+                    Files.isDirectory(input) ? ModelDirectory.of(input) : ModelDirectory.ofIndex(input);
+            if (choice != null) {
+                files.openAll(choice);
             } else {
                 files.openFile();
             }
@@ -49,74 +46,72 @@ final class ModelFiles implements AutoCloseable {
     }
 
     private void openFile() {
-        config = ModelConfig.read(path.toAbsolutePath().getParent());
-        if (path.toString().toLowerCase(Locale.ROOT).endsWith(".npy")) {
+        if (isNumpy()) {
             numpy = Arena.ofShared();
             tensors.put(NumpyFile.TENSOR, NumpyFile.open(path, numpy));
             fileOf.put(NumpyFile.TENSOR, path);
             return;
         }
-        if (Files.exists(path) && isPickle(path.toString())) {
-            throw new MalformedFileException(
-                    Wording.file(path) + " is named like a PyTorch pickle; " + Wording.CONVERT);
+        add(path, null);
+        ModelDirectory.requireWhole(path);
+        Path beside = path.toAbsolutePath().resolveSibling(ModelConfig.NAME);
+        try {
+            config = ModelConfig.read(beside);
+        } catch (GroupReduceException e) {
+            // It may have nothing to do with the file.
+            notes.add(Wording.file(beside)
+                    + " cannot be read and is left aside, so what it says of the model is not known.");
         }
-        add(path);
     }
 
-    private void openDirectory() {
-        if (Files.exists(path.resolve(SINGLE))) {
-            add(path.resolve(SINGLE));
-        } else if (Files.exists(path.resolve(ShardIndex.NAME))) {
-            ShardIndex index = ShardIndex.read(path);
-            index.shards().forEach(this::add);
-            index.requirePlaces(fileOf);
-        } else {
-            add(onlySafetensors());
+    private boolean isNumpy() {
+        if (path.toString().toLowerCase(Locale.ROOT).endsWith(".npy")) {
+            return true;
         }
-        config = ModelConfig.read(path);
+        try (Arena arena = Arena.ofConfined()) {
+            return FileKind.isNumpy(InputFile.map(path, arena));
+        }
     }
 
-    private Path onlySafetensors() {
-        List<String> entries;
-        try (Stream<Path> list = Files.list(path)) {
-            entries = list.map(entry -> entry.getFileName().toString()).sorted().toList();
-        } catch (IOException e) {
-            throw Wording.cannotRead(path, e);
+    private void openAll(ModelDirectory.Choice choice) {
+        notes.addAll(choice.notes());
+        int twice = 0;
+        for (Path file : choice.files()) {
+            twice += add(file, choice.index());
         }
-        List<String> found =
-                entries.stream().filter(name -> name.endsWith(".safetensors")).toList();
-        if (found.size() == 1) {
-            return path.resolve(found.get(0));
+        if (choice.index() != null) {
+            choice.index().requirePlaces(fileOf);
         }
-        if (found.size() > 1) {
-            String names = found.stream().limit(4).map(Wording::quoted).collect(Collectors.joining(", "));
-            throw new InvalidDataException(Wording.file(path) + " holds " + found.size()
-                    + " safetensors files and no index, among them " + names + "; name one of the files.");
+        if (twice > 0) {
+            notes.add(Wording.file(path) + " has " + twice + (twice > 1 ? " tensors" : " tensor")
+                    + " in two shards; what its index names is read.");
         }
-        entries.stream().filter(ModelFiles::isPickle).findFirst().ifPresent(pickle -> {
-            throw new MalformedFileException(Wording.file(path) + " holds only the PyTorch pickle "
-                    + Wording.quoted(pickle) + "; " + Wording.CONVERT);
-        });
-        throw new InvalidDataException(
-                Wording.file(path) + " holds no .safetensors file; name a model directory or a model file.");
+        config = ModelConfig.read(choice.directory().resolve(ModelConfig.NAME));
     }
 
-    private static boolean isPickle(String file) {
-        return PICKLE_SUFFIXES.stream().anyMatch(file.toLowerCase(Locale.ROOT)::endsWith);
-    }
-
-    private void add(Path file) {
+    /** Takes the tensors of a file; returns how many of them were there already, so that the index had to decide. */
+    private int add(Path file, ShardIndex index) {
         Safetensors part = Safetensors.open(file);
         parts.add(part);
+        int twice = 0;
         for (Tensor tensor : part.tensors().values()) {
-            tensors.put(tensor.name(), tensor);
-            Path earlier = fileOf.put(tensor.name(), file);
+            Path earlier = fileOf.get(tensor.name());
+            Path place = index == null ? null : index.placeOf(tensor.name());
             if (earlier != null) {
-                throw new MalformedFileException(Wording.file(path) + " has tensor " + Wording.quoted(tensor.name())
-                        + " in two shards, " + Wording.file(earlier.getFileName()) + " and "
-                        + Wording.file(file.getFileName()) + "; download the model again.");
+                twice++;
+                if (!earlier.equals(place) && !file.equals(place)) {
+                    throw new MalformedFileException(Wording.file(path) + " has tensor " + Wording.quoted(tensor.name())
+                            + " in two shards, " + Wording.file(earlier.getFileName()) + " and "
+                            + Wording.file(file.getFileName()) + "; download the model again.");
+                }
+            }
+            if (earlier == null || file.equals(place)) {
+                tensors.remove(tensor.name()); // So that it stands among those of its file.
+                tensors.put(tensor.name(), tensor);
+                fileOf.put(tensor.name(), file);
             }
         }
+        return twice;
     }
 
     /** The tensors of all files, file by file, each in the order of its data. */
@@ -137,6 +132,11 @@ final class ModelFiles implements AutoCloseable {
     /** What {@code config.json} beside them says. */
     ModelConfig config() {
         return config;
+    }
+
+    /** What the user should know of the choice of files, one sentence each. */
+    List<String> notes() {
+        return notes;
     }
 
     /** Whether the input is a bare matrix, which has no name that could tell what it does. */

@@ -26,7 +26,7 @@ public final class NumpyFile {
     private static final Pattern DESCR = Pattern.compile("['\"]descr['\"]\\s*:\\s*['\"]([^'\"]*)['\"]");
     private static final Pattern STRUCTURED = Pattern.compile("['\"]descr['\"]\\s*:\\s*\\[");
     private static final Pattern ORDER = Pattern.compile("['\"]fortran_order['\"]\\s*:\\s*(True|False)");
-    private static final Pattern SHAPE = Pattern.compile("['\"]shape['\"]\\s*:\\s*\\(([0-9,\\s]*)\\)");
+    private static final Pattern SHAPE = Pattern.compile("['\"]shape['\"]\\s*:\\s*\\(([0-9L,\\s]*)\\)");
 
     private final Path file;
     private final MemorySegment data;
@@ -35,11 +35,10 @@ public final class NumpyFile {
     private NumpyFile(Path file, MemorySegment content) {
         this.file = file;
         long size = content.byteSize();
-        if (size == 0) {
-            throw malformed("is empty; write or download it again");
-        }
         if (size < MAGIC.length + 2 || content.asSlice(0, MAGIC.length).mismatch(MemorySegment.ofArray(MAGIC)) >= 0) {
-            throw malformed("is not a NumPy file: it does not start with the bytes of the .npy format");
+            throw malformed(FileKind.of(file, content)
+                    .filter(what -> !FileKind.isNumpy(content))
+                    .orElse("is not a NumPy file: it does not start with the bytes of the .npy format"));
         }
         int version = content.get(ValueLayout.JAVA_BYTE, MAGIC.length);
         if (version < 1 || version > 3) {
@@ -80,8 +79,7 @@ public final class NumpyFile {
         }
         String descr = value(DESCR, "descr");
         if (!descr.equals("<f4") && !descr.equals("<f2")) {
-            throw invalid("holds elements of type " + Wording.quoted(descr)
-                    + "; save it with numpy.save(FILE, matrix.astype('<f4'))");
+            throw invalid("holds elements of type " + Wording.quoted(descr) + advice(descr));
         }
         if (value(ORDER, "fortran_order").equals("True")) {
             throw invalid("is in Fortran order; save it with numpy.save(FILE, numpy.ascontiguousarray(matrix))");
@@ -108,8 +106,21 @@ public final class NumpyFile {
         return new Tensor(TENSOR, type, shape, data);
     }
 
+    private static String advice(String descr) {
+        return switch (descr.replaceAll("[<>|=0-9]", "")) {
+            case "f" -> "; save it with numpy.save(FILE, matrix.astype('<f4'))";
+            case "O" -> ", Python objects; save one matrix of numbers: numpy.save(FILE, numpy.asarray(matrix, '<f4'))";
+            case "V" ->
+                ", raw bytes, as bfloat16 is saved; save it with numpy.save(FILE, matrix.astype('<f4')) before it is"
+                        + " written to a file";
+            default ->
+                "; save the floats of the matrix, not codes or text, with numpy.save(FILE, floats.astype('<f4'))";
+        };
+    }
+
+    /** Python 2 wrote a side as 400L. */
     private long[] shape() {
-        String sides = value(SHAPE, "shape").strip();
+        String sides = value(SHAPE, "shape").replace("L", "").strip();
         try {
             return Stream.of(sides.isEmpty() ? new String[0] : sides.split("\\s*,\\s*"))
                     .mapToLong(Long::parseLong)

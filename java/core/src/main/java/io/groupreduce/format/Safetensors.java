@@ -7,8 +7,6 @@ import io.groupreduce.matrix.LittleEndian;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -24,8 +22,6 @@ import java.util.Optional;
  */
 public final class Safetensors implements AutoCloseable {
     private static final int LENGTH_BYTES = 8;
-    private static final int ZIP_MAGIC = 0x504b0304;
-    private static final String LFS_POINTER = "version https://git-lfs";
 
     private final Path path;
     private final Arena arena;
@@ -68,7 +64,8 @@ public final class Safetensors implements AutoCloseable {
 
     private static long headerLength(Path file, MemorySegment content) {
         long size = content.byteSize();
-        // 80 02 is both the start of a pickle and a header of 640 bytes: only the brace after the length tells.
+        // 80 02 is both the start of a pickle and a header of 640 bytes, and so with other kinds: only the brace after
+        // the length tells.
         boolean brace = size > LENGTH_BYTES && content.get(ValueLayout.JAVA_BYTE, LENGTH_BYTES) == '{';
         if (!brace) {
             throw notSafetensors(file, content);
@@ -89,36 +86,12 @@ public final class Safetensors implements AutoCloseable {
     }
 
     private static MalformedFileException notSafetensors(Path file, MemorySegment content) {
-        String name = Wording.file(file);
-        if (isPickle(content)) {
-            return new MalformedFileException(name + " is a PyTorch pickle; " + Wording.CONVERT);
-        }
-        if (startsWith(content, LFS_POINTER)) {
-            return new MalformedFileException(
-                    name + " is a Git LFS pointer, not the model; fetch the model with: git lfs pull.");
-        }
-        if (content.byteSize() < LENGTH_BYTES) {
-            return new MalformedFileException(name + " is not a safetensors file: it has " + content.byteSize()
-                    + " bytes and the length of the header alone takes 8.");
-        }
-        return new MalformedFileException(
-                name + " is not a safetensors file: no JSON header follows its first 8 bytes.");
-    }
-
-    /** A zip archive (torch.save since 1.6) or a bare pickle of protocol 2 to 5 (before that). */
-    private static boolean isPickle(MemorySegment content) {
-        if (content.byteSize() < Integer.BYTES) {
-            return false;
-        }
-        int start = content.get(ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN), 0);
-        int protocol = (start >> 16) & 0xff;
-        return start == ZIP_MAGIC || (start >>> 24 == 0x80 && protocol >= 2 && protocol <= 5);
-    }
-
-    private static boolean startsWith(MemorySegment content, String text) {
-        MemorySegment wanted = MemorySegment.ofArray(text.getBytes(StandardCharsets.US_ASCII));
-        return content.byteSize() >= wanted.byteSize()
-                && content.asSlice(0, wanted.byteSize()).mismatch(wanted) < 0;
+        String what = FileKind.of(file, content)
+                .orElse("is not a safetensors file: "
+                        + (content.byteSize() < LENGTH_BYTES
+                                ? "it has " + content.byteSize() + " bytes and the length of the header alone takes 8"
+                                : "no JSON header follows its first 8 bytes"));
+        return new MalformedFileException(Wording.file(file) + " " + what + ".");
     }
 
     /** The file, as it was named when it was opened. */

@@ -8,15 +8,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 
-/** {@code model.safetensors.index.json}: which tensor lies in which shard of a model directory. */
+/** An index such as {@code model.safetensors.index.json}: which tensor lies in which shard of a model directory. */
 final class ShardIndex {
-    static final String NAME = "model.safetensors.index.json";
-
     private final Path file;
     private final Map<String, String> shardOf = new LinkedHashMap<>();
 
@@ -25,10 +24,10 @@ final class ShardIndex {
     }
 
     /** @throws MalformedFileException if the file is not a shard index, or names a file outside its directory */
-    static ShardIndex read(Path directory) {
-        ShardIndex index = new ShardIndex(directory.resolve(NAME));
+    static ShardIndex read(Path file) {
+        ShardIndex index = new ShardIndex(file);
         boolean found = false;
-        try (JsonParser parser = InputFile.parser(InputFile.readJson(index.file))) {
+        try (JsonParser parser = InputFile.parser(InputFile.readJson(file, InputFile.LONGEST_JSON))) {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
                 throw index.malformed("is not a JSON object");
             }
@@ -45,7 +44,7 @@ final class ShardIndex {
                 }
             }
         } catch (IOException e) {
-            throw new MalformedFileException(Wording.file(index.file) + " is not valid JSON; download it again.", e);
+            throw new MalformedFileException(Wording.file(file) + " is not valid JSON; download it again.", e);
         }
         if (!found || index.shardOf.isEmpty()) {
             throw index.malformed("has no weight_map that lists tensors");
@@ -74,6 +73,17 @@ final class ShardIndex {
      */
     List<Path> shards() {
         return new TreeSet<>(shardOf.values()).stream().map(this::shard).toList();
+    }
+
+    /** The file that should hold a tensor; {@code null} for one that is not listed. */
+    Path placeOf(String tensor) {
+        String shard = shardOf.get(tensor);
+        return shard == null ? null : file.resolveSibling(shard);
+    }
+
+    /** Whether the file of this name is one of several shards. */
+    boolean splits(String shard) {
+        return shardOf.containsValue(shard) && new HashSet<>(shardOf.values()).size() > 1;
     }
 
     /** A symbolic link may lead elsewhere, as in a download cache; the index itself may not. */
@@ -106,7 +116,7 @@ final class ShardIndex {
     void requirePlaces(Map<String, Path> fileOf) {
         for (Map.Entry<String, String> entry : shardOf.entrySet()) {
             Path found = fileOf.get(entry.getKey());
-            if (found == null || !found.equals(file.resolveSibling(entry.getValue()))) {
+            if (found == null || !found.equals(placeOf(entry.getKey()))) {
                 String where = found == null ? "no shard holds" : Wording.file(found.getFileName()) + " holds";
                 throw malformed("lists tensor " + Wording.quoted(entry.getKey()) + " in shard "
                         + Wording.quoted(entry.getValue()) + ", but " + where + " it");

@@ -96,7 +96,7 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
     public float[] floats() {
         if (!type.compressible()) {
             throw new InvalidDataException(
-                    "tensor " + Wording.quoted(name) + " has type " + type + "; F32, F16 or BF16 is needed.");
+                    "tensor " + Wording.quoted(name) + " has type " + type + " " + type.advice() + ".");
         }
         float[] values = new float[arrayLength()];
         if (values.length > 0) {

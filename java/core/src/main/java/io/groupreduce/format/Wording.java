@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -20,10 +21,7 @@ import java.util.stream.Collectors;
 final class Wording {
     private static final int LONGEST = 120;
     private static final int MOST_CANDIDATES = 8;
-
-    /** How a PyTorch checkpoint becomes a file that can be read. */
-    static final String CONVERT = "convert it in Python: import torch; from safetensors.torch import save_file;"
-            + " save_file(torch.load(FILE, weights_only=True), 'model.safetensors').";
+    static final int MOST_LISTED = 4;
 
     private Wording() {}
 
@@ -35,6 +33,12 @@ final class Wording {
     /** A tensor or file name in quotes; long ones are cut. */
     static String quoted(String text) {
         return '"' + plain(text, LONGEST) + '"';
+    }
+
+    /** The first few names of a list, in quotes. */
+    static String some(List<String> names) {
+        String listed = names.stream().limit(MOST_LISTED).map(Wording::quoted).collect(Collectors.joining(", "));
+        return listed + (names.size() > MOST_LISTED ? ", ..." : "");
     }
 
     /** A shape as in {@code [3, 4]}; long ones are cut. */

@@ -49,6 +49,21 @@ public enum DType {
         return this == F32 || this == F16 || this == BF16;
     }
 
+    /** Why a type that is not {@link #compressible} is of no use, and what to do, to follow its name. */
+    public String advice() {
+        return switch (this) {
+            case F64 -> "(64-bit floats); save it as F32";
+            case C64, BOOL -> "; F32, F16 or BF16 is needed";
+            case F4, F6_E2M3, F6_E3M2, F8_E5M2, F8_E4M3, F8_E8M0, F8_E5M2FNUZ, F8_E4M3FNUZ ->
+                "(floats of " + bits
+                        + " bits, whose scales lie elsewhere); F32, F16 or BF16 is needed: start from the model"
+                        + " before it was quantized";
+            default ->
+                "(whole numbers, as packed codes are); F32, F16 or BF16 is needed: start from the model before it was"
+                        + " quantized";
+        };
+    }
+
     /** The type with this name in a header, if it is known. */
     public static Optional<DType> parse(String name) {
         return Arrays.stream(values()).filter(t -> t.name().equals(name)).findFirst();

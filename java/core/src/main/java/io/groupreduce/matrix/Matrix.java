@@ -37,8 +37,7 @@ public final class Matrix {
     public static Matrix of(String name, DType type, long rows, long columns, MemorySegment data) {
         Objects.requireNonNull(data, "data");
         if (!type.compressible()) {
-            throw new InvalidDataException(
-                    name + " has element type " + type + "; convert it to F32, F16 or BF16 first.");
+            throw new InvalidDataException(name + " has element type " + type + " " + type.advice() + ".");
         }
         if (rows < 1 || columns < 1 || rows > Integer.MAX_VALUE || columns > Integer.MAX_VALUE) {
             throw new InvalidDataException(

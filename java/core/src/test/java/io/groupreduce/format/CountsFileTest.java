@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -74,6 +77,64 @@ class CountsFileTest {
     void namesTheLine(String line, String message) {
         Path file = file("1\n" + line + "\n2\n");
         assertFails(InvalidDataException.class, () -> CountsFile.read(file, 3), file, "line 2", message);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "tok0 9~tok1 8~ | 'fairseq''s dict.txt'",
+                "the,9~of,8~ | separated by commas",
+                "the;9~of;8~ | separated by commas",
+                "token,count~the,9~ | without commas and a heading",
+                "token@count~the@9~ | no heading in the first line",
+                "the@9.0~of@8.0~ | such as 1000 for 1e3 or 1000.0",
+                "the@nan~of@8~ | '\"nan\" where a count should be'",
+                "the@-0.5~of@-1.25~ | 'SentencePiece''s .vocab'",
+                "  9 the~  8 of~ | 'uniq -c'",
+                "9@the~8@of~ | 'uniq -c'",
+                "{\"the\": 0,~ \"of\": 1} | is JSON",
+                "[9,~8]~ | is JSON",
+                "'#version: 0.2~t h' | merges.txt",
+                "the@9~of@8~~ | ends with an empty line",
+                "the@9~of@8~^~ | ends with an empty line",
+                "1@9~0@8~ | not in the order",
+                "1@9~2@8~ | 2"
+            })
+    void saysWhatAFileIsThatIsWrittenOtherwise(String text, String message) {
+        Path file = file(text.strip().replace('@', '\t').replace('~', '\n').replace('^', '\r'));
+        if (message.equals("2")) {
+            assertArrayEquals(new long[] {9, 8}, CountsFile.read(file, 2));
+        } else {
+            assertFails(InvalidDataException.class, () -> CountsFile.read(file, 2), file, message);
+        }
+    }
+
+    @Test
+    void otherEncodingsAndBinaryFilesAreNamed() {
+        for (Charset wide : List.of(StandardCharsets.UTF_16, StandardCharsets.UTF_16LE)) {
+            Path file = write(directory, "wide.tsv", "the\t9\r\nof\t8\r\n".getBytes(wide));
+            assertFails(InvalidDataException.class, () -> CountsFile.read(file, 2), file, "UTF-16", "save it as UTF-8");
+        }
+        Path zip = write(directory, "counts.xlsx", new byte[] {'P', 'K', 3, 4, 1, 2, 3, 4, 5, 6, 7, 8});
+        assertFails(InvalidDataException.class, () -> CountsFile.read(zip, 2), zip, "unpack it");
+        Path gzip = write(directory, "counts.tsv.gz", new byte[] {0x1f, (byte) 0x8b, 8, 0, 0, 0});
+        assertFails(InvalidDataException.class, () -> CountsFile.read(gzip, 2), gzip, "gzip");
+    }
+
+    /** Ids in the order of their counts would give every row the count of another; the words of a vocabulary may be numbers. */
+    @Test
+    void idsMustStandInTheOrderOfRows() {
+        String message = "not in the order of the 4 rows";
+        for (String ids : List.of("3 1 0 2", "0 2 1 3", "1 2 3", "0 2 3", "2 3 4", "4 3 2 1")) {
+            Path file = file(ids.replace(" ", "\t7\n") + "\t7\n");
+            assertFails(InvalidDataException.class, () -> CountsFile.read(file, 4), file, message);
+        }
+        for (String words : List.of("0 1 2 3", "1 2 3 4", "9 7 5 3", "1 1 0 0", "3 2 1 one", "007 1 2 3")) {
+            assertArrayEquals(
+                    new long[] {7, 7, 7, 7}, CountsFile.read(file(words.replace(" ", "\t7\n") + "\t7\n"), 4), words);
+        }
+        assertFails(InvalidDataException.class, () -> CountsFile.read(file("0\t7\n1\t7\n"), 4), "2 lines", "4 rows");
     }
 
     @Test

@@ -87,6 +87,10 @@ class ModelTest {
         save("other.safetensors", matrix("x", 2, 2, 0));
         try (Model opened = Model.open(directory)) {
             assertEquals(List.of(model), files(opened));
+            assertEquals(
+                    List.of(directory
+                            + " also holds \"other.safetensors\", which is not part of the model and not read."),
+                    opened.notes());
         }
     }
 
@@ -103,7 +107,8 @@ class ModelTest {
                 () -> Model.open(directory),
                 directory,
                 "holds 2 safetensors files",
-                "\"first.safetensors\", \"second.safetensors\"");
+                "\"first.safetensors\", \"second.safetensors\"",
+                "no index");
     }
 
     @Test
@@ -120,20 +125,6 @@ class ModelTest {
         model.close();
         model.close();
         assertThrows(IllegalStateException.class, () -> matrix.data().get(ValueLayout.JAVA_BYTE, 0));
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = {"pytorch_model.bin", "model.pt", "MODEL.PTH"})
-    void saysHowToConvertAPickle(String name) {
-        Path file = write(directory, name, "not even a pickle");
-        for (Path input : List.of(file, directory)) {
-            assertFails(
-                    MalformedFileException.class,
-                    () -> Model.open(input),
-                    input,
-                    "PyTorch pickle",
-                    "from safetensors.torch import save_file");
-        }
     }
 
     @Test
@@ -259,7 +250,7 @@ class ModelTest {
         Path index = index("{\"weight_map\": {\"a\": \"a.safetensors\"}}");
         assertFails(InvalidDataException.class, () -> Model.open(directory), index, "\"a.safetensors\"", "missing");
         Path shard = write(directory, "a.safetensors", "{}");
-        assertFails(MalformedFileException.class, () -> Model.open(directory), shard, "not a safetensors file");
+        assertFails(MalformedFileException.class, () -> Model.open(directory), shard, "is JSON text");
     }
 
     @Test
@@ -276,9 +267,10 @@ class ModelTest {
                 "a.safetensors holds it");
         Path more = index("{\"weight_map\": {\"a\": \"a.safetensors\", \"c\": \"a.safetensors\"}}");
         assertFails(MalformedFileException.class, () -> Model.open(directory), more, "\"c\"", "no shard holds it");
-        save("b.safetensors", i32("a", 1), i32("b", 1));
+        save("b.safetensors", i32("x", 1), i32("b", 1));
+        save("a.safetensors", i32("x", 1), i32("a", 1));
         index("{\"weight_map\": {\"a\": \"a.safetensors\", \"b\": \"b.safetensors\"}}");
-        assertFails(MalformedFileException.class, () -> Model.open(directory), directory, "\"a\"", "in two shards");
+        assertFails(MalformedFileException.class, () -> Model.open(directory), directory, "\"x\"", "in two shards");
     }
 
     @ParameterizedTest

@@ -17,7 +17,6 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,7 +29,7 @@ class NumpyFileTest {
     @TempDir
     private Path directory;
 
-    private static byte[] npy(int version, String header, byte[] data) {
+    static byte[] npy(int version, String header, byte[] data) {
         byte[] text = header.getBytes(StandardCharsets.ISO_8859_1);
         ByteBuffer file = ByteBuffer.allocate(8 + (version == 1 ? 2 : 4) + text.length + data.length)
                 .order(ByteOrder.LITTLE_ENDIAN)
@@ -92,7 +91,9 @@ class NumpyFileTest {
         "'<f4', True , '(2, 3)', Fortran order",
         "'<f8', False, '(2, 3)', '\"<f8\"; save it'",
         "'>f4', False, '(2, 3)', '\">f4\"; save it'",
-        "'|V2', False, '(2, 3)', '\"|V2\"; save it'",
+        "'|V2', False, '(2, 3)', '\"|V2\", raw bytes, as bfloat16 is saved'",
+        "'|O', False, '(2, 3)', 'Python objects; save one matrix of numbers'",
+        "'|i1', False, '(2, 3)', 'save the floats of the matrix, not codes or text'",
         "'<f4', False, '(6,)', 'shape [6]'",
         "'<f4', False, '()', 'shape []'",
         "'<f4', False, '(1, 2, 3)', 'shape [1, 2, 3]'",
@@ -113,7 +114,7 @@ class NumpyFileTest {
     @Test
     void damagedFiles() {
         fails(MalformedFileException.class, new byte[0], "is empty");
-        fails(MalformedFileException.class, "PK and more text".getBytes(StandardCharsets.US_ASCII), "not a NumPy file");
+        fails(MalformedFileException.class, "\0PK and more".getBytes(StandardCharsets.US_ASCII), "not a NumPy file");
         fails(MalformedFileException.class, npy(9, F32_2X3, sixFloats()), "version 9");
         fails(MalformedFileException.class, npy(1, "{'descr': '<f4', 'shape': (2, 3)}", sixFloats()), "fortran_order");
         fails(MalformedFileException.class, npy(1, "{}", sixFloats()), "descr");
@@ -134,25 +135,6 @@ class NumpyFileTest {
             byte[] whole = npy(version, F32_2X3, sixFloats());
             for (int size = 0; size < whole.length; size++) {
                 fails(MalformedFileException.class, Arrays.copyOf(whole, size));
-            }
-        }
-    }
-
-    @Test
-    void mutatedFilesFailOnlyOnPurpose() {
-        long seed = new Random().nextLong();
-        Random random = new Random(seed);
-        for (int i = 0; i < 1500; i++) {
-            byte[] file = npy(1 + random.nextInt(3), F32_2X3, sixFloats());
-            for (int m = 0; m <= random.nextInt(3); m++) {
-                file[random.nextInt(file.length)] = (byte) random.nextInt(256);
-            }
-            try {
-                open(file);
-            } catch (GroupReduceException e) {
-                FormatFixtures.assertSentence(e.getMessage());
-            } catch (RuntimeException e) {
-                throw new AssertionError("seed " + seed + ", round " + i, e);
             }
         }
     }

@@ -200,7 +200,7 @@ class SafetensorsFuzzTest {
         for (int round = 0; round < ROUNDS; round++) {
             StringBuilder text = new StringBuilder(index);
             mutate(random, text);
-            write(directory, ShardIndex.NAME, text.toString());
+            write(directory, "model.safetensors.index.json", text.toString());
             try (Model model = Model.open(directory)) {
                 assertTrue(model.tensors().containsKey("a"));
             } catch (GroupReduceException e) {

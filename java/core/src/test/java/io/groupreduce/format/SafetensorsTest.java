@@ -176,7 +176,7 @@ class SafetensorsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {0, 1, 3, 7})
+    @ValueSource(ints = {1, 3, 7})
     void aFileShorterThanTheLengthIsNone(int size) {
         Path file = file(new byte[size]);
         assertFails(
@@ -189,7 +189,7 @@ class SafetensorsTest {
 
     @Test
     void textIsNoSafetensorsFile() {
-        Path file = file("hello, this is text".getBytes(StandardCharsets.US_ASCII));
+        Path file = file("größer".getBytes(StandardCharsets.UTF_8));
         assertFails(MalformedFileException.class, () -> Safetensors.open(file), file, "not a safetensors file");
         byte[] array = safetensors("[1, 2]", new byte[0]);
         assertFails(MalformedFileException.class, () -> Safetensors.open(file(array)), "not a safetensors file");
@@ -219,24 +219,6 @@ class SafetensorsTest {
             Path file = file(Arrays.copyOf(whole, size));
             assertFails(MalformedFileException.class, () -> Safetensors.open(file), file);
         }
-    }
-
-    @Test
-    void recognisesPicklesAndLfsPointers() {
-        byte[] zip = {'P', 'K', 3, 4, 0, 0, 8, 8, 0, 0, 0, 0};
-        byte[] pickle = {(byte) 0x80, 2, (byte) 0x8a, 10, 'l', (byte) 0xfc, (byte) 0x9c, 'F', (byte) 0xf9};
-        for (byte[] content : List.of(zip, pickle, Arrays.copyOf(pickle, 5))) {
-            Path file = file(content);
-            assertFails(
-                    MalformedFileException.class,
-                    () -> Safetensors.open(file),
-                    file,
-                    "PyTorch pickle",
-                    "from safetensors.torch import save_file");
-        }
-        Path pointer =
-                file("version https://git-lfs.github.com/spec/v1\noid sha256:00\n".getBytes(StandardCharsets.US_ASCII));
-        assertFails(MalformedFileException.class, () -> Safetensors.open(pointer), pointer, "git lfs pull");
     }
 
     /** 640 is 0x0280: a header of that length starts with the two bytes of a pickle. */
