@@ -13,6 +13,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.MappedFiles;
 import io.groupreduce.internal.check.CompressionChecks;
 import io.groupreduce.internal.check.FactorCheck;
 import io.groupreduce.internal.check.Finite;
@@ -83,10 +84,7 @@ public final class GroupReduce {
             CompressionOptions options,
             Arena arena,
             Progress progress) {
-        if (!Shareable.is(arena.allocate(1))) {
-            throw new InvalidOptionException(
-                    "The arena is confined to one thread, but several threads write the result; use Arena.ofShared().");
-        }
+        Shareable.require(arena);
         long[] used = CompressionChecks.requireCounts(matrix, counts);
         if (metric != null && metric.columns() != matrix.columns()) {
             throw new InvalidDataException("The metric has " + metric.columns() + " columns but " + matrix.name()
@@ -94,10 +92,12 @@ public final class GroupReduce {
         }
         CompressionChecks.requireShape(matrix);
         SoftmaxChecks.requireFor(options, softmax != null, softmax != null && softmax.targets() != null);
-        if (softmax != null) {
-            SoftmaxChecks.require(softmax, matrix, options);
-        }
-        return run(backend, matrix, used, metric, softmax, options, arena, progress);
+        return MappedFiles.reading(() -> {
+            if (softmax != null) {
+                SoftmaxChecks.require(softmax, matrix, options);
+            }
+            return run(backend, matrix, used, metric, softmax, options, arena, progress);
+        });
     }
 
     /** Compresses a matrix of which all but its numbers was checked. */
@@ -123,7 +123,7 @@ public final class GroupReduce {
      */
     public static List<CompressionSummary> compress(
             CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
-        return FileCompression.run(job, backend, progress, tell);
+        return MappedFiles.reading(() -> FileCompression.run(job, backend, progress, tell));
     }
 
     /**
@@ -143,9 +143,11 @@ public final class GroupReduce {
         if (!(alpha >= 0 && Double.isFinite(alpha))) {
             throw new InvalidOptionException("Alpha is " + alpha + "; it must be a number of at least 0.");
         }
-        Finite.require(matrix);
-        FactorCheck.requireFinite(approximation, approximation.bias());
-        return RelativeError.of(backend, matrix, used, alpha, approximation);
+        return MappedFiles.reading(() -> {
+            Finite.require(matrix);
+            FactorCheck.requireFinite(approximation, approximation.bias());
+            return RelativeError.of(backend, matrix, used, alpha, approximation);
+        });
     }
 
     /**
@@ -162,8 +164,10 @@ public final class GroupReduce {
      */
     public static Evaluation evaluate(
             Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
-        SoftmaxChecks.requireComparable(dense, bias, compressed, hidden, targets);
-        return SoftmaxEvaluation.of(backend, dense, bias, compressed, hidden, targets);
+        return MappedFiles.reading(() -> {
+            SoftmaxChecks.requireComparable(dense, bias, compressed, hidden, targets);
+            return SoftmaxEvaluation.of(backend, dense, bias, compressed, hidden, targets);
+        });
     }
 
     /**
@@ -178,7 +182,9 @@ public final class GroupReduce {
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
         CompressionChecks.requireShape(matrix);
         long[] used = CompressionChecks.requireCounts(matrix, counts);
-        Finite.require(matrix);
-        return ErrorCurves.of(backend, matrix, used, options, ratios);
+        return MappedFiles.reading(() -> {
+            Finite.require(matrix);
+            return ErrorCurves.of(backend, matrix, used, options, ratios);
+        });
     }
 }

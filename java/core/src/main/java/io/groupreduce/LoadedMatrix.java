@@ -4,6 +4,7 @@ import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.MappedFiles;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
@@ -46,7 +47,7 @@ final class LoadedMatrix implements AutoCloseable {
         this.kind = kind;
         this.matrix = problem.matrix();
         this.device = backend.name() + ": " + backend.description();
-        this.session = backend.load(problem);
+        this.session = MappedFiles.reading(() -> new GuardedSession(backend.load(problem)));
         this.ownBackend = ownBackend;
         this.ownFile = ownFile;
     }

@@ -7,13 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.ClosedHeadException;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -53,6 +56,16 @@ class EmbeddingTableTest {
             table.rows(TOKENS, odd);
             assertArrayEquals(all, odd.toArray(ValueLayout.JAVA_FLOAT_UNALIGNED));
             assertEquals(0, table.rows(new int[0]).length);
+        }
+    }
+
+    @Test
+    void aFileThatIsCutShortUnderTheTableIsNamed() throws Exception {
+        Path file = HeadFixture.write(directory.resolve("a.safetensors"));
+        try (EmbeddingTable table =
+                EmbeddingTable.open(file, HeadOptions.defaults().withDevice("reference"))) {
+            Files.newOutputStream(file, StandardOpenOption.TRUNCATE_EXISTING).close();
+            assertFails(FileAccessException.class, () -> table.rows(TOKENS), file.toString(), "to 0 bytes");
         }
     }
 

@@ -1,24 +1,39 @@
 package io.groupreduce;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.Metric;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.format.Tensor;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What the door refuses before the steps behind it could fail. */
 class GroupReduceTest {
@@ -63,8 +78,53 @@ class GroupReduceTest {
                     .startsWith("m lies in an arena that is confined to one thread"));
             assertTrue(assertThrows(InvalidOptionException.class, () -> compress(plain, null, null, confined))
                     .getMessage()
-                    .startsWith("The arena is confined to one thread"));
+                    .startsWith("The arena is closed or confined to one thread"));
         }
+    }
+
+    @Test
+    void memoryThatIsClosedIsRefused() {
+        Arena closed = Arena.ofShared();
+        Matrix gone = Matrix.of("m", DType.F32, ROWS, COLUMNS, closed.allocate(4L * ROWS * COLUMNS));
+        Matrix plain = Matrix.of("m", numbers(), ROWS, COLUMNS);
+        closed.close();
+        try (Arena arena = Arena.ofShared()) {
+            CompressedMatrix small = compress(plain, null, null, arena);
+            List<Executable> uses = List.of(
+                    () -> compress(gone, null, null, arena),
+                    () -> compress(plain, new SoftmaxData(gone, null, null), null, arena),
+                    () -> GroupReduce.relativeError(backend, gone, null, 1, small),
+                    () -> GroupReduce.evaluate(backend, gone, null, small, plain, null),
+                    () -> GroupReduce.evaluate(backend, plain, null, small, gone, null));
+            for (Executable use : uses) {
+                String message = assertThrows(InvalidDataException.class, use).getMessage();
+                assertTrue(message.startsWith("m lies in memory whose arena is closed"), message);
+            }
+        }
+        assertThrows(InvalidOptionException.class, () -> compress(plain, null, null, closed));
+    }
+
+    @Test
+    void anInputThatIsCutShortInTheMidstOfTheWorkIsNamed(@TempDir Path directory) throws Exception {
+        Path model = directory.resolve("m.safetensors");
+        Path output = directory.resolve("o.safetensors");
+        Tensor softmax =
+                new Tensor("softmax.weight", DType.F32, new long[] {ROWS, COLUMNS}, MemorySegment.ofArray(numbers()));
+        SafetensorsWriter.write(model, List.of(softmax), Map.of());
+        CompressionOptions options = CompressionOptions.defaults().withTarget(SizeTarget.bytes(4000));
+        CompressionJob job = new CompressionJob(model, output, List.of(), null, Map.of(), null, options, false, false);
+        Progress cuts = (step, done) -> {
+            try {
+                Files.newOutputStream(model, StandardOpenOption.TRUNCATE_EXISTING)
+                        .close();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        };
+        FileAccessException failure =
+                assertThrows(FileAccessException.class, () -> GroupReduce.compress(job, backend, cuts, sentence -> {}));
+        assertTrue(failure.getMessage().startsWith(model + " was cut from"), failure.getMessage());
+        assertFalse(Files.exists(output));
     }
 
     @Test

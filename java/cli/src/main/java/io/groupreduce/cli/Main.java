@@ -1,10 +1,12 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.OneLine;
 import io.groupreduce.format.CompressedEntry;
+import io.groupreduce.format.MappedFiles;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
@@ -69,13 +71,14 @@ public final class Main {
         line.setExecutionExceptionHandler((e, command, parsed) -> report(e, err, verbose(parsed)));
         int code;
         try {
-            code = line.execute(arguments);
+            code = MappedFiles.reading(() -> line.execute(arguments));
+        } catch (FileAccessException e) {
+            code = report(e, err, List.of(arguments).contains("--verbose"));
         } catch (OutOfMemoryError e) {
             err.println("groupreduce: out of memory (" + oneLine(e.getMessage()) + "); give Java more with"
                     + " GROUPREDUCE_JAVA_OPTIONS=-Xmx8g, or ask for a smaller result.");
             code = FAILED_MACHINE;
         } catch (Error e) {
-            // For instance the fault of a mapped file that another process cuts short.
             err.println("groupreduce: the machine failed: " + oneLine(e.toString()) + ".");
             if (List.of(arguments).contains("--verbose")) {
                 trace(e, err);
@@ -114,6 +117,7 @@ public final class Main {
         return false;
     }
 
+    /** Without line breaks, and without what else a name could do to a terminal. */
     private static String oneLine(String message) {
         return message == null ? "no message" : OneLine.of(message.replaceAll("\\s*\\R\\s*", " "));
     }

@@ -37,11 +37,11 @@ class ChartsTest {
                         false,
                         1,
                         1,
+                        odd,
                         List.of(new Spectrum(odd, new double[] {odd, odd / 2, odd * 1e-13, odd * 1e-200})),
                         List.of(1.0, odd, odd),
                         null)
-                .calibrated(10, 1, List.of(odd, 2.0, odd))
-                .withRelativeError(odd);
+                .calibrated(10, 1, odd, List.of(odd, 2.0, odd));
         assertTimeoutPreemptively(Duration.ofSeconds(20), () -> {
             drawn(Charts.calibration("a", summary), said);
             drawn(Charts.refinement("b", summary), said || odd > 1e10);

@@ -1,9 +1,11 @@
 package io.groupreduce.internal.check;
 
+import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** Memory that every thread may use: behind the doors several do, and one that may not fails in the midst of the work. */
@@ -18,12 +20,36 @@ public final class Shareable {
         return memory.isAccessibleBy(ANOTHER);
     }
 
-    /** @throws InvalidOptionException if only one thread may use {@code memory}, which the message calls {@code what} */
+    /**
+     * Checks memory that the message calls {@code what}.
+     *
+     * @throws InvalidDataException if its arena is closed
+     * @throws InvalidOptionException if only one thread may use it
+     */
     public static void require(MemorySegment memory, String what) {
+        if (!memory.scope().isAlive()) {
+            throw new InvalidDataException(what
+                    + " lies in memory whose arena is closed; keep the arena, or the file, open while it is used.");
+        }
         if (!is(memory)) {
             throw new InvalidOptionException(
                     what + " lies in an arena that is confined to one thread, but several threads"
                             + " use it; use Arena.ofShared().");
+        }
+    }
+
+    /** @throws InvalidOptionException if not every thread may have memory of the arena */
+    public static void require(Arena arena) {
+        boolean usable;
+        try {
+            usable = is(arena.allocate(1));
+        } catch (IllegalStateException | WrongThreadException e) {
+            usable = false;
+        }
+        if (!usable) {
+            throw new InvalidOptionException(
+                    "The arena is closed or confined to one thread, but several threads write the"
+                            + " result; use an open Arena.ofShared().");
         }
     }
 
