@@ -106,8 +106,11 @@ public final class CountsFile {
         void add(MemorySegment text, long from, long countFrom) {
             long number = 0;
             long at = from;
-            for (; all && at < countFrom - 1 && number <= rows; at++) {
+            for (; all && at < countFrom && number <= rows; at++) {
                 int digit = text.get(ValueLayout.JAVA_BYTE, at) - '0';
+                if (digit == '\t' - '0') {
+                    break; // A word may stand between the number and the count.
+                }
                 number = digit >= 0 && digit <= 9 ? 10 * number + digit : Long.MAX_VALUE;
             }
             all = all && at > from && number <= rows && !seen.get((int) number);

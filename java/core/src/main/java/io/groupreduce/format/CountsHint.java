@@ -55,7 +55,12 @@ final class CountsHint {
                         "is JSON, as a tokenizer's vocab.json is; write token<TAB>count, one line for each row");
             }
         }
-        return FileKind.binary(file, content);
+        if (FileKind.isNumpy(content)) {
+            return Optional.of("is a NumPy array; write it as text: numpy.savetxt(FILE, counts, '%d')");
+        }
+        return FileKind.isPickle(content)
+                ? Optional.of("is a Python pickle; write token<TAB>count, one line for each row")
+                : FileKind.binary(file, content);
     }
 
     /** What to do about a line that ends without a count. */

@@ -108,6 +108,11 @@ final class FileKind {
         return start(content).startsWith(NUMPY);
     }
 
+    /** Whether it begins as a bare Python pickle does. */
+    static boolean isPickle(MemorySegment content) {
+        return isPickle(start(content));
+    }
+
     /** The first bytes, one character each. */
     private static String start(MemorySegment content) {
         byte[] bytes = content.asSlice(0, Math.min(SEEN, content.byteSize())).toArray(ValueLayout.JAVA_BYTE);

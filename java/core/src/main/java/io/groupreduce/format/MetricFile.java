@@ -17,11 +17,13 @@ public final class MetricFile {
      * @throws InvalidDataException if it has another shape, or is not the second moment of anything
      */
     public static Metric read(Path file, Matrix matrix) {
+        String name = Wording.file(file);
+        int columns = matrix.columns();
+        Metric.requireSide(matrix.name(), columns);
         try (Safetensors safetensors = Safetensors.open(file)) {
-            Matrix moment = safetensors.require("metric").matrix(file.toString());
-            int columns = matrix.columns();
+            Matrix moment = safetensors.require("metric").matrix(name);
             if (moment.rows() != columns || moment.columns() != columns) {
-                throw new InvalidDataException(file + ": 'metric' has shape [" + moment.rows() + ", " + moment.columns()
+                throw new InvalidDataException(name + ": 'metric' has shape [" + moment.rows() + ", " + moment.columns()
                         + "] but " + matrix.name() + " has " + columns + " columns; it must be [" + columns + ", "
                         + columns + "].");
             }
@@ -30,7 +32,7 @@ public final class MetricFile {
             double[] wide = IntStream.range(0, values.length)
                     .mapToDouble(i -> values[i])
                     .toArray();
-            return new Metric(file + ": 'metric'", columns, wide);
+            return new Metric(name + ": 'metric'", columns, wide);
         }
     }
 }

@@ -5,10 +5,13 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -119,7 +122,7 @@ final class ModelDirectory {
         if (!index.matches()) {
             return null;
         }
-        Path parent = file.getParent() == null ? Path.of("") : file.getParent();
+        Path parent = file.getParent() == null ? Path.of(".") : file.getParent();
         ModelDirectory directory = new ModelDirectory(parent);
         Family family = directory.family(stem(index));
         family.index = index.group();
@@ -148,13 +151,16 @@ final class ModelDirectory {
     }
 
     private static boolean isListedShard(Path directory, String name) {
-        return names(directory).stream().filter(n -> INDEX.matcher(n).matches()).anyMatch(index -> {
-            try {
-                return ShardIndex.read(directory.resolve(index)).splits(name);
-            } catch (GroupReduceException e) {
-                return false; // A damaged index beside a file says nothing of it.
+        try (DirectoryStream<Path> indexes = Files.newDirectoryStream(directory, "*.index*.json")) {
+            for (Path index : indexes) {
+                if (ShardIndex.read(index).splits(name)) {
+                    return true;
+                }
             }
-        });
+        } catch (IOException | DirectoryIteratorException | GroupReduceException e) {
+            return false; // What cannot be read beside a file says nothing of it.
+        }
+        return false;
     }
 
     private Family only() {
@@ -188,8 +194,11 @@ final class ModelDirectory {
         ShardIndex index = null;
         if (family.index != null) {
             index = ShardIndex.read(path.resolve(family.index));
+            if (family.single != null && !index.names(family.single)) {
+                throw twoModels(family.single, family.index);
+            }
             files = index.shards();
-            requireAgreement(family, files);
+            requireAll(family, files);
         } else if (family.single != null && family.shards.isEmpty()) {
             files = List.of(path.resolve(family.single));
         } else {
@@ -207,11 +216,8 @@ final class ModelDirectory {
         return new Choice(path, files, index, notes);
     }
 
-    /** Programs differ in whether an index or a single file comes first, and in whether shards that it omits are read. */
-    private void requireAgreement(Family family, List<Path> listed) {
-        if (family.single != null && !listed.contains(path.resolve(family.single))) {
-            throw twoModels(family.single, family.index);
-        }
+    /** Programs differ in whether shards that an index omits are read. */
+    private void requireAll(Family family, List<Path> listed) {
         for (TreeMap<Integer, String> shards : family.shards.values()) {
             List<String> omitted = shards.values().stream()
                     .filter(name -> !listed.contains(path.resolve(name)))
@@ -228,7 +234,7 @@ final class ModelDirectory {
     private InvalidDataException twoModels(String one, String other) {
         return new InvalidDataException(
                 Wording.file(path) + " holds two models, " + Wording.quoted(one) + " and " + Wording.quoted(other)
-                        + ", and programs differ in which they read; name one of the two, or remove one.");
+                        + ", and programs differ in which they read; remove one, or name the file or index to read.");
     }
 
     private List<Path> allShards(Family family) {
@@ -243,15 +249,17 @@ final class ModelDirectory {
         int count = family.shards.keySet().iterator().next();
         TreeMap<Integer, String> shards = sets.get(0);
         int first = shards.containsKey(0) ? 0 : 1;
-        if (shards.size() < count || shards.lastKey() >= count + first) {
-            Map.Entry<Integer, String> any = shards.firstEntry();
-            List<String> missing = IntStream.range(first, first + count)
-                    .filter(i -> !shards.containsKey(i))
-                    .limit(Wording.MOST_LISTED + 1L)
-                    .mapToObj(i -> renumbered(any.getValue(), i))
-                    .toList();
-            throw new InvalidDataException(Wording.file(path) + " holds " + shards.size() + " of " + count
-                    + " shards and no index; missing are " + Wording.some(missing) + ": download them.");
+        List<String> missing = IntStream.range(first, first + count)
+                .filter(i -> !shards.containsKey(i))
+                .limit(Wording.MOST_LISTED + 1L)
+                .mapToObj(i -> renumbered(shards.firstEntry().getValue(), i))
+                .toList();
+        if (!missing.isEmpty() || shards.size() > count) {
+            throw new InvalidDataException(Wording.file(path) + " holds " + shards.size() + " shards of " + count
+                    + " and no index; "
+                    + (missing.isEmpty()
+                            ? "remove what is not part of the model."
+                            : "missing are " + Wording.some(missing) + ": download them."));
         }
         return shards.values().stream().map(path::resolve).toList();
     }
@@ -261,7 +269,7 @@ final class ModelDirectory {
         if (!matcher.matches()) {
             throw new IllegalArgumentException("no shard: " + shard);
         }
-        String digits = ("%0" + matcher.group(2).length() + "d").formatted(number);
+        String digits = String.format(Locale.ROOT, "%0" + matcher.group(2).length() + "d", number);
         return shard.substring(0, matcher.start(2)) + digits + shard.substring(matcher.end(2));
     }
 

@@ -72,18 +72,24 @@ final class ShardIndex {
      * @throws InvalidDataException if one is missing
      */
     List<Path> shards() {
-        return new TreeSet<>(shardOf.values()).stream().map(this::shard).toList();
+        return new TreeSet<>(shardOf.values())
+                .stream().map(this::shard).distinct().toList();
     }
 
     /** The file that should hold a tensor; {@code null} for one that is not listed. */
     Path placeOf(String tensor) {
         String shard = shardOf.get(tensor);
-        return shard == null ? null : file.resolveSibling(shard);
+        return shard == null ? null : file.resolveSibling(Path.of(shard).normalize());
     }
 
-    /** Whether the file of this name is one of several shards. */
+    /** Whether a file is named as a shard. */
+    boolean names(String shard) {
+        return shardOf.containsValue(shard);
+    }
+
+    /** Whether a file is named as one of several shards. */
     boolean splits(String shard) {
-        return shardOf.containsValue(shard) && new HashSet<>(shardOf.values()).size() > 1;
+        return names(shard) && new HashSet<>(shardOf.values()).size() > 1;
     }
 
     /** A symbolic link may lead elsewhere, as in a download cache; the index itself may not. */
@@ -91,7 +97,7 @@ final class ShardIndex {
         Path directory = file.resolveSibling("").normalize();
         Path shard;
         try {
-            shard = file.resolveSibling(name);
+            shard = file.resolveSibling(Path.of(name).normalize());
         } catch (InvalidPathException e) {
             throw malformed("names the shard " + Wording.quoted(name) + ", which is no file name");
         }

@@ -120,17 +120,23 @@ class CountsFileTest {
         assertFails(InvalidDataException.class, () -> CountsFile.read(zip, 2), zip, "unpack it");
         Path gzip = write(directory, "counts.tsv.gz", new byte[] {0x1f, (byte) 0x8b, 8, 0, 0, 0});
         assertFails(InvalidDataException.class, () -> CountsFile.read(gzip, 2), gzip, "gzip");
+        Path numpy = write(directory, "counts.npy", new byte[] {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0});
+        assertFails(InvalidDataException.class, () -> CountsFile.read(numpy, 2), numpy, "numpy.savetxt");
+        Path pickle = write(directory, "counts.pkl", new byte[] {(byte) 0x80, 4, (byte) 0x95});
+        assertFails(
+                InvalidDataException.class, () -> CountsFile.read(pickle, 2), pickle, "a Python pickle; write token");
     }
 
     /** Ids in the order of their counts would give every row the count of another; the words of a vocabulary may be numbers. */
     @Test
     void idsMustStandInTheOrderOfRows() {
         String message = "not in the order of the 4 rows";
-        for (String ids : List.of("3 1 0 2", "0 2 1 3", "1 2 3", "0 2 3", "2 3 4", "4 3 2 1")) {
+        for (String ids : List.of("3 1 0 2", "0 2 1 3", "1 2 3", "0 2 3", "2 3 4", "4 3 2 1", "3\tthe 1\tof")) {
             Path file = file(ids.replace(" ", "\t7\n") + "\t7\n");
             assertFails(InvalidDataException.class, () -> CountsFile.read(file, 4), file, message);
         }
-        for (String words : List.of("0 1 2 3", "1 2 3 4", "9 7 5 3", "1 1 0 0", "3 2 1 one", "007 1 2 3")) {
+        for (String words : List.of(
+                "0 1 2 3", "1 2 3 4", "9 7 5 3", "1 1 0 0", "3 2 1 one", "007 1 2 3", "0\tthe 1\tof 2\tx 3\ty")) {
             assertArrayEquals(
                     new long[] {7, 7, 7, 7}, CountsFile.read(file(words.replace(" ", "\t7\n") + "\t7\n"), 4), words);
         }

@@ -78,7 +78,7 @@ class ModelDirectoryTest {
     })
     void allShardsWithoutAnIndexAreOneModel(String first, String second) {
         save(first + ".safetensors", "a", 1);
-        refused(directory.toString(), "1 of 2 shards and no index", "\"" + second + ".safetensors\": download");
+        refused(directory.toString(), "1 shards of 2 and no index", "\"" + second + ".safetensors\": download");
         save(second + ".safetensors", "b", 2);
         holds(directory, "a b");
         save("optimizer.safetensors", "a", 3);
@@ -91,11 +91,19 @@ class ModelDirectoryTest {
     void manyMissingShardsAreNamedInShort() {
         save("model-00003-of-99999.safetensors", "a", 1);
         refused(
-                "1 of 99999 shards",
+                "1 shards of 99999",
                 "\"model-00001-of-99999.safetensors\"",
                 "\"model-00005-of-99999.safetensors\", ...:");
         save("model-00002-of-00001.safetensors", "a", 1);
         refused("two models");
+    }
+
+    @Test
+    void aShardBeyondTheirCountIsRefused() {
+        save(FIRST, "a", 1);
+        save(SECOND, "b", 1);
+        save("model-00003-of-00002.safetensors", "c", 1);
+        refused("3 shards of 2 and no index; remove what is not part");
     }
 
     @Test
@@ -166,6 +174,9 @@ class ModelDirectoryTest {
         refused("two models", "\"model.safetensors\"", FIRST);
         Path index = index(INDEX, "a", FIRST);
         refused("two models, \"model.safetensors\" and \"" + INDEX + "\"", "programs differ");
+        index(INDEX, "a", "missing.safetensors");
+        refused("two models, \"model.safetensors\" and \"" + INDEX + "\"");
+        index(INDEX, "a", "./" + FIRST);
         holds(single, "a");
         holds(index, "a", "\"model.safetensors\", which is not part of the model by \"" + INDEX + "\"");
         index(INDEX, "a", "model.safetensors");

@@ -1,12 +1,12 @@
 package io.groupreduce.format;
 
-import static io.groupreduce.format.FormatFixtures.assertSentence;
+import static io.groupreduce.format.FormatFixtures.assertFails;
 import static io.groupreduce.format.FormatFixtures.safetensors;
 import static io.groupreduce.format.FormatFixtures.write;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.Fuzz;
+import io.groupreduce.error.MalformedFileException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -14,18 +14,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.function.BiFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/**
- * Thousands of damaged files: each is read, or refused with one of this library's exceptions and one line of text.
- * Nothing else comes out, and a small file never asks for much memory, for these tests run in an ordinary heap.
- */
+/** Damaged safetensors files: each is read or refused. */
 class SafetensorsFuzzTest {
-    private static final int ROUNDS = 1500;
+    private static final int ROUNDS = 500;
 
     private static final String HEADER = """
             {"__metadata__":{"format":"pt","note":"a \\u00e9 \\ud83d\\ude00"},\
@@ -74,42 +70,24 @@ class SafetensorsFuzzTest {
     private Path directory;
 
     private void fuzz(BiFunction<Random, byte[], byte[]> mutation) {
-        long seed = new Random().nextLong();
-        Random random = new Random(seed);
         byte[] valid = safetensors(HEADER, new byte[40]);
-        int refused = 0;
-        for (int round = 0; round < ROUNDS; round++) {
-            byte[] mutated = mutation.apply(random, valid.clone());
-            try {
-                if (!opens(mutated)) {
-                    refused++;
-                }
-            } catch (Throwable e) {
-                throw new AssertionError("seed " + seed + ", round " + round, e);
-            }
-        }
-        assertTrue(refused > ROUNDS / 10, "seed " + seed + ": only " + refused + " files were refused");
+        assertTrue(Fuzz.refused(ROUNDS, random -> open(mutation.apply(random, valid.clone()))) > 0.1);
     }
 
     /** Reads everything a caller could, so that a wrong bound shows as well as a wrong parse. */
-    private boolean opens(byte[] content) {
-        Path file = write(directory, "fuzzed.safetensors", content);
-        try (Model model = Model.open(file)) {
+    private void open(byte[] content) {
+        try (Model model = Model.open(write(directory, "fuzzed.safetensors", content))) {
             for (Tensor tensor : model.tensors().values()) {
                 MemorySegment copy = MemorySegment.ofArray(new byte[(int) tensor.bytes()]);
                 assertTrue(copy.copyFrom(tensor.data()).byteSize() <= content.length);
             }
             model.compressible().forEach(t -> t.matrix("fuzzed"));
-            return true;
-        } catch (GroupReduceException e) {
-            assertSentence(e.getMessage());
-            return false;
         }
     }
 
     @Test
     void theUnchangedFileOpens() {
-        assertTrue(opens(safetensors(HEADER, new byte[40])));
+        open(safetensors(HEADER, new byte[40]));
     }
 
     @Test
@@ -191,26 +169,6 @@ class SafetensorsFuzzTest {
         header.replace(from, to, Long.toString(number));
     }
 
-    @Test
-    void mutatedIndexes() {
-        SafetensorsWriter.write(directory.resolve("a.safetensors"), List.of(FormatFixtures.i32("a", 1)), Map.of());
-        String index = "{\"metadata\":{\"total_size\":4},\"weight_map\":{\"a\":\"a.safetensors\"}}";
-        long seed = new Random().nextLong();
-        Random random = new Random(seed);
-        for (int round = 0; round < ROUNDS; round++) {
-            StringBuilder text = new StringBuilder(index);
-            mutate(random, text);
-            write(directory, "model.safetensors.index.json", text.toString());
-            try (Model model = Model.open(directory)) {
-                assertTrue(model.tensors().containsKey("a"));
-            } catch (GroupReduceException e) {
-                assertSentence(e.getMessage());
-            } catch (RuntimeException e) {
-                throw new AssertionError("seed " + seed + ", round " + round, e);
-            }
-        }
-    }
-
     /** A header within the limits of the format that is nothing but nesting, names, or shape. */
     @Test
     void largeHostileHeadersAreRefused() {
@@ -224,7 +182,7 @@ class SafetensorsFuzzTest {
                 "{\"__metadata__\":{\"k\":\"" + "\\u0000".repeat(million) + "\"}}");
         for (String header : headers) {
             byte[] file = safetensors(header, "x".getBytes(StandardCharsets.US_ASCII));
-            assertFalse(opens(file));
+            assertFails(MalformedFileException.class, () -> open(file), "fuzzed.safetensors");
         }
     }
 }
