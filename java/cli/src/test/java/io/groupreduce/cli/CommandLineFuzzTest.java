@@ -31,7 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
  * but for a whole output. Runs as {@code io.groupreduce.Fuzz} of core says.
  */
 class CommandLineFuzzTest {
-    private static final int LINES = 60 * Integer.getInteger("groupreduce.fuzz", 1);
+    private static final int LINES = 40 * Integer.getInteger("groupreduce.fuzz", 1);
     private static final int ROWS = 40;
     private static final int COLUMNS = 6;
 

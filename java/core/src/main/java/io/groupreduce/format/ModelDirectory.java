@@ -255,11 +255,11 @@ final class ModelDirectory {
                 .mapToObj(i -> renumbered(shards.firstEntry().getValue(), i))
                 .toList();
         if (!missing.isEmpty() || shards.size() > count) {
-            throw new InvalidDataException(Wording.file(path) + " holds " + shards.size() + " shards of " + count
-                    + " and no index; "
+            throw new InvalidDataException(Wording.file(path) + " holds " + shards.size() + " of " + count
+                    + " shards and no index; "
                     + (missing.isEmpty()
                             ? "remove what is not part of the model."
-                            : "missing are " + Wording.some(missing) + ": download them."));
+                            : "download what is missing: " + Wording.some(missing) + "."));
         }
         return shards.values().stream().map(path::resolve).toList();
     }

@@ -70,7 +70,7 @@ enum SideFile {
             base = ""; // The name is a help and no more.
         }
         return "is an adapter" + base
-                + ", which changes a model and is none; merge it into the model first, in Python: "
+                + ", not a model by itself; merge it into the model first, in Python: "
                 + "peft.AutoPeftModelForCausalLM.from_pretrained(DIRECTORY).merge_and_unload().save_pretrained(MERGED)";
     }
 

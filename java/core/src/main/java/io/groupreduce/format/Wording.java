@@ -38,7 +38,7 @@ final class Wording {
     /** The first few names of a list, in quotes. */
     static String some(List<String> names) {
         String listed = names.stream().limit(MOST_LISTED).map(Wording::quoted).collect(Collectors.joining(", "));
-        return listed + (names.size() > MOST_LISTED ? ", ..." : "");
+        return listed + (names.size() > MOST_LISTED ? " and more" : "");
     }
 
     /** A shape as in {@code [3, 4]}; long ones are cut. */

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
  * with one of this library's exceptions, or opens and decodes from its first row to its last.
  */
 class CompressedFuzzTest {
-    private static final int ROUNDS = 400;
+    private static final int ROUNDS = 250;
     private static final int MOST_BYTES = 100_000;
     private static final ObjectMapper JSON = new ObjectMapper();
 

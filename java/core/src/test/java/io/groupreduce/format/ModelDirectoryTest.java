@@ -78,7 +78,10 @@ class ModelDirectoryTest {
     })
     void allShardsWithoutAnIndexAreOneModel(String first, String second) {
         save(first + ".safetensors", "a", 1);
-        refused(directory.toString(), "1 shards of 2 and no index", "\"" + second + ".safetensors\": download");
+        refused(
+                directory.toString(),
+                "1 of 2 shards and no index",
+                "download what is missing: \"" + second + ".safetensors\".");
         save(second + ".safetensors", "b", 2);
         holds(directory, "a b");
         save("optimizer.safetensors", "a", 3);
@@ -91,9 +94,9 @@ class ModelDirectoryTest {
     void manyMissingShardsAreNamedInShort() {
         save("model-00003-of-99999.safetensors", "a", 1);
         refused(
-                "1 shards of 99999",
+                "1 of 99999 shards",
                 "\"model-00001-of-99999.safetensors\"",
-                "\"model-00005-of-99999.safetensors\", ...:");
+                "\"model-00005-of-99999.safetensors\" and more.");
         save("model-00002-of-00001.safetensors", "a", 1);
         refused("two models");
     }
@@ -103,7 +106,7 @@ class ModelDirectoryTest {
         save(FIRST, "a", 1);
         save(SECOND, "b", 1);
         save("model-00003-of-00002.safetensors", "c", 1);
-        refused("3 shards of 2 and no index; remove what is not part");
+        refused("3 of 2 shards and no index; remove what is not part");
     }
 
     @Test
@@ -262,13 +265,13 @@ class ModelDirectoryTest {
         Path adapter = save(name, "base_model.model.lm_head.lora_A.weight", 1);
         refused(
                 directory.toString(),
-                "\"" + name + "\", which is an adapter, which changes a model",
+                "\"" + name + "\", which is an adapter, not a model by itself",
                 "merge_and_unload");
         write(directory, "adapter_config.json", "{\"base_model_name_or_path\": \"some/model\"}");
         refused("an adapter of \"some/model\"");
         assertFails(InvalidDataException.class, () -> Model.open(adapter), adapter, "is an adapter of \"some/model\"");
         write(directory, "adapter_config.json", "{");
-        refused("is an adapter, which");
+        refused("is an adapter, not a model");
         save("model.safetensors", "a", 1);
         holds(directory, "a", name);
     }
