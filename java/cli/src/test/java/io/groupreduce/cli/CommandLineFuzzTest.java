@@ -12,6 +12,8 @@ import io.groupreduce.matrix.DType;
 import io.groupreduce.testkit.Generators;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -67,7 +69,7 @@ class CommandLineFuzzTest {
 
     private static final List<String> FILES = List.of(
             "model.safetensors",
-            "model.safetensors",
+            "odd.safetensors",
             "hidden.safetensors",
             "counts.txt",
             "out.safetensors",
@@ -99,6 +101,37 @@ class CommandLineFuzzTest {
         Files.createFile(directory.resolve("empty"));
     }
 
+    /** A model of matrices of any size, type and numbers. */
+    private void writeOdd(Random random) {
+        Map<String, Tensor> tensors = new TreeMap<>();
+        for (int n = random.nextInt(4); n > 0; n--) {
+            String name = one(random, List.of("lm_head.weight", "wte.weight", "lm_head.bias", "softmax.weight", "x"));
+            DType type = random.nextInt(3) > 0 ? DType.F32 : one(random, List.of(DType.values()));
+            long rows = one(random, List.of(1, 2, 5, 8, 40, 300));
+            long columns = one(random, List.of(1, 2, 6, 6, 64, 512));
+            long[] shape = random.nextInt(8) > 0
+                    ? new long[] {rows, columns}
+                    : one(
+                            random,
+                            List.of(
+                                    new long[] {rows},
+                                    new long[] {1, rows, columns},
+                                    new long[] {0, columns},
+                                    new long[0]));
+            long elements = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+            ByteBuffer data =
+                    ByteBuffer.allocate((int) (elements * type.bits() / 8)).order(ByteOrder.LITTLE_ENDIAN);
+            float scale = one(random, List.of(1f, 1f, 1f, 0f, 1e-30f, 1e15f, 1e30f));
+            while (type == DType.F32 && data.hasRemaining()) {
+                data.putFloat(random.nextInt(20_000) == 0 ? Float.NaN : scale * (float) random.nextGaussian());
+            }
+            if (elements * type.bits() % 8 == 0) {
+                tensors.put(name, new Tensor(name, type, shape, MemorySegment.ofArray(data.array())));
+            }
+        }
+        SafetensorsWriter.write(directory.resolve("odd.safetensors"), List.copyOf(tensors.values()), Map.of());
+    }
+
     private Map<String, String> files() throws IOException {
         Map<String, String> found = new TreeMap<>();
         try (Stream<Path> entries = Files.walk(directory)) {
@@ -123,7 +156,8 @@ class CommandLineFuzzTest {
                 random,
                 List.of("compress", "compress", "compress", "eval", "inspect", "export", "devices", "shrink", ""));
         line.add(command);
-        line.add(random.nextInt(3) > 0 ? directory.resolve("model.safetensors").toString() : file(random));
+        String input = one(random, List.of("model.safetensors", "odd.safetensors", ""));
+        line.add(input.isEmpty() ? file(random) : directory.resolve(input).toString());
         if (!command.equals("inspect") && random.nextInt(10) > 0) {
             line.add("-o");
             line.add(directory
@@ -148,7 +182,9 @@ class CommandLineFuzzTest {
         long seed = Long.getLong("groupreduce.fuzz.seed", new Random().nextLong());
         int done = 0;
         for (int n = 0; n < LINES; n++) {
-            List<String> line = line(new Random(seed + n));
+            Random random = new Random(seed + n);
+            writeOdd(random);
+            List<String> line = line(random);
             String what = "seed " + (seed + n) + ": " + line;
             Map<String, String> before = files();
             Outcome outcome = Shell.run(line.toArray());
@@ -173,7 +209,7 @@ class CommandLineFuzzTest {
             assertEquals("", outcome.out(), what);
             assertEquals(before, after, what);
         }
-        for (String unchanged : List.of("model.safetensors", "hidden.safetensors", "counts.txt")) {
+        for (String unchanged : List.of("model.safetensors", "odd.safetensors", "hidden.safetensors", "counts.txt")) {
             assertEquals(before.get(unchanged), after.get(unchanged), what);
         }
         after.keySet().removeAll(before.keySet());
