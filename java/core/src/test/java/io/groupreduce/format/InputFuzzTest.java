@@ -140,8 +140,7 @@ class InputFuzzTest {
                         model.tensors().keySet().stream().map(model::fileOf).toList();
                 if (input.equals(folder) && !notes.contains("two shards")) {
                     for (String name : FormatFixtures.names(folder)) {
-                        boolean said =
-                                notes.contains(name.replaceAll("[\\n\\u2028]", "?")) || notes.contains(" and more");
+                        boolean said = notes.contains(Wording.quoted(name)) || notes.contains(" and more");
                         assertTrue(
                                 !name.matches("(?s).+\\.safetensors") || read.contains(folder.resolve(name)) || said,
                                 name);
