@@ -5,7 +5,6 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
-import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
@@ -41,16 +40,16 @@ public final class QualityModel implements AutoCloseable {
                     + " comes without targets or has a single state; give at least 2 states with targets.");
         }
         counts = CountsFile.read(model.path().resolve("counts.tsv"), dense.rows());
-        float[] bias = SoftmaxBias.of(model, output.name());
+        SoftmaxData all = model.softmax(output.name(), hidden);
         int middle = states / 2;
         int most = quick ? QUICK_STATES : states;
-        known = part(0, middle, bias).first(most);
-        judged = part(middle, states, bias).first(most);
+        known = part(all, 0, middle).first(most);
+        judged = part(all, middle, states).first(most);
     }
 
-    private SoftmaxData part(int from, int to, float[] bias) {
-        int[] targets = Arrays.copyOfRange(hidden.targets(), from, to);
-        return new SoftmaxData(hidden.hidden().slice(from, to - from), targets, bias);
+    private static SoftmaxData part(SoftmaxData all, int from, int to) {
+        int[] targets = Arrays.copyOfRange(all.targets(), from, to);
+        return new SoftmaxData(all.hidden().slice(from, to - from), targets, all.bias());
     }
 
     /** Opens what lies in a folder; a quick run takes few of its hidden states. */

@@ -62,12 +62,12 @@ public final class EmbeddingTable implements AutoCloseable {
      * @throws DeviceException if the device cannot run
      */
     public static EmbeddingTable open(Path file, HeadOptions options) {
-        return new EmbeddingTable(LoadedMatrix.open(KIND, file, null, options, opened -> problem(opened, options)));
+        return new EmbeddingTable(LoadedMatrix.open(KIND, file, null, options, opened -> wanted(opened, options)));
     }
 
     /** The same on a backend that stays the caller's and that several tables and heads may share. */
     public static EmbeddingTable open(Path file, Backend backend, HeadOptions options) {
-        return new EmbeddingTable(LoadedMatrix.open(KIND, file, backend, options, opened -> problem(opened, options)));
+        return new EmbeddingTable(LoadedMatrix.open(KIND, file, backend, options, opened -> wanted(opened, options)));
     }
 
     /**
@@ -77,15 +77,15 @@ public final class EmbeddingTable implements AutoCloseable {
      */
     public static EmbeddingTable of(Backend backend, CompressedMatrix matrix) {
         Shareable.require(matrix);
-        return new EmbeddingTable(LoadedMatrix.of(KIND, backend, problem(matrix)));
+        return new EmbeddingTable(LoadedMatrix.of(KIND, backend, wanted(matrix)));
     }
 
-    private static InferenceProblem problem(CompressedFile file, HeadOptions options) {
-        return problem(LoadedMatrix.choose(file, options, file::embeddingMatrix));
+    private static Wanted wanted(CompressedFile file, HeadOptions options) {
+        return wanted(LoadedMatrix.choose(file, options, file::embeddingMatrix));
     }
 
-    private static InferenceProblem problem(CompressedMatrix matrix) {
-        return new InferenceProblem(matrix, null, Pruning.OFF, 0);
+    private static Wanted wanted(CompressedMatrix matrix) {
+        return new Wanted(new InferenceProblem(matrix, null, Pruning.OFF, 0), 1, 0, Float.MAX_VALUE);
     }
 
     /** N: tokens are 0 to N - 1. */
@@ -150,6 +150,7 @@ public final class EmbeddingTable implements AutoCloseable {
         try (Query query = loaded.query()) {
             loaded.requireTokens(tokens, tokens.length);
             long rowBytes = (long) Float.BYTES * columns;
+            Shareable.requireUsable(target, "the rows");
             if (target.isReadOnly()) {
                 throw new InvalidDataException("The target segment is read-only; give one that can be written.");
             }

@@ -16,10 +16,10 @@ import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.Logits;
 import io.groupreduce.format.MetricFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
-import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.internal.check.CompressionChecks;
 import io.groupreduce.internal.check.SoftmaxChecks;
@@ -57,7 +57,7 @@ final class FileCompression {
     private double totalBytes;
 
     /** A tensor to compress, and what is known of it; {@code softmax} is {@code null} where no hidden states meet it. */
-    private record Part(String name, Matrix matrix, long[] counts, SoftmaxData softmax) {}
+    private record Part(String name, Matrix matrix, long[] counts, SoftmaxData softmax, Logits logits) {}
 
     private FileCompression(CompressionJob job, Backend backend, Model model, Consumer<String> tell) {
         this.job = job;
@@ -137,13 +137,22 @@ final class FileCompression {
             String name = chosen.get(m).name();
             Matrix matrix = matrices.get(m);
             SoftmaxData softmax = name.equals(output) ? softmax(name, matrix, hidden) : null;
-            parts.add(new Part(name, matrix, byRows.get(matrix.rows()), softmax));
+            Logits logits = model.logits(name);
+            SoftmaxChecks.requireBias(model.bias(logits), matrix);
+            if (logits.unknown() != null) {
+                tell.accept(matrix.name() + ": " + logits.unknown()
+                        + ", so a softmax head of the output opens only where it is told the factor of the logits.");
+            }
+            parts.add(new Part(name, matrix, byRows.get(matrix.rows()), softmax, logits));
             totalBytes += matrix.bytes();
         }
         tied = job.tensors().isEmpty() ? model.duplicates() : Map.of();
         Set<String> compressed = parts.stream().map(Part::name).collect(Collectors.toSet());
+        Set<String> biases = parts.stream().map(part -> part.logits().bias()).collect(Collectors.toSet());
         copied = model.tensors().values().stream()
-                .filter(t -> !job.only() && !compressed.contains(t.name()) && !tied.containsKey(t.name()))
+                .filter(t -> job.only()
+                        ? biases.contains(t.name())
+                        : !compressed.contains(t.name()) && !tied.containsKey(t.name()))
                 .toList();
         CompressedFile.requireDistinct(job.output(), compressed, copied, model.metadata());
     }
@@ -187,8 +196,13 @@ final class FileCompression {
     }
 
     private SoftmaxData softmax(String name, Matrix matrix, HiddenStates hidden) {
-        SoftmaxData softmax = new SoftmaxData(hidden.hidden(), hidden.targets(), SoftmaxBias.of(model, name));
+        SoftmaxData softmax = model.softmax(name, hidden);
         SoftmaxChecks.require(softmax, matrix, job.options());
+        if (softmax.targets() == null) {
+            model.transform()
+                    .ifPresent(layer -> tell.accept(hidden.hidden().name() + " has to hold what comes out of " + layer
+                            + " and its norm, which stand before the output; without targets that is not checked."));
+        }
         boolean shapes = job.options().method() == Method.RATE_DISTORTION;
         if (shapes && hidden.hidden().rows() < matrix.columns()) {
             tell.accept(hidden.hidden().name() + " has fewer hidden states ("
@@ -250,7 +264,7 @@ final class FileCompression {
                             + ": ordinary rows lose less at this size than packed ones, so they are not packed.");
                 }
                 summaries.add(result.summary());
-                entries.add(CompressedEntry.of(result, part.name()));
+                entries.add(CompressedEntry.of(result, part.name(), part.logits()));
             }
             progress.at("writing " + job.output(), 0.95);
             CompressedFile.write(job.output(), entries, copied, model.metadata(), tied);

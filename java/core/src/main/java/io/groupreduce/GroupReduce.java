@@ -13,7 +13,9 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.MappedFiles;
+import io.groupreduce.format.Model;
 import io.groupreduce.internal.check.CompressionChecks;
 import io.groupreduce.internal.check.FactorCheck;
 import io.groupreduce.internal.check.Finite;
@@ -72,7 +74,8 @@ public final class GroupReduce {
      * @param arena owns the memory of the result; a shared or automatic one, since several threads write there
      * @throws InvalidOptionException if the arena is confined to one thread, or the options need hidden states and there are
      *     none
-     * @throws InvalidDataException if a number is NaN or infinite, or counts, hidden states, targets or metric do not fit
+     * @throws InvalidDataException if a number is NaN or infinite, counts, hidden states, targets or metric do not fit, or the softmax
+     *     guesses the targets worse than chance
      * @throws UnreachableTargetException if no rank meets the size target
      */
     public static CompressionResult compress(
@@ -159,14 +162,32 @@ public final class GroupReduce {
      *     {@code compressed} has a bias of its own
      * @param hidden T x D
      * @param targets length T, or {@code null} when unknown
-     * @throws InvalidDataException if shapes or lengths differ, a target is no row of the matrix, or a number of the dense
-     *     matrix, the bias, the hidden states or the results is NaN or infinite
+     * @throws InvalidDataException if shapes or lengths differ, a target is no row of the matrix, a number of the dense matrix, the
+     *     bias, the hidden states or the results is NaN or infinite, or the dense softmax guesses the targets worse than chance
      */
     public static Evaluation evaluate(
             Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
         return MappedFiles.reading(() -> {
             SoftmaxChecks.requireComparable(dense, bias, compressed, hidden, targets);
             return SoftmaxEvaluation.of(backend, dense, bias, compressed, hidden, targets);
+        });
+    }
+
+    /**
+     * {@link #evaluate(Backend, Matrix, float[], CompressedMatrix, Matrix, int[]) Evaluates} what stands for a matrix of a model, with the
+     * factor and the bias of that model's logits.
+     *
+     * @throws InvalidDataException also if those logits cannot be computed, or the targets are likelier without the factor or with another
+     *     bias
+     */
+    public static Evaluation evaluate(
+            Backend backend, Model model, String tensor, CompressedMatrix compressed, HiddenStates states) {
+        return MappedFiles.reading(() -> {
+            Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
+            SoftmaxData softmax = model.softmax(tensor, states);
+            SoftmaxChecks.requireComparable(dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
+            return SoftmaxEvaluation.of(
+                    backend, dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
         });
     }
 

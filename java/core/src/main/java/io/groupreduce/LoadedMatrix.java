@@ -6,10 +6,10 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.MappedFiles;
 import io.groupreduce.internal.check.Finite;
+import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
-import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -34,6 +34,9 @@ final class LoadedMatrix implements AutoCloseable {
 
     private final String kind;
     private final CompressedMatrix matrix;
+    private final float scale;
+    private final double cap;
+    private final float largest;
     private final String device;
     private final InferenceSession session;
     private final Backend ownBackend;
@@ -42,19 +45,21 @@ final class LoadedMatrix implements AutoCloseable {
     private final AtomicReferenceArray<Query> pool = new AtomicReferenceArray<>(POOLED);
     private boolean closed;
 
-    private LoadedMatrix(
-            String kind, InferenceProblem problem, Backend backend, Backend ownBackend, CompressedFile ownFile) {
+    private LoadedMatrix(String kind, Wanted wanted, Backend backend, Backend ownBackend, CompressedFile ownFile) {
         this.kind = kind;
-        this.matrix = problem.matrix();
+        this.matrix = wanted.problem().matrix();
+        this.scale = wanted.scale();
+        this.cap = wanted.cap();
+        this.largest = wanted.largest();
         this.device = backend.name() + ": " + backend.description();
-        this.session = MappedFiles.reading(() -> new GuardedSession(backend.load(problem)));
+        this.session = MappedFiles.reading(() -> new GuardedSession(backend.load(wanted.problem())));
         this.ownBackend = ownBackend;
         this.ownFile = ownFile;
     }
 
     /** Loads a matrix that the caller owns into a backend that the caller owns; {@code kind} is what messages call it. */
-    static LoadedMatrix of(String kind, Backend backend, InferenceProblem problem) {
-        return new LoadedMatrix(kind, problem, backend, null, null);
+    static LoadedMatrix of(String kind, Backend backend, Wanted wanted) {
+        return new LoadedMatrix(kind, wanted, backend, null, null);
     }
 
     /**
@@ -64,20 +69,16 @@ final class LoadedMatrix implements AutoCloseable {
      * @param choose finds the matrix
      */
     static LoadedMatrix open(
-            String kind,
-            Path path,
-            Backend shared,
-            HeadOptions options,
-            Function<CompressedFile, InferenceProblem> choose) {
+            String kind, Path path, Backend shared, HeadOptions options, Function<CompressedFile, Wanted> choose) {
         CompressedFile file = CompressedFile.open(path);
         Backend own = null;
         try {
-            InferenceProblem problem = choose.apply(file);
+            Wanted wanted = choose.apply(file);
             if (shared == null) {
                 own = BackendSelection.select(options.device(), options.threads())
                         .backend();
             }
-            return new LoadedMatrix(kind, problem, shared == null ? own : shared, own, file);
+            return new LoadedMatrix(kind, wanted, shared == null ? own : shared, own, file);
         } catch (Throwable e) {
             try (file) {
                 if (own != null) {
@@ -106,6 +107,11 @@ final class LoadedMatrix implements AutoCloseable {
 
     CompressedMatrix matrix() {
         return matrix;
+    }
+
+    /** What the model caps its logits at, 0 for nothing. */
+    double cap() {
+        return cap;
     }
 
     /** The backend in one line. */
@@ -227,6 +233,7 @@ final class LoadedMatrix implements AutoCloseable {
         }
 
         private void take(MemorySegment values) {
+            Shareable.requireUsable(values, "the hidden states");
             long stateBytes = (long) Float.BYTES * matrix.columns();
             requireWhole(values.byteSize(), stateBytes, " bytes");
             long count = values.byteSize() / stateBytes;
@@ -235,7 +242,7 @@ final class LoadedMatrix implements AutoCloseable {
                 throw new InvalidDataException(count + " hidden states are too many for one query of '" + matrix.name()
                         + "'; ask in several batches.");
             }
-            copied = copied.length < length ? new float[(int) length] : copied;
+            copied = room((int) length);
             MemorySegment.copy(values, F32, 0, copied, 0, (int) length);
             use(copied, (int) count);
         }
@@ -249,14 +256,36 @@ final class LoadedMatrix implements AutoCloseable {
         }
 
         private void use(float[] values, int count) {
-            int columns = matrix.columns();
-            int bad = Finite.firstNot(values, 0, count * columns);
+            int length = count * matrix.columns();
+            int bad = Finite.firstBeyond(values, 0, length, largest);
             if (bad >= 0) {
-                throw new InvalidDataException("Hidden state " + bad / columns + " holds " + values[bad] + " at index "
-                        + bad % columns + "; only finite numbers can be used.");
+                throw refused(values[bad], bad);
             }
             hidden = values;
             states = count;
+            if (scale != 1) {
+                copied = room(length);
+                for (int i = 0; i < length; i++) {
+                    copied[i] = values[i] * scale;
+                }
+                hidden = copied;
+            }
+        }
+
+        private float[] room(int length) {
+            return copied.length < length ? new float[length] : copied;
+        }
+
+        private InvalidDataException refused(float number, int at) {
+            int state = at / matrix.columns();
+            String where = " at index " + at % matrix.columns();
+            return new InvalidDataException(
+                    Float.isFinite(number)
+                            ? "The logits of hidden state " + state + " over '" + matrix.name()
+                                    + "' may leave binary32, for" + " it holds " + number + where + "; numbers up to "
+                                    + largest + " can be used."
+                            : "Hidden state " + state + " holds " + number + where
+                                    + "; only finite numbers can be used.");
         }
 
         /** What answers. */

@@ -10,22 +10,24 @@ import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.MalformedFileException;
-import io.groupreduce.format.CompressedFile;
-import io.groupreduce.internal.check.FactorCheck;
+import io.groupreduce.format.Logits;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Backend;
-import io.groupreduce.spi.InferenceProblem;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 
 /**
- * The softmax of a compressed output matrix: for a batch of B hidden states h of D numbers, answers from the logits A^ h + bias of
- * all N tokens, which it does not write down. Where a query names no result array, it returns a new one.
+ * The softmax of a compressed output matrix: for a batch of B hidden states h of D numbers, answers from the logits
+ * {@code scale * (A^ h) + bias} of all N tokens, which it does not write down. Factor and bias are those of the file. Where a query names no result array, it returns a new one.
  *
  * <p>Hidden states are B x D, row-major: a {@code float[]}, whose length gives B and which is not copied, or a {@link MemorySegment}
  * of floats in the machine's byte order at any address, in or outside the heap, which is. Given arrays may be longer than needed.
+ *
+ * <p>Where the file says that the model caps its logits softly, those that are returned are capped, and what needs probabilities
+ * ({@link #topK}, {@link #logProbabilities}, {@link #logSumExp}, {@link #sample}) is refused with {@link InvalidDataException}: their sums are of
+ * logits without a cap. {@link HeadOptions#withLogitScale} leaves the cap out.
  *
  * <p>Any number of threads may ask at once. Beyond its result a query allocates nothing in steady state that grows with B, N or D, as
  * long as at most 16 run at once and each copies or scores less than a million numbers; with several worker threads it makes a few
@@ -47,12 +49,14 @@ public final class SoftmaxHead implements AutoCloseable {
     private static final double[] NEW_DOUBLES = {};
 
     private final LoadedMatrix loaded;
+    private final SoftCap cap;
     private final String name;
     private final int rows;
 
     private SoftmaxHead(LoadedMatrix loaded) {
         this.loaded = loaded;
         this.name = loaded.matrix().name();
+        this.cap = new SoftCap(loaded.cap(), name);
         this.rows = loaded.matrix().rows();
     }
 
@@ -74,12 +78,12 @@ public final class SoftmaxHead implements AutoCloseable {
      * @throws DeviceException if the device cannot run
      */
     public static SoftmaxHead open(Path file, HeadOptions options) {
-        return new SoftmaxHead(LoadedMatrix.open(KIND, file, null, options, opened -> problem(opened, options)));
+        return new SoftmaxHead(LoadedMatrix.open(KIND, file, null, options, opened -> Wanted.of(opened, options)));
     }
 
     /** The same on a backend that stays the caller's and that several heads may share. */
     public static SoftmaxHead open(Path file, Backend backend, HeadOptions options) {
-        return new SoftmaxHead(LoadedMatrix.open(KIND, file, backend, options, opened -> problem(opened, options)));
+        return new SoftmaxHead(LoadedMatrix.open(KIND, file, backend, options, opened -> Wanted.of(opened, options)));
     }
 
     /**
@@ -92,19 +96,7 @@ public final class SoftmaxHead implements AutoCloseable {
     public static SoftmaxHead of(Backend backend, CompressedMatrix matrix, float[] bias, HeadOptions options) {
         Shareable.require(matrix);
         float[] model = matrix.bias() == null ? bias : matrix.bias();
-        return new SoftmaxHead(LoadedMatrix.of(KIND, backend, problem(matrix, model, options)));
-    }
-
-    private static InferenceProblem problem(CompressedFile file, HeadOptions options) {
-        CompressedMatrix matrix = LoadedMatrix.choose(file, options, file::outputMatrix);
-        return problem(
-                matrix, file.softmaxBias(options.tensor().orElse(matrix.name())).orElse(null), options);
-    }
-
-    private static InferenceProblem problem(CompressedMatrix matrix, float[] model, HeadOptions options) {
-        float[] bias = options.bias().orElse(model);
-        FactorCheck.requireFinite(matrix, bias);
-        return new InferenceProblem(matrix, bias, options.pruning(), options.logSumExpTolerance());
+        return new SoftmaxHead(LoadedMatrix.of(KIND, backend, Wanted.of(matrix, model, Logits.PLAIN, options)));
     }
 
     /** N: tokens are 0 to N - 1. */
@@ -314,6 +306,9 @@ public final class SoftmaxHead implements AutoCloseable {
         int k = target.k();
         float[] logits = target.logits();
         float[] logProbabilities = target.logProbabilities();
+        if (logProbabilities != null) {
+            cap.requireNone();
+        }
         double[] logSumExp = logProbabilities == null ? null : query.doubles(states);
         query.session().top(query.hidden(), states, k, target.tokens(), logits, logSumExp);
         query.requireFinite(logits, k);
@@ -325,10 +320,12 @@ public final class SoftmaxHead implements AutoCloseable {
             }
             query.requireFinite(logProbabilities, k);
         }
+        cap.apply(logits, states * k);
     }
 
     private float[] logProbabilities(Query asked, int[] tokens, float[] given) {
         try (Query query = asked) {
+            cap.requireNone();
             int states = query.states();
             float[] target = given == NEW_FLOATS ? new float[states] : given;
             requireRoom("tokens", tokens.length, states);
@@ -353,6 +350,7 @@ public final class SoftmaxHead implements AutoCloseable {
 
     private int[] sample(Query asked, Sampling sampling, long seed, int[] given) {
         try (Query query = asked) {
+            cap.requireNone();
             int states = query.states();
             int[] tokens = given == NEW_TOKENS ? new int[states] : given;
             requireRoom("tokens", tokens.length, states);
@@ -366,6 +364,7 @@ public final class SoftmaxHead implements AutoCloseable {
 
     private double[] logSumExp(Query asked, double[] given) {
         try (Query query = asked) {
+            cap.requireNone();
             int states = query.states();
             double[] target = given == NEW_DOUBLES ? new double[states] : given;
             requireRoom("log-sum-exps", target.length, states);
@@ -378,6 +377,7 @@ public final class SoftmaxHead implements AutoCloseable {
     private void logits(Query asked, MemorySegment target) {
         try (Query query = asked) {
             long count = (long) query.states() * rows;
+            Shareable.requireUsable(target, "the logits");
             requireRoom("logits", target.byteSize() / Float.BYTES, count);
             if (target.isReadOnly() || !Shareable.is(target)) {
                 throw new InvalidDataException("The segment for the logits is read-only or belongs to one thread; give"
@@ -388,6 +388,7 @@ public final class SoftmaxHead implements AutoCloseable {
             if (bad >= 0) {
                 throw query.notFinite((int) (bad / rows));
             }
+            cap.apply(target, count);
         }
     }
 

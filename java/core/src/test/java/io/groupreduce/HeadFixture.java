@@ -3,6 +3,7 @@ package io.groupreduce;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.Logits;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
@@ -79,13 +80,17 @@ final class HeadFixture {
         return file;
     }
 
+    /** A file of the matrix of seed 1 and such logits, whose bias is {@link #bias}. */
+    static Path write(Path file, Logits logits) {
+        CompressedEntry entry = new CompressedEntry(matrix(NAME, 1), Map.of(), logits);
+        Tensor bias = tensor("lm_head.bias", bias(), ROWS);
+        CompressedFile.write(file, List.of(entry), List.of(bias), Map.of(), Map.of("model.embed_tokens.weight", NAME));
+        return file;
+    }
+
     /** A file of the matrix of seed 1, whose bias is 0.5 at every token but 7, where it is {@code 1000}. */
     static Path write(Path file) {
-        return write(
-                file,
-                List.of(matrix(NAME, 1)),
-                List.of(tensor("lm_head.bias", bias(), ROWS)),
-                Map.of("model.embed_tokens.weight", NAME));
+        return write(file, new Logits(1, "lm_head.bias", 0, null));
     }
 
     static float[] bias() {

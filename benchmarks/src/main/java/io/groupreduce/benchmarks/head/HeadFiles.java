@@ -6,6 +6,7 @@ import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.Logits;
 import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -34,7 +35,7 @@ final class HeadFiles {
                         spec.options(),
                         arena,
                         Progress.NONE);
-                CompressedEntry entry = CompressedEntry.of(result, spec.toString());
+                CompressedEntry entry = CompressedEntry.of(result, spec.toString(), Logits.PLAIN);
                 CompressedFile.write(file, List.of(entry), List.of(), Map.of(), Map.of());
             }
         }

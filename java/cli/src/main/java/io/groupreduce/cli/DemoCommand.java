@@ -23,7 +23,6 @@ import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
-import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
@@ -186,7 +185,7 @@ final class DemoCommand implements Callable<Integer> {
     private static List<MethodRow> compare(
             Backend backend, Model model, Path countsFile, HiddenStates fit, HiddenStates judge, Progress progress) {
         Matrix dense = model.require(SOFTMAX).matrix("demo");
-        SoftmaxData known = new SoftmaxData(fit.hidden(), fit.targets(), SoftmaxBias.of(model, SOFTMAX));
+        SoftmaxData known = model.softmax(SOFTMAX, fit);
         long[] counts = CountsFile.read(countsFile, dense.rows());
         List<CompressionOptions> variants = new ArrayList<>();
         for (double ratio : RATIOS) {

@@ -14,9 +14,7 @@ import io.groupreduce.cli.report.QueryTime;
 import io.groupreduce.cli.report.ReportData;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.CountsFile;
-import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
-import io.groupreduce.format.SoftmaxBias;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
@@ -76,7 +74,7 @@ final class ReportBuilder {
                     job.counts() == null ? new long[matrix.rows()] : CountsFile.read(job.counts(), matrix.rows());
             curves.put(named.tensor(), curves(matrix, counts));
             if (model.servesAsOutput(named.tensor())) {
-                float[] bias = SoftmaxBias.of(model, named.tensor());
+                float[] bias = model.bias(model.logits(named.tensor()));
                 queries.put(named.tensor(), QueryBench.of(backend, named.matrix(), bias, threads));
             }
             if (judgement != null && judgement.tensor().equals(named.tensor()) && hasLosses(named, matrix, judgement)) {
@@ -127,13 +125,10 @@ final class ReportBuilder {
                     && own.groups().isPresent();
             methods.add(known ? options.withGroups(own.groups().getAsInt()) : options);
         }
-        float[] bias = SoftmaxBias.of(model, named.tensor());
-        return new LossCurves(backend, matrix, counts, data(judgement.known(), bias), data(judgement.judged(), bias))
+        SoftmaxData known = model.softmax(named.tensor(), judgement.known());
+        SoftmaxData judged = model.softmax(named.tensor(), judgement.judged());
+        return new LossCurves(backend, matrix, counts, known, judged)
                 .of(methods, written.require(named.tensor()), named.result().ratio());
-    }
-
-    private static SoftmaxData data(HiddenStates states, float[] bias) {
-        return new SoftmaxData(states.hidden(), states.targets(), bias);
     }
 
     /** What was asked for, by another method, as far as that knows it: groups are another thing to each. */

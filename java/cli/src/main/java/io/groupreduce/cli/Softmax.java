@@ -6,9 +6,6 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
-import io.groupreduce.format.SoftmaxBias;
-import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import java.util.Collection;
 import java.util.List;
@@ -32,14 +29,11 @@ final class Softmax {
     }
 
     /**
-     * Perplexity, KL and agreement of one compressed matrix on hidden states, both sides with the model's bias, unless the
-     * compressed one has its own.
+     * Perplexity, KL and agreement of one compressed matrix on hidden states, both sides with the model's factor and bias, unless the
+     * compressed one has a bias of its own.
      */
     static Evaluation evaluate(
             Backend backend, Model model, CompressedFile compressed, String tensor, HiddenStates states) {
-        Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
-        CompressedMatrix matrix = compressed.require(tensor);
-        return GroupReduce.evaluate(
-                backend, dense, SoftmaxBias.of(model, tensor), matrix, states.hidden(), states.targets());
+        return GroupReduce.evaluate(backend, model, tensor, compressed.require(tensor), states);
     }
 }

@@ -256,7 +256,8 @@ class CommandsTest {
         compress("--only", "--tensor", "softmax.weight");
         JsonNode document = Shell.run("inspect", output, "--json").json();
         assertEquals(1, document.path("compressed").size());
-        assertEquals(0, document.path("copied").size());
+        assertEquals(1, document.path("copied").size());
+        assertEquals("softmax.bias", document.path("copied").get(0).path("name").asText(), "it belongs to the matrix");
     }
 
     @Test

@@ -3,6 +3,7 @@ package io.groupreduce.api;
 import io.groupreduce.error.InvalidOptionException;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * How a {@link io.groupreduce.SoftmaxHead} or an {@link io.groupreduce.EmbeddingTable} is opened. Immutable; start from {@link
@@ -13,6 +14,8 @@ import java.util.Optional;
  *     given
  * @param threads worker threads on the processor, at least 1; without meaning where a backend is given
  * @param bias what is added to the logits, length N, instead of the file's own bias; callers must not write to it
+ * @param logitScale what multiplies the logits before the bias is added, instead of the factor that the file gives: the caller answers
+ *     for what else the model does to its logits
  * @param pruning whether a head leaves out work that cannot change its answer
  * @param logSumExpTolerance the most that leaving work out may change a log-sum-exp, in nats; 0 for nothing
  */
@@ -21,6 +24,7 @@ public record HeadOptions(
         String device,
         int threads,
         Optional<float[]> bias,
+        OptionalDouble logitScale,
         Pruning pruning,
         double logSumExpTolerance) {
     /**
@@ -32,6 +36,11 @@ public record HeadOptions(
         Objects.requireNonNull(tensor, "tensor");
         Objects.requireNonNull(device, "device");
         Objects.requireNonNull(bias, "bias");
+        double scale = logitScale.orElse(1);
+        if (!(scale > 0 && scale <= Float.MAX_VALUE)) {
+            throw new InvalidOptionException(
+                    "The factor of the logits is " + scale + "; give a finite number above 0.");
+        }
         Objects.requireNonNull(pruning, "pruning");
         if (threads < 1) {
             throw new InvalidOptionException("The number of threads is " + threads + "; give at least 1.");
@@ -49,38 +58,50 @@ public record HeadOptions(
                 "auto",
                 Runtime.getRuntime().availableProcessors(),
                 Optional.empty(),
+                OptionalDouble.empty(),
                 Pruning.AUTO,
                 0);
     }
 
     /** The same for the compressed matrix of this name; a tied name finds the one that stands for it. */
     public HeadOptions withTensor(String name) {
-        return new HeadOptions(Optional.of(name), device, threads, bias, pruning, logSumExpTolerance);
+        return new HeadOptions(Optional.of(name), device, threads, bias, logitScale, pruning, logSumExpTolerance);
     }
 
     /** The same on this device: {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I} or {@code reference}. */
     public HeadOptions withDevice(String name) {
-        return new HeadOptions(tensor, name, threads, bias, pruning, logSumExpTolerance);
+        return new HeadOptions(tensor, name, threads, bias, logitScale, pruning, logSumExpTolerance);
     }
 
     /** The same with this many worker threads. */
     public HeadOptions withThreads(int count) {
-        return new HeadOptions(tensor, device, count, bias, pruning, logSumExpTolerance);
+        return new HeadOptions(tensor, device, count, bias, logitScale, pruning, logSumExpTolerance);
     }
 
     /** The same with this bias, which is copied; {@code null} for the file's own. */
     public HeadOptions withBias(float[] values) {
         return new HeadOptions(
-                tensor, device, threads, Optional.ofNullable(values).map(float[]::clone), pruning, logSumExpTolerance);
+                tensor,
+                device,
+                threads,
+                Optional.ofNullable(values).map(float[]::clone),
+                logitScale,
+                pruning,
+                logSumExpTolerance);
+    }
+
+    /** The same with this factor of the logits, finite and above 0. */
+    public HeadOptions withLogitScale(double factor) {
+        return new HeadOptions(tensor, device, threads, bias, OptionalDouble.of(factor), pruning, logSumExpTolerance);
     }
 
     /** The same with this pruning. */
     public HeadOptions withPruning(Pruning setting) {
-        return new HeadOptions(tensor, device, threads, bias, setting, logSumExpTolerance);
+        return new HeadOptions(tensor, device, threads, bias, logitScale, setting, logSumExpTolerance);
     }
 
     /** The same with this tolerance of the log-sum-exp, in nats. */
     public HeadOptions withLogSumExpTolerance(double nats) {
-        return new HeadOptions(tensor, device, threads, bias, pruning, nats);
+        return new HeadOptions(tensor, device, threads, bias, logitScale, pruning, nats);
     }
 }

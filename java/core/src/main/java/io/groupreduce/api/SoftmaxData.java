@@ -11,7 +11,7 @@ import java.util.function.IntUnaryOperator;
  * <p>Where something must be judged on states it was not fitted to, every fifth state is held out: a piece of text in one
  * block would stand for its own passage only. Of a single state, both parts are that state.
  *
- * @param hidden T x D
+ * @param hidden T x D, times the factor of the model's logits where it has one: {@code scale * (A h) = A (scale h)}
  * @param targets the token that really followed each hidden state, length T; {@code null} when unknown
  * @param bias added to the logits, length N; {@code null} for none
  */

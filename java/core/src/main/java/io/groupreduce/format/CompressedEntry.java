@@ -23,12 +23,18 @@ import java.util.stream.Stream;
  *
  * @param matrix the matrix
  * @param document a JSON object as maps, lists and plain values; shape, groups and bases need not be in it. It stays short: every byte counts
+ * @param logits how the model makes logits of it
  */
-public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> document) {
+public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> document, Logits logits) {
     private static final int DIGITS = 8;
 
+    /** The entry of a matrix whose logits are plain. */
+    public CompressedEntry(CompressedMatrix matrix, Map<String, Object> document) {
+        this(matrix, document, Logits.PLAIN);
+    }
+
     /** The entry of a finished compression of the tensor {@code name}. */
-    public static CompressedEntry of(CompressionResult result, String name) {
+    public static CompressedEntry of(CompressionResult result, String name, Logits logits) {
         CompressedMatrix matrix = result.matrix().named(name);
         CompressionSummary summary = result.summary();
         Map<String, Object> document = new LinkedHashMap<>();
@@ -47,7 +53,7 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
             List<Double> losses = summary.calibration();
             document.put("calibration", List.of(rounded(losses.getFirst()), rounded(Collections.min(losses))));
         }
-        return new CompressedEntry(matrix, document);
+        return new CompressedEntry(matrix, document, logits);
     }
 
     /**

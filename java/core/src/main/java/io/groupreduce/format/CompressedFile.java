@@ -1,18 +1,11 @@
 package io.groupreduce.format;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
-import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.Arena;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -23,11 +16,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -43,19 +32,6 @@ public final class CompressedFile implements AutoCloseable {
     /** The format version that is written, and the only one that is read. */
     public static final int FORMAT_VERSION = 3;
 
-    /** Far more than any document needs; what is parsed can take thirty times its characters in memory. */
-    private static final int LONGEST_DOCUMENT = 1 << 22;
-
-    private static final String VALUES = "values";
-
-    /** What the parser says of a key that is there twice. */
-    private static final Pattern TWICE = Pattern.compile("Duplicate field '(.*)'", Pattern.DOTALL);
-
-    private static final ObjectMapper STRICT = JsonMapper.builder()
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
-
     private final Safetensors file;
     /** Memory of what was packed. */
     private final Arena unpacked;
@@ -64,13 +40,14 @@ public final class CompressedFile implements AutoCloseable {
     private final Map<String, CompressedMatrix> matrices = new LinkedHashMap<>();
     private final Map<String, Tensor> copied;
     private final Map<String, String> tied = new LinkedHashMap<>();
+    private final Map<String, Logits> logits = new LinkedHashMap<>();
 
     private CompressedFile(Safetensors file, Arena unpacked) {
         this.file = file;
         this.unpacked = unpacked;
-        document = document();
+        document = CompressedDocument.read(path(), file.metadata().get(METADATA_KEY));
         copied = new LinkedHashMap<>(file.tensors());
-        document.path("tensors").properties().forEach(entry -> {
+        document.path(CompressedDocument.TENSORS).properties().forEach(entry -> {
             CompressedLayout layout = new CompressedLayout(path(), entry.getKey(), entry.getValue(), copied);
             CompressedMatrix matrix = layout.read(unpacked);
             CompressedEntry.wrong(entry.getValue(), matrix).ifPresent(what -> {
@@ -80,9 +57,10 @@ public final class CompressedFile implements AutoCloseable {
             matrices.put(entry.getKey(), matrix);
         });
         requireSeparate();
-        document.path("tied")
+        document.path(CompressedDocument.TIED)
                 .properties()
                 .forEach(entry -> tie(entry.getKey(), entry.getValue().asText()));
+        readLogits();
         countHeader();
     }
 
@@ -110,56 +88,15 @@ public final class CompressedFile implements AutoCloseable {
         }
     }
 
-    private JsonNode document() {
-        String text = file.metadata().get(METADATA_KEY);
-        if (text == null) {
-            throw new InvalidDataException(Wording.file(path())
-                    + " holds no compressed matrix; give a file that 'groupreduce compress' wrote.");
-        }
-        if (text.length() > LONGEST_DOCUMENT) {
-            throw damaged(
-                    "has " + text.length() + " characters, more than the " + LONGEST_DOCUMENT + " that are read", null);
-        }
-        JsonNode parsed;
-        try {
-            parsed = STRICT.readTree(text);
-        } catch (JsonProcessingException e) {
-            Matcher twice = TWICE.matcher(e.getOriginalMessage());
-            throw damaged(
-                    twice.matches() ? "has the key " + Wording.quoted(twice.group(1)) + " twice" : "is not JSON", e);
-        }
-        JsonNode format = parsed.path("format");
-        int version = format.isIntegralNumber() && format.canConvertToInt() ? format.intValue() : 0;
-        if (version < 1 || !parsed.path("tensors").isObject()) {
-            throw damaged("lacks a format version or tensors", null);
-        }
-        if (version != FORMAT_VERSION) {
-            throw new InvalidDataException(Wording.file(path()) + " is of format version " + version
-                    + ", but this software reads version " + FORMAT_VERSION
-                    + "; compress the model again, or install a newer version.");
-        }
-        if (!parsed.path(VALUES).equals(STRICT.valueToTree(values()))) {
-            throw damaged("lacks '" + VALUES + "', or gives codes values that this software does not know", null);
-        }
-        return parsed;
-    }
-
-    /** By width, 1 bit first: the value of code 0, and how much further that of each next one is. */
-    private static List<List<Integer>> values() {
-        return IntStream.rangeClosed(1, CodeValues.MOST_BITS)
-                .mapToObj(bits -> List.of(CodeValues.value(bits, 0), CodeValues.step(bits)))
-                .toList();
-    }
-
     /**
      * Tells every matrix its share of the header: the entries of its tensors and of its name in the document. What is there once for
-     * all counts with the first. What is copied, tied names and the source's metadata are no matrix's.
+     * all counts with the first. What is copied, tied names, logits and the source's metadata are no matrix's.
      */
     private void countHeader() {
         long common = file.headerBytes();
         Map<String, Long> shares = new LinkedHashMap<>();
         for (String name : matrices.keySet()) {
-            long described = textBytes(Map.of(name, provenance(name)));
+            long described = CompressedDocument.textBytes(Map.of(name, provenance(name)));
             shares.put(name, described);
             common -= described;
         }
@@ -173,7 +110,9 @@ public final class CompressedFile implements AutoCloseable {
                 shares.merge(name, entry, Long::sum);
             }
         }
-        common -= tied.isEmpty() ? 0 : textBytes(Map.of("tied", document.path("tied")));
+        for (String member : List.of(CompressedDocument.TIED, CompressedDocument.LOGITS)) {
+            common -= document.has(member) ? CompressedDocument.textBytes(Map.of(member, document.path(member))) : 0;
+        }
         for (Map.Entry<String, String> kept : sourceMetadata().entrySet()) {
             common -= SafetensorsWriter.memberBytes(kept);
         }
@@ -182,14 +121,6 @@ public final class CompressedFile implements AutoCloseable {
             matrices.computeIfPresent(share.getKey(), (name, matrix) -> matrix.withHeaderBytes(all));
             common = 0;
         }
-    }
-
-    /** Bytes of a member of an object in the document, which is text in the header, with a comma. */
-    private static long textBytes(Map<String, JsonNode> member) {
-        String inDocument = STRICT.valueToTree(member).toString();
-        String braced = STRICT.valueToTree(inDocument).toString();
-        // Two quotes and two braces less, a comma more.
-        return braced.getBytes(StandardCharsets.UTF_8).length - 3;
     }
 
     /** A part that its matrix did not take, or a dense twin of a matrix, must not pass as a copied tensor. */
@@ -214,8 +145,31 @@ public final class CompressedFile implements AutoCloseable {
         tied.put(name, stored);
     }
 
+    private void readLogits() {
+        JsonNode all = document.path(CompressedDocument.LOGITS);
+        if (!all.isMissingNode() && !all.isObject()) {
+            throw damaged("has logits that are no object", null);
+        }
+        for (Map.Entry<String, JsonNode> entry : all.properties()) {
+            CompressedMatrix matrix = matrices.get(entry.getKey());
+            try {
+                if (matrix == null) {
+                    throw new IllegalArgumentException("are of no compressed matrix");
+                }
+                Logits read = Logits.read(entry.getValue());
+                // A bias of the matrix's own stands in for the model's.
+                if (read.bias() != null && matrix.bias() == null) {
+                    SoftmaxBias.requireFits(copied.get(read.bias()), matrix.rows());
+                }
+                logits.put(entry.getKey(), read);
+            } catch (IllegalArgumentException e) {
+                throw damaged("has logits of " + Wording.quoted(entry.getKey()) + " that " + e.getMessage(), e);
+            }
+        }
+    }
+
     private MalformedFileException damaged(String what, Throwable cause) {
-        return CompressedLayout.damaged(path(), "its 'groupreduce' metadata entry " + what, cause);
+        return CompressedDocument.damaged(path(), what, cause);
     }
 
     /**
@@ -234,33 +188,19 @@ public final class CompressedFile implements AutoCloseable {
             List<Tensor> copied,
             Map<String, String> metadata,
             Map<String, String> tied) {
-        Map<String, Object> tensors = new LinkedHashMap<>();
         List<Tensor> kept = new ArrayList<>(copied);
+        Set<String> names = new LinkedHashSet<>();
         for (CompressedEntry entry : entries) {
-            Map<String, Object> described = new LinkedHashMap<>(CompressedDescription.of(entry.matrix()));
-            entry.document().forEach(described::putIfAbsent);
-            tensors.put(entry.matrix().name(), described);
+            names.add(entry.matrix().name());
             // A bias of the matrix's own replaces one of the same name.
             String bias = entry.matrix().bias() == null
                     ? null
                     : CompressedLayout.biasOf(entry.matrix().name());
             kept.removeIf(tensor -> tensor.name().equals(bias));
         }
-        requireDistinct(target, tensors.keySet(), copied, metadata);
-        Map<String, Object> document = new LinkedHashMap<>();
-        document.put("format", FORMAT_VERSION);
-        document.put("software", CompressedEntry.softwareVersion());
-        document.put(VALUES, values());
-        document.put("tensors", tensors);
-        if (!tied.isEmpty()) {
-            document.put("tied", new TreeMap<>(tied));
-        }
+        requireDistinct(target, names, copied, metadata);
         Map<String, String> merged = new LinkedHashMap<>(metadata);
-        try {
-            merged.put(METADATA_KEY, STRICT.writeValueAsString(document));
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("the metadata of " + target + " cannot be written as JSON", e);
-        }
+        merged.put(METADATA_KEY, CompressedDocument.write(entries, tied));
         try (Arena arena = Arena.ofShared()) {
             entries.forEach(entry -> kept.addAll(CompressedLayout.tensors(entry.matrix(), arena)));
             // Widest elements first, so that every tensor lies at a multiple of its element size.
@@ -356,15 +296,25 @@ public final class CompressedFile implements AutoCloseable {
     }
 
     /**
+     * How the model makes logits of a compressed matrix, as far as it is not calibrated.
+     *
+     * @throws InvalidDataException if there is no such matrix
+     */
+    public Logits logits(String name) {
+        return logits.getOrDefault(require(name).name(), Logits.PLAIN);
+    }
+
+    /**
      * What is added to the logits of a compressed matrix, length N: a bias of its own, else the model's among the copied tensors.
      *
      * @throws InvalidDataException if there is no such matrix
      */
     public Optional<float[]> softmaxBias(String name) {
         CompressedMatrix matrix = require(name);
+        String models = logits(name).bias();
         return matrix.bias() != null
                 ? Optional.of(matrix.bias())
-                : SoftmaxBias.find(copied, name, matrix.rows()).map(Tensor::floats);
+                : Optional.ofNullable(models).map(copied::get).map(SoftmaxBias::values);
     }
 
     /** Tensors stored as they were. */
@@ -389,7 +339,7 @@ public final class CompressedFile implements AutoCloseable {
      * against the tensors; everything else is as it was found. Of a name that is not compressed: a missing node.
      */
     public JsonNode provenance(String name) {
-        return document.path("tensors").path(name);
+        return document.path(CompressedDocument.TENSORS).path(name);
     }
 
     /** Unmaps the file; may be called again. */

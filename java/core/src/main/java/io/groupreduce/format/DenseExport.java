@@ -15,14 +15,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
  * Writes a compressed model as a plain one: every matrix multiplied out, in the element type it came in, or F32 where the file
  * does not say that. A product beyond the largest number of that type becomes that number.
  *
- * <p>A bias that came with a compressed matrix takes the place and the type of the model's own; where the model has none, it is
+ * <p>A bias that came with a compressed matrix takes the name, the shape and the type of the model's own; where the model has none, it is
  * added as {@code X.bias} for {@code X.weight}, in the type of the matrix.
  */
 public final class DenseExport {
@@ -90,23 +89,22 @@ public final class DenseExport {
     }
 
     private Tensor bias(CompressedMatrix matrix) {
-        List<String> names = Stream.concat(Stream.of(matrix.name()), source.tied().keySet().stream())
-                .filter(name -> source.require(name) == matrix)
-                .toList();
-        Optional<Tensor> own = names.stream()
-                .flatMap(name -> SoftmaxBias.find(source.copied(), name, matrix.rows()).stream())
-                .findFirst();
-        String output = names.stream()
-                .filter(name -> VocabularyNames.tells(name, Model.Role.OUTPUT))
+        int rows = matrix.rows();
+        String output = Stream.concat(Stream.of(matrix.name()), source.tied().keySet().stream())
+                .filter(name -> source.require(name) == matrix && VocabularyNames.tells(name, Model.Role.OUTPUT))
                 .findFirst()
                 .orElse(matrix.name());
-        DType type = own.map(Tensor::type).orElse(type(matrix));
-        MemorySegment data = Arena.ofAuto().allocate((long) matrix.rows() * type.bytes(), Float.BYTES);
-        for (int i = 0; i < matrix.rows(); i++) {
+        String models = source.logits(matrix.name()).bias();
+        Tensor own = models == null ? null : source.copied().get(models);
+        // The trained numbers have not more than 8 bits of fraction.
+        DType type = own == null ? type(matrix) : own.type() == DType.F64 ? DType.F32 : own.type();
+        MemorySegment data = Arena.ofAuto().allocate((long) rows * type.bytes(), Float.BYTES);
+        for (int i = 0; i < rows; i++) {
             store(data, type, i, matrix.bias()[i]);
         }
-        String name = own.map(Tensor::name).orElse(SoftmaxBias.nameFor(output));
-        return new Tensor(name, type, new long[] {matrix.rows()}, data);
+        return own == null
+                ? new Tensor(SoftmaxBias.nameFor(output), type, new long[] {rows}, data)
+                : new Tensor(own.name(), type, own.shape(), data);
     }
 
     private long bytes(CompressedMatrix matrix) {

@@ -1,15 +1,17 @@
 package io.groupreduce.format;
 
+import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -24,6 +26,10 @@ public final class Model implements AutoCloseable {
         /** Maps hidden states to the scores of all tokens: the softmax matrix. */
         OUTPUT
     }
+
+    /** In the heads of masked language models: BERT, DistilBERT, RoBERTa, ELECTRA, DeBERTa. */
+    private static final Pattern TRANSFORM = Pattern.compile(
+            "(?:.*\\.)?(?:predictions\\.transform\\.dense|vocab_transform|lm_head\\.dense|generator_predictions\\.dense)\\.weight");
 
     private final Path path;
     private final ModelFiles files;
@@ -117,19 +123,13 @@ public final class Model implements AutoCloseable {
             Map<String, String> found = new LinkedHashMap<>();
             for (Tensor output : files.config().tiesEmbeddings() ? withRole(Role.OUTPUT) : List.<Tensor>of()) {
                 withRole(Role.EMBEDDING).stream()
-                        .filter(embedding -> sameContent(embedding, output))
+                        .filter(embedding -> embedding.sameContent(output))
                         .findFirst()
                         .ifPresent(embedding -> found.put(output.name(), embedding.name()));
             }
             duplicates = Collections.unmodifiableMap(found);
         }
         return duplicates;
-    }
-
-    private static boolean sameContent(Tensor a, Tensor b) {
-        return a.type() == b.type()
-                && Arrays.equals(a.shape(), b.shape())
-                && a.data().mismatch(b.data()) < 0;
     }
 
     /**
@@ -152,6 +152,44 @@ public final class Model implements AutoCloseable {
                 || duplicates().containsValue(tensor)
                 || tensors.values().stream()
                         .noneMatch(t -> isMatrix(t) && VocabularyNames.tells(t.name(), Role.OUTPUT));
+    }
+
+    /**
+     * How the model makes logits of a matrix; of one that hidden states do not meet they are plain.
+     *
+     * @throws InvalidDataException if there is no such matrix, or a tensor is named like its bias and cannot be that
+     */
+    public Logits logits(String tensor) {
+        Tensor matrix = require(tensor);
+        if (!isMatrix(matrix) || !servesAsOutput(tensor)) {
+            return Logits.PLAIN;
+        }
+        Tensor bias = SoftmaxBias.find(Wording.file(path), tensors, matrix).orElse(null);
+        boolean shared = role(tensor) == Role.EMBEDDING;
+        return LogitsConfig.read(files.config(), matrix.shape()[1], shared, bias == null ? null : bias.name());
+    }
+
+    /** The numbers of the bias that {@link #logits} names; {@code null} for none. */
+    public float[] bias(Logits logits) {
+        return logits.bias() == null ? null : SoftmaxBias.values(tensors.get(logits.bias()));
+    }
+
+    /**
+     * The softmax that a matrix serves, on these states: the factor of its logits is in the states, {@code scale * (A h) = A (scale h)}.
+     *
+     * @throws InvalidDataException if its logits cannot be computed
+     */
+    public SoftmaxData softmax(String tensor, HiddenStates states) {
+        Logits logits = logits(tensor);
+        logits.requireComputable(Wording.file(fileOf(tensor)) + ": tensor " + Wording.quoted(tensor));
+        return new SoftmaxData(states.hidden().times(logits.scale()), states.targets(), bias(logits));
+    }
+
+    /** A layer that states pass after the last one of the model and before its output, if the names tell one. */
+    public Optional<String> transform() {
+        return tensors.keySet().stream()
+                .filter(name -> TRANSFORM.matcher(name).matches())
+                .findFirst();
     }
 
     private List<Tensor> withRole(Role role) {

@@ -8,7 +8,9 @@ import io.groupreduce.error.MalformedFileException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /** What a model's {@code config.json} says of its vocabulary matrices. */
 final class ModelConfig {
@@ -62,6 +64,20 @@ final class ModelConfig {
             }
         }
         return found;
+    }
+
+    /** All keys that {@link #value} knows, in the order of the file. */
+    Set<String> keys() {
+        Set<String> keys = new LinkedHashSet<>();
+        JsonNode at = root;
+        at.fieldNames().forEachRemaining(keys::add);
+        for (String nested : NESTED) {
+            if (at.has(nested)) {
+                at = at.path(nested);
+                at.fieldNames().forEachRemaining(keys::add);
+            }
+        }
+        return keys;
     }
 
     /** Whether {@code tie_word_embeddings} is true. */

@@ -1,46 +1,117 @@
 package io.groupreduce.format;
 
-import java.util.ArrayList;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.LittleEndian;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
- * Finds the bias that a model adds to the logits of a matrix: {@code X.bias} to {@code X.weight}, or for an embedding that is the
- * output as well the bias of one of the usual output names.
+ * Finds and reads the bias that a model adds to the logits of an output matrix: {@code X.bias} to {@code X.weight}, else a tensor under
+ * one of the usual names. It may have any shape of N numbers along one side.
  */
-public final class SoftmaxBias {
+final class SoftmaxBias {
     private static final String WEIGHT = "weight";
     private static final String BIAS = "bias";
-    private static final List<String> OUTPUTS = List.of("lm_head.", "softmax.", "decoder.", "embed_out.");
+    private static final List<String> OUTPUTS = List.of(
+            "lm_head.bias",
+            "softmax.bias",
+            "decoder.bias",
+            "embed_out.bias",
+            "predictions.bias",
+            "final_logits_bias",
+            "vocab_projector.bias",
+            "generator_lm_head.bias",
+            "lm_loss.bias",
+            "pred_layer.proj.bias",
+            "lm_head.linear.bias",
+            "output_layer.bias",
+            "output_projection.bias");
+
+    /** What stands once for the vocabulary has no number in its name. */
+    private static final Pattern IN_LAYER = Pattern.compile("(?:^|.*\\.)[0-9]+\\..*");
 
     private SoftmaxBias() {}
 
     /**
-     * The bias of a matrix of the model, length N; {@code null} if it has none.
+     * The bias of an output matrix of the model.
      *
-     * @throws io.groupreduce.error.InvalidDataException if there is no such matrix
+     * @param where the model, for messages
+     * @throws InvalidDataException if a tensor is named like one but has not N numbers, or two are and differ
      */
-    public static float[] of(Model model, String matrix) {
-        long rows = model.require(matrix).shape()[0];
-        return find(model.tensors(), matrix, rows).map(Tensor::floats).orElse(null);
-    }
-
-    /** The bias among the tensors of a model that belongs to a matrix of {@code rows} rows. */
-    static Optional<Tensor> find(Map<String, Tensor> tensors, String matrix, long rows) {
-        List<String> names = new ArrayList<>(List.of(nameFor(matrix)));
-        if (VocabularyNames.tells(matrix, Model.Role.EMBEDDING)) {
-            tensors.keySet().stream().filter(SoftmaxBias::isOfAnOutput).forEach(names::add);
+    static Optional<Tensor> find(String where, Map<String, Tensor> tensors, Tensor matrix) {
+        long rows = matrix.shape()[0];
+        Tensor own = tensors.get(nameFor(matrix.name()));
+        if (own != null) {
+            requireFits(where, own, matrix, rows);
+            return Optional.of(own);
         }
-        return names.stream()
-                .map(tensors::get)
-                .filter(t -> t != null && t.type().compressible())
-                .filter(t -> t.shape().length == 1 && t.shape()[0] == rows)
-                .findFirst();
+        List<Tensor> named = tensors.values().stream()
+                .filter(t -> isOfAnOutput(t.name()) && !isOfAnother(t.name(), tensors, matrix))
+                .toList();
+        List<Tensor> found = named.stream().filter(t -> fits(t, rows)).toList();
+        if (found.isEmpty() && !named.isEmpty()) {
+            requireFits(where, named.getFirst(), matrix, rows);
+        }
+        for (Tensor other : found) {
+            if (!Arrays.equals(values(other), values(found.getFirst()))) {
+                throw new InvalidDataException(where + ": tensors "
+                        + Wording.quoted(found.getFirst().name()) + " and " + Wording.quoted(other.name())
+                        + " differ, and either may be the bias of " + Wording.quoted(matrix.name())
+                        + "; leave the one out that is not.");
+            }
+        }
+        return found.stream().findFirst();
     }
 
     private static boolean isOfAnOutput(String name) {
-        return OUTPUTS.stream().anyMatch(stem -> name.equals(stem + BIAS) || name.endsWith("." + stem + BIAS));
+        return OUTPUTS.stream().anyMatch(known -> name.equals(known) || name.endsWith("." + known))
+                && !IN_LAYER.matcher(name).matches();
+    }
+
+    /** {@code X.bias} belongs to {@code X.weight}: if that is there and no copy of this matrix, to another one. */
+    private static boolean isOfAnother(String bias, Map<String, Tensor> tensors, Tensor matrix) {
+        String stem = bias.substring(0, bias.length() - BIAS.length());
+        Tensor weight = tensors.get(stem + WEIGHT);
+        return weight != null && !weight.sameContent(matrix);
+    }
+
+    private static boolean fits(Tensor bias, long rows) {
+        return (bias.type().compressible() || bias.type() == DType.F64)
+                && bias.elements() == rows
+                && Arrays.stream(bias.shape()).filter(side -> side != 1).count() <= 1;
+    }
+
+    private static void requireFits(String where, Tensor bias, Tensor matrix, long rows) {
+        if (!fits(bias, rows)) {
+            throw new InvalidDataException(
+                    where + ": tensor " + Wording.quoted(bias.name()) + " is named like the bias of "
+                            + Wording.quoted(matrix.name()) + " but has type " + bias.type() + " and shape "
+                            + Wording.shape(bias.shape()) + "; " + rows
+                            + " numbers of F64, F32, F16 or BF16 are needed, or none.");
+        }
+    }
+
+    /** @throws IllegalArgumentException if it is {@code null} or could not be the bias of a matrix of so many rows */
+    static void requireFits(Tensor bias, long rows) {
+        if (bias == null || !fits(bias, rows)) {
+            throw new IllegalArgumentException("name a bias that is no tensor of " + rows + " numbers");
+        }
+    }
+
+    /** All numbers as binary32. */
+    static float[] values(Tensor bias) {
+        if (bias.type() != DType.F64) {
+            return bias.floats();
+        }
+        float[] values = new float[(int) bias.elements()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) bias.data().get(LittleEndian.F64, (long) Double.BYTES * i);
+        }
+        return values;
     }
 
     /** What the bias of a matrix is called: {@code X.bias} for {@code X.weight} and for {@code X}. */

@@ -5,6 +5,7 @@ import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.LittleEndian;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Objects;
 
 /**
@@ -125,6 +126,11 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
             values[i] = (int) value;
         }
         return values;
+    }
+
+    /** Whether type, shape and all bytes are those of another tensor. */
+    boolean sameContent(Tensor other) {
+        return type == other.type && Arrays.equals(shape, other.shape) && data.mismatch(other.data) < 0;
     }
 
     private int arrayLength() {

@@ -121,7 +121,12 @@ final class Wording {
             return "the thread was interrupted";
         }
         String reason = cause instanceof FileSystemException system ? system.getReason() : cause.getMessage();
-        return reason == null ? cause.getClass().getSimpleName() : plain(reason, 1024);
+        return reason == null ? cause.getClass().getSimpleName() : line(reason);
+    }
+
+    /** A text of a file on one line; what is longer than a sentence is cut. */
+    static String line(String text) {
+        return plain(text, 1024);
     }
 
     private static String plain(String text, int longest) {

@@ -1,6 +1,7 @@
 package io.groupreduce.matrix;
 
 import io.groupreduce.error.InvalidDataException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
@@ -53,6 +54,23 @@ public final class Matrix {
     /** A view of a row-major array; later changes of the array show through. */
     public static Matrix of(String name, float[] values, int rows, int columns) {
         return of(name, DType.F32, rows, columns, MemorySegment.ofArray(values));
+    }
+
+    /** This matrix times a factor: itself at 1, else F32 in memory of its own. */
+    public Matrix times(double factor) {
+        if (factor == 1) {
+            return this;
+        }
+        MemorySegment scaled = Arena.ofAuto().allocate((long) rows * columns * Float.BYTES, Float.BYTES);
+        float[] row = new float[columns];
+        for (int i = 0; i < rows; i++) {
+            readRow(i, row, 0);
+            for (int j = 0; j < columns; j++) {
+                row[j] *= (float) factor;
+            }
+            MemorySegment.copy(row, 0, scaled, LittleEndian.F32, (long) i * columns * Float.BYTES, columns);
+        }
+        return of(name, DType.F32, rows, columns, scaled);
     }
 
     /** The same matrix, of a tensor that a file calls so; messages keep their name for it. */

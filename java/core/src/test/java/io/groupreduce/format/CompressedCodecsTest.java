@@ -207,18 +207,18 @@ class CompressedCodecsTest {
     @Test
     void anExportPutsTheBiasInThePlaceOfTheModels() {
         float[] expected = CompressedFixture.matrix().bias();
-        // The model's own, in its own type, under the name of the output or of what the embedding is tied to.
-        Map<String, DType> cases = new LinkedHashMap<>();
-        cases.put("lm_head.bias", DType.F32);
-        cases.put("embed.bias", DType.BF16);
-        for (Map.Entry<String, DType> own : cases.entrySet()) {
+        // The model's own, in its own type and shape; numbers of 64 bits are not written.
+        for (DType type : new DType[] {DType.F32, DType.BF16, DType.F64}) {
             valid();
-            fixture.put(
-                    own.getKey(), own.getValue(), new byte[ROWS * own.getValue().bytes()], ROWS);
+            fixture.put("final_logits_bias", type, new byte[ROWS * type.bytes()], 1, ROWS);
+            fixture.replaceMetadata(
+                    "\"tied\"", "\"logits\":{\"" + NAME + "\":{\"bias\":\"final_logits_bias\"}},\"tied\"");
             Map<String, Tensor> exported = export();
             assertEquals(4, exported.size(), exported.keySet().toString());
-            assertEquals(own.getValue(), exported.get(own.getKey()).type());
-            assertArrayEquals(expected, exported.get(own.getKey()).floats());
+            Tensor bias = exported.get("final_logits_bias");
+            assertEquals(type == DType.F64 ? DType.F32 : type, bias.type());
+            assertArrayEquals(new long[] {1, ROWS}, bias.shape());
+            assertArrayEquals(expected, bias.floats());
         }
     }
 
@@ -242,9 +242,10 @@ class CompressedCodecsTest {
     void anExportFindsTheBiasOfAnEmbeddingThatIsTheOutput() {
         Path file = directory.resolve("tied.safetensors");
         CompressedMatrix matrix = CompressedFixture.matrix().named("model.embed_tokens.weight");
-        CompressedEntry entry = new CompressedEntry(matrix, Map.of("dtype", "F32"));
+        Logits logits = new Logits(1, "cls.decoder.bias", 0, null);
+        CompressedEntry entry = new CompressedEntry(matrix, Map.of("dtype", "F32"), logits);
         Tensor own = f32("cls.decoder.bias", new long[] {ROWS}, new float[ROWS]);
-        Tensor other = f32("layer.decoder.bias", new long[] {COLUMNS}, new float[COLUMNS]);
+        Tensor other = f32("layer.1.decoder.bias", new long[] {COLUMNS}, new float[COLUMNS]);
         CompressedFile.write(file, List.of(entry), List.of(own, other), Map.of(), Map.of());
         Path dense = directory.resolve("dense.safetensors");
         try (CompressedFile compressed = CompressedFile.open(file)) {
@@ -252,9 +253,9 @@ class CompressedCodecsTest {
         }
         try (Model model = Model.open(dense)) {
             assertEquals(3, model.tensors().size());
-            assertArrayEquals(matrix.bias(), SoftmaxBias.of(model, "model.embed_tokens.weight"));
+            assertArrayEquals(matrix.bias(), model.bias(model.logits("model.embed_tokens.weight")));
             assertArrayEquals(
-                    new float[COLUMNS], model.require("layer.decoder.bias").floats());
+                    new float[COLUMNS], model.require("layer.1.decoder.bias").floats());
         }
     }
 

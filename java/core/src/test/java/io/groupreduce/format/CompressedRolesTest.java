@@ -19,10 +19,16 @@ class CompressedRolesTest {
     Path directory;
 
     private CompressedFile file(List<String> names, List<Tensor> copied, Map<String, String> tied) {
+        return file(names, copied, tied, Map.of());
+    }
+
+    private CompressedFile file(
+            List<String> names, List<Tensor> copied, Map<String, String> tied, Map<String, String> biases) {
         CompressedMatrix matrix = CompressedFixture.matrix().withBias(null);
         Path path = directory.resolve("roles.safetensors");
         List<CompressedEntry> entries = names.stream()
-                .map(name -> new CompressedEntry(matrix.named(name), Map.of()))
+                .map(name ->
+                        new CompressedEntry(matrix.named(name), Map.of(), new Logits(1, biases.get(name), 0, null)))
                 .toList();
         CompressedFile.write(path, entries, copied, Map.of(), tied);
         return CompressedFile.open(path);
@@ -95,23 +101,21 @@ class CompressedRolesTest {
     }
 
     @Test
-    void theBiasIsTheMatrixsOwnElseACopiedOne() {
+    void theBiasIsTheMatrixsOwnElseTheOneThatTheFileNames() {
         List<Tensor> copied = List.of(bias("lm_head.bias", 4), bias("softmax.bias", 5));
-        try (CompressedFile file = file(List.of("lm_head.weight", "other"), copied, Map.of())) {
-            assertEquals(4, file.softmaxBias("lm_head.weight").orElseThrow()[0]);
+        Map<String, String> tied = Map.of("tied", "lm_head.weight");
+        try (CompressedFile file =
+                file(List.of("lm_head.weight", "other"), copied, tied, Map.of("lm_head.weight", "softmax.bias"))) {
+            assertEquals(5, file.softmaxBias("lm_head.weight").orElseThrow()[0]);
+            assertEquals(5, file.softmaxBias("tied").orElseThrow()[0]);
             assertTrue(file.softmaxBias("other").isEmpty());
             assertFails(InvalidDataException.class, () -> file.softmaxBias("none"), "\"none\"");
-        }
-        Map<String, String> tied = Map.of("lm_head.weight", "wte.weight");
-        try (CompressedFile file = file(List.of("wte.weight"), List.of(bias("lm_head.bias", 6)), tied)) {
-            assertEquals(6, file.softmaxBias("lm_head.weight").orElseThrow()[0]);
-            assertEquals(6, file.softmaxBias("wte.weight").orElseThrow()[0]);
         }
         CompressedMatrix own = CompressedFixture.matrix();
         Path path = directory.resolve("own.safetensors");
         CompressedFile.write(
                 path,
-                List.of(new CompressedEntry(own, Map.of())),
+                List.of(new CompressedEntry(own, Map.of(), new Logits(1, "lm_head.bias", 0, null))),
                 List.of(bias("lm_head.bias", 7)),
                 Map.of(),
                 Map.of());

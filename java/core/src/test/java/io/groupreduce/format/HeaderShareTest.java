@@ -136,7 +136,7 @@ class HeaderShareTest {
                         null)
                 .calibrated(1, 1.2345678901e-301, 0.00012345678901234, List.of(0.012345678901234, 0.0012345678901234));
         Path file = directory.resolve("out.safetensors");
-        CompressedEntry entry = CompressedEntry.of(new CompressionResult(matrix, summary), matrix.name());
+        CompressedEntry entry = CompressedEntry.of(new CompressionResult(matrix, summary), matrix.name(), Logits.PLAIN);
         CompressedFile.write(file, List.of(entry), List.of(), Map.of(), Map.of());
         try (CompressedFile read = CompressedFile.open(file)) {
             long header = read.require(matrix.name()).headerBytes();

@@ -154,6 +154,10 @@ abstract class HeadContract extends Contract {
                     assertTold(0, () -> head.topK(hidden, 3));
                     assertTold(0, () -> head.topLogits(hidden, 3));
                     assertTold(0, () -> head.logProbabilities(hidden, new int[] {17}));
+                    assertTold(0, () -> head.logSumExp(hidden));
+                    assertTold(0, () -> head.sample(hidden, Sampling.temperature(1), 1));
+                    assertTold(
+                            0, () -> head.sample(hidden, Sampling.temperature(1).withTopK(2), 1));
                     assertTold(0, () -> head.logits(hidden, new float[300]));
                     assertEquals(1, head.greedy(row).length);
                 }
@@ -161,9 +165,56 @@ abstract class HeadContract extends Contract {
         }
     }
 
+    /** Far beyond any model, and squares of theirs leave binary32: but logits do not. */
+    @Test
+    void largeStatesThatAreTakenAreAnsweredByEveryQuery() {
+        try (Arena arena = Arena.ofShared();
+                Backend tested = backend(2)) {
+            int columns = 37;
+            CompressedMatrix matrix = new MatrixBuilder(arena, 1, columns)
+                    .basis(9, Numbers.SMOOTH)
+                    .group(0, 9, new Layout(Codec.INT8, ScaleFormat.F32, false), Numbers.SMOOTH, 900)
+                    .dense(Layout.F32, Numbers.SMOOTH, 150)
+                    .dense(new Layout(Codec.INT8, ScaleFormat.F32, true), Numbers.SMOOTH, 150)
+                    .build("large");
+            float[] row = new float[columns];
+            matrix.decodeRows(17, 1, row, 0);
+            for (Pruning pruning : Pruning.values()) {
+                try (SoftmaxHead head = SoftmaxHead.of(
+                        tested, matrix, null, HeadOptions.defaults().withPruning(pruning))) {
+                    for (float size : new float[] {1e12f, 1e21f, 1e29f}) {
+                        float[] hidden = new float[columns];
+                        for (int j = 0; j < columns; j++) {
+                            hidden[j] = size * row[j];
+                        }
+                        assertOneTokenIsCertain(head, hidden);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Where logits are that far apart the likeliest token has all the probability. */
+    private static void assertOneTokenIsCertain(SoftmaxHead head, float[] hidden) {
+        float[] logits = new float[head.vocabularySize()];
+        head.logits(hidden, logits);
+        int best = 0;
+        for (int i = 0; i < logits.length; i++) {
+            best = logits[i] > logits[best] ? i : best;
+        }
+        String what = head.device() + ", logit " + logits[best];
+        assertEquals(best, head.greedy(hidden)[0], what);
+        assertEquals(best, head.topLogits(hidden, 3).token(0, 0), what);
+        assertEquals(best, head.topK(hidden, 3).token(0, 0), what);
+        assertEquals(0, head.logProbabilities(hidden, new int[] {best})[0], 1e-5 * logits[best], what);
+        assertEquals(logits[best], head.logSumExp(hidden)[0], 1e-5 * logits[best], what);
+        assertEquals(best, head.sample(hidden, Sampling.temperature(1), 1)[0], what);
+        assertEquals(best, head.sample(hidden, Sampling.temperature(1).withTopP(0.9), 1)[0], what);
+    }
+
     private static void assertTold(int state, Runnable query) {
         String message = assertThrows(InvalidDataException.class, query::run).getMessage();
-        assertTrue(message.contains("hidden state " + state + " over 'too large'"), message);
+        assertTrue(message.contains("hidden state " + state + " over 'too large' may leave binary32"), message);
     }
 
     /** Coordinates are beyond binary32; the logits of the dense group, which they do not enter, are small. */

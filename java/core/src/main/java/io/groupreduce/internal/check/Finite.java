@@ -17,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 public final class Finite {
     private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
     private static final int MAGNITUDE = 0x7fffffff;
+    private static final int UPPER_MAGNITUDE = 0x7fff0000;
     private static final int UNIT = 0x00800000;
     /** 16 KiB: half of the smallest first-level cache in use. */
     private static final int BLOCK = 4096;
@@ -25,12 +26,18 @@ public final class Finite {
 
     /** The index of the first number of {@code values[from .. to)} that is NaN or infinite, or -1. */
     public static int firstNot(float[] values, int from, int to) {
+        return firstBeyond(values, from, to, Float.MAX_VALUE);
+    }
+
+    /** The index of the first number of {@code values[from .. to)} that is NaN or of a magnitude above {@code largest >= 0}, or -1. */
+    public static int firstBeyond(float[] values, int from, int to, float largest) {
+        int most = Float.floatToRawIntBits(largest);
         int carries = 0;
         for (int i = from; i < to; i++) {
-            carries |= (Float.floatToRawIntBits(values[i]) & MAGNITUDE) + UNIT;
+            carries |= (Float.floatToRawIntBits(values[i]) & MAGNITUDE) + (MAGNITUDE - most);
         }
         for (int i = from; i < to && carries < 0; i++) {
-            if (!Float.isFinite(values[i])) {
+            if ((Float.floatToRawIntBits(values[i]) & MAGNITUDE) > most) {
                 return i;
             }
         }
@@ -92,6 +99,38 @@ public final class Finite {
         Matrix.of(matrix.name(), matrix.type(), 1, values.length, part).readRow(0, values, 0);
         int bad = firstNot(values, 0, values.length);
         return bad < 0 ? -1 : from / width + bad;
+    }
+
+    /**
+     * The largest magnitude among the numbers of a matrix of F32 or BF16.
+     *
+     * @throws InvalidDataException naming row and column of the first number that is NaN or infinite
+     */
+    public static float requireLargest(Matrix matrix) {
+        int wide = matrix.type() == DType.F32 ? MAGNITUDE : UPPER_MAGNITUDE;
+        MemorySegment data = matrix.data();
+        int[] block = new int[BLOCK];
+        int most = 0;
+        int lower = 0;
+        for (long at = 0; at < data.byteSize(); at += BLOCK * Integer.BYTES) {
+            int n = (int) Math.min(BLOCK, (data.byteSize() - at) / Integer.BYTES);
+            MemorySegment.copy(data, LittleEndian.I32, at, block, 0, n);
+            for (int i = 0; i < n; i++) {
+                most = Math.max(most, block[i] & wide);
+                lower = Math.max(lower, block[i] << Short.SIZE & UPPER_MAGNITUDE);
+            }
+        }
+        if (matrix.type() != DType.F32) {
+            boolean odd = data.byteSize() % Integer.BYTES != 0;
+            int last =
+                    odd ? data.get(LittleEndian.I16, data.byteSize() - Short.BYTES) << Short.SIZE & UPPER_MAGNITUDE : 0;
+            most = Math.max(most, Math.max(lower, last));
+        }
+        float largest = Float.intBitsToFloat(most);
+        if (!Float.isFinite(largest)) {
+            require(matrix);
+        }
+        return largest;
     }
 
     /** @throws InvalidDataException naming row and column of the first number of the matrix that is NaN or infinite */

@@ -20,6 +20,18 @@ public final class Shareable {
         return memory.isAccessibleBy(ANOTHER);
     }
 
+    /** @throws InvalidDataException if the arena of {@code memory}, which is of {@code what}, is closed or another thread's */
+    public static void requireUsable(MemorySegment memory, String what) {
+        if (!memory.scope().isAlive()) {
+            throw new InvalidDataException("The segment of " + what
+                    + " lies in an arena that is closed; keep it open until the call returns.");
+        }
+        if (!memory.isAccessibleBy(Thread.currentThread())) {
+            throw new InvalidDataException("The segment of " + what
+                    + " lies in an arena that is confined to another thread; use Arena.ofShared().");
+        }
+    }
+
     /**
      * Checks memory that the message calls {@code what}.
      *

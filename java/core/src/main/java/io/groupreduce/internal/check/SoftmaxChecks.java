@@ -58,7 +58,7 @@ public final class SoftmaxChecks {
         }
         Shareable.require(hidden);
         requireTargets(targets, hidden, matrix);
-        requireBias(bias, matrix.rows(), matrix.name());
+        requireBias(bias, matrix);
         Finite.require(hidden);
     }
 
@@ -73,6 +73,11 @@ public final class SoftmaxChecks {
                         + ", but " + matrix.name() + " has only rows 0 to " + (matrix.rows() - 1) + ".");
             }
         }
+    }
+
+    /** @throws InvalidDataException if the bias of a matrix, unless {@code null}, is not of length N or holds NaN or infinity */
+    public static void requireBias(float[] bias, Matrix matrix) {
+        requireBias(bias, matrix.rows(), matrix.name());
     }
 
     /** @throws InvalidDataException if a bias, unless {@code null}, is not of length N or holds NaN or infinity */

@@ -129,15 +129,30 @@ public record CompressionTask(
     double energy(CompressionWorkspace workspace) {
         double energy = workspace.energy();
         if (!(energy <= Float.MAX_VALUE)) {
-            throw new InvalidDataException(
-                    matrix.name() + " holds numbers so large that their squares overflow (energy " + energy
-                            + "); divide the matrix by its largest number first.");
+            throw outOfRange(energy, "large", "overflow");
         }
         if (energy < LEAST_ENERGY && !allZero()) {
-            throw new InvalidDataException(matrix.name() + " holds numbers so small that their squares vanish (energy "
-                    + energy + "); divide the matrix by its largest number first.");
+            throw outOfRange(energy, "small", "vanish");
         }
         return energy;
+    }
+
+    /** Blames the matrix only where it would not do without what meets it. */
+    private InvalidDataException outOfRange(double energy, String size, String end) {
+        double own = 0;
+        float[] row = new float[matrix.columns()];
+        for (int i = 0; i < matrix.rows(); i++) {
+            matrix.readRow(i, row, 0);
+            for (float value : row) {
+                own += (double) value * value;
+            }
+        }
+        boolean fits = metric != null && own <= Float.MAX_VALUE && own >= LEAST_ENERGY;
+        String what = fits && softmax != null
+                ? softmax.hidden().name()
+                : fits ? "The metric of " + matrix.name() : matrix.name();
+        return new InvalidDataException(what + " holds numbers so " + size + " that their squares " + end + " (energy "
+                + energy + "); divide them by the largest first.");
     }
 
     private boolean allZero() {
