@@ -22,6 +22,7 @@ import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.internal.check.CompressionChecks;
+import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.SoftmaxChecks;
 import io.groupreduce.internal.compress.Compression;
 import io.groupreduce.internal.compress.CompressionTask;
@@ -75,6 +76,7 @@ final class FileCompression {
             compression.gather(hidden);
             compression.requireReachable();
             output.requireRoom(compression.bytesNeeded());
+            compression.requireSense();
             return compression.write(progress);
         }
     }
@@ -236,6 +238,16 @@ final class FileCompression {
                             + " matrices leaves one of them no room for a single direction; ask for at least "
                             + smallest + " " + unit + ".",
                     smallest);
+        }
+    }
+
+    /** That the softmax belongs to the hidden states, which takes a moment. */
+    private void requireSense() {
+        for (Part part : parts) {
+            if (part.softmax() != null) {
+                Finite.require(part.matrix());
+                GroupReduce.requireSense(backend, model, part.name(), part.matrix(), part.softmax());
+            }
         }
     }
 

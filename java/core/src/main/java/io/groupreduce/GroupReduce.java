@@ -14,8 +14,10 @@ import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.Logits;
 import io.groupreduce.format.MappedFiles;
 import io.groupreduce.format.Model;
+import io.groupreduce.internal.check.ChanceCheck;
 import io.groupreduce.internal.check.CompressionChecks;
 import io.groupreduce.internal.check.FactorCheck;
 import io.groupreduce.internal.check.Finite;
@@ -30,6 +32,7 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -98,6 +101,8 @@ public final class GroupReduce {
         return MappedFiles.reading(() -> {
             if (softmax != null) {
                 SoftmaxChecks.require(softmax, matrix, options);
+                Finite.require(matrix);
+                ChanceCheck.require(backend, matrix, softmax, List.of());
             }
             return run(backend, matrix, used, metric, softmax, options, arena, progress);
         });
@@ -186,9 +191,31 @@ public final class GroupReduce {
             Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
             SoftmaxData softmax = model.softmax(tensor, states);
             SoftmaxChecks.requireComparable(dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
+            requireSense(backend, model, tensor, dense, softmax);
             return SoftmaxEvaluation.of(
                     backend, dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
         });
+    }
+
+    /** What names and config.json say of the logits of a matrix is checked against targets. */
+    static void requireSense(Backend backend, Model model, String tensor, Matrix dense, SoftmaxData softmax) {
+        Logits logits = model.logits(tensor);
+        List<ChanceCheck.Alternative> others = new ArrayList<>();
+        if (logits.scale() != 1) {
+            others.add(new ChanceCheck.Alternative(
+                    1 / logits.scale(),
+                    softmax.bias(),
+                    "without the factor " + logits.scale() + " of the logits",
+                    "the hidden states hold it already; give them as they are before it"));
+        }
+        if (logits.bias() != null) {
+            others.add(new ChanceCheck.Alternative(
+                    1, null, "without the bias " + logits.bias(), "name the right one with --bias"));
+        }
+        model.otherBiases(tensor)
+                .forEach((name, bias) -> others.add(
+                        new ChanceCheck.Alternative(1, bias, "with the bias " + name, "name it with --bias")));
+        ChanceCheck.require(backend, dense, softmax, others);
     }
 
     /**

@@ -3,6 +3,7 @@ package io.groupreduce;
 import static io.groupreduce.SoftmaxHeadTest.assertFails;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.CompressionJob;
@@ -31,6 +32,7 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -228,6 +230,29 @@ class ModelLogitsTest {
         assertFails(InvalidDataException.class, () -> evaluate(file), MATRIX, "leave the hidden states");
     }
 
+    /** Two names of files and one of a tensor take up what a sentence may have. */
+    private static void assertTold(Executable action, String... parts) {
+        String message = assertThrows(InvalidDataException.class, action).getMessage();
+        for (String part : parts) {
+            assertTrue(message.contains(part), message);
+        }
+        assertTrue(message.endsWith(".") && message.lines().count() == 1, message);
+    }
+
+    private void sharpen(float factor) {
+        for (int i = 0; i < hidden.length; i++) {
+            hidden[i] *= factor;
+        }
+    }
+
+    @Test
+    void aFactorThatIsNotFoundIsMissed() throws IOException {
+        sharpen(4);
+        write("{\"logits_scaling\": 8.0}", 0.125, null);
+        Files.delete(model.resolve("config.json"));
+        assertFails(InvalidDataException.class, () -> compress(plain(), true, false), "quarter", "config.json");
+    }
+
     @Test
     void aLayerBeforeTheOutputIsNamedWhereNothingCanBeChecked() throws IOException {
         write("{}", 1, null);
@@ -239,5 +264,60 @@ class ModelLogitsTest {
         SafetensorsWriter.write(states, List.of(tensor("hidden", hidden, STATES, COLUMNS)), Map.of());
         compress(plain(), true, false);
         assertTrue(told.stream().anyMatch(line -> line.contains(layer.name())), told.toString());
+    }
+
+    /** A name that nobody knows. */
+    @Test
+    void aBiasThatIsNotFoundIsMissed() throws IOException {
+        write("{}", 1, "token_prior_bias", ROWS);
+        assertFails(
+                InvalidDataException.class,
+                () -> compress(plain(), true, false),
+                "with the bias token_prior_bias",
+                "--bias");
+        Path file = compress(plain(), false, false);
+        assertFails(InvalidDataException.class, () -> evaluate(file), "with the bias token_prior_bias");
+    }
+
+    @Test
+    void anotherOrderOfRowsIsWorseThanChance() throws IOException {
+        write("{}", 1, null);
+        Path file = compress(plain(), true, false);
+        for (int t = 0; t < STATES; t++) {
+            targets[t] = (targets[t] + 1) % ROWS;
+        }
+        writeStates(STATES);
+        assertTold(() -> compress(plain(), true, false), "worse than chance", "4.382", "--bias");
+        assertTold(() -> evaluate(file), "worse than chance", MATRIX, "80 rows");
+    }
+
+    /** By accident a few tokens of a right model may all be unlikely. */
+    @Test
+    void aFewUnlikelyTargetsAreNoProof() throws IOException {
+        write("{}", 1, null);
+        Path file = compress(plain(), true, false);
+        int few = 6;
+        for (int t = 0; t < few; t++) {
+            double[] logits = logits(t, 1, false);
+            targets[t] = 0;
+            for (int i = 0; i < ROWS; i++) {
+                targets[t] = logits[i] < logits[targets[t]] ? i : targets[t];
+            }
+        }
+        writeStates(few);
+        assertTrue(evaluate(file).densePerplexity() > ROWS);
+    }
+
+    @Test
+    void statesThatHoldTheFactorAlreadyAreTold() throws IOException {
+        sharpen(4);
+        write("{\"model_type\": \"t5\"}", 1 / Math.sqrt(COLUMNS), null);
+        Path file = compress(plain(), true, false);
+        for (int i = 0; i < hidden.length; i++) {
+            hidden[i] *= (float) (1 / Math.sqrt(COLUMNS));
+        }
+        writeStates(STATES);
+        assertFails(InvalidDataException.class, () -> compress(plain(), true, false), "hold it already", "before it");
+        assertFails(InvalidDataException.class, () -> evaluate(file), "hold it already");
     }
 }

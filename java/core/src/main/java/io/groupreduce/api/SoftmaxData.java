@@ -36,6 +36,12 @@ public record SoftmaxData(Matrix hidden, int[] targets, float[] bias) {
         return pick(Math.min(most, hidden.rows()), k -> k);
     }
 
+    /** Evenly spaced states, {@code most} of them at most. */
+    public SoftmaxData spread(int most) {
+        int count = Math.min(most, hidden.rows());
+        return pick(count, k -> (int) ((long) k * hidden.rows() / count));
+    }
+
     /** States FIFTH - 1, 2 FIFTH - 1, ...; of fewer than FIFTH states the last one. */
     private int heldOut() {
         return Math.max(1, hidden.rows() / FIFTH);

@@ -192,6 +192,16 @@ public final class Model implements AutoCloseable {
                 .findFirst();
     }
 
+    /** Biases that the softmax of {@link #logits} might have instead, for all their names tell. */
+    public Map<String, float[]> otherBiases(String tensor) {
+        String known = logits(tensor).bias();
+        Map<String, float[]> others = new LinkedHashMap<>();
+        SoftmaxBias.unnamed(tensors, require(tensor).shape()[0])
+                .filter(bias -> !bias.name().equals(known))
+                .forEach(bias -> others.put(bias.name(), SoftmaxBias.values(bias)));
+        return others;
+    }
+
     private List<Tensor> withRole(Role role) {
         return tensors.values().stream()
                 .filter(t -> t.type().compressible() && isMatrix(t))

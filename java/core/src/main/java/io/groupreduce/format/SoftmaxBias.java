@@ -5,9 +5,11 @@ import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.LittleEndian;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Finds and reads the bias that a model adds to the logits of an output matrix: {@code X.bias} to {@code X.weight}, else a tensor under
@@ -70,6 +72,13 @@ final class SoftmaxBias {
     private static boolean isOfAnOutput(String name) {
         return OUTPUTS.stream().anyMatch(known -> name.equals(known) || name.endsWith("." + known))
                 && !IN_LAYER.matcher(name).matches();
+    }
+
+    /** Tensors of so many numbers that are called a bias and stand once for the vocabulary. */
+    static Stream<Tensor> unnamed(Map<String, Tensor> tensors, long rows) {
+        return tensors.values().stream()
+                .filter(t -> t.name().toLowerCase(Locale.ROOT).contains(BIAS) && fits(t, rows))
+                .filter(t -> !IN_LAYER.matcher(t.name()).matches());
     }
 
     /** {@code X.bias} belongs to {@code X.weight}: if that is there and no copy of this matrix, to another one. */

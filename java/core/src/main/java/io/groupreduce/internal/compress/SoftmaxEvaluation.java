@@ -2,6 +2,7 @@ package io.groupreduce.internal.compress;
 
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.check.ChanceCheck;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
@@ -17,7 +18,7 @@ public final class SoftmaxEvaluation {
     /**
      * Runs both softmax heads, streaming over the vocabulary. Shapes fit and numbers are finite: the public API checked them.
      *
-     * @throws InvalidDataException if the logits are not all finite
+     * @throws InvalidDataException if the logits are not all finite, or the dense softmax is worse than chance
      * @see io.groupreduce.GroupReduce#evaluate
      */
     public static Evaluation of(
@@ -27,6 +28,7 @@ public final class SoftmaxEvaluation {
         TokenScores scores =
                 backend.compare(new SoftmaxComparison(dense, bias, compressed, compressedBias, hidden, targets, top));
         int tokens = hidden.rows();
+        double[] denseLosses = new double[targets == null ? 0 : tokens];
         double denseLoss = 0;
         double compressedLoss = 0;
         double kl = 0;
@@ -38,7 +40,8 @@ public final class SoftmaxEvaluation {
             // KL is never negative; what is below 0 here is rounding.
             kl += Math.max(0, scores.expectedGap()[t] - z + y);
             if (targets != null) {
-                denseLoss += z - scores.denseTargetLogit()[t];
+                denseLosses[t] = z - scores.denseTargetLogit()[t];
+                denseLoss += denseLosses[t];
                 compressedLoss += y - scores.compressedTargetLogit()[t];
             }
             sameFirst += scores.denseTop()[t * top] == scores.compressedTop()[t * top] ? 1 : 0;
@@ -51,6 +54,7 @@ public final class SoftmaxEvaluation {
                             + hidden.name()
                             + " are not all finite: the compressed factors hold NaN or infinity, or the numbers are too large.");
         }
+        ChanceCheck.require(dense, hidden, denseLosses);
         return new Evaluation(
                 tokens,
                 targets == null ? Double.NaN : Math.exp(denseLoss / tokens),
