@@ -29,7 +29,7 @@ public final class ChanceCheck {
     private static final double LEAST = 0.01;
 
     /** Products of a hidden state's and a row's numbers that the check before a compression may take. */
-    private static final double MOST_WORK = 5e9;
+    private static final double MOST_WORK = 2e9;
 
     private static final int FEWEST_STATES = 128;
     private static final int MOST_STATES = 10_000;

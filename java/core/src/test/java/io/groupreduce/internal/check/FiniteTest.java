@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -87,5 +88,34 @@ class FiniteTest {
         String message = assertThrows(InvalidDataException.class, () -> Finite.require(matrix))
                 .getMessage();
         assertTrue(message.startsWith(words), message);
+    }
+
+    @Test
+    void theFirstNumberBeyondABoundIsFound() {
+        float[] values = {1, -2, 3, -4, Float.NaN};
+        assertEquals(-1, Finite.firstBeyond(values, 0, 4, 4));
+        assertEquals(3, Finite.firstBeyond(values, 0, 4, Math.nextDown(4f)));
+        assertEquals(1, Finite.firstBeyond(values, 1, 4, 0));
+        assertEquals(4, Finite.firstBeyond(values, 0, 5, Float.MAX_VALUE));
+    }
+
+    @Test
+    void theLargestMagnitudeIsThatOfAnyPlace() {
+        for (int n : new int[] {1, 2, 7, 9001}) {
+            for (int at : new int[] {0, n / 2, n - 1}) {
+                float[] values = new float[n];
+                values[at] = -2.5f;
+                short[] halves = new short[n];
+                halves[at] = Bf16.round(-2.5f);
+                Matrix wide = Matrix.of("wide", values, 1, n);
+                Matrix narrow = Matrix.of("narrow", DType.BF16, 1, n, MemorySegment.ofArray(halves));
+                assertEquals(2.5f, Finite.requireLargest(wide), n + " " + at);
+                assertEquals(2.5f, Finite.requireLargest(narrow), n + " " + at);
+                values[at] = Float.NEGATIVE_INFINITY;
+                halves[at] = Bf16.round(Float.NaN);
+                assertThrows(InvalidDataException.class, () -> Finite.requireLargest(wide));
+                assertThrows(InvalidDataException.class, () -> Finite.requireLargest(narrow));
+            }
+        }
     }
 }
