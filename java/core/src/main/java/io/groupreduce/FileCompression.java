@@ -21,6 +21,7 @@ import io.groupreduce.format.MetricFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.format.VocabularyMatrix;
 import io.groupreduce.internal.check.CompressionChecks;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.SoftmaxChecks;
@@ -32,6 +33,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -49,30 +51,38 @@ final class FileCompression {
     private final CompressionJob job;
     private final Backend backend;
     private final Model model;
+    /** The input as a compressed file; {@code null} if it is none. */
+    private final CompressedFile earlier;
+
     private final Consumer<String> tell;
     private final List<Part> parts = new ArrayList<>();
     private List<Tensor> copied;
     /** Tensors that are not stored because they equal a compressed one: name to the name of that one. */
     private Map<String, String> tied;
 
+    private Map<String, String> metadata;
+
     private double totalBytes;
 
     /** A tensor to compress, and what is known of it; {@code softmax} is {@code null} where no hidden states meet it. */
     private record Part(String name, Matrix matrix, long[] counts, SoftmaxData softmax, Logits logits) {}
 
-    private FileCompression(CompressionJob job, Backend backend, Model model, Consumer<String> tell) {
+    private FileCompression(
+            CompressionJob job, Backend backend, Model model, CompressedFile earlier, Consumer<String> tell) {
         this.job = job;
         this.backend = backend;
         this.model = model;
+        this.earlier = earlier;
         this.tell = tell;
     }
 
     static List<CompressionSummary> run(CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
-        try (Model model = Model.open(job.input());
+        try (Model model = Model.open(job.input(), job.vocabulary());
+                CompressedFile earlier = earlier(job, model);
                 HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
                 OutputFile output = claim(job, model)) {
             model.notes().forEach(tell);
-            FileCompression compression = new FileCompression(job, backend, model, tell);
+            FileCompression compression = new FileCompression(job, backend, model, earlier, tell);
             compression.gather(hidden);
             compression.requireReachable();
             output.requireRoom(compression.bytesNeeded());
@@ -84,6 +94,7 @@ final class FileCompression {
     /** Before the long work: the output can be written and is none of the files that are read. */
     private static OutputFile claim(CompressionJob job, Model model) {
         List<Path> read = new ArrayList<>(job.metrics().values());
+        read.addAll(job.countsOf().values());
         read.addAll(OutputFile.filesOf(model));
         Stream.of(job.counts(), job.hidden()).filter(Objects::nonNull).forEach(read::add);
         OutputFile output = OutputFile.claim(job.output(), read, job.overwrite());
@@ -104,40 +115,43 @@ final class FileCompression {
         return compressed + copied.stream().mapToLong(Tensor::bytes).sum();
     }
 
+    /** To a compressed file a tensor can be added, if it is named. */
+    private static CompressedFile earlier(CompressionJob job, Model model) {
+        if (!model.metadata().containsKey(CompressedFile.METADATA_KEY)) {
+            return null;
+        }
+        if (job.tensors().isEmpty()) {
+            throw new InvalidDataException(
+                    model.path() + " is compressed already; name what else to compress with --tensor, start from the"
+                            + " original, or turn it into a plain model with 'groupreduce export --to dense' first.");
+        }
+        return CompressedFile.open(job.input());
+    }
+
     /** Finds the tensors and reads what is known of them. */
     private void gather(HiddenStates hidden) {
-        if (model.metadata().containsKey(CompressedFile.METADATA_KEY)) {
-            throw new InvalidDataException(
-                    model.path() + " is compressed already; start from the original, or turn it into a"
-                            + " plain model with 'groupreduce export --to dense' first.");
-        }
         List<Tensor> chosen = chosen();
-        String names = String.join(", ", chosen.stream().map(Tensor::name).toList());
+        List<String> names = chosen.stream().map(Tensor::name).toList();
         List<Matrix> matrices = new ArrayList<>();
         for (Tensor tensor : chosen) {
             matrices.add(tensor.matrix(model.fileOf(tensor.name()).toString()).ofTensor(tensor.name()));
         }
-        for (String name : job.metrics().keySet()) {
-            if (chosen.stream().noneMatch(t -> t.name().equals(name))) {
-                throw new InvalidDataException("A metric was given for '" + name
-                        + "', which is not compressed; compressed are " + names + ".");
-            }
-        }
-        if (job.counts() == null && job.options().method().weighted()) {
+        requireCompressed("A metric was", job.metrics().keySet(), names);
+        requireCompressed("Counts were", job.countsOf().keySet(), names);
+        if (job.options().method().weighted() && names.stream().anyMatch(name -> job.countsOf(name) == null)) {
             tell.accept(
                     "No counts were given, so every token counts alike; --counts makes frequent tokens matter more.");
         }
-        Map<Integer, long[]> byRows = new HashMap<>();
-        for (Matrix matrix : matrices) {
-            byRows.computeIfAbsent(
-                    matrix.rows(),
-                    rows -> CompressionChecks.requireCounts(
-                            matrix, job.counts() == null ? null : CountsFile.read(job.counts(), rows)));
-        }
-        String output = output(chosen, names, hidden);
+        Map<List<Object>, long[]> read = new HashMap<>();
+        String output = output(names, hidden);
         for (int m = 0; m < chosen.size(); m++) {
-            String name = chosen.get(m).name();
+            String name = names.get(m);
             Matrix matrix = matrices.get(m);
+            Path file = job.countsOf(name);
+            long[] counts = file == null
+                    ? null
+                    : read.computeIfAbsent(
+                            List.of(file, matrix.rows()), key -> CountsFile.read(file, matrix.rows(), tell));
             SoftmaxData softmax = name.equals(output) ? softmax(name, matrix, hidden) : null;
             Logits logits = model.logits(name);
             SoftmaxChecks.requireBias(model.bias(logits), matrix);
@@ -145,23 +159,46 @@ final class FileCompression {
                 tell.accept(matrix.name() + ": " + logits.unknown()
                         + ", so a softmax head of the output opens only where it is told the factor of the logits.");
             }
-            parts.add(new Part(name, matrix, byRows.get(matrix.rows()), softmax, logits));
+            parts.add(new Part(name, matrix, CompressionChecks.requireCounts(matrix, counts), softmax, logits));
             totalBytes += matrix.bytes();
         }
-        tied = job.tensors().isEmpty() ? model.duplicates() : Map.of();
+        tied = new HashMap<>(job.tensors().isEmpty() ? model.duplicates() : Map.of());
         Set<String> compressed = parts.stream().map(Part::name).collect(Collectors.toSet());
         Set<String> biases = parts.stream().map(part -> part.logits().bias()).collect(Collectors.toSet());
-        copied = model.tensors().values().stream()
-                .filter(t -> job.only()
-                        ? biases.contains(t.name())
-                        : !compressed.contains(t.name()) && !tied.containsKey(t.name()))
-                .toList();
-        CompressedFile.requireDistinct(job.output(), compressed, copied, model.metadata());
+        Set<String> stored = new HashSet<>(compressed);
+        if (earlier != null) {
+            tied.putAll(earlier.tied());
+            stored.addAll(earlier.matrices().keySet());
+            earlier.entries().forEach(entry -> biases.add(entry.logits().bias()));
+        }
+        copied = (earlier == null ? model.tensors() : earlier.copied())
+                .values().stream()
+                        .filter(t -> job.only()
+                                ? biases.contains(t.name())
+                                : !compressed.contains(t.name()) && !tied.containsKey(t.name()))
+                        .toList();
+        metadata = earlier == null ? model.metadata() : earlier.sourceMetadata();
+        CompressedFile.requireDistinct(job.output(), stored, copied, metadata);
+        if (job.tensors().isEmpty()) {
+            model.vocabulary().stream()
+                    .filter(VocabularyMatrix::isWorthAWord)
+                    .map(VocabularyMatrix::sentence)
+                    .forEach(tell);
+        }
+    }
+
+    private static void requireCompressed(String what, Set<String> given, List<String> compressed) {
+        for (String name : given) {
+            if (!compressed.contains(name)) {
+                throw new InvalidDataException(what + " given for '" + name
+                        + "', which is not compressed; compressed are " + String.join(", ", compressed) + ".");
+            }
+        }
     }
 
     private List<Tensor> chosen() {
         if (!job.tensors().isEmpty()) {
-            return job.tensors().stream().distinct().map(model::require).toList();
+            return job.tensors().stream().distinct().map(this::named).toList();
         }
         List<Tensor> found = model.compressible();
         if (found.isEmpty()) {
@@ -170,12 +207,31 @@ final class FileCompression {
         return found;
     }
 
+    private Tensor named(String name) {
+        if (earlier != null && !earlier.copied().containsKey(name)) {
+            if (earlier.matrices().containsKey(name) || earlier.tied().containsKey(name)) {
+                throw new InvalidDataException(model.path() + ": tensor " + name
+                        + " is compressed already; name another one, or start from the original.");
+            }
+            if (model.tensors().containsKey(name)) {
+                throw new InvalidDataException(model.path() + ": tensor " + name
+                        + " is a part of a compressed matrix; name one that was copied.");
+            }
+        }
+        return model.require(name);
+    }
+
     private String nothingFound() {
-        List<Tensor> unsupported = model.namedButUnsupported();
-        if (!unsupported.isEmpty()) {
-            Tensor first = unsupported.get(0);
-            return model.fileOf(first.name()) + ": tensor " + first.name() + " has type " + first.type() + " "
-                    + first.type().advice() + ".";
+        List<VocabularyMatrix> seen = model.vocabulary();
+        if (!seen.isEmpty()) {
+            VocabularyMatrix first = seen.stream()
+                    .filter(matrix -> matrix.role() != null)
+                    .findFirst()
+                    .orElse(seen.get(0));
+            return model.fileOf(first.tensor().name()) + ": tensor " + first.reason();
+        }
+        if (model.tensors().keySet().stream().allMatch(name -> name.contains(".lora_"))) {
+            return model.path() + " is an adapter without vocabulary matrices; merge it into its model first.";
         }
         List<String> names = model.tensors().keySet().stream().limit(MENTIONED).toList();
         int more = model.tensors().size() - names.size();
@@ -184,17 +240,14 @@ final class FileCompression {
     }
 
     /** The tensor that the hidden states meet; {@code null} without hidden states. */
-    private String output(List<Tensor> chosen, String names, HiddenStates hidden) {
+    private String output(List<String> names, HiddenStates hidden) {
         SoftmaxChecks.requireFor(job.options(), hidden != null, hidden != null && hidden.targets() != null);
-        if (hidden == null) {
-            return null;
+        if (hidden != null && earlier != null && earlier.outputName().isPresent()) {
+            throw new InvalidDataException(job.hidden() + " meets the output matrix "
+                    + earlier.outputName().get() + ", which is compressed already in " + model.path()
+                    + "; leave the hidden states out, or start from the original.");
         }
-        return chosen.stream()
-                .map(Tensor::name)
-                .filter(model::servesAsOutput)
-                .findFirst()
-                .orElseThrow(() -> new InvalidDataException(job.hidden() + " meets an output matrix, but none is among "
-                        + names + "; name one with --tensor, or leave the hidden states out."));
+        return hidden == null ? null : model.outputAmong(names);
     }
 
     private SoftmaxData softmax(String name, Matrix matrix, HiddenStates hidden) {
@@ -276,10 +329,14 @@ final class FileCompression {
                             + ": ordinary rows lose less at this size than packed ones, so they are not packed.");
                 }
                 summaries.add(result.summary());
-                entries.add(CompressedEntry.of(result, part.name(), part.logits()));
+                entries.add(
+                        CompressedEntry.of(result, part.name(), part.logits()).in(model));
+            }
+            if (earlier != null) {
+                entries.addAll(earlier.entries());
             }
             progress.at("writing " + job.output(), 0.95);
-            CompressedFile.write(job.output(), entries, copied, model.metadata(), tied);
+            CompressedFile.write(job.output(), entries, copied, metadata, tied);
             progress.at("done", 1);
             return measured(summaries);
         }

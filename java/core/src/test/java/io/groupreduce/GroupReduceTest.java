@@ -112,7 +112,7 @@ class GroupReduceTest {
                 new Tensor("softmax.weight", DType.F32, new long[] {ROWS, COLUMNS}, MemorySegment.ofArray(numbers()));
         SafetensorsWriter.write(model, List.of(softmax), Map.of());
         CompressionOptions options = CompressionOptions.defaults().withTarget(SizeTarget.bytes(4000));
-        CompressionJob job = new CompressionJob(model, output, List.of(), null, Map.of(), null, options, false, false);
+        CompressionJob job = CompressionJob.of(model, output).withOptions(options);
         Progress cuts = (step, done) -> {
             try {
                 Files.newOutputStream(model, StandardOpenOption.TRUNCATE_EXISTING)

@@ -13,6 +13,7 @@ import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
+import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
@@ -44,6 +45,8 @@ class ModelLogitsTest {
     private static final int COLUMNS = 8;
     private static final int STATES = 200;
     private static final String MATRIX = "model.embed_tokens.weight";
+    /** Rows and configuration of these small models need not fit each other. */
+    private static final VocabularyChoice CHOICE = new VocabularyChoice(MATRIX, null, null);
 
     @TempDir
     private Path directory;
@@ -125,7 +128,17 @@ class ModelLogitsTest {
     private Path compress(CompressionOptions options, boolean withStates, boolean only) {
         Path output = directory.resolve("small.safetensors");
         CompressionJob job = new CompressionJob(
-                model, output, List.of(), null, Map.of(), withStates ? states : null, options, only, true);
+                model,
+                output,
+                List.of(),
+                CHOICE,
+                null,
+                Map.of(),
+                Map.of(),
+                withStates ? states : null,
+                options,
+                only,
+                true);
         GroupReduce.compress(job, backend, Progress.NONE, told::add);
         return output;
     }
@@ -135,7 +148,7 @@ class ModelLogitsTest {
     }
 
     private Evaluation evaluate(Path file) {
-        try (Model dense = Model.open(model);
+        try (Model dense = Model.open(model, CHOICE);
                 CompressedFile small = CompressedFile.open(file);
                 HiddenStates judged = HiddenStates.open(states)) {
             return GroupReduce.evaluate(backend, dense, MATRIX, small.require(MATRIX), judged);

@@ -11,12 +11,14 @@ import io.groupreduce.cli.report.HtmlReport;
 import io.groupreduce.cli.report.NamedResult;
 import io.groupreduce.cli.report.QueryTime;
 import io.groupreduce.cli.report.ReportData;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.spi.Backend;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -55,11 +57,16 @@ final class CompressCommand implements Callable<Integer> {
             description = "A matrix to compress; may be repeated (default: embedding and output, found by name).")
     List<String> tensors = List.of();
 
+    @Mixin
+    VocabularyOptions vocabulary;
+
     @Option(
             names = "--counts",
-            paramLabel = "FILE",
-            description = "How often each token occurs: a count, or token<TAB>count, a line, in vocabulary order.")
-    Path counts;
+            paramLabel = "[TENSOR=]FILE",
+            description =
+                    "How often each token occurs: a count, or token<TAB>count, a line, in vocabulary order; with a"
+                            + " tensor for that one alone, may be repeated.")
+    List<String> counts = List.of();
 
     @Option(
             names = "--hidden",
@@ -88,10 +95,9 @@ final class CompressCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        CompressionJob job =
-                new CompressionJob(input, output, tensors, counts, metrics, hidden, recipe.options(), only, force);
+        CompressionJob job = job();
         long begun = System.nanoTime();
-        try (OutputFile claimed = claimReport();
+        try (OutputFile claimed = claimReport(job);
                 Backend backend = device.start(common::tell)) {
             List<String> messages = new ArrayList<>();
             List<NamedResult> results;
@@ -102,12 +108,14 @@ final class CompressCommand implements Callable<Integer> {
                 List<CompressionSummary> finished = GroupReduce.compress(job, backend, bar, messages::add);
                 seconds = (System.nanoTime() - begun) / 1e9;
                 bar.at("evaluating", 0.99);
-                try (Model model = Model.open(input);
+                try (Model model = Model.open(input, job.vocabulary());
                         CompressedFile compressed = CompressedFile.open(output);
                         HiddenStates states = hidden == null ? null : HiddenStates.open(hidden)) {
                     results = ReportBuilder.named(finished, compressed);
                     if (states != null) {
-                        judgement = judge(backend, model, compressed, states, job.options());
+                        List<String> tensors =
+                                results.stream().map(NamedResult::tensor).toList();
+                        judgement = judge(backend, model, compressed, tensors, states, job.options());
                     }
                     if (job.options().maxLossIncrease().isPresent() && results.size() > 1) {
                         messages.add("The largest loss increase is aimed at for " + judgement.tensor()
@@ -131,22 +139,55 @@ final class CompressCommand implements Callable<Integer> {
         return 0;
     }
 
+    private CompressionJob job() {
+        Path ofAll = null;
+        Map<String, Path> ofOne = new LinkedHashMap<>();
+        for (String given : counts) {
+            int at = Files.exists(Path.of(given)) ? -1 : given.indexOf('=');
+            Path file = Path.of(given.substring(at + 1));
+            Path other = at < 0 ? ofAll : ofOne.put(given.substring(0, at), file);
+            ofAll = at < 0 ? file : ofAll;
+            if (other != null) {
+                throw new InvalidOptionException("--counts " + given + " comes after " + other
+                        + "; give one file for all matrices, and TENSOR=FILE once for each that has its own.");
+            }
+        }
+        return new CompressionJob(
+                input,
+                output,
+                tensors,
+                vocabulary.choice(),
+                ofAll,
+                ofOne,
+                metrics,
+                hidden,
+                recipe.options(),
+                only,
+                force);
+    }
+
     private static Judgement judge(
-            Backend backend, Model model, CompressedFile compressed, HiddenStates states, CompressionOptions options) {
-        String tensor = Softmax.outputAmong(compressed.matrices().keySet(), model);
+            Backend backend,
+            Model model,
+            CompressedFile compressed,
+            List<String> tensors,
+            HiddenStates states,
+            CompressionOptions options) {
+        String tensor = model.outputAmong(tensors);
         boolean fitted = options.method() == Method.RATE_DISTORTION || options.calibrationEpochs() > 0;
         Evaluation evaluation = Softmax.evaluate(backend, model, compressed, tensor, states);
         return new Judgement(tensor, evaluation, states, states, fitted);
     }
 
     /** The report, checked like the output; {@code null} where none is wanted. */
-    private OutputFile claimReport() {
+    private OutputFile claimReport(CompressionJob job) {
         if (report == null) {
             return null;
         }
         List<Path> used = new ArrayList<>(metrics.values());
         used.add(output);
-        Stream.of(counts, hidden).filter(Objects::nonNull).forEach(used::add);
+        used.addAll(job.countsOf().values());
+        Stream.of(job.counts(), hidden).filter(Objects::nonNull).forEach(used::add);
         try (Model model = Model.open(input)) {
             used.addAll(OutputFile.filesOf(model));
         }

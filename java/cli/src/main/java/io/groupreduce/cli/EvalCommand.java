@@ -55,17 +55,17 @@ final class EvalCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         try (Backend backend = device.start(common::tell);
-                Model model = Model.open(reference);
                 CompressedFile compressed = CompressedFile.open(file);
+                Model model = Model.open(reference, compressed.vocabulary());
                 HiddenStates states = HiddenStates.open(hidden)) {
             model.notes().forEach(common::tell);
             String name = tensor != null
                     ? tensor
-                    : Softmax.outputAmong(compressed.matrices().keySet(), model);
+                    : model.outputAmong(compressed.matrices().keySet());
             CompressedMatrix matrix = compressed.require(name);
             Evaluation evaluation = Softmax.evaluate(backend, model, compressed, name, states);
             Matrix dense = model.require(name).matrix(model.fileOf(name).toString());
-            long[] perRow = counts == null ? null : CountsFile.read(counts, dense.rows());
+            long[] perRow = counts == null ? null : CountsFile.read(counts, dense.rows(), common::tell);
             double error = GroupReduce.relativeError(backend, dense, perRow, 1, matrix);
 
             common.print(Texts.format(

@@ -2,8 +2,10 @@ package io.groupreduce.cli;
 
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.Logits;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Tensor;
+import io.groupreduce.format.VocabularyMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,17 +13,22 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** Shows what a file holds. */
-@Command(name = "inspect", description = "Shows tensors, groups, ranks, bits and bytes of a file.")
+@Command(name = "inspect", description = "Shows what a file holds, and of a model what is found to compress.")
 final class InspectCommand implements Callable<Integer> {
     @Mixin
     CommonOptions common;
+
+    @Mixin
+    VocabularyOptions vocabulary;
 
     @Parameters(
             paramLabel = "FILE",
@@ -35,10 +42,14 @@ final class InspectCommand implements Callable<Integer> {
                 show(opened);
             }
         } else {
-            try (Model model = Model.open(file)) {
+            try (Model model = Model.open(file, vocabulary.choice())) {
                 model.notes().forEach(common::tell);
-                List<Map<String, Object>> tensors = plain(model.tensors());
-                common.printJson(Map.of("file", file.toString(), "tensors", tensors));
+                Map<String, Object> document = new LinkedHashMap<>();
+                document.put("file", file.toString());
+                document.put("vocabulary", vocabulary(model));
+                document.put("noOutput", model.withoutOutput().orElse(null));
+                document.put("tensors", plain(model.tensors()));
+                common.printJson(document);
             }
         }
         return 0;
@@ -69,6 +80,59 @@ final class InspectCommand implements Callable<Integer> {
         document.put("tied", opened.tied());
         document.put("copied", copied);
         common.printJson(document);
+    }
+
+    /** What compression would take for what, and why. */
+    private List<Map<String, Object>> vocabulary(Model model) {
+        List<Map<String, Object>> documents = new ArrayList<>();
+        List<List<String>> rows = new ArrayList<>();
+        rows.add(List.of("vocabulary matrix", "type", "shape", "role", "same as", "bias", "scale", "it"));
+        for (VocabularyMatrix found : model.vocabulary()) {
+            Tensor tensor = found.tensor();
+            Logits logits = found.taken() ? model.logits(tensor.name()) : Logits.PLAIN;
+            String shape = Arrays.toString(tensor.shape());
+            rows.add(List.of(
+                    tensor.name(),
+                    tensor.type().name(),
+                    shape,
+                    role(found),
+                    Objects.requireNonNullElse(found.tiedTo(), "-"),
+                    Objects.requireNonNullElse(logits.bias(), "-"),
+                    logits.scale() == 1 ? "-" : Texts.format("%.4g", logits.scale()),
+                    found.why()));
+            Map<String, Object> document = new LinkedHashMap<>();
+            document.put("name", tensor.name());
+            document.put("dtype", tensor.type().name());
+            document.put("shape", tensor.shape());
+            document.put("role", found.role() == null ? null : word(found.role()));
+            document.put("compressed", found.taken());
+            document.put("servesAsOutput", found.servesAsOutput());
+            document.put("sameAs", found.tiedTo());
+            document.put("bias", logits.bias());
+            document.put("scale", logits.scale());
+            document.put("cap", logits.cap());
+            document.put("unknown", logits.unknown());
+            document.put("why", found.why());
+            documents.add(document);
+        }
+        if (!documents.isEmpty()) {
+            Texts.leftTable(rows).forEach(common::print);
+            model.withoutOutput().ifPresent(why -> common.print("Hidden states meet none of these: " + why + "."));
+            common.print("");
+        }
+        return documents;
+    }
+
+    private static String role(VocabularyMatrix found) {
+        if (!found.taken()) {
+            return found.role() == null ? "left out" : word(found.role()) + ", left out";
+        }
+        boolean both = found.role() == Model.Role.EMBEDDING && found.servesAsOutput();
+        return both ? "embedding and output" : word(found.role());
+    }
+
+    private static String word(Model.Role role) {
+        return role.name().toLowerCase(Locale.ROOT);
     }
 
     private List<Map<String, Object>> plain(Map<String, Tensor> tensors) {

@@ -18,6 +18,7 @@ import io.groupreduce.format.Model;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,7 +48,7 @@ final class ReportBuilder {
         this.threads = threads;
     }
 
-    /** Results under the names they have in the file that was written from them; both are in the same order. */
+    /** Results under the names they have in the file that was written from them, where they come first and in this order. */
     static List<NamedResult> named(List<CompressionSummary> finished, CompressedFile written) {
         List<CompressedMatrix> matrices = List.copyOf(written.matrices().values());
         List<NamedResult> results = new ArrayList<>();
@@ -70,8 +71,8 @@ final class ReportBuilder {
         for (NamedResult named : results) {
             Matrix matrix = model.require(named.tensor())
                     .matrix(model.fileOf(named.tensor()).toString());
-            long[] counts =
-                    job.counts() == null ? new long[matrix.rows()] : CountsFile.read(job.counts(), matrix.rows());
+            Path file = job.countsOf(named.tensor());
+            long[] counts = file == null ? new long[matrix.rows()] : CountsFile.read(file, matrix.rows());
             curves.put(named.tensor(), curves(matrix, counts));
             if (model.servesAsOutput(named.tensor())) {
                 float[] bias = model.bias(model.logits(named.tensor()));

@@ -68,7 +68,7 @@ class BadHiddenTest extends RefusalCase {
     void hiddenStatesWithoutAnOutputMatrixAreRefused() throws Exception {
         refused(
                 1,
-                "meets an output matrix, but none is among embedding.weight",
+                "but none is among \"embedding.weight\"",
                 model,
                 "--tensor",
                 "embedding.weight",

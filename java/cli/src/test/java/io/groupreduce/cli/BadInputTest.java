@@ -57,7 +57,7 @@ class BadInputTest extends RefusalCase {
         Tensor tensor =
                 new Tensor("lm_head.weight", DType.F64, new long[] {50, 4}, MemorySegment.ofArray(new double[200]));
         SafetensorsWriter.write(wide, List.of(tensor), Map.of());
-        refused(1, "lm_head.weight has type F64", wide);
+        refused(1, "\"lm_head.weight\" has type F64", wide);
     }
 
     @Test
@@ -73,8 +73,10 @@ class BadInputTest extends RefusalCase {
     @Test
     void countsThatDoNotFit() throws Exception {
         List<String> lines = Files.readAllLines(counts);
-        Files.write(counts, lines.subList(0, 599));
-        refused(1, "599", model, "--counts", counts);
+        List<String> more = new ArrayList<>(lines);
+        more.add("token600\t1");
+        Files.write(counts, more);
+        refused(1, "601 lines but the matrix has 600 rows", model, "--counts", counts);
         lines.set(41, "token41\t-3");
         Files.write(counts, lines);
         refused(1, "line 42", model, "--counts", counts);

@@ -28,6 +28,9 @@ import java.util.stream.Stream;
 public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> document, Logits logits) {
     private static final int DIGITS = 8;
 
+    /** Whether hidden states meet the matrix; left out where only its name tells that. */
+    static final String OUTPUT = "output";
+
     /** The entry of a matrix whose logits are plain. */
     public CompressedEntry(CompressedMatrix matrix, Map<String, Object> document) {
         this(matrix, document, Logits.PLAIN);
@@ -56,6 +59,15 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         return new CompressedEntry(matrix, document, logits);
     }
 
+    /** This with what is known of the tensor in its model, beyond what its name tells. */
+    public CompressedEntry in(Model model) {
+        Map<String, Object> more = new LinkedHashMap<>(document);
+        model.vocabularyMatrix(matrix.name())
+                .filter(VocabularyMatrix::taken)
+                .ifPresent(found -> more.put(OUTPUT, found.servesAsOutput()));
+        return new CompressedEntry(matrix, more, logits);
+    }
+
     /**
      * What of the figures that a file gives for a matrix cannot be, so that nobody is shown it; figures may be left out.
      *
@@ -74,6 +86,9 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         if (!source.isMissingNode()
                 && !(source.isIntegralNumber() && source.canConvertToLong() && source.longValue() == bytes)) {
             return Optional.of("has 'sourceBytes' other than the " + bytes + " of its shape in " + type.get());
+        }
+        if (document.has(OUTPUT) && !document.path(OUTPUT).isBoolean()) {
+            return Optional.of("has an 'output' that is neither true nor false");
         }
         Stream<JsonNode> figures = Stream.concat(
                 Stream.of("relativeError", "loss", "energy").map(document::path),

@@ -1,6 +1,9 @@
 package io.groupreduce.format;
 
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
@@ -268,14 +271,20 @@ public final class CompressedFile implements AutoCloseable {
 
     private CompressedMatrix matrix(Model.Role role) {
         String word = role.name().toLowerCase(Locale.ROOT);
-        Set<String> candidates = withRole(role);
-        Optional<String> dense = copied.values().stream()
-                .filter(t -> t.shape().length == 2 && VocabularyNames.tells(t.name(), role))
-                .map(Tensor::name)
+        boolean output = role == Model.Role.OUTPUT;
+        Set<String> candidates =
+                output && outputName().isPresent() ? Set.of(outputName().get()) : withRole(role);
+        Optional<String> dense = copied.keySet().stream()
+                .filter(name -> VocabularyNames.tells(name, role))
                 .findFirst();
         if (candidates.isEmpty() && dense.isEmpty()) {
-            Model.Role other = role == Model.Role.OUTPUT ? Model.Role.EMBEDDING : Model.Role.OUTPUT;
-            candidates = matrices.size() == 1 ? matrices.keySet() : withRole(other);
+            candidates = matrices.size() == 1
+                    ? matrices.keySet()
+                    : withRole(output ? Model.Role.EMBEDDING : Model.Role.OUTPUT);
+            candidates = candidates.stream()
+                    .filter(name -> !output
+                            || provenance(name).path(CompressedEntry.OUTPUT).asBoolean(true))
+                    .collect(Collectors.toSet());
         }
         if (candidates.size() == 1) {
             return matrices.get(candidates.iterator().next());
@@ -285,6 +294,31 @@ public final class CompressedFile implements AutoCloseable {
                 .orElse("the names do not tell which compressed matrix is the " + word);
         throw new InvalidDataException(Wording.file(path()) + " needs the name of a tensor: " + found + "; it has "
                 + Wording.candidates("", matrices.keySet()) + "; name one.");
+    }
+
+    /** The matrix that hidden states meet, if the file says so of exactly one. */
+    public Optional<String> outputName() {
+        List<String> told = matrices.keySet().stream()
+                .filter(name -> provenance(name).path(CompressedEntry.OUTPUT).asBoolean())
+                .toList();
+        return told.size() == 1 ? Optional.of(told.get(0)) : Optional.empty();
+    }
+
+    /** What the file says of the vocabulary matrices of the model that it was made from. */
+    public VocabularyChoice vocabulary() {
+        String output = outputName().orElse(null);
+        return new VocabularyChoice(
+                output, null, output == null ? null : logits(output).bias());
+    }
+
+    /** The compressed matrices with what the file says of them, to write them again as they are. */
+    public List<CompressedEntry> entries() {
+        return matrices.values().stream()
+                .map(matrix -> new CompressedEntry(
+                        matrix,
+                        new ObjectMapper().convertValue(provenance(matrix.name()), new TypeReference<>() {}),
+                        logits(matrix.name())))
+                .toList();
     }
 
     /** The stored matrices that have a name of this role, their own or one tied to them. */

@@ -7,7 +7,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.BitSet;
+import java.util.function.Consumer;
 
 /**
  * Reads how often each token occurs: one line a token in vocabulary order, a count or {@code token<TAB>count}.
@@ -23,24 +25,36 @@ public final class CountsFile {
     private CountsFile() {}
 
     /**
-     * The counts of all tokens.
+     * The counts of all tokens. A file may have fewer lines than the matrix has rows, since vocabularies are padded: those at the end
+     * count 0.
      *
      * @param rows N, the rows of the matrix
      * @return N counts, each 0 or more, with a sum below 2^63
      * @throws FileAccessException if the file is missing or unreadable
-     * @throws InvalidDataException if there are not exactly {@code rows} lines, a line has no count that can be used, or lines with a
-     *     number for each token stand in another order than rows
+     * @throws InvalidDataException if there is no line or more than {@code rows}, one has no count that can be used, or lines with a number
+     *     for each token stand in another order than rows
      */
     public static long[] read(Path file, int rows) {
+        return read(file, rows, sentence -> {});
+    }
+
+    /** As {@link #read(Path, int)}; {@code tell} hears how many rows at the end count 0, if any. */
+    public static long[] read(Path file, int rows, Consumer<String> tell) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = InputFile.map(file, arena);
+            long[] counts;
             try {
-                return parse(file, text, rows);
+                counts = parse(file, text, rows);
             } catch (InvalidDataException e) {
                 throw CountsHint.otherFormat(file, text)
                         .map(what -> new InvalidDataException(Wording.file(file) + " " + what + ".", e))
                         .orElse(e);
             }
+            if (counts.length < rows) {
+                tell.accept(Wording.file(file) + " has " + counts.length + " lines for the " + rows
+                        + " rows of a matrix; the last " + (rows - counts.length) + " rows count 0.");
+            }
+            return Arrays.copyOf(counts, rows);
         }
     }
 
@@ -80,11 +94,12 @@ public final class CountsFile {
         if (lines == rows + 1L && isBlankLine(text, lastLine)) {
             throw new InvalidDataException(Wording.file(file) + " ends with an empty line; remove it.");
         }
-        if (lines != rows) {
+        if (lines == 0 || lines > rows) {
             throw new InvalidDataException(Wording.file(file) + " has " + lines + " lines but the matrix has " + rows
-                    + " rows; give one count for each row, in vocabulary order.");
+                    + " rows; give one count for each row, in vocabulary order, and matrices of different sizes a file each"
+                    + " (TENSOR=FILE).");
         }
-        return counts;
+        return Arrays.copyOf(counts, (int) lines);
     }
 
     /**

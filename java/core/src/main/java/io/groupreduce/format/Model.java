@@ -1,10 +1,12 @@
 package io.groupreduce.format;
 
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -12,6 +14,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -33,12 +36,14 @@ public final class Model implements AutoCloseable {
 
     private final Path path;
     private final ModelFiles files;
+    private final VocabularyChoice choice;
     private final Map<String, Tensor> tensors;
-    private Map<String, String> duplicates;
+    private VocabularyFinder finder;
 
-    private Model(Path path, ModelFiles files) {
+    private Model(Path path, ModelFiles files, VocabularyChoice choice) {
         this.path = path;
         this.files = files;
+        this.choice = choice;
         tensors = Collections.unmodifiableMap(files.tensors());
     }
 
@@ -54,8 +59,29 @@ public final class Model implements AutoCloseable {
      *     the state of a training
      */
     public static Model open(Path input) {
+        return open(input, VocabularyChoice.NONE);
+    }
+
+    /**
+     * Opens a model of which a user says what its matrices are.
+     *
+     * @throws InvalidDataException also if there is no tensor of a chosen name, or it is no matrix that can be compressed
+     * @see #open(Path)
+     */
+    public static Model open(Path input, VocabularyChoice choice) {
         Objects.requireNonNull(input, "input");
-        return MappedFiles.reading(() -> new Model(input, ModelFiles.open(input)));
+        return MappedFiles.reading(() -> {
+            Model model = new Model(input, ModelFiles.open(input), choice);
+            try {
+                Stream.of(choice.output(), choice.input(), choice.bias())
+                        .filter(Objects::nonNull)
+                        .forEach(model::require);
+                return model;
+            } catch (Throwable e) {
+                model.close();
+                throw e;
+            }
+        });
     }
 
     /** The input as it was named: a file or a directory. */
@@ -93,23 +119,36 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * The embedding and output matrices found by name, of type F32, F16 or BF16: embeddings first. A matrix that is stored
-     * twice because the model ties it is listed once, as the embedding. Of a NumPy file: its matrix.
+     * The matrices of the vocabulary, in the order of the tensors: those that are taken for embeddings and outputs, and those that may seem
+     * to be such and are not.
      */
-    public List<Tensor> compressible() {
-        Stream<Tensor> outputs =
-                withRole(Role.OUTPUT).stream().filter(t -> !duplicates().containsKey(t.name()));
-        return Stream.concat(withRole(Role.EMBEDDING).stream(), outputs).toList();
+    public List<VocabularyMatrix> vocabulary() {
+        return finder().found();
+    }
+
+    private synchronized VocabularyFinder finder() {
+        if (finder == null) {
+            finder = new VocabularyFinder(path, tensors, files.config(), choice, files.bareMatrix());
+        }
+        return finder;
+    }
+
+    /** What was found about a tensor; empty if it is no matrix of the vocabulary. */
+    public Optional<VocabularyMatrix> vocabularyMatrix(String tensor) {
+        return vocabulary().stream()
+                .filter(found -> found.tensor().name().equals(tensor))
+                .findFirst();
     }
 
     /**
-     * Matrices that are named like an embedding or an output but have a type other than F32, F16 or BF16, such as F64 or an
-     * 8-bit float: why {@link #compressible()} may lack what a user expects there.
+     * The embedding and output matrices, of type F32, F16 or BF16: embeddings first. What repeats another byte for byte is left out.
+     * Of a NumPy file: its matrix.
      */
-    public List<Tensor> namedButUnsupported() {
-        return tensors.values().stream()
-                .filter(t -> !t.type().compressible() && isMatrix(t))
-                .filter(t -> VocabularyNames.role(t.name()).isPresent())
+    public List<Tensor> compressible() {
+        return Stream.of(Role.values())
+                .flatMap(role -> vocabulary().stream()
+                        .filter(found -> found.taken() && found.role() == role && found.tiedTo() == null))
+                .map(VocabularyMatrix::tensor)
                 .toList();
     }
 
@@ -117,41 +156,36 @@ public final class Model implements AutoCloseable {
         return tensor.shape().length == 2 && tensor.elements() > 0;
     }
 
-    /** Output matrices that repeat an embedding byte for byte in a model that ties them: output name to embedding name. */
-    public synchronized Map<String, String> duplicates() {
-        if (duplicates == null) {
-            Map<String, String> found = new LinkedHashMap<>();
-            for (Tensor output : files.config().tiesEmbeddings() ? withRole(Role.OUTPUT) : List.<Tensor>of()) {
-                withRole(Role.EMBEDDING).stream()
-                        .filter(embedding -> embedding.sameContent(output))
-                        .findFirst()
-                        .ifPresent(embedding -> found.put(output.name(), embedding.name()));
-            }
-            duplicates = Collections.unmodifiableMap(found);
-        }
-        return duplicates;
+    /** Matrices that repeat another byte for byte: the name of each to the name of that one. */
+    public Map<String, String> duplicates() {
+        Map<String, String> found = new LinkedHashMap<>();
+        vocabulary().stream()
+                .filter(matrix -> matrix.tiedTo() != null)
+                .forEach(matrix -> found.put(matrix.tensor().name(), matrix.tiedTo()));
+        return found;
     }
 
     /**
-     * The role of a tensor by its name; one whose name tells nothing counts as an output.
+     * The role of a tensor; one of which nothing is known counts as an output.
      *
      * @throws InvalidDataException if there is no tensor of that name
      */
     public Role role(String tensor) {
-        return VocabularyNames.role(require(tensor).name()).orElse(Role.OUTPUT);
+        require(tensor);
+        return vocabularyMatrix(tensor).map(VocabularyMatrix::role).orElse(Role.OUTPUT);
     }
 
     /**
      * Whether hidden states meet this tensor: an output, or an embedding that is the model's output as well, because the two
-     * are stored as duplicates or no output matrix is stored at all.
+     * are stored as duplicates, or no output matrix is stored at all and nothing says that there is another.
      *
      * @throws InvalidDataException if there is no tensor of that name
      */
     public boolean servesAsOutput(String tensor) {
-        return role(tensor) == Role.OUTPUT
-                || duplicates().containsValue(tensor)
-                || tensors.values().stream()
-                        .noneMatch(t -> isMatrix(t) && VocabularyNames.tells(t.name(), Role.OUTPUT));
+        return vocabularyMatrix(tensor)
+                .filter(VocabularyMatrix::taken)
+                .map(VocabularyMatrix::servesAsOutput)
+                .orElseGet(() -> role(tensor) == Role.OUTPUT && choice.output() == null);
     }
 
     /**
@@ -164,7 +198,8 @@ public final class Model implements AutoCloseable {
         if (!isMatrix(matrix) || !servesAsOutput(tensor)) {
             return Logits.PLAIN;
         }
-        Tensor bias = SoftmaxBias.find(Wording.file(path), tensors, matrix).orElse(null);
+        Tensor bias = SoftmaxBias.find(Wording.file(path), tensors, matrix, choice.bias())
+                .orElse(null);
         boolean shared = role(tensor) == Role.EMBEDDING;
         return LogitsConfig.read(files.config(), matrix.shape()[1], shared, bias == null ? null : bias.name());
     }
@@ -202,11 +237,38 @@ public final class Model implements AutoCloseable {
         return others;
     }
 
-    private List<Tensor> withRole(Role role) {
-        return tensors.values().stream()
-                .filter(t -> t.type().compressible() && isMatrix(t))
-                .filter(t -> !files.bareMatrix() ? VocabularyNames.tells(t.name(), role) : role == Role.OUTPUT)
+    /** Why hidden states meet no matrix of the model, without a full stop; empty if they meet one. */
+    public Optional<String> withoutOutput() {
+        return vocabulary().stream().anyMatch(VocabularyMatrix::servesAsOutput)
+                ? Optional.empty()
+                : Optional.ofNullable(finder().embeddingRefused());
+    }
+
+    /**
+     * Of these tensors the one that hidden states meet; one that is known to be an output before others.
+     *
+     * @throws InvalidDataException if several could be, or none; the message says why, to go on after the name of the hidden states
+     */
+    public String outputAmong(Collection<String> names) {
+        List<String> outputs = names.stream().filter(this::servesAsOutput).toList();
+        List<String> known = outputs.stream()
+                .filter(name -> vocabularyMatrix(name).isPresent())
                 .toList();
+        outputs = known.isEmpty() ? outputs : known;
+        String listed = names.stream().map(Wording::quoted).collect(Collectors.joining(", "));
+        if (outputs.isEmpty()) {
+            throw new InvalidDataException("Hidden states meet the output matrix of " + Wording.file(path) + ", but "
+                    + withoutOutput()
+                            .orElse("none is among " + listed
+                                    + "; name one with --tensor, or leave the hidden states out")
+                    + ".");
+        }
+        if (outputs.size() > 1) {
+            throw new InvalidDataException("Hidden states meet one matrix of " + Wording.file(path) + ", but each of "
+                    + outputs.stream().map(Wording::quoted).collect(Collectors.joining(", "))
+                    + " may be the output; say which with --output-tensor.");
+        }
+        return outputs.get(0);
     }
 
     /** Unmaps all files; may be called again. */

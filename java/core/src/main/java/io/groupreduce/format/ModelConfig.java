@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 
 /** What a model's {@code config.json} says of its vocabulary matrices. */
 final class ModelConfig {
@@ -66,6 +67,24 @@ final class ModelConfig {
         return found;
     }
 
+    /** The whole numbers above 0 that any of these keys has, at the top or in any part but the named ones. */
+    Set<Long> numbers(List<String> keys, List<String> without) {
+        Set<Long> found = new TreeSet<>();
+        addNumbers(root, keys, without, found);
+        return found;
+    }
+
+    private static void addNumbers(JsonNode node, List<String> keys, List<String> without, Set<Long> found) {
+        node.properties().forEach(entry -> {
+            JsonNode value = entry.getValue();
+            if (value.isObject() && !without.contains(entry.getKey())) {
+                addNumbers(value, keys, without, found);
+            } else if (value.canConvertToLong() && value.longValue() > 0 && keys.contains(entry.getKey())) {
+                found.add(value.longValue());
+            }
+        });
+    }
+
     /** All keys that {@link #value} knows, in the order of the file. */
     Set<String> keys() {
         Set<String> keys = new LinkedHashSet<>();
@@ -78,10 +97,5 @@ final class ModelConfig {
             }
         }
         return keys;
-    }
-
-    /** Whether {@code tie_word_embeddings} is true. */
-    boolean tiesEmbeddings() {
-        return value("tie_word_embeddings").asBoolean(false);
     }
 }

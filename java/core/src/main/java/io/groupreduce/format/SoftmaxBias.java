@@ -13,26 +13,11 @@ import java.util.stream.Stream;
 
 /**
  * Finds and reads the bias that a model adds to the logits of an output matrix: {@code X.bias} to {@code X.weight}, else a tensor under
- * one of the usual names. It may have any shape of N numbers along one side.
+ * one of the names that the table of {@link VocabularyNames} has. It may have any shape of N numbers along one side.
  */
 final class SoftmaxBias {
     private static final String WEIGHT = "weight";
     private static final String BIAS = "bias";
-    private static final List<String> OUTPUTS = List.of(
-            "lm_head.bias",
-            "softmax.bias",
-            "decoder.bias",
-            "embed_out.bias",
-            "predictions.bias",
-            "final_logits_bias",
-            "vocab_projector.bias",
-            "generator_lm_head.bias",
-            "lm_loss.bias",
-            "pred_layer.proj.bias",
-            "lm_head.linear.bias",
-            "output_layer.bias",
-            "output_projection.bias");
-
     /** What stands once for the vocabulary has no number in its name. */
     private static final Pattern IN_LAYER = Pattern.compile("(?:^|.*\\.)[0-9]+\\..*");
 
@@ -42,17 +27,19 @@ final class SoftmaxBias {
      * The bias of an output matrix of the model.
      *
      * @param where the model, for messages
+     * @param chosen the name that the user gave it; {@code null} to find it
      * @throws InvalidDataException if a tensor is named like one but has not N numbers, or two are and differ
      */
-    static Optional<Tensor> find(String where, Map<String, Tensor> tensors, Tensor matrix) {
+    static Optional<Tensor> find(String where, Map<String, Tensor> tensors, Tensor matrix, String chosen) {
         long rows = matrix.shape()[0];
-        Tensor own = tensors.get(nameFor(matrix.name()));
+        Tensor own = tensors.get(chosen == null ? nameFor(matrix.name()) : chosen);
         if (own != null) {
             requireFits(where, own, matrix, rows);
             return Optional.of(own);
         }
-        List<Tensor> named = tensors.values().stream()
-                .filter(t -> isOfAnOutput(t.name()) && !isOfAnother(t.name(), tensors, matrix))
+        List<Tensor> named = VocabularyNames.biases(tensors.keySet()).stream()
+                .filter(name -> !IN_LAYER.matcher(name).matches() && !isOfAnother(name, tensors, matrix))
+                .map(tensors::get)
                 .toList();
         List<Tensor> found = named.stream().filter(t -> fits(t, rows)).toList();
         if (found.isEmpty() && !named.isEmpty()) {
@@ -67,11 +54,6 @@ final class SoftmaxBias {
             }
         }
         return found.stream().findFirst();
-    }
-
-    private static boolean isOfAnOutput(String name) {
-        return OUTPUTS.stream().anyMatch(known -> name.equals(known) || name.endsWith("." + known))
-                && !IN_LAYER.matcher(name).matches();
     }
 
     /** Tensors of so many numbers that are called a bias and stand once for the vocabulary. */

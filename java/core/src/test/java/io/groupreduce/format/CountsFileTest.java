@@ -3,12 +3,14 @@ package io.groupreduce.format;
 import static io.groupreduce.format.FormatFixtures.assertFails;
 import static io.groupreduce.format.FormatFixtures.write;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,10 +48,20 @@ class CountsFileTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"2,3 lines", "4,3 lines", "1,3 lines"})
+    @CsvSource({"2,3 lines", "1,3 lines"})
     void saysHowManyLinesAndRowsThereAre(int rows, String lines) {
         Path file = file("1\n2\n3\n");
         assertFails(InvalidDataException.class, () -> CountsFile.read(file, rows), file, lines, rows + " rows");
+    }
+
+    @Test
+    void rowsBeyondTheLastLineCountZeroAndThatIsSaid() {
+        Path file = file("1\n2\n3\n");
+        List<String> said = new ArrayList<>();
+        assertArrayEquals(new long[] {1, 2, 3}, CountsFile.read(file, 3, said::add));
+        assertEquals(List.of(), said);
+        assertArrayEquals(new long[] {1, 2, 3, 0, 0}, CountsFile.read(file, 5, said::add));
+        assertEquals(List.of(file + " has 3 lines for the 5 rows of a matrix; the last 2 rows count 0."), said);
     }
 
     @Test

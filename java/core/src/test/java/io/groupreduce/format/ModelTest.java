@@ -71,8 +71,14 @@ class ModelTest {
         try (Model model = Model.open(save("wide.safetensors", wide, narrow, layer))) {
             assertEquals(List.of(), model.compressible());
             assertEquals(
-                    List.of("lm_head.weight", "wte.weight"),
-                    model.namedButUnsupported().stream().map(Tensor::name).toList());
+                    List.of(
+                            "\"lm_head.weight\" is not compressed: it has type F64; convert it to F32, F16 or BF16 first.",
+                            "\"wte.weight\" is not compressed: it is stored quantised (F8_E4M3, which means nothing without"
+                                    + " its scales); start from the unquantised model."),
+                    model.vocabulary().stream()
+                            .map(VocabularyMatrix::sentence)
+                            .sorted()
+                            .toList());
         }
         Tensor embedding = matrix("wte.weight", 2, 2, 0);
         try (Model model = Model.open(save("mixed.safetensors", wide, embedding))) {
@@ -192,11 +198,7 @@ class ModelTest {
     void listsATiedMatrixOnceWhenBothCopiesAreTheSame() {
         Tensor embedding = matrix("model.embed_tokens.weight", 3, 2, 0);
         save("model.safetensors", matrix("lm_head.weight", 3, 2, 0), embedding);
-        try (Model untied = Model.open(directory)) {
-            assertEquals(2, untied.compressible().size());
-            assertTrue(untied.duplicates().isEmpty());
-        }
-        for (String config : List.of(TIED, "{\"text_config\": {\"tie_word_embeddings\": true}}")) {
+        for (String config : List.of("{}", TIED, "{\"tie_word_embeddings\": false}")) {
             write(directory, "config.json", config);
             try (Model tied = Model.open(directory)) {
                 assertEquals(List.of("model.embed_tokens.weight"), compressible(tied));
