@@ -217,7 +217,7 @@ class LogitsTest {
         String all =
                 "{\"lm_head.weight\":{\"scale\":0.125,\"bias\":\"its\",\"cap\":30.0,\"unknown\":\"who\\u000aknows\"}}";
         try (CompressedFile file = CompressedFile.open(described(all).write(directory.resolve("all.safetensors")))) {
-            assertEquals(new Logits(0.125, "its", 30, "who?knows"), file.logits("embed.weight"));
+            assertEquals(new Logits(0.125, "its", 30, "who\\u000aknows"), file.logits("embed.weight"));
             assertArrayEquals(
                     new float[CompressedFixture.ROWS],
                     file.softmaxBias(CompressedFixture.NAME).orElseThrow());
