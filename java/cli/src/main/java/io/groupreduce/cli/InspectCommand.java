@@ -68,8 +68,15 @@ final class InspectCommand implements Callable<Integer> {
         List<Map<String, Object>> matrices = new ArrayList<>();
         for (CompressedMatrix matrix : opened.matrices().values()) {
             Summary.Source source = Summary.Source.of(opened.provenance(matrix.name()), matrix);
-            matrices.add(Summary.document(matrix, source));
+            Logits logits = opened.logits(matrix.name());
+            Map<String, Object> document = Summary.document(matrix, source);
+            put(logits, document);
+            matrices.add(document);
             Summary.lines(matrix, source).forEach(common::print);
+            if (!logits.equals(Logits.PLAIN)) {
+                common.print("  logits: bias " + bias(logits) + ", scale " + scale(logits));
+                refused(matrix.name(), logits);
+            }
             common.print("");
         }
         opened.tied().forEach((name, stored) -> common.print(name + " is the same matrix as " + stored));
@@ -97,8 +104,8 @@ final class InspectCommand implements Callable<Integer> {
                     shape,
                     role(found),
                     Objects.requireNonNullElse(found.tiedTo(), "-"),
-                    Objects.requireNonNullElse(logits.bias(), "-"),
-                    logits.scale() == 1 ? "-" : Texts.format("%.4g", logits.scale()),
+                    bias(logits),
+                    scale(logits),
                     found.why()));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("name", tensor.name());
@@ -108,19 +115,46 @@ final class InspectCommand implements Callable<Integer> {
             document.put("compressed", found.taken());
             document.put("servesAsOutput", found.servesAsOutput());
             document.put("sameAs", found.tiedTo());
-            document.put("bias", logits.bias());
-            document.put("scale", logits.scale());
-            document.put("cap", logits.cap());
-            document.put("unknown", logits.unknown());
+            put(logits, document);
             document.put("why", found.why());
             documents.add(document);
         }
-        if (!documents.isEmpty()) {
+        if (documents.isEmpty()) {
+            common.print(
+                    "No embedding or output matrix has a known name; name one with --output-tensor or --input-tensor.");
+        } else {
             Texts.leftTable(rows).forEach(common::print);
             model.withoutOutput().ifPresent(why -> common.print("Hidden states meet none of these: " + why + "."));
-            common.print("");
+            for (VocabularyMatrix found : model.vocabulary()) {
+                if (found.taken() && found.servesAsOutput()) {
+                    refused(found.tensor().name(), model.logits(found.tensor().name()));
+                }
+            }
         }
+        common.print("");
         return documents;
+    }
+
+    /** Says why hidden states are refused, where the logits are such. */
+    private void refused(String name, Logits logits) {
+        if (logits.obstacle() != null) {
+            common.print("--hidden is refused for " + name + ": " + logits.obstacle() + ".");
+        }
+    }
+
+    private static void put(Logits logits, Map<String, Object> document) {
+        document.put("bias", logits.bias());
+        document.put("scale", logits.scale());
+        document.put("cap", logits.cap());
+        document.put("unknown", logits.unknown());
+    }
+
+    private static String bias(Logits logits) {
+        return Objects.requireNonNullElse(logits.bias(), "-");
+    }
+
+    private static String scale(Logits logits) {
+        return logits.scale() == 1 ? "-" : Texts.format("%.4g", logits.scale());
     }
 
     private static String role(VocabularyMatrix found) {

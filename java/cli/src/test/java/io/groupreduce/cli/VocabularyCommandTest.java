@@ -90,6 +90,33 @@ class VocabularyCommandTest extends RefusalCase {
     }
 
     @Test
+    void inspectSaysThatNothingIsFound() {
+        String text = Shell.run("inspect", save("names.safetensors", matrix("table", 1, Shell.ROWS)))
+                .out();
+        assertTrue(
+                text.startsWith("No embedding or output matrix has a known name; name one with --output-tensor"), text);
+    }
+
+    @Test
+    void inspectSaysWhatMakesTheLogits() throws Exception {
+        Path folder = Files.createDirectory(directory.resolve("capped"));
+        SafetensorsWriter.write(
+                folder.resolve("model.safetensors"), List.of(matrix("wte.weight", 1, Shell.ROWS)), Map.of());
+        Files.writeString(folder.resolve("config.json"), "{\"final_logit_softcapping\": 30, \"logits_scaling\": 8}");
+        assertEquals(0, compress(folder).code());
+        for (Path file : List.of(folder, output)) {
+            String text = Shell.run("inspect", file).out();
+            assertTrue(text.contains("0.1250"), text);
+            assertTrue(text.contains("--hidden is refused for wte.weight: the model caps its logits softly"), text);
+            JsonNode document = Shell.run("inspect", file, "--json").json();
+            JsonNode matrix =
+                    document.path(file == output ? "compressed" : "vocabulary").get(0);
+            assertEquals(30, matrix.path("cap").asDouble());
+            assertEquals(0.125, matrix.path("scale").asDouble());
+        }
+    }
+
+    @Test
     void whatIsLeftOutIsSaidOnce() {
         Path file = save(
                 "mixed.safetensors",

@@ -25,11 +25,16 @@ public record Logits(double scale, String bias, double cap, String unknown) {
      * @throws InvalidDataException if a cap or something unknown changes the logits
      */
     public void requireComputable(String where) {
-        if (unknown != null || cap > 0) {
-            String why = unknown != null ? unknown : "the model caps its logits softly at " + cap;
+        String why = obstacle();
+        if (why != null) {
             throw new InvalidDataException(where + " cannot be fitted to or judged on hidden states: " + why
                     + "; leave the hidden states out.");
         }
+    }
+
+    /** Why probabilities cannot be computed under these logits, the second half of a sentence; {@code null} if they can. */
+    public String obstacle() {
+        return unknown != null || cap == 0 ? unknown : "the model caps its logits softly at " + cap;
     }
 
     /** As it stands in the metadata; empty for plain logits. */
