@@ -177,7 +177,8 @@ public final class Model implements AutoCloseable {
 
     /**
      * Whether hidden states meet this tensor: an output, or an embedding that is the model's output as well, because the two
-     * are stored as duplicates, or no output matrix is stored at all and nothing says that there is another.
+     * are stored as duplicates, or no output matrix is stored at all and nothing says that there is another. A matrix whose name tells
+     * nothing may be the output where no other one is known to be.
      *
      * @throws InvalidDataException if there is no tensor of that name
      */
@@ -185,7 +186,8 @@ public final class Model implements AutoCloseable {
         return vocabularyMatrix(tensor)
                 .filter(VocabularyMatrix::taken)
                 .map(VocabularyMatrix::servesAsOutput)
-                .orElseGet(() -> role(tensor) == Role.OUTPUT && choice.output() == null);
+                .orElseGet(() -> role(tensor) == Role.OUTPUT
+                        && vocabulary().stream().noneMatch(VocabularyMatrix::servesAsOutput));
     }
 
     /**

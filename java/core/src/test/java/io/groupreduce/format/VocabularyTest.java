@@ -392,6 +392,20 @@ class VocabularyTest {
     }
 
     @Test
+    void aMatrixOfNoVocabularyIsNoOutputBesideOne() {
+        String positions = "bert.embeddings.position_embeddings.weight";
+        try (Model model = model(
+                "{\"model_type\":\"bert\"}",
+                matrix("bert.embeddings.word_embeddings.weight", ROWS, COLUMNS, 0),
+                matrix(positions, 8, COLUMNS, 3),
+                of("cls.predictions.bias", DType.F32, ROWS))) {
+            assertTrue(model.servesAsOutput("bert.embeddings.word_embeddings.weight"));
+            assertFalse(model.servesAsOutput(positions));
+            assertEquals(Logits.PLAIN, model.logits(positions));
+        }
+    }
+
+    @Test
     void anOutputHasNoBiasOfAnotherMatrix() {
         try (Model model = model(
                 "{}", other("lm_head.weight"), matrix("softmax.weight", ROWS, COLUMNS, 9), bias("softmax.bias"))) {
