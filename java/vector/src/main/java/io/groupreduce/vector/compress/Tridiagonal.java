@@ -31,6 +31,9 @@ final class Tridiagonal {
     /** Rows of eigenvectors that one thread takes back to A's coordinates at a time. */
     private static final int BACK_ROWS = 40 * Lanes.MR;
 
+    /** Smaller squares are nothing beside numbers near 1, and have lost digits to underflow: no reflection could be made of them. */
+    private static final double LEAST_SQUARES = 0x1p-960;
+
     private final Workers workers;
     private final double[] a;
     private final int n;
@@ -56,7 +59,7 @@ final class Tridiagonal {
     /**
      * Reduces a matrix.
      *
-     * @param a n x n row-major, n at least 2; only its upper triangle is read, and it is overwritten
+     * @param a n x n row-major, n at least 2, its largest number near 1; only its upper triangle is read, and it is overwritten
      */
     static Tridiagonal of(Workers workers, double[] a, int n) {
         Tridiagonal reduced = new Tridiagonal(workers, a, n);
@@ -114,7 +117,7 @@ final class Tridiagonal {
         System.arraycopy(a, j * n + j + 1, panel, v + j + 1, length);
         double lead = panel[v + j + 1];
         double rest = Doubles.dot(panel, v + j + 2, panel, v + j + 2, length - 1);
-        if (rest == 0) {
+        if (rest < LEAST_SQUARES) {
             beside[j] = lead;
             factors[j] = 0;
             Arrays.fill(panel, v + j + 1, v + n, 0);

@@ -48,12 +48,16 @@ class FullEigenTest {
                 new Case("all alike", n, of(equal)),
                 new Case("clusters", n, of(clusters)),
                 new Case("both signs", n, of(mixed)),
-                new Case("huge", n, scaled(of(falling), 1e30)),
-                new Case("tiny", n, scaled(of(falling), 1e-30)),
+                new Case("huge", n, scaled(of(falling), 1e300)),
+                new Case("tiny", n, scaled(of(falling), 1e-300)),
                 new Case("diagonal", n, diagonal(mixed)),
                 new Case("zeros", n, new double[n * n]),
                 new Case("two blocks", n, blocks(n)),
-                new Case("Wilkinson", n, wilkinson(n)));
+                new Case("Wilkinson", n, wilkinson(n, n, 1)),
+                new Case("glued Wilkinson", n, wilkinson(n, 21, 1e-8)),
+                new Case("one direction", n, graded(n, 0)),
+                new Case("falling by 1e-2 each", n, graded(n, -1)),
+                new Case("rising by 1e2 each", n, graded(n, 1)));
     }
 
     @ParameterizedTest
@@ -162,14 +166,27 @@ class FullEigenTest {
         return a;
     }
 
-    /** Pairs of eigenvalues that agree to many digits, of vectors that do not. */
-    private static double[] wilkinson(int n) {
+    /** Pairs of eigenvalues that agree to many digits, of vectors that do not; in several blocks, many of them. */
+    private static double[] wilkinson(int n, int block, double between) {
         double[] a = new double[n * n];
         for (int j = 0; j < n; j++) {
-            a[j * n + j] = Math.abs(j - (n - 1) / 2.0);
+            a[j * n + j] = Math.abs(j % block - (block - 1) / 2.0);
             if (j + 1 < n) {
-                a[j * n + j + 1] = 1;
-                a[(j + 1) * n + j] = 1;
+                a[j * n + j + 1] = (j + 1) % block == 0 ? between : 1;
+                a[(j + 1) * n + j] = a[j * n + j + 1];
+            }
+        }
+        return a;
+    }
+
+    /** Numbers of all sizes, down to those whose squares underflow, that grow or fall along the diagonal; at power 0 of rank one. */
+    private static double[] graded(int n, int power) {
+        double[] a = new double[n * n];
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < n; j++) {
+                int behind = power > 0 ? n - 1 : 0;
+                double size = Math.pow(10, power * (i + j - 2 * behind));
+                a[i * n + j] = Math.sin(1 + i) * Math.sin(1 + j) * size + (i == j && power != 0 ? size : 0);
             }
         }
         return a;
