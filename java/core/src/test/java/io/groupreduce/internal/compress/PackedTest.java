@@ -162,13 +162,15 @@ class PackedTest {
         assertTrue(packed > 0);
     }
 
-    /** Larger than what is compared with ordinary rows. */
+    /** Not compared with ordinary rows, as large matrices are not. */
     @Test
     void fewWideRowsDoNotLoseMoreThanTheyHave() {
-        Matrix matrix = SoftmaxFixture.powerLaw(7, 1100, 3700);
-        CompressionResult result = compress(matrix, null, null, packed(26).withRefineRounds(0));
+        Matrix matrix = SoftmaxFixture.powerLaw(7, 110, 370);
+        CompressionTask task = new CompressionTask(
+                backend, matrix, new long[110], null, null, packed(16).withRefineRounds(0));
+        CompressionResult result = new RateDistortion(task).alone(arena, Progress.NONE);
         assertTrue(result.matrix().packed() != null);
-        assertTrue(result.summary().loss() < 0.9 * result.summary().energy());
+        assertTrue(result.summary().loss() < 0.2 * result.summary().energy());
     }
 
     @Test

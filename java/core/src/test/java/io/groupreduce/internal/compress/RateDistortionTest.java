@@ -353,26 +353,26 @@ class RateDistortionTest {
     /** Frequent rows in some directions, rare ones in others: two bases cost more than one, and pay. */
     @Test
     void asManyBasesAsPay() {
-        int rows = 1600;
-        float[] values = new float[rows * 32];
+        int rows = 1000;
+        float[] values = new float[rows * 16];
         long[] counts = new long[rows];
-        float[] narrow = new float[rows * 16];
-        SoftmaxFixture.powerLaw(19, rows, 16).readRows(0, rows, narrow, 0);
+        float[] narrow = new float[rows * 8];
+        SoftmaxFixture.powerLaw(19, rows, 8).readRows(0, rows, narrow, 0);
         for (int i = 0; i < rows; i++) {
             counts[i] = 1 - i % 2;
-            System.arraycopy(narrow, i * 16, values, i * 32 + i % 2 * 16, 16);
+            System.arraycopy(narrow, i * 8, values, i * 16 + i % 2 * 8, 8);
         }
-        assertTrue(compress(Matrix.of("two", values, rows, 32), counts, null, to(8))
+        assertTrue(compress(Matrix.of("two", values, rows, 16), counts, null, to(8))
                         .matrix()
                         .bases()
                 >= 2);
-        Matrix one = SoftmaxFixture.powerLaw(20, 600, 32);
+        Matrix one = SoftmaxFixture.powerLaw(20, 300, 16);
         assertEquals(
                 1,
-                compress(one, SoftmaxFixture.counts(20, 600), null, to(8))
+                compress(one, SoftmaxFixture.counts(20, 300), null, to(8))
                         .matrix()
                         .bases());
-        CompressionResult asked = compress(one, SoftmaxFixture.counts(20, 600), null, to(4).withGroups(3));
+        CompressionResult asked = compress(one, SoftmaxFixture.counts(20, 300), null, to(4).withGroups(3));
         assertTrue(asked.matrix().bases() >= 1 && asked.matrix().bases() <= 3);
     }
 
