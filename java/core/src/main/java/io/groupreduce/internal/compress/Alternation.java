@@ -285,7 +285,7 @@ final class Alternation implements AutoCloseable {
             List<Directions> bases,
             List<double[]> right,
             boolean fitted) {
-        Loss loss = workspace.loss(keptForm);
+        Loss loss = task.loss(workspace, keptForm);
         kept = new State(form, packed, expected, bases, right, fitted, loss.weighted(), loss.relativeError());
         return kept;
     }

@@ -7,11 +7,13 @@ import io.groupreduce.api.SizeUnit;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Loss;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -135,6 +137,19 @@ public record CompressionTask(
             throw outOfRange(energy, "small", "vanish");
         }
         return energy;
+    }
+
+    /**
+     * The loss of what was stored.
+     *
+     * @throws InvalidDataException if the matrix's own squares overflow, which a metric of small numbers hides from {@link #energy}
+     */
+    Loss loss(CompressionWorkspace workspace, CompressedMatrix stored) {
+        Loss loss = workspace.loss(stored);
+        if (!(loss.countedEnergy() <= Float.MAX_VALUE)) {
+            throw outOfRange(loss.countedEnergy(), "large", "overflow");
+        }
+        return loss;
     }
 
     /** Blames the matrix only where it would not do without what meets it. */

@@ -117,7 +117,7 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
         }
         List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
         CompressedMatrix compressed = form.join(task.matrix(), left, right, arena);
-        Loss loss = workspace.loss(compressed);
+        Loss loss = task.loss(workspace, compressed);
         return new CompressionResult(
                 compressed,
                 CompressionSummary.of(
