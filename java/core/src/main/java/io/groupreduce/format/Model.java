@@ -202,8 +202,13 @@ public final class Model implements AutoCloseable {
         }
         Tensor bias = SoftmaxBias.find(Wording.file(path), tensors, matrix, choice.bias())
                 .orElse(null);
-        boolean shared = role(tensor) == Role.EMBEDDING;
+        boolean shared = role(tensor) == Role.EMBEDDING || duplicates().containsKey(tensor);
         return LogitsConfig.read(files.config(), matrix.shape()[1], shared, bias == null ? null : bias.name());
+    }
+
+    /** Whether there is a {@code config.json}, without which no factor of the logits is known. */
+    public boolean isConfigured() {
+        return files.config() != ModelConfig.NONE;
     }
 
     /** The numbers of the bias that {@link #logits} names; {@code null} for none. */

@@ -42,8 +42,11 @@ final class SoftmaxBias {
                 .map(tensors::get)
                 .toList();
         List<Tensor> found = named.stream().filter(t -> fits(t, rows)).toList();
-        if (found.isEmpty() && !named.isEmpty()) {
-            requireFits(where, named.getFirst(), matrix, rows);
+        if (found.isEmpty()) {
+            named.stream()
+                    .filter(t -> VocabularyFinder.fits(t.elements(), rows) || !VocabularyNames.isCommonBias(t.name()))
+                    .findFirst()
+                    .ifPresent(first -> requireFits(where, first, matrix, rows));
         }
         for (Tensor other : found) {
             if (!Arrays.equals(values(other), values(found.getFirst()))) {

@@ -362,8 +362,8 @@ final class VocabularyFinder {
         }
         return tied().orElse(true)
                 ? null
-                : "config.json says that the embedding is not the output, and no output is stored under a known name; name it"
-                        + " with --output-tensor";
+                : "config.json says, or its model_type does, that the embedding is not the output, and no output is stored"
+                        + " under a known name; name it with --output-tensor";
     }
 
     /** What {@code config.json}, or the family's habit, says of the embedding being the output. */
@@ -387,7 +387,8 @@ final class VocabularyFinder {
         return tensor.shape()[1] > 1 && tensor.shape()[1] != tensor.shape()[0];
     }
 
-    private static boolean fits(long rows, long vocabulary) {
+    /** Whether so many rows may be those of a vocabulary: all but some, or some more. */
+    static boolean fits(long rows, long vocabulary) {
         return Math.abs(rows - vocabulary) <= Math.max(LEAST_PADDING, vocabulary / PADDING_SHARE);
     }
 

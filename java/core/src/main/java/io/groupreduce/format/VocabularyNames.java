@@ -250,6 +250,12 @@ final class VocabularyNames {
                 .toList();
     }
 
+    /** Whether a name of {@link #biases} is one that other modules have as well. */
+    static boolean isCommonBias(String tensor) {
+        List<String> parts = unwrapped(tensor);
+        return lines("bias").stream().filter(line -> line.endOf(parts)).allMatch(line -> line.has("sized"));
+    }
+
     private static List<String> unwrapped(String tensor) {
         List<String> parts = new ArrayList<>(parts(tensor));
         for (int i = 0; i < parts.size(); ) {

@@ -92,6 +92,14 @@ class LogitsTest {
         }
     }
 
+    @Test
+    void aStoredCopyOfATiedOutputHasItsFactor() {
+        Tensor copy = matrix("lm_head.weight", ROWS, COLUMNS, 0);
+        try (Model model = model("{\"model_type\": \"t5\"}", matrix("shared.weight", ROWS, COLUMNS, 0), copy)) {
+            assertEquals(0.5, model.logits("lm_head.weight").scale());
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"final_logit_softcapping", "logits_soft_cap", "final_logits_soft_cap"})
     void aSoftCapIsKnownButNotComputed(String key) {
@@ -156,6 +164,16 @@ class LogitsTest {
                 '"' + name + '"',
                 "[4]",
                 "5 numbers");
+    }
+
+    /** Such a name belongs to many modules; only one of about the vocabulary's size is meant. */
+    @ParameterizedTest
+    @ValueSource(strings = {"audio.decoder.bias", "output_layer.bias", "projector.output_projection.bias"})
+    void aCommonNameOfAnotherSizeIsNoBias(String name) {
+        Tensor matrix = matrix(EMBEDDING, 8 * 20, COLUMNS, 0);
+        assertEquals(Logits.PLAIN, logits("{}", matrix, f32(name, new long[] {3}, 1, 2, 3)));
+        Tensor shorter = f32(name, new long[] {8 * 20 - 4}, new float[8 * 20 - 4]);
+        assertFails(InvalidDataException.class, () -> logits("{}", matrix, shorter), '"' + name + '"', "160 numbers");
     }
 
     @Test

@@ -340,6 +340,15 @@ class VocabularyTest {
     }
 
     @Test
+    void oneOutputOfSeveralCodebooksIsNotTheOutput() {
+        Tensor first = other("decoder.lm_heads.0.weight");
+        try (Model model = model("{}", embedding(), first, matrix("decoder.lm_heads.1.weight", ROWS, COLUMNS, 9))) {
+            assertEquals(List.of(EMBEDDING), taken(model));
+            refusesStates(model, first.name(), "one of several");
+        }
+    }
+
+    @Test
     void theUserDecides() {
         Tensor[] tensors = {embedding(), other("a"), matrix("b", ROWS, COLUMNS, 9), other("lm_head.weight"), bias("c")};
         try (Model model = model("{}", new VocabularyChoice("b", "a", "c"), tensors)) {

@@ -109,8 +109,9 @@ public final class ChanceCheck {
             throw new InvalidDataException(String.format(
                     Locale.ROOT,
                     "%s guesses the targets of %s worse than chance: mean cross-entropy %.3f over %d states, %.3f for a"
-                            + " uniform guess among its %d rows; it is not the output, or its rows have another order, or a"
-                            + " bias or a factor is missing: name the right ones with --tensor, --output-tensor, --bias.",
+                            + " uniform guess among its %d rows; it is not the output (--output-tensor names that), or its rows"
+                            + " have another order, or a bias (--bias) or a factor is missing, or the states are not what"
+                            + " meets it, or the targets are not what follows them.",
                     dense.name(),
                     hidden.name(),
                     mean(losses),
