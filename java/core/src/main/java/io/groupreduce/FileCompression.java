@@ -153,13 +153,17 @@ final class FileCompression {
                     : read.computeIfAbsent(
                             List.of(file, matrix.rows()), key -> CountsFile.read(file, matrix.rows(), tell));
             SoftmaxData softmax = name.equals(output) ? softmax(name, matrix, hidden) : null;
-            Logits logits = model.logits(name);
+            Logits logits = hasOutput() ? Logits.PLAIN : model.logits(name);
             SoftmaxChecks.requireBias(model.bias(logits), matrix);
             if (logits.unknown() != null) {
                 tell.accept(matrix.name() + ": " + logits.unknown()
                         + ", so a softmax head of the output opens only where it is told the factor of the logits.");
             }
             parts.add(new Part(name, matrix, CompressionChecks.requireCounts(matrix, counts), softmax, logits));
+            if (earlier != null && !model.isConfigured() && !hasOutput() && model.servesAsOutput(name)) {
+                tell.accept(model.path() + " has no config.json beside it, so a factor of the logits of " + name
+                        + " is not known; where the model has one, copy the model's config.json there first.");
+            }
             totalBytes += matrix.bytes();
         }
         tied = new HashMap<>(job.tensors().isEmpty() ? model.duplicates() : Map.of());
@@ -185,6 +189,11 @@ final class FileCompression {
                     .map(VocabularyMatrix::sentence)
                     .forEach(tell);
         }
+    }
+
+    /** Whether what hidden states meet is compressed already; what is added then only seems to be that, since it alone is whole. */
+    private boolean hasOutput() {
+        return earlier != null && earlier.outputName().isPresent();
     }
 
     private static void requireCompressed(String what, Set<String> given, List<String> compressed) {
@@ -242,7 +251,7 @@ final class FileCompression {
     /** The tensor that the hidden states meet; {@code null} without hidden states. */
     private String output(List<String> names, HiddenStates hidden) {
         SoftmaxChecks.requireFor(job.options(), hidden != null, hidden != null && hidden.targets() != null);
-        if (hidden != null && earlier != null && earlier.outputName().isPresent()) {
+        if (hidden != null && hasOutput()) {
             throw new InvalidDataException(job.hidden() + " meets the output matrix "
                     + earlier.outputName().get() + ", which is compressed already in " + model.path()
                     + "; leave the hidden states out, or start from the original.");
@@ -330,7 +339,7 @@ final class FileCompression {
                 }
                 summaries.add(result.summary());
                 entries.add(
-                        CompressedEntry.of(result, part.name(), part.logits()).in(model));
+                        CompressedEntry.of(result, part.name(), part.logits()).in(model, !hasOutput()));
             }
             if (earlier != null) {
                 entries.addAll(earlier.entries());

@@ -243,6 +243,8 @@ class VocabularyCommandTest extends RefusalCase {
             assertEquals(2, second.matrices().size());
             assertEquals(first.provenance("lm_head.weight"), second.provenance("lm_head.weight"));
             assertEquals("lm_head.weight", second.outputMatrix().name());
+            assertFalse(second.provenance("wte.weight").path("output").booleanValue());
+            assertFalse(outcome.err().contains("config.json"), outcome.err());
             assertFalse(second.copied().containsKey("wte.weight"));
             for (Tensor part : before.tensors().values()) {
                 if (!part.name().equals("wte.weight")) {
@@ -259,5 +261,19 @@ class VocabularyCommandTest extends RefusalCase {
         refused(1, "--tensor", first);
         Path hidden = directory.resolve("hidden.safetensors");
         refused(1, "compressed already", first, "--tensor", "wte.weight", "--hidden", hidden);
+    }
+
+    @Test
+    void anAddedOutputWantsItsConfiguration() throws Exception {
+        assertEquals(0, compress(uneven(), "--tensor", "wte.weight").code());
+        Path more = directory.resolve("more.safetensors");
+        Object[] adding = {"compress", output, "-o", more, "--tensor", "lm_head.weight", "--method", "svd", "--force"};
+        assertTrue(Shell.run(adding).err().contains("no config.json beside it"));
+        Files.writeString(directory.resolve("config.json"), "{\"logits_scaling\": 4}");
+        Outcome outcome = Shell.run(adding);
+        assertFalse(outcome.err().contains("config.json"), outcome.err());
+        try (CompressedFile second = CompressedFile.open(more)) {
+            assertEquals(0.25, second.logits("lm_head.weight").scale());
+        }
     }
 }

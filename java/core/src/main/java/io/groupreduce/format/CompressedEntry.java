@@ -59,12 +59,16 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         return new CompressedEntry(matrix, document, logits);
     }
 
-    /** This with what is known of the tensor in its model, beyond what its name tells. */
-    public CompressedEntry in(Model model) {
+    /**
+     * This with what is known of the tensor in its model, beyond what its name tells.
+     *
+     * @param mayServe false if hidden states meet another one
+     */
+    public CompressedEntry in(Model model, boolean mayServe) {
         Map<String, Object> more = new LinkedHashMap<>(document);
         model.vocabularyMatrix(matrix.name())
                 .filter(VocabularyMatrix::taken)
-                .ifPresent(found -> more.put(OUTPUT, found.servesAsOutput()));
+                .ifPresent(found -> more.put(OUTPUT, mayServe && found.servesAsOutput()));
         return new CompressedEntry(matrix, more, logits);
     }
 
