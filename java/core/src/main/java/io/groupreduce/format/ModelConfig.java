@@ -28,9 +28,15 @@ final class ModelConfig {
     /** Nothing is known. */
     static final ModelConfig NONE = new ModelConfig(MissingNode.getInstance());
 
-    /** Where a multimodal model keeps the configuration of the language model within it, outermost first. */
-    private static final List<String> NESTED =
-            List.of("thinker_config", "llm_config", "language_config", "text_config");
+    /** Where a model of several parts keeps the configuration of the one that makes logits, outermost first. */
+    private static final List<String> NESTED = List.of(
+            "thinker_config",
+            "llm_config",
+            "llm_cfg",
+            "language_config",
+            "decoder",
+            "text_model_config",
+            "text_config");
 
     private final JsonNode root;
 
@@ -59,7 +65,7 @@ final class ModelConfig {
         JsonNode found = root.path(key);
         JsonNode at = root;
         for (String nested : NESTED) {
-            if (at.has(nested)) {
+            if (at.path(nested).isObject()) {
                 at = at.path(nested);
                 found = at.has(key) ? at.path(key) : found;
             }
@@ -91,7 +97,7 @@ final class ModelConfig {
         JsonNode at = root;
         at.fieldNames().forEachRemaining(keys::add);
         for (String nested : NESTED) {
-            if (at.has(nested)) {
+            if (at.path(nested).isObject()) {
                 at = at.path(nested);
                 at.fieldNames().forEachRemaining(keys::add);
             }
