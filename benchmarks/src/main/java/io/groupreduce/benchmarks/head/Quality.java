@@ -23,8 +23,8 @@ final class Quality {
         Queries queries = model.queries().first(STATES);
         int threads = Runtime.getRuntime().availableProcessors();
         try (Backend backend = BackendSelection.select("cpu", threads).backend()) {
-            Evaluation evaluation = GroupReduce.evaluate(
-                    backend, model.dense(), model.bias(), matrix, queries.hidden(), queries.targets());
+            Evaluation evaluation =
+                    GroupReduce.evaluate(backend, model.dense(), model.bias(), matrix, queries.hidden(), null);
             return String.format(Locale.ROOT, "%.4f", evaluation.meanKl());
         }
     }
