@@ -127,7 +127,7 @@ class StandardOutputTest {
         List<String> lines = Summary.lines(evaluation);
         assertEquals("perplexity on 5 tokens: not finite", lines.get(0));
         assertEquals("a not finite, 3 %, 1.50", Texts.format("a %.3f, %d %%, %.2f", Double.NaN, 3, 1.5));
-        String json = CommonOptions.toJson(Map.of("größe", Double.NEGATIVE_INFINITY, "x", evaluation));
+        String json = Json.of(Map.of("größe", Double.NEGATIVE_INFINITY, "x", evaluation));
         assertTrue(json.contains("\"gr\\u00F6\\u00DFe\" : null"), json);
         assertTrue(json.contains("\"densePerplexity\" : null"), json);
         assertFalse(json.contains("Infinity") || json.contains("NaN"), json);
