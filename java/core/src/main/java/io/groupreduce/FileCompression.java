@@ -366,6 +366,11 @@ final class FileCompression {
         Progress share = (step, done) ->
                 progress.at(parts.size() == 1 ? step : part.name() + ": " + step, 0.95 * (index + done) / parts.size());
         CompressionChecks.requireShape(part.matrix());
+        if (part.softmax() == null) {
+            // Those that hidden states meet were looked at before the states were held against them.
+            share.at("checking " + part.matrix().name(), 0);
+            Finite.require(part.matrix());
+        }
         Path metric = job.metrics().get(part.name());
         Metric given = metric == null ? null : MetricFile.read(metric, part.matrix());
         return GroupReduce.run(

@@ -101,14 +101,17 @@ public final class GroupReduce {
         return MappedFiles.reading(() -> {
             if (softmax != null) {
                 SoftmaxChecks.require(softmax, matrix, options);
-                Finite.require(matrix);
+            }
+            progress.at("checking " + matrix.name(), 0);
+            Finite.require(matrix);
+            if (softmax != null) {
                 ChanceCheck.require(backend, matrix, softmax, List.of());
             }
             return run(backend, matrix, used, metric, softmax, options, arena, progress);
         });
     }
 
-    /** Compresses a matrix of which all but its numbers was checked. */
+    /** Compresses a matrix that was checked, its numbers too. */
     static CompressionResult run(
             Backend backend,
             Matrix matrix,
@@ -118,8 +121,6 @@ public final class GroupReduce {
             CompressionOptions options,
             Arena arena,
             Progress progress) {
-        progress.at("checking " + matrix.name(), 0);
-        Finite.require(matrix);
         return Compression.run(CompressionTask.of(backend, matrix, counts, metric, softmax, options), arena, progress);
     }
 

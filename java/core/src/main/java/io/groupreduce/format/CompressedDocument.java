@@ -2,6 +2,7 @@ package io.groupreduce.format;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -108,6 +109,11 @@ final class CompressedDocument {
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("the document of " + tensors.keySet() + " cannot be written as JSON", e);
         }
+    }
+
+    /** The members of an object of a document, to write them again. */
+    static Map<String, Object> members(JsonNode object) {
+        return STRICT.convertValue(object, new TypeReference<>() {});
     }
 
     /** Bytes of a member of an object in the document, which is text in the header, with a comma. */

@@ -1,8 +1,6 @@
 package io.groupreduce.format;
 
-import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
@@ -315,9 +313,7 @@ public final class CompressedFile implements AutoCloseable {
     public List<CompressedEntry> entries() {
         return matrices.values().stream()
                 .map(matrix -> new CompressedEntry(
-                        matrix,
-                        new ObjectMapper().convertValue(provenance(matrix.name()), new TypeReference<>() {}),
-                        logits(matrix.name())))
+                        matrix, CompressedDocument.members(provenance(matrix.name())), logits(matrix.name())))
                 .toList();
     }
 

@@ -152,10 +152,6 @@ public final class Model implements AutoCloseable {
                 .toList();
     }
 
-    private static boolean isMatrix(Tensor tensor) {
-        return tensor.shape().length == 2 && tensor.elements() > 0;
-    }
-
     /** Matrices that repeat another byte for byte: the name of each to the name of that one. */
     public Map<String, String> duplicates() {
         Map<String, String> found = new LinkedHashMap<>();
@@ -197,7 +193,7 @@ public final class Model implements AutoCloseable {
      */
     public Logits logits(String tensor) {
         Tensor matrix = require(tensor);
-        if (!isMatrix(matrix) || !servesAsOutput(tensor)) {
+        if (!matrix.isMatrix() || !servesAsOutput(tensor)) {
             return Logits.PLAIN;
         }
         Tensor bias = SoftmaxBias.find(Wording.file(path), tensors, matrix, choice.bias())

@@ -66,6 +66,11 @@ public record Tensor(String name, DType type, long[] shape, MemorySegment data) 
         return elements(shape);
     }
 
+    /** Whether it has rows and columns. */
+    boolean isMatrix() {
+        return shape.length == 2 && elements() > 0;
+    }
+
     /** Stored bytes. */
     public long bytes() {
         return data.byteSize();

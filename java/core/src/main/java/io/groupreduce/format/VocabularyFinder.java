@@ -124,7 +124,7 @@ final class VocabularyFinder {
             if (told.role() == null
                     || told.inLayer()
                     || told.unusable(false) != null
-                    || !isMatrix(tensor)
+                    || !tensor.isMatrix()
                     || tensor.shape()[1] == 1) {
                 continue;
             }
@@ -141,7 +141,7 @@ final class VocabularyFinder {
             return;
         }
         if (told.role() == null || told.inLayer()) {
-            boolean tall = isMatrix(tensor) && isTall(tensor);
+            boolean tall = tensor.isMatrix() && isTall(tensor);
             if (tall
                     && (rows.contains(tensor.shape()[0])
                             || told.part() != null && told.lookedLike() != null && !told.inLayer())) {
@@ -154,9 +154,9 @@ final class VocabularyFinder {
             return;
         }
         boolean output = told.role() == Model.Role.OUTPUT;
-        boolean fits = isMatrix(tensor) && rows.stream().anyMatch(r -> fits(tensor.shape()[0], r));
+        boolean fits = tensor.isMatrix() && rows.stream().anyMatch(r -> fits(tensor.shape()[0], r));
         String wrong = told.unusable(fits) == null ? unusable(tensor, told) : told.unusable(fits);
-        if (wrong == null && !isMatrix(tensor)) {
+        if (wrong == null && !tensor.isMatrix()) {
             wrong = told.sized()
                     ? ""
                     : "has shape " + Wording.shape(tensor.shape()) + ", which is no matrix [rows, columns]";
@@ -189,7 +189,8 @@ final class VocabularyFinder {
             return told.text() == null ? "is one of several of such a name" : told.text();
         }
         List<String> twins = named.entrySet().stream()
-                .filter(e -> e.getValue().module().equals(told.module()) && isMatrix(tensors.get(e.getKey())))
+                .filter(e -> e.getValue().module().equals(told.module())
+                        && tensors.get(e.getKey()).isMatrix())
                 .map(Map.Entry::getKey)
                 .toList();
         Optional<String> saved =
@@ -209,7 +210,7 @@ final class VocabularyFinder {
             return;
         }
         Tensor tensor = tensors.get(name);
-        String wrong = !isMatrix(tensor)
+        String wrong = !tensor.isMatrix()
                 ? "has shape " + Wording.shape(tensor.shape()) + ", which is no matrix [rows, columns]"
                 : UnusableType.of(tensor, tensors.keySet());
         if (wrong != null) {
@@ -259,7 +260,7 @@ final class VocabularyFinder {
             String name = tensor.name();
             if (!named.containsKey(name)
                     && !seen.contains(name)
-                    && isMatrix(tensor)
+                    && tensor.isMatrix()
                     && isLikeVocabulary(tensor.shape(), known)
                     && !VocabularyNames.isInLayer(name)
                     && VocabularyNames.numbered(name).map(alike::get).orElse(1L) == 1) {
@@ -376,10 +377,6 @@ final class VocabularyFinder {
             }
         }
         return VocabularyNames.listed("untied-type").contains(modelType) ? Optional.of(false) : Optional.empty();
-    }
-
-    private static boolean isMatrix(Tensor tensor) {
-        return tensor.shape().length == 2 && tensor.elements() > 0;
     }
 
     /** Neither a vector nor square. */

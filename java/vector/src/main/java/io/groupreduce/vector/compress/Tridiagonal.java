@@ -88,7 +88,7 @@ final class Tridiagonal {
             int j = first + t;
             int row = j * n;
             for (int s = 0; s < t; s++) {
-                subtract(s, t, j, a, row + j, j, n - j);
+                subtract(s, j);
             }
             diagonal[j] = a[row + j];
             int v = t * n;
@@ -105,10 +105,12 @@ final class Tridiagonal {
         update(first + count, count);
     }
 
-    /** What reflection s of the panel does to row j: {@code target -= v_s[j] w_s + w_s[j] v_s} from column {@code from} on. */
-    private void subtract(int s, int t, int j, double[] target, int at, int from, int length) {
-        Doubles.add(target, at, -panel[s * n + j], panel, (PANEL + s) * n + from, length);
-        Doubles.add(target, at, -panel[(PANEL + s) * n + j], panel, s * n + from, length);
+    /** What reflection s of the panel does to row j, from the diagonal on: {@code v_s[j] w_s + w_s[j] v_s} is taken away. */
+    private void subtract(int s, int j) {
+        int v = s * n;
+        int w = (PANEL + s) * n;
+        Doubles.add(a, j * n + j, -panel[v + j], panel, w + j, n - j);
+        Doubles.add(a, j * n + j, -panel[w + j], panel, v + j, n - j);
     }
 
     /** The reflection that turns what is right of the diagonal in row j into one number: v with a leading 1, and its factor. */
@@ -145,7 +147,7 @@ final class Tridiagonal {
             int end = boundary(part + 1, parts, first, length);
             int i = boundary(part, parts, first, length);
             for (; i + 4 <= end; i += 4) {
-                corner(i, 4, x, sum);
+                corner(i, x, sum);
                 Doubles.multiplyFourRows(a, n, i, x, sum);
             }
             for (; i < end; i++) {
@@ -164,11 +166,11 @@ final class Tridiagonal {
         return part == parts ? first + length : first + (int) (length * (1 - Math.sqrt(1 - (double) part / parts)));
     }
 
-    /** The diagonal block of a few rows. */
-    private void corner(int row, int rows, double[] x, double[] sum) {
-        for (int i = row; i < row + rows; i++) {
+    /** The diagonal block of four rows. */
+    private void corner(int row, double[] x, double[] sum) {
+        for (int i = row; i < row + 4; i++) {
             sum[i] += a[i * n + i] * x[i];
-            for (int c = i + 1; c < row + rows; c++) {
+            for (int c = i + 1; c < row + 4; c++) {
                 sum[i] += a[i * n + c] * x[c];
                 sum[c] += a[i * n + c] * x[i];
             }
