@@ -1,5 +1,6 @@
 package io.groupreduce.vector.compress;
 
+import io.groupreduce.vector.kernel.Doubles;
 import io.groupreduce.vector.kernel.Gemm;
 import io.groupreduce.vector.kernel.Lanes;
 import io.groupreduce.vector.kernel.PackedMatrix;
@@ -210,10 +211,7 @@ final class RankOneUpdate {
             sum = sum.add(
                     s.mul(s).div(DoubleVector.fromArray(DOUBLES, d, i).sub(from).sub(by)));
         }
-        double total = 0;
-        for (int lane = 0; lane < DOUBLES.length(); lane++) {
-            total += sum.lane(lane);
-        }
+        double total = Doubles.sum(sum);
         for (; i < d.length; i++) {
             total += share[i] * share[i] / (d[i] - from - by);
         }

@@ -151,7 +151,7 @@ public final class Doubles {
      * The sum of all lanes, in order. {@code reduceLanes(ADD)} leaves the order open, and then interpreted and compiled code differ
      * in the last bit.
      */
-    private static double sum(DoubleVector vector) {
+    public static double sum(DoubleVector vector) {
         double sum = 0;
         for (int lane = 0; lane < DOUBLES.length(); lane++) {
             sum += vector.lane(lane);
