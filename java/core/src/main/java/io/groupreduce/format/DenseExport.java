@@ -143,7 +143,7 @@ public final class DenseExport {
         }
     }
 
-    private static void store(MemorySegment numbers, DType type, long index, float value) {
+    static void store(MemorySegment numbers, DType type, long index, float value) {
         float largest = largest(type);
         float held = Math.clamp(value, -largest, largest);
         switch (type) {
