@@ -18,14 +18,14 @@ public final class Cards {
 
     /** One entry a card, or a single one that says why there is none that can be used. */
     public static List<DeviceStatus> probe(CudaLibraries libraries) {
-        // Without a driver that is all: this is asked at every start, on machines without a card too.
-        String noDriver = libraries.driverProblem();
-        if (noDriver != null) {
-            return List.of(new DeviceStatus("cuda", false, noDriver, 0, List.of()));
-        }
         String name = null;
         long memory = 0;
         try {
+            // Without a driver that is all: this is asked at every start, on machines without a card too.
+            String noDriver = libraries.driverProblem();
+            if (noDriver != null) {
+                return List.of(new DeviceStatus("cuda", false, noDriver, 0, List.of()));
+            }
             int count = DriverProbe.devices(libraries.driver());
             DriverProbe.startJcuda();
             List<DeviceProperties> cards = new ArrayList<>();

@@ -73,14 +73,22 @@ public final class CudaLibraries {
         return driver;
     }
 
-    /** Why there is no driver; null when there is one. */
+    /** Why there is no driver; null when there is one. Without native access one that may be there is an exception. */
     synchronized String driverProblem() {
         if (driver != null) {
             return null;
         }
         // From a configured folder by its path: JCuda's library then finds it in memory by its name.
         Path file = firstIn(configured, DRIVER);
-        driver = file != null ? load(file) : system ? loadByName(DRIVER) : null;
+        try {
+            driver = file != null ? load(file) : system && LibraryFolders.loaderHas(DRIVER) ? loadByName(DRIVER) : null;
+        } catch (IllegalCallerException e) {
+            String module = CudaLibraries.class.getModule().getName();
+            throw new DeviceException(
+                    "The GPU cannot be used: Java may not call native code; start it with --enable-native-access="
+                            + (module == null ? "ALL-UNNAMED" : module + ",jcuda") + ", or use --device cpu.",
+                    e);
+        }
         if (driver == null) {
             return file == null ? "no NVIDIA driver was found (" + DRIVER + ")" : file + " cannot be loaded";
         }

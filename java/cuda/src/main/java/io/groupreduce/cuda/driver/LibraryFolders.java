@@ -2,6 +2,7 @@ package io.groupreduce.cuda.driver;
 
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -34,6 +35,37 @@ final class LibraryFolders {
     /** Those of this machine. */
     static List<List<Path>> ofThisMachine() {
         return new LibraryFolders(System.getenv(), Path.of("/")).places();
+    }
+
+    /** Whether the system's loader may find a library of this name on this machine. */
+    static boolean loaderHas(String library) {
+        return new LibraryFolders(System.getenv(), Path.of("/")).loader(library);
+    }
+
+    /** Looks where the loader would, without loading: to load needs native access, and Java warns of that. A card's running driver counts too. */
+    boolean loader(String library) {
+        if (Files.exists(root.resolve("proc/driver/nvidia"))) {
+            return true;
+        }
+        List<Path> folders = new ArrayList<>();
+        for (String folder : environment.getOrDefault("LD_LIBRARY_PATH", "").split("[:;]")) {
+            folders.addAll(path(folder));
+        }
+        for (String folder : List.of("lib64", "usr/lib64", "lib", "usr/lib", "usr/lib/x86_64-linux-gnu")) {
+            folders.add(root.resolve(folder));
+        }
+        return folders.stream().anyMatch(folder -> Files.exists(folder.resolve(library))) || cached(library);
+    }
+
+    /** Whether the loader's cache, a binary file, has a path to this library. */
+    private boolean cached(String library) {
+        try {
+            // ISO 8859-1 keeps every byte.
+            return Files.readString(root.resolve("etc/ld.so.cache"), StandardCharsets.ISO_8859_1)
+                    .contains("/" + library + "\0");
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /** Folders that are there, in the order in which to look: toolkits, then Python's wheels. */

@@ -1,8 +1,11 @@
 package io.groupreduce.cuda.driver;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -89,6 +92,31 @@ class LibraryFoldersTest {
         assertEquals(
                 List.of(List.of(libraries), List.of(wheels)),
                 places(Map.of("CONDA_PREFIX", root.resolve("conda").toString())));
+    }
+
+    @Test
+    void knowsWithoutLoadingWhetherTheLoaderHasALibrary() throws IOException {
+        assertFalse(loader(Map.of("LD_LIBRARY_PATH", ":/nowhere:" + root)));
+        Path folder = folder("opt/driver");
+        Files.createFile(folder.resolve("libcuda.so.1"));
+        assertTrue(loader(Map.of("LD_LIBRARY_PATH", "/nowhere:" + folder)));
+        assertFalse(loader(Map.of()));
+        // The cache names paths, one behind the other.
+        Path cache = folder("etc").resolve("ld.so.cache");
+        Files.write(cache, "\u00ff\0/lib/libcuda.so.12\0/lib/xlibcuda.so.1\0".getBytes(StandardCharsets.ISO_8859_1));
+        assertFalse(loader(Map.of()));
+        Files.write(cache, "\u00ff\0/lib/libcuda.so.1\0".getBytes(StandardCharsets.ISO_8859_1));
+        assertTrue(loader(Map.of()));
+        Files.delete(cache);
+        Files.createFile(folder("usr/lib64").resolve("libcuda.so.1"));
+        assertTrue(loader(Map.of()));
+        Files.delete(root.resolve("usr/lib64/libcuda.so.1"));
+        folder("proc/driver/nvidia");
+        assertTrue(loader(Map.of()));
+    }
+
+    private boolean loader(Map<String, String> environment) {
+        return new LibraryFolders(environment, root).loader("libcuda.so.1");
     }
 
     private List<List<Path>> places(Map<String, String> environment) {
