@@ -66,9 +66,11 @@ command -v cmake >/dev/null || skip "cmake was not found"
 command -v "${CXX:-c++}" >/dev/null || skip "a C++ compiler was not found"
 command -v ninja >/dev/null || command -v make >/dev/null || skip "neither ninja nor make was found"
 
-# CMake's own error where there is one, else the last lines.
+# CMake's own error where there is one, to its end, else the last lines.
 failed() {
-  grep -A 4 'CMake Error' "$log" >&2 || tail -n 40 "$log" >&2
+  local said
+  said=$(sed -n '/^CMake Error/,/^-- /{/^-- /!p;}' "$log")
+  if [ -n "$said" ]; then echo "$said"; else tail -n 40 "$log"; fi >&2
   echo "build.sh: $1; the whole log is $log" >&2
   exit 1
 }
