@@ -1,5 +1,6 @@
 package io.groupreduce;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.spi.Backend;
@@ -8,6 +9,7 @@ import io.groupreduce.spi.DeviceStatus;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.ServiceLoader;
 import java.util.stream.Collectors;
 
@@ -38,19 +40,22 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
         return devices;
     }
 
+    /** The same with {@code threads} of the backend's own, at least 1. */
+    public static BackendSelection select(String device, int threads) {
+        return select(device, Threads.own(threads));
+    }
+
     /**
      * Chooses and starts a backend.
      *
      * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I}, or a provider's name such as {@code reference}
-     * @param threads worker threads on the processor, at least 1
-     * @throws InvalidOptionException if {@code device} is not one of these, or there is no thread
+     * @param threads which threads of the processor the backend may use
+     * @throws InvalidOptionException if {@code device} is not one of these
      * @throws DeviceException if a device asked for by name cannot run
      */
-    public static BackendSelection select(String device, int threads) {
+    public static BackendSelection select(String device, Threads threads) {
         Request request = Request.parse(device);
-        if (threads < 1) {
-            throw new InvalidOptionException("The number of threads is " + threads + "; give at least 1.");
-        }
+        Objects.requireNonNull(threads, "threads");
         List<DeviceStatus> passed = new ArrayList<>();
         List<DeviceStatus> refused = new ArrayList<>();
         Backend chosen = null;

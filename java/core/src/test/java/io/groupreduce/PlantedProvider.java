@@ -1,5 +1,6 @@
 package io.groupreduce;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.internal.reference.ReferenceBackendProvider;
 import io.groupreduce.spi.Backend;
@@ -39,7 +40,7 @@ public final class PlantedProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, int threads) {
+    public Backend create(int index, Threads threads) {
         if (failure != null) {
             throw failure;
         }

@@ -12,7 +12,7 @@ import java.util.OptionalDouble;
  * @param tensor the compressed matrix; empty for the file's output or embedding matrix, known by its name
  * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I} or {@code reference}; without meaning where a backend is
  *     given
- * @param threads worker threads on the processor, at least 1; without meaning where a backend is given
+ * @param threads which threads of the processor answer; without meaning where a backend is given
  * @param bias what is added to the logits, length N, instead of the file's own bias; callers must not write to it
  * @param logitScale what multiplies the logits before the bias is added, instead of the factor that the file gives: the caller answers
  *     for what else the model does to its logits
@@ -22,7 +22,7 @@ import java.util.OptionalDouble;
 public record HeadOptions(
         Optional<String> tensor,
         String device,
-        int threads,
+        Threads threads,
         Optional<float[]> bias,
         OptionalDouble logitScale,
         Pruning pruning,
@@ -35,6 +35,7 @@ public record HeadOptions(
     public HeadOptions {
         Objects.requireNonNull(tensor, "tensor");
         Objects.requireNonNull(device, "device");
+        Objects.requireNonNull(threads, "threads");
         Objects.requireNonNull(bias, "bias");
         double scale = logitScale.orElse(1);
         if (!(scale > 0 && scale <= Float.MAX_VALUE)) {
@@ -42,9 +43,6 @@ public record HeadOptions(
                     "The factor of the logits is " + scale + "; give a finite number above 0.");
         }
         Objects.requireNonNull(pruning, "pruning");
-        if (threads < 1) {
-            throw new InvalidOptionException("The number of threads is " + threads + "; give at least 1.");
-        }
         if (!(logSumExpTolerance >= 0) || Double.isInfinite(logSumExpTolerance)) {
             throw new InvalidOptionException("The tolerance of the log-sum-exp is " + logSumExpTolerance
                     + "; give a finite number of nats, 0 for an exact one.");
@@ -56,7 +54,7 @@ public record HeadOptions(
         return new HeadOptions(
                 Optional.empty(),
                 "auto",
-                Runtime.getRuntime().availableProcessors(),
+                Threads.own(Runtime.getRuntime().availableProcessors()),
                 Optional.empty(),
                 OptionalDouble.empty(),
                 Pruning.AUTO,
@@ -73,9 +71,14 @@ public record HeadOptions(
         return new HeadOptions(tensor, name, threads, bias, logitScale, pruning, logSumExpTolerance);
     }
 
-    /** The same with this many worker threads. */
+    /** The same with this many threads of its own. */
     public HeadOptions withThreads(int count) {
-        return new HeadOptions(tensor, device, count, bias, logitScale, pruning, logSumExpTolerance);
+        return withThreads(Threads.own(count));
+    }
+
+    /** The same on these threads. */
+    public HeadOptions withThreads(Threads setting) {
+        return new HeadOptions(tensor, device, setting, bias, logitScale, pruning, logSumExpTolerance);
     }
 
     /** The same with this bias, which is copied; {@code null} for the file's own. */

@@ -1,5 +1,6 @@
 package io.groupreduce.spi;
 
+import io.groupreduce.api.Threads;
 import java.util.List;
 
 /** Found by {@link java.util.ServiceLoader}: knows whether a backend can run here, cheaply and without side effects. */
@@ -20,8 +21,8 @@ public interface BackendProvider {
      * Starts the backend.
      *
      * @param index which of the devices of {@link #probe}
-     * @param threads worker threads on the processor, at least 1
+     * @param threads which threads of the processor it may use
      * @throws io.groupreduce.error.DeviceException if it cannot run
      */
-    Backend create(int index, int threads);
+    Backend create(int index, Threads threads);
 }

@@ -28,7 +28,7 @@ class HeadOptionsTest {
                 .withLogSumExpTolerance(0.5);
         assertEquals(Optional.of("a"), options.tensor());
         assertEquals("cpu", options.device());
-        assertEquals(3, options.threads());
+        assertEquals(Threads.own(3), options.threads());
         assertEquals(2, options.bias().orElseThrow()[1]);
         assertNotSame(bias, options.bias().orElseThrow());
         assertEquals(Pruning.OFF, options.pruning());

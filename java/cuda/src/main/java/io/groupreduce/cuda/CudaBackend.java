@@ -1,5 +1,6 @@
 package io.groupreduce.cuda;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.compress.CudaWorkspace;
 import io.groupreduce.cuda.driver.Device;
@@ -26,18 +27,21 @@ import java.util.stream.IntStream;
  */
 final class CudaBackend implements Backend {
     private final Device device;
+    /** {@code null} for the calling thread. */
     private final ForkJoinPool threads;
+
     /** Made when a step first needs it: a softmax head alone never does. Touched on the device's thread only. */
     private Cublas blas;
 
     /**
      * Takes over the device: {@link #close} closes it.
      *
-     * @param threads of the processor, for what is too small for the card
+     * @param threads of the processor, for what is too small for the card; all of it runs on the calling thread where they would be
+     *     another's
      */
-    CudaBackend(Device device, int threads) {
+    CudaBackend(Device device, Threads threads) {
         this.device = device;
-        this.threads = new ForkJoinPool(threads);
+        this.threads = threads.count() > 1 && threads.executor().isEmpty() ? new ForkJoinPool(threads.count()) : null;
     }
 
     @Override
@@ -52,7 +56,12 @@ final class CudaBackend implements Backend {
 
     @Override
     public void forEach(int tasks, IntConsumer task) {
-        threads.submit(() -> IntStream.range(0, tasks).parallel().forEach(task)).join();
+        if (threads == null) {
+            Backend.super.forEach(tasks, task);
+        } else {
+            threads.submit(() -> IntStream.range(0, tasks).parallel().forEach(task))
+                    .join();
+        }
     }
 
     @Override
@@ -89,7 +98,9 @@ final class CudaBackend implements Backend {
 
     @Override
     public void close() {
-        threads.shutdown();
+        if (threads != null) {
+            threads.shutdown();
+        }
         try (device) {
             device.runUnlessClosed(() -> {
                 if (blas != null) {

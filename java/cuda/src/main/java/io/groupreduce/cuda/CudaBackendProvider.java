@@ -1,5 +1,6 @@
 package io.groupreduce.cuda;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.cuda.driver.Cards;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
@@ -33,7 +34,7 @@ public final class CudaBackendProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, int threads) {
+    public Backend create(int index, Threads threads) {
         return new CudaBackend(Device.open(libraries, index), threads);
     }
 }

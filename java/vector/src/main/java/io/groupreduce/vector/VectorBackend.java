@@ -1,5 +1,6 @@
 package io.groupreduce.vector;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
@@ -17,12 +18,17 @@ import io.groupreduce.vector.kernel.Workers;
 import io.groupreduce.vector.training.VectorCalibration;
 import java.util.function.IntConsumer;
 
-/** The CPU backend: single-precision kernels on the Java Vector API, shared out over a fixed number of threads. */
+/** The CPU backend: single-precision kernels on the Java Vector API, shared out over the threads that the caller allows. */
 public final class VectorBackend implements Backend {
     private final Workers workers;
 
-    /** Starts {@code threads - 1} threads; callers' threads take part. */
+    /** {@code threads} of its own. */
     public VectorBackend(int threads) {
+        this(Threads.own(threads));
+    }
+
+    /** Starts no thread yet. */
+    public VectorBackend(Threads threads) {
         workers = new Workers(threads);
     }
 

@@ -1,5 +1,6 @@
 package io.groupreduce.vector;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
@@ -39,7 +40,7 @@ public final class VectorBackendProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, int threads) {
+    public Backend create(int index, Threads threads) {
         if (!available()) {
             throw new DeviceException(MISSING);
         }

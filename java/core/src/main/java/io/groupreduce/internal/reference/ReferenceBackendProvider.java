@@ -1,5 +1,6 @@
 package io.groupreduce.internal.reference;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
 import io.groupreduce.spi.DeviceStatus;
@@ -28,7 +29,7 @@ public final class ReferenceBackendProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, int threads) {
+    public Backend create(int index, Threads threads) {
         return new ReferenceBackend();
     }
 }

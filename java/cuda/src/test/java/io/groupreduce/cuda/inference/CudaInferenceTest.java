@@ -1,5 +1,6 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.api.Threads;
 import io.groupreduce.cuda.CudaBackendProvider;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.spi.Backend;
@@ -18,7 +19,7 @@ class CudaInferenceTest extends InferenceContract {
 
     @Override
     protected Backend backend(int threads) {
-        return new CudaBackendProvider().create(0, threads);
+        return new CudaBackendProvider().create(0, Threads.own(threads));
     }
 
     /** Nothing is ever left out on a card. */

@@ -24,8 +24,25 @@ final class RowReader {
         coordinates = new Pool<>(() -> new float[matrix.columns()]);
     }
 
+    /** Bytes of factors, as binary32, that rows take. */
+    long bytes(int[] tokens, int count) {
+        long numbers = 0;
+        for (int i = 0; i < count; i++) {
+            GroupPlan plan = matrix.groups().get(matrix.group(tokens[i]));
+            numbers += plan.isDense() ? 1 : 1 + plan.rank();
+        }
+        return Float.BYTES * numbers * matrix.columns();
+    }
+
+    /** Reads the rows of tokens {@code first .. end - 1}; that of token 0 belongs at {@code offset}. */
+    void read(int[] tokens, int first, int end, float[] target, int offset) {
+        for (int i = first; i < end; i++) {
+            read(tokens[i], target, offset + i * matrix.columns());
+        }
+    }
+
     /** Reads the row of a token into {@code target[offset .. offset + D)}. */
-    void read(int token, float[] target, int offset) {
+    private void read(int token, float[] target, int offset) {
         int group = matrix.group(token);
         GroupPlan plan = matrix.groups().get(group);
         int columns = matrix.columns();

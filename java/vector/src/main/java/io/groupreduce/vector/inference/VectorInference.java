@@ -20,6 +20,12 @@ public final class VectorInference implements InferenceSession {
     /** Longer lists are found by sorting all logits of a state. */
     private static final int LONGEST_LIST = 1024;
 
+    /** Rows that take this many bytes of factors are worth a second thread. */
+    private static final long SHARED_ROW_BYTES = 1 << 20;
+
+    /** So many are a task. */
+    private static final long TASK_ROW_BYTES = 1 << 18;
+
     private final Workers workers;
     private final InferenceProblem problem;
     private final CompressedMatrix matrix;
@@ -187,8 +193,15 @@ public final class VectorInference implements InferenceSession {
 
     @Override
     public void rows(int[] tokens, int count, float[] target, int offset) {
-        for (int i = 0; i < count; i++) {
-            rows.read(tokens[i], target, offset + i * matrix.columns());
+        long bytes = rows.bytes(tokens, count);
+        if (bytes < SHARED_ROW_BYTES) {
+            rows.read(tokens, 0, count, target, offset);
+        } else {
+            int some = (int) Math.max(1, count * TASK_ROW_BYTES / bytes);
+            workers.runOrAlone(Math.ceilDiv(count, some), (task, worker) -> {
+                int first = task * some;
+                rows.read(tokens, first, Math.min(count, first + some), target, offset);
+            });
         }
     }
 

@@ -1,13 +1,20 @@
 package io.groupreduce.vector.kernel;
 
-import java.util.concurrent.CountDownLatch;
+import io.groupreduce.api.Threads;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A fixed pool of threads that share out numbered tasks; the calling thread takes part. Who runs a task is open, so a task
- * may depend on its number only: that is how results come out the same whatever the number of threads.
+ * Threads that share out the numbered tasks of a job; the calling thread takes part. Who runs a task is open, so a task may depend on its
+ * number only: that is how results come out the same whatever the number of threads.
+ *
+ * <p>Helpers enter a job while it is open. The caller shuts it when no task is left and waits for those inside, never for one that might
+ * still come: threads that wake up late and executors that are busy hold nobody up. There is one job at a time, so its state are
+ * fields, and sharing allocates nothing.
  */
 public final class Workers implements AutoCloseable {
     /** Runs everything on the calling thread; for use inside a task. */
@@ -16,36 +23,52 @@ public final class Workers implements AutoCloseable {
     /** Steps of waiting awake, some tens of microseconds, for the next job or the end of one, before a thread lies down. */
     private static final int SPINS = 500;
 
+    /** What is added to {@link #inside} while nobody may enter. */
+    private static final int SHUT = Integer.MIN_VALUE;
+
     /** A numbered task; {@code worker} (0 .. count - 1) tells whose scratch memory it may use. */
     @FunctionalInterface
     public interface Task {
         void run(int task, int worker);
     }
 
-    private final Thread[] threads;
+    private final int count;
+    /** {@code null} for threads of its own. */
+    private final Executor executor;
+
+    private final Runnable helper = this::help;
     private final ReentrantLock oneJobAtATime = new ReentrantLock();
     private final Object bell = new Object();
-    private volatile Job job;
+    private boolean started;
     private volatile boolean closed;
 
-    /** Starts {@code count - 1} threads; the caller of {@link #run} is the last one. */
+    /** How many helpers are in the job. */
+    private final AtomicInteger inside = new AtomicInteger(SHUT);
+    /** The first task that nobody has taken. */
+    private final AtomicInteger next = new AtomicInteger();
+    /** How many helpers from the executor came to the job. */
+    private final AtomicInteger arrived = new AtomicInteger();
+    /** What the executor was given and has not begun: kept low, or a busy pool's queue would fill with calls for help. */
+    private final AtomicInteger queued = new AtomicInteger();
+
+    private final AtomicReference<Throwable> failure = new AtomicReference<>();
+    private Task task;
+    private int tasks;
+    private Thread caller;
+
+    public Workers(Threads threads) {
+        count = threads.count();
+        executor = threads.executor().orElse(null);
+    }
+
+    /** {@code count - 1} threads of its own; they start with the first job that is shared out. */
     public Workers(int count) {
-        threads = new Thread[count - 1];
-        for (int i = 0; i < threads.length; i++) {
-            int worker = i + 1;
-            threads[i] = Thread.ofPlatform()
-                    .daemon()
-                    .name("groupreduce-vector-" + worker)
-                    .unstarted(() -> serve(worker));
-        }
-        for (Thread thread : threads) {
-            thread.start();
-        }
+        this(Threads.own(count));
     }
 
     /** How many threads take part, and one more than the highest worker number. */
     public int count() {
-        return threads.length + 1;
+        return count;
     }
 
     /**
@@ -53,17 +76,12 @@ public final class Workers implements AutoCloseable {
      * started and is thrown here.
      */
     public void run(int tasks, Task task) {
-        if (tasks == 0) {
-            return;
+        if (count == 1 || tasks <= 1) {
+            alone(tasks, task);
+        } else {
+            oneJobAtATime.lock();
+            share(tasks, task);
         }
-        if (threads.length == 0 || tasks == 1) {
-            for (int t = 0; t < tasks; t++) {
-                task.run(t, 0);
-            }
-            return;
-        }
-        oneJobAtATime.lock();
-        share(tasks, task);
     }
 
     /**
@@ -71,42 +89,91 @@ public final class Workers implements AutoCloseable {
      * instead of waiting for them: many callers get more done side by side.
      */
     public void runOrAlone(int tasks, Task task) {
-        if (threads.length > 0 && tasks > 1 && oneJobAtATime.tryLock()) {
+        if (count > 1 && tasks > 1 && oneJobAtATime.tryLock()) {
             share(tasks, task);
-            return;
+        } else {
+            alone(tasks, task);
         }
+    }
+
+    private static void alone(int tasks, Task task) {
         for (int t = 0; t < tasks; t++) {
             task.run(t, 0);
         }
     }
 
-    /** Runs a job on all threads; the caller holds the lock, which is given up here. */
-    private void share(int tasks, Task task) {
+    /** Runs a job; the caller holds the lock, which is given up here. */
+    private void share(int number, Task job) {
         try {
             if (closed) {
                 throw new IllegalStateException("the vector backend is closed");
             }
-            Job next = new Job(tasks, task, threads.length);
-            synchronized (bell) {
-                job = next;
-                bell.notifyAll();
+            task = job;
+            tasks = number;
+            caller = Thread.currentThread();
+            failure.set(null);
+            arrived.set(0);
+            next.set(0);
+            inside.set(0);
+            try {
+                callHelpers();
+                work(0);
+            } finally {
+                shut();
             }
-            next.work(0);
-            next.awaitOthers();
-            next.rethrow();
+            rethrow(failure.get());
         } finally {
             oneJobAtATime.unlock();
         }
     }
 
+    private void callHelpers() {
+        if (executor == null) {
+            startThreads();
+            synchronized (bell) {
+                bell.notifyAll();
+            }
+            return;
+        }
+        int wanted = Math.min(count, tasks) - 1;
+        for (int i = queued.get(); i < wanted; i++) {
+            boolean taken = false;
+            queued.incrementAndGet();
+            try {
+                executor.execute(helper);
+                taken = true;
+            } catch (RejectedExecutionException e) {
+                return;
+            } finally {
+                if (!taken) {
+                    queued.decrementAndGet();
+                }
+            }
+        }
+    }
+
+    private void startThreads() {
+        if (!started) {
+            started = true;
+            for (int i = 1; i < count; i++) {
+                int worker = i;
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("groupreduce-vector-" + worker)
+                        .inheritInheritableThreadLocals(false)
+                        .start(() -> serve(worker));
+            }
+        }
+    }
+
+    /** A thread of its own. */
     private void serve(int worker) {
-        Job last = null;
         while (true) {
-            for (int i = 0; i < SPINS && job == last && !closed; i++) {
+            for (int i = 0; i < SPINS && !closed && !hasTasks(); i++) {
                 Thread.onSpinWait();
             }
             synchronized (bell) {
-                while (job == last && !closed) {
+                while (!closed && !hasTasks()) {
                     try {
                         bell.wait();
                     } catch (InterruptedException e) {
@@ -117,10 +184,85 @@ public final class Workers implements AutoCloseable {
                 if (closed) {
                     return;
                 }
-                last = job;
             }
-            last.work(worker);
-            last.left.countDown();
+            if (enter()) {
+                work(worker);
+                leave();
+            }
+        }
+    }
+
+    /** On a thread of the executor, for the job that is open by then, if any. */
+    private void help() {
+        queued.decrementAndGet();
+        if (enter()) {
+            int worker = arrived.incrementAndGet();
+            // One who was called for an earlier job may come beside all that were called for this one.
+            if (worker < count) {
+                work(worker);
+            }
+            leave();
+        }
+    }
+
+    private boolean hasTasks() {
+        return inside.get() >= 0 && next.get() < tasks;
+    }
+
+    private boolean enter() {
+        int helpers = inside.get();
+        while (helpers >= 0) {
+            if (inside.compareAndSet(helpers, helpers + 1)) {
+                return true;
+            }
+            helpers = inside.get();
+        }
+        return false;
+    }
+
+    private void leave() {
+        Thread waiting = caller;
+        if (inside.decrementAndGet() == SHUT) {
+            LockSupport.unpark(waiting);
+        }
+    }
+
+    private void work(int worker) {
+        try {
+            for (int t = next.getAndIncrement(); t < tasks; t = next.getAndIncrement()) {
+                task.run(t, worker);
+            }
+        } catch (Throwable e) {
+            failure.compareAndSet(null, e);
+            next.set(tasks);
+        }
+    }
+
+    /** Lets nobody enter and waits for those inside. */
+    private void shut() {
+        inside.addAndGet(SHUT);
+        // Their last tasks are short: waking up from a wait would take longer than they do.
+        for (int i = 0; i < SPINS && inside.get() != SHUT; i++) {
+            Thread.onSpinWait();
+        }
+        boolean interrupted = false;
+        while (inside.get() != SHUT) {
+            LockSupport.park(this);
+            interrupted |= Thread.interrupted();
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        task = null;
+        caller = null;
+    }
+
+    private static void rethrow(Throwable e) {
+        if (e instanceof RuntimeException unchecked) {
+            throw unchecked;
+        }
+        if (e instanceof Error error) {
+            throw error;
         }
     }
 
@@ -131,65 +273,10 @@ public final class Workers implements AutoCloseable {
         try {
             synchronized (bell) {
                 closed = true;
-                job = null;
                 bell.notifyAll();
             }
         } finally {
             oneJobAtATime.unlock();
-        }
-    }
-
-    private static final class Job {
-        private final int tasks;
-        private final Task task;
-        private final AtomicInteger next = new AtomicInteger();
-        private final AtomicReference<Throwable> failure = new AtomicReference<>();
-        private final CountDownLatch left;
-
-        Job(int tasks, Task task, int others) {
-            this.tasks = tasks;
-            this.task = task;
-            this.left = new CountDownLatch(others);
-        }
-
-        void work(int worker) {
-            try {
-                for (int t = next.getAndIncrement(); t < tasks; t = next.getAndIncrement()) {
-                    task.run(t, worker);
-                }
-            } catch (Throwable e) {
-                failure.compareAndSet(null, e);
-                next.set(tasks);
-            }
-        }
-
-        void awaitOthers() {
-            // The others' last tasks are short: waking up from a wait would take longer than they do.
-            for (int i = 0; i < SPINS && left.getCount() > 0; i++) {
-                Thread.onSpinWait();
-            }
-            boolean interrupted = false;
-            while (true) {
-                try {
-                    left.await();
-                    break;
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
-
-        void rethrow() {
-            Throwable e = failure.get();
-            if (e instanceof RuntimeException unchecked) {
-                throw unchecked;
-            }
-            if (e instanceof Error error) {
-                throw error;
-            }
         }
     }
 }
