@@ -4,7 +4,7 @@
 //   max, sum exp(y - max), best key   of every chunk of 1,024 logits y;   key_i = logit_key(y_i, i) of chosen chunks
 //
 // Shapes: logits states x vocabulary. Bytes: 4 read a logit, and a chosen chunk once more. The logits are materialised,
-// and nothing else of their number. Twin: top of io.groupreduce.internal.reference.ReferenceInference.
+// and nothing else of their number. Twin: io.groupreduce.internal.reference.ReferenceInference.
 #include "groupreduce/peer.h"
 #include "softmax_numbers.h"
 
@@ -74,10 +74,9 @@ GR_KERNEL(gr_dense_scan, GrDenseScanParams, 256) {
     if (thread == 0) {
         const int64_t chunk = static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x;
         GrPartial& out = p.partial[chunk];
-        out.max = parts[0].max;
-        out.sum = parts[0].sum;
         out.best = bests[0];
-        out.score = 0;
+        out.sum = parts[0].sum;
+        out.drawn = 0;
         out.token = -1;
         out.broken = parts[0].sum == parts[0].sum ? 0 : 1;
         p.best[chunk] = bests[0];

@@ -31,6 +31,21 @@ GR_DEVICE double noise_of(unsigned hash) { return -log(-log((static_cast<double>
 // w.
 GR_DEVICE float noise_bound(unsigned hash) { return -LN_2 * log2f((static_cast<float>(~hash) + 0.5f) * 0x1p-32f); }
 
+// cap * tanh(y / cap); what has left binary32 stays outside.
+GR_DEVICE float capped(float y, float cap) { return y - y == 0 ? cap * tanhf(y / cap) : y; }
+
+// Of a question's logit of a token: none of -infinity.
+GR_DEVICE Key open_key(float logit, unsigned token) {
+    return token == NO_TOKEN || logit == negative_infinity() ? 0 : logit_key(logit, token);
+}
+
+GR_DEVICE float best_logit(Key best) { return best == 0 ? negative_infinity() : key_logit(best); }
+
+// Whether a token is open; null: all are.
+GR_DEVICE bool is_open(const uint32_t* open, unsigned token) {
+    return open == nullptr || (open[token / 32] >> token % 32 & 1) != 0;
+}
+
 // The upper halves of two numbers, cut, as a pair.
 GR_DEVICE unsigned cut_pair(float low, float high) { return byte_permute(float_bits(low), float_bits(high), 0x7632); }
 

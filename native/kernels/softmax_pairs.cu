@@ -1,18 +1,19 @@
 // Logits of chosen tokens or tiles, by the same sums in the same order as in gr_softmax_n, so that they are the same
 // bits.
 //
-//   logit_i = scale_i sum_k code_ik z_k + bias_i
+//   logit_i = cap(scale_i sum_k code_ik z_k + bias_i)
 //
-// Shapes: one token a state, or k tiles of 256 rows a state. Bytes: the packed strip of each token or of each tile, and
-// the operand of its state; or 4 a row where the logits of the pass were kept. Never materialised: a decoded row.
-// Twins: score and top of io.groupreduce.internal.reference.ReferenceInference.
+// Shapes: pairs of state and token, or k tiles of 256 rows a question. Bytes: the packed strip of each token or of each
+// tile, and the operand of its state; or 4 a row where the logits of the pass were kept. Never materialised: a decoded
+// row.
+// Twin: io.groupreduce.internal.reference.ReferenceInference.
 #include "softmax_strip.h"
 
 namespace gr::softmax {
 namespace {
 
 constexpr int TILE_ROWS = 256;
-constexpr int PAIRS = 4;  // of a block of gr_target
+constexpr int TARGETS = 4;  // of a block of gr_target
 
 // The logit of row `lane` of a strip for one state.
 GR_DEVICE float strip_logit(const GrInputs& in, const GrPacked& group, int strip, int state) {
@@ -31,41 +32,49 @@ GR_DEVICE float strip_logit(const GrInputs& in, const GrPacked& group, int strip
     }
     const int row = strip * STRIP + lane();
     const float bias = group.bias == nullptr || row >= group.rows ? 0 : group.bias[row];
-    return fma(mine, row_scale(group, row, in.log8), bias);
+    const float logit = fma(mine, row_scale(group, row, in.log8), bias);
+    return in.cap == 0 ? logit : capped(logit, in.cap);
 }
 
 }  // namespace
 
-// The logit of one token a state. One warp a pair computes the strip of 32 rows that the token is in.
+// The logit of one token of a state. One warp computes the strip of 32 rows that the token is in.
 GR_KERNEL(gr_target, GrTargetParams, 128) {
-    const int state = static_cast<int>(blockIdx.x) * PAIRS + warp();
-    if (state >= p.states) {
+    const int number = static_cast<int>(blockIdx.x) * TARGETS + warp();
+    if (number >= p.count) {
         return;
     }
-    const int token = p.targets[state];
-    const int slot = p.slot_of[token];
-    const float logit = strip_logit(p.inputs, p.inputs.groups[p.group_of[token]], slot / STRIP, state);
+    const GrTarget target = p.targets[number];
+    if (target.state < 0) {
+        return;
+    }
+    const int slot = p.slot_of[target.token];
+    const GrPacked& group = p.inputs.groups[p.group_of[target.token]];
+    const float logit = strip_logit(p.inputs, group, slot / STRIP, target.state);
     if (lane() == slot % STRIP) {
-        p.logits[state] = logit;
+        p.logits[number] = logit;
     }
 }
 
-// The keys of all rows of the chosen tiles of a state: 256 a tile, 0 where there is no row.
+// The keys of all rows of the chosen tiles of a question: 256 a tile, 0 where there is no row.
 GR_KERNEL(gr_rescore, GrRescoreParams, 256) {
-    const int state = static_cast<int>(blockIdx.y);
-    const int64_t place = static_cast<int64_t>(state) * p.k + blockIdx.x;
-    const GrTile tile = p.tiles[p.places[place]];
+    const int number = static_cast<int>(blockIdx.y);
+    const GrQuestion& question = p.questions[number];
+    if (question.listed < 2) {
+        return;
+    }
+    const int64_t place = static_cast<int64_t>(number) * p.k + blockIdx.x;
+    const GrTile tile = p.places[place] < 0 ? GrTile{0, 0, 0} : p.tiles[p.places[place]];
     Key key = 0;
     if (warp() < tile.strips) {
         const GrPacked& group = p.inputs.groups[tile.group];
         const int strip = tile.first_strip + warp();
         const int row = strip * STRIP + lane();
-        const float sum = p.logits == nullptr ? strip_logit(p.inputs, group, strip, state) : 0;
-        if (row < group.rows) {
-            const int token = group.tokens[row];
-            const float logit =
-                p.logits == nullptr ? sum : p.logits[static_cast<int64_t>(state) * p.vocabulary + token];
-            key = logit_key(logit, static_cast<unsigned>(token));
+        const float sum = p.logits == nullptr ? strip_logit(p.inputs, group, strip, question.state) : 0;
+        const unsigned token = row < group.rows ? static_cast<unsigned>(group.tokens[row]) : NO_TOKEN;
+        if (token != NO_TOKEN && is_open(question.open, token)) {
+            key = open_key(p.logits == nullptr ? sum : p.logits[static_cast<int64_t>(number) * p.vocabulary + token],
+                           token);
         }
     }
     p.keys[place * TILE_ROWS + threadIdx.x] = key;

@@ -1,4 +1,4 @@
-// What a pass keeps of the logits it has seen: per thread and column the largest logit, the sum of exponentials below
+// What a pass keeps of the logits it has seen: per thread and question the largest logit, the sum of exponentials below
 // it and the token; per warp the drawn token.
 #pragma once
 
@@ -43,12 +43,19 @@ GR_DEVICE RowOfLane row_of_lane(const GrPacked& group, int strip, const float* l
 
 // The sums become logits.
 template <int N>
-GR_DEVICE void finish_logits(Sums<N>& sums, const Rows& rows) {
+GR_DEVICE void finish_logits(Sums<N>& sums, const Rows& rows, float cap) {
     GR_UNROLL
     for (int i = 0; i < 8 * N; i++) {
         float& y = sums.total[i / (4 * N)][i / 4 % N][i % 4];
         const int row = i / (4 * N) * 2 + i % 4 / 2;
         y = fma(y, rows.scale[row], rows.bias[row]);
+    }
+    if (cap != 0) {
+        GR_UNROLL
+        for (int i = 0; i < 8 * N; i++) {
+            float& y = sums.total[i / (4 * N)][i / 4 % N][i % 4];
+            y = capped(y, cap);
+        }
     }
 }
 
@@ -74,7 +81,7 @@ struct Maxima {
     unsigned token[2 * N * BLOCK];
 };
 
-// Column 8 j + 2 (lane % 4) + e is number 2 j + e of a thread.
+// Question 8 j + 2 (lane % 4) + e of a block is number 2 j + e of a thread.
 template <int N>
 struct Running {
     float sum[2 * N];
@@ -88,7 +95,7 @@ struct Running {
         }
     }
 
-    // Adds the four logits of a column; factor times log 2 is what logits are multiplied by in the exponent. NaN and
+    // Adds the four logits of a question; factor times log 2 is what logits are multiplied by in the exponent. NaN and
     // +infinity make the sum NaN and keep it so.
     GR_DEVICE void add(Sums<N>& sums, int j, int e, const Rows& rows, float factor, Maxima<N>& maxima) {
         const int q = 2 * j + e;
@@ -155,67 +162,85 @@ struct SpreadKeys {
     GR_DEVICE int column(int i) const { return (first + i) / 2 * 8 + lane() % 4 * 2 + (first + i) % 2; }
 };
 
-// How the tokens of a state are drawn.
+// How the token of a question is drawn.
 struct Draw {
     Key key;
-    float shift, floor;
-    double scale;
+    double temperature;
+    bool wanted;
+
+    GR_DEVICE double noise(unsigned token) const { return noise_of(noise_hash(key, token)); }
+
+    GR_DEVICE float scale() const { return fmaxf(1e-30f, fminf(static_cast<float>(1 / temperature), 1e30f)); }
 };
 
-// The best drawn token so far of a warp's columns, in shared memory; lanes 0, 4, .. 28 share a column and agree.
-struct Drawn {
-    double score;
-    unsigned token;
+GR_DEVICE Draw draw_of(const GrQuestion& question) {
+    return {question.noise, question.temperature, question.temperature > 0};
+}
 
-    // Takes the larger score, of equal ones the lower token.
-    GR_DEVICE void take(double other, unsigned its_token) {
-        if (its_token != NO_TOKEN && (token == NO_TOKEN || other > score || (other == score && its_token < token))) {
-            score = other;
-            token = its_token;
+// The best token so far of a question. Two tokens are compared by the difference of their logits: at a temperature near
+// 0 a logit over it has no meaning.
+struct Drawn {
+    float logit;
+    unsigned token;
+    double noise;
+
+    // Of equal ones takes the lower token.
+    GR_DEVICE void take(const Drawn& other, double temperature) {
+        const double ahead = (static_cast<double>(other.logit) - logit) / temperature + (other.noise - noise);
+        if (other.token != NO_TOKEN && (token == NO_TOKEN || ahead > 0 || (ahead == 0 && other.token < token))) {
+            *this = other;
         }
     }
 };
 
-// Which of four logits may beat a score. Rounding of single precision is allowed for; what is NaN on the way may.
-GR_DEVICE unsigned may_win(const float (&logits)[4], const Rows& rows, const Draw& draw, const Drawn& best) {
-    const float scale = static_cast<float>(draw.scale);
-    const float limit = static_cast<float>(best.score);
+// The same in shared memory, of a warp's questions; lanes 0, 4, .. 28 share a question and agree.
+struct DrawnOfWarp {
+    float logit, noise;
+    unsigned token;
+
+    GR_DEVICE Drawn exact(const Draw& draw) const { return {logit, token, token == NO_TOKEN ? 0 : draw.noise(token)}; }
+};
+
+GR_DEVICE DrawnOfWarp nothing_drawn() { return {0, 0, NO_TOKEN}; }
+
+// Which of four logits may beat the best. Rounding of single precision is allowed for.
+GR_DEVICE unsigned may_win(const float (&logits)[4], const Rows& rows, const Draw& draw, const DrawnOfWarp& best) {
+    const float scale = draw.scale();
     unsigned mask = 0;
     GR_UNROLL
     for (int i = 0; i < 4; i++) {
-        const float scaled = (logits[i] - draw.shift) * scale;
-        const float bound = scaled + noise_bound(noise_hash(draw.key, rows.token[i])) + (1e-4f + 5e-7f * fabsf(scaled));
-        const bool loses = best.token != NO_TOKEN && bound < limit;
-        mask |= rows.token[i] != NO_TOKEN && logits[i] >= draw.floor && !loses ? 1u << i : 0u;
+        const float scaled = (logits[i] - best.logit) * scale;
+        const float bound = scaled + 5e-7f * fmaxf(scaled, fminf(-scaled, 1e30f)) +
+                            (noise_bound(noise_hash(draw.key, rows.token[i])) + 1e-4f);
+        const bool loses = best.token != NO_TOKEN && bound < best.noise;
+        mask |= logits[i] > negative_infinity() && !loses ? 1u << i : 0u;
     }
     return mask;
 }
 
-GR_DEVICE double exact_score(float logit, unsigned token, const Draw& draw) {
-    const double above = static_cast<double>(logit) - draw.shift;
-    return (above == 0 ? 0 : above * draw.scale) + noise_of(noise_hash(draw.key, token));
-}
-
-// Draws among four logits of each lane; warp-wide, and the lanes of a column come out with the same.
-GR_DEVICE Drawn draw_among(const float (&logits)[4], const Rows& rows, const Draw& draw, bool wanted, Drawn best) {
-    unsigned mask = wanted ? may_win(logits, rows, draw, best) : 0;
+// Draws among four logits of each lane; warp-wide, and the lanes of a question come out with the same.
+GR_DEVICE DrawnOfWarp draw_among(const float (&logits)[4], const Rows& rows, const Draw& draw,
+                                 const DrawnOfWarp& before) {
+    unsigned mask = draw.wanted ? may_win(logits, rows, draw, before) : 0;
     if (ballot(mask != 0) == 0) {
-        return best;
+        return before;
     }
+    Drawn best = before.exact(draw);
     while (mask != 0) {
         const int i = 31 - leading_zeros(mask);
         const float logit = i == 0 ? logits[0] : i == 1 ? logits[1] : i == 2 ? logits[2] : logits[3];
         const unsigned token = i == 0 ? rows.token[0] : i == 1 ? rows.token[1] : i == 2 ? rows.token[2] : rows.token[3];
-        best.take(exact_score(logit, token, draw), token);
+        best.take({logit, token, draw.noise(token)}, draw.temperature);
         mask ^= 1u << i;
     }
     GR_UNROLL
     for (int lanes = 16; lanes >= 4; lanes /= 2) {
-        const double score = shuffle_xor(best.score, lanes);
+        const float logit = shuffle_xor(best.logit, lanes);
         const unsigned token = shuffle_xor(best.token, lanes);
-        best.take(score, token);
+        const double noise = shuffle_xor(best.noise, lanes);
+        best.take({logit, token, noise}, draw.temperature);
     }
-    return best;
+    return {best.logit, static_cast<float>(best.noise), best.token};
 }
 
 }  // namespace gr::softmax

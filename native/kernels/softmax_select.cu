@@ -1,13 +1,13 @@
-// The k largest of n keys of a state.
+// The k largest of n keys of a question.
 //
 //   {i : key_i >= t}  with t such that there are k of them
 //
-// Shapes: keys states x n, all different, but 0, which is none; places, or tokens and logits, states x k. The usual
-// way, for short lists: the k-th largest of the maxima of 128 shares of the keys is a bound that hardly more than k
+// Shapes: keys questions x n, all different, but 0, which is none; places, or tokens and logits, questions x k. The
+// usual way, for short lists: the k-th largest of the maxima of 128 shares of the keys is a bound that hardly more than k
 // keys reach; those go onto a shortlist, on which each counts how many are larger. Few meetings of the block, because
 // at small batches the time of a selection is that of the answer. Where the shortlist would be long, t is found by
 // digits of 11 bits from the top. Bytes: the keys twice, or once a digit, six times at most, and once more. Never
-// materialised: a sorted list longer than k. Twin: ranked of io.groupreduce.internal.reference.ReferenceInference.
+// materialised: a sorted list longer than k. Twin: io.groupreduce.internal.select.Ranking.
 #include "groupreduce/softmax.h"
 #include "logit_keys.h"
 
@@ -21,6 +21,12 @@ constexpr int LANES_OF_SHARE = THREADS / SHARES;
 constexpr int MOST_SHORTLISTED = THREADS;
 
 using Selection = RadixSelection<11, THREADS>;
+
+// How many keys this block is to take.
+GR_DEVICE int wanted(const GrSelectParams& p) {
+    const int listed = p.questions == nullptr ? p.k : p.questions[blockIdx.x].listed;
+    return p.questions != nullptr && listed < 2 ? 0 : min(listed, static_cast<int>(p.k));
+}
 
 struct Shortlist {
     Key largest[SHARES];
@@ -123,21 +129,29 @@ GR_KERNEL(gr_select_places, GrSelectParams, 512) {
     GR_SHARED(Shortlist, list, 1);
     const Key* keys = reinterpret_cast<const Key*>(p.keys) + static_cast<int64_t>(blockIdx.x) * p.n;
     int32_t* places = p.places + static_cast<int64_t>(blockIdx.x) * p.k;
-    if (p.k <= SHARES && fill(list[0], keys, p.n, p.k)) {
+    const int k = wanted(p);
+    for (int i = static_cast<int>(threadIdx.x); i < p.k; i += THREADS) {
+        places[i] = -1;
+    }
+    if (k == 0) {
+        return;
+    }
+    sync_block();
+    if (k <= SHARES && fill(list[0], keys, p.n, k)) {
         const Ranked ranked = rank_of_thread(list[0]);
-        if (ranked.rank < p.k) {
+        if (ranked.rank < k) {
             places[ranked.rank] = ranked.place;
         }
         return;
     }
     // By a running sum over the keys in their order.
-    const Key least = selection[0].threshold(keys, p.n, p.k);
+    const Key least = max(selection[0].threshold(keys, p.n, k), Key{1});
     int before = 0;
-    for (int first = 0; first < p.n && before < p.k; first += THREADS) {
+    for (int first = 0; first < p.n && before < k; first += THREADS) {
         const int i = first + static_cast<int>(threadIdx.x);
         const bool taken = i < p.n && keys[i] >= least;
         const int place = before + prefix_sum(taken ? 1 : 0, selection[0].warp_sums) - 1;
-        if (taken && place < p.k) {
+        if (taken && place < k) {
             places[place] = i;
         }
         for (int w = 0; w < WARPS; w++) {
@@ -155,17 +169,26 @@ GR_KERNEL(gr_select_sorted, GrSelectParams, 512) {
     const Key* keys = reinterpret_cast<const Key*>(p.keys) + static_cast<int64_t>(blockIdx.x) * p.n;
     const int thread = static_cast<int>(threadIdx.x);
     const int64_t first = static_cast<int64_t>(blockIdx.x) * p.k;
-    if (p.k <= SHARES && fill(list[0], keys, p.n, p.k)) {
+    const int k = wanted(p);
+    if (k == 0) {
+        return;
+    }
+    if (k <= SHARES && fill(list[0], keys, p.n, k)) {
         const Ranked ranked = rank_of_thread(list[0]);
-        if (ranked.rank < p.k) {
+        if (ranked.rank < k) {
             p.tokens[first + ranked.rank] = static_cast<int32_t>(key_token(ranked.key));
             p.logits[first + ranked.rank] = key_logit(ranked.key);
         }
+        // Where fewer are than wanted, all are on the shortlist.
+        for (int i = list[0].count + thread; i < k; i += THREADS) {
+            p.tokens[first + i] = -1;
+            p.logits[first + i] = NAN;
+        }
         return;
     }
-    const Key least = selection[0].threshold(keys, p.n, p.k);
+    const Key least = max(selection[0].threshold(keys, p.n, k), Key{1});
     int room = 1;
-    while (room < p.k) {
+    while (room < k) {
         room *= 2;
     }
     for (int i = thread; i < room; i += THREADS) {
@@ -184,7 +207,7 @@ GR_KERNEL(gr_select_sorted, GrSelectParams, 512) {
         }
     }
     sort(sorted, room);
-    for (int i = thread; i < p.k; i += THREADS) {
+    for (int i = thread; i < k; i += THREADS) {
         p.tokens[first + i] = static_cast<int32_t>(key_token(sorted[i]));
         p.logits[first + i] = key_logit(sorted[i]);
     }

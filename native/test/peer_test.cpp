@@ -87,7 +87,8 @@ void check(int states, int vocabulary, bool ties) {
             }
             GR_CHECK(part.broken == 0 && part.best == most, "state %d, chunk %d", s, c);
             GR_CHECK(scanned.best[s * chunks + c] == most, "state %d, chunk %d", s, c);
-            found += part.sum * exp(static_cast<double>(part.max) - scanned.logit(s, best));
+            const int most_token = static_cast<int>(~static_cast<uint32_t>(most));
+            found += part.sum * exp(static_cast<double>(scanned.logit(s, most_token)) - scanned.logit(s, best));
         }
         GR_CHECK(fabs(log(found) - log(expected)) < 2e-6, "state %d: %g instead of %g", s, log(found), log(expected));
     }
@@ -100,10 +101,10 @@ void check_list(int states, int vocabulary, int k, bool ties) {
     vector<int32_t> places(states * chosen), tokens(states * k);
     vector<float> found(states * k);
     launch("gr_select_places", states, 1, 512, 0,
-           GrSelectParams{scanned.best.data(), places.data(), nullptr, nullptr, scanned.chunks, chosen});
+           GrSelectParams{nullptr, scanned.best.data(), places.data(), nullptr, nullptr, scanned.chunks, chosen});
     const vector<uint64_t> keys = scanned.keys(places, chosen);
     launch("gr_select_sorted", states, 1, 512, 0,
-           GrSelectParams{keys.data(), nullptr, tokens.data(), found.data(), chosen * GR_DENSE_CHUNK, k});
+           GrSelectParams{nullptr, keys.data(), nullptr, tokens.data(), found.data(), chosen * GR_DENSE_CHUNK, k});
     for (int s = 0; s < states; s++) {
         const vector<int> sorted = scanned.sorted(s);
         for (int i = 0; i < k; i++) {

@@ -32,18 +32,17 @@ Head some_head(unsigned long long seed, bool exact = false) {
 }
 
 int plain_draw(const Query& q, int s) {
+    const GrQuestion& question = q.questions[s];
     int best = -1;
-    double most = -INFINITY;
+    double best_noise = 0;
     for (int token = 0; token < q.head.vocabulary; token++) {
-        const float y = q.logit(s, token);
-        if (!q.floor.empty() && y < q.floor[s]) {
-            continue;
-        }
-        const double above = static_cast<double>(y) - (q.shift.empty() ? 0 : static_cast<double>(q.shift[s]));
-        const double score = (above == 0 ? 0 : above * q.noise_scale) + noise(q.noise[s], token);
-        if (best < 0 || score > most) {
-            best = token;
-            most = score;
+        if (q.open(s, token)) {
+            const double its_noise = noise(question.noise, token);
+            const double above = best < 0 ? 1 : static_cast<double>(q.logit(s, token)) - q.logit(s, best);
+            if (best < 0 || above / question.temperature + (its_noise - best_noise) > 0) {
+                best = token;
+                best_noise = its_noise;
+            }
         }
     }
     return best;
@@ -52,36 +51,34 @@ int plain_draw(const Query& q, int s) {
 // Returns how many were not the best token.
 int check_draws(Head head) {
     int different = 0;
+    const std::vector<uint32_t> some = random_set(head.random, head.vocabulary, 4);
+    const double temperatures[] = {1, 3, 0.25, 1e300, 1e-3, 1e-15, 1e-320};
     for (int states : {1, 3, 9, 33}) {
         const std::vector<float> hidden = head.hidden(states);
-        for (double scale : {1.0, 0.3, 4.0, 0.0, 1e3, 1e15, static_cast<double>(INFINITY)}) {
-            for (int n : {1, 4}) {
-                if (n == 4 && states < 9) {
-                    continue;
-                }
-                Query q(head, hidden);
-                q.n = n;
-                q.blocks = n == 4 ? 2 : 4;
-                q.logits = true;
-                q.keys = scale == 1;
-                q.run();
-                q.noise_scale = scale;
-                for (int s = 0; s < states; s++) {
-                    q.noise.push_back(noise_key(77 + static_cast<uint64_t>(1000 * scale), s));
-                    const float most = q.logit(s, static_cast<int>(~static_cast<unsigned>(q.best[s])));
-                    if (scale > 1) {
-                        q.shift.push_back(most);
-                    }
-                    if (scale == 0.3) {
-                        q.floor.push_back(most - 1.5f);
-                    }
-                }
-                q.run();
-                for (int s = 0; s < states; s++) {
-                    const int wanted = plain_draw(q, s);
-                    GR_CHECK(q.drawn[s] == wanted, "scale %g, state %d of %d: %d, not %d", scale, s, states, q.drawn[s],
-                             wanted);
-                    different += wanted == static_cast<int>(~static_cast<unsigned>(q.best[s])) ? 0 : 1;
+        for (int n : {1, 4}) {
+            Query q(head, hidden);
+            q.n = n;
+            q.blocks = n == 4 ? 2 : 4;
+            q.logits = true;
+            q.keys = states == 3;
+            q.questions.clear();
+            for (int i = 0; i < 8 * states; i++) {
+                GrQuestion question = question_of(i / 8);
+                question.open = i % 3 == 2 ? some.data() : nullptr;
+                question.noise = noise_key(77, i);
+                question.temperature = i % 8 < 7 ? temperatures[i % 8] : 0;
+                q.questions.push_back(question);
+            }
+            q.run();
+            for (int i = 0; i < q.count(); i++) {
+                if (q.questions[i].temperature > 0) {
+                    const int wanted = plain_draw(q, i);
+                    GR_CHECK(q.answers[i].token == wanted, "temperature %g, question %d of %d: %d, not %d",
+                             q.questions[i].temperature, i, q.count(), q.answers[i].token, wanted);
+                    GR_CHECK(q.answers[i].drawn == q.logit(i, wanted), "question %d", i);
+                    different += wanted == gr::test::token_of(q.answers[i].best) ? 0 : 1;
+                } else {
+                    GR_CHECK(q.answers[i].token == -1, "question %d", i);
                 }
             }
         }
@@ -116,7 +113,7 @@ void tiesGoToTheLowerToken() {
             best = y > most ? token : best;
             most = std::max(most, y);
         }
-        GR_CHECK(q.best[s] == plain_key(static_cast<float>(most), best), "state %d", s);
+        GR_CHECK(q.answers[s].best == plain_key(static_cast<float>(most), best), "state %d", s);
     }
     GR_CHECK(ties > 0);
     // All logits the same: the lowest token of all, which may be in any group.
@@ -124,13 +121,16 @@ void tiesGoToTheLowerToken() {
         std::fill(g.bias.begin(), g.bias.end(), -3.5f);
     }
     Query same(head, std::vector<float>(hidden.size(), 0.0f));
-    same.noise_scale = 1e18;  // swallows the noise
+    same.logits = true;
     for (int s = 0; s < same.states; s++) {
-        same.noise.push_back(noise_key(9, s));
+        same.questions[s].noise = noise_key(9, s);
+        same.questions[s].temperature = 1e-18;
     }
     same.run();
     for (int s = 0; s < same.states; s++) {
-        GR_CHECK(same.best[s] == plain_key(-3.5f, 0) && same.drawn[s] == 0, "state %d: %d", s, same.drawn[s]);
+        const GrAnswer& found = same.answers[s];
+        GR_CHECK(found.best == plain_key(-3.5f, 0) && found.sum == head.vocabulary, "state %d: %g", s, found.sum);
+        GR_CHECK(found.token == plain_draw(same, s), "state %d: %d", s, found.token);
     }
 }
 
@@ -161,11 +161,12 @@ void brokenStatesDisturbNoOther() {
             std::fill(z, z + head.directions, 0.0f);
         }
         for (int s = 0; s < q.states; s++) {
-            q.noise.push_back(noise_key(5, s));
+            q.questions[s].noise = noise_key(5, s);
+            q.questions[s].temperature = 1;
         }
         q.run();
         for (int s = 0; s < q.states; s++) {
-            const size_t at = s;
+            const GrAnswer& found = q.answers[s];
             const size_t n = head.vocabulary;
             if (s == 4 && kind == 1) {
                 for (size_t t = 0; t < head.tiles.size(); t++) {
@@ -175,18 +176,39 @@ void brokenStatesDisturbNoOther() {
                 }
             }
             if (s == 4) {
-                GR_CHECK(
-                    q.broken[at] == 1 && q.drawn[at] == -1 && q.best[at] == 0 && q.log_sum_exp[at] != q.log_sum_exp[at],
-                    "kind %d", kind);
+                GR_CHECK(found.token == -1 && found.best == 0 && found.sum != found.sum && found.drawn != found.drawn,
+                         "kind %d", kind);
             } else {
-                GR_CHECK(q.broken[at] == 0 && q.log_sum_exp[at] == good.log_sum_exp[at] && q.best[at] == good.best[at],
-                         "kind %d, state %d", kind, s);
-                GR_CHECK(q.drawn[at] == plain_draw(q, s), "kind %d, state %d", kind, s);
-                GR_CHECK(memcmp(q.all.data() + at * n, good.all.data() + at * n, 4 * n) == 0, "kind %d, state %d", kind,
+                GR_CHECK(found.sum == good.answers[s].sum && found.best == good.answers[s].best, "kind %d, state %d",
+                         kind, s);
+                GR_CHECK(found.token == plain_draw(q, s), "kind %d, state %d", kind, s);
+                GR_CHECK(memcmp(q.all.data() + s * n, good.all.data() + s * n, 4 * n) == 0, "kind %d, state %d", kind,
                          s);
             }
         }
     }
+}
+
+// A logit beyond binary32 says nothing about a question for which its token is not open.
+void closedTokensBreakNothing() {
+    Head head = some_head(24);
+    head.groups[0].bias[3] = INFINITY;
+    head.groups[1].bias[5] = NAN;
+    std::vector<uint32_t> open((head.vocabulary + 31) / 32, 0xffffffffu);
+    for (int token : {head.groups[0].tokens[3], head.groups[1].tokens[5]}) {
+        open[token / 32] &= ~(1u << token % 32);
+    }
+    Query q(head, head.hidden(1));
+    q.logits = true;
+    q.questions.push_back(question_of(0));
+    for (GrQuestion& question : q.questions) {
+        question.temperature = 1;
+        question.noise = noise_key(3, 0);
+    }
+    q.questions[1].open = open.data();
+    q.run();
+    GR_CHECK(q.answers[0].best == 0 && q.answers[0].token == -1);
+    GR_CHECK(q.answers[1].best != 0 && q.answers[1].token == plain_draw(q, 1) && q.answers[1].sum > 0);
 }
 
 }  // namespace
@@ -195,5 +217,6 @@ int main() {
     drawnTokensAreThoseOfPlainArithmetic();
     tiesGoToTheLowerToken();
     brokenStatesDisturbNoOther();
+    closedTokensBreakNothing();
     return 0;
 }

@@ -147,33 +147,51 @@ public:
     }
 };
 
-// One pass over a head and its merging; what is to be asked for is set before run.
+// Of all tokens, with nothing listed or drawn.
+inline GrQuestion question_of(int state) { return {nullptr, 0, 0, 1, state, 0, 0}; }
+
+// A random set of tokens, and not empty.
+inline std::vector<uint32_t> random_set(Random& random, int vocabulary, unsigned one_in) {
+    std::vector<uint32_t> set((vocabulary + 31) / 32, 0);
+    for (int token = 0; token < vocabulary; token++) {
+        set[token / 32] |= static_cast<uint32_t>(random.below(one_in) == 0 ? 1 : 0) << token % 32;
+    }
+    const unsigned one = random.below(vocabulary);
+    set[one / 32] |= 1u << one % 32;
+    return set;
+}
+
+// One pass over a head and its merging; what is to be asked for is set before run: by default a question a state.
 struct Query {
     Query(Head& head, const std::vector<float>& hidden)
-        : head(head), hidden(hidden), states(static_cast<int>(hidden.size()) / head.columns) {}
+        : head(head), hidden(hidden), states(static_cast<int>(hidden.size()) / head.columns) {
+        for (int s = 0; s < states; s++) {
+            questions.push_back(question_of(s));
+        }
+    }
 
     Head& head;
     std::vector<float> hidden;
     int states, n = 1, blocks = 3, chunk = 0;
     bool keys = false, logits = false;
-    std::vector<uint64_t> noise;
-    std::vector<float> shift, floor;
-    double noise_scale = 1;
-    float softmax_scale = 1;
+    float cap = 0;
+    std::vector<GrQuestion> questions;
     // Found.
     std::vector<float> z, all;
     std::vector<GrPartial> partial;
-    std::vector<uint64_t> tile_keys, best;
-    std::vector<double> log_sum_exp;
-    std::vector<int32_t> drawn, broken;
+    std::vector<uint64_t> tile_keys;
+    std::vector<GrAnswer> answers;
 
     template <class T>
     static T* or_null(std::vector<T>& v) {
         return v.empty() ? nullptr : v.data();
     }
 
+    int count() const { return static_cast<int>(questions.size()); }
+
     GrInputs inputs() const {
-        return {head.group_views.data(), hidden.data(), z.data(), log8_scales().data(), head.columns, head.directions};
+        return {head.group_views.data(), hidden.data(), z.data(), log8_scales().data(),
+                head.columns,            head.directions, cap};
     }
 
     Query& project() {
@@ -196,48 +214,58 @@ struct Query {
         if (z.empty()) {
             project();
         }
-        const int count = static_cast<int>(head.tiles.size());
+        const int tiles = static_cast<int>(head.tiles.size());
         std::vector<int32_t> first_tile;
         for (int b = 0; b <= blocks; b++) {
-            first_tile.push_back(count * b / blocks);
+            first_tile.push_back(tiles * b / blocks);
         }
-        partial.resize(states * blocks);
+        partial.resize(count() * blocks);
         memset(static_cast<void*>(partial.data()), 0xA5, partial.size() * sizeof(GrPartial));
-        tile_keys.assign(keys ? states * count : 0, 0xA5A5A5A5);
-        all.assign(logits ? states * head.vocabulary + 1 : 0, -777.0f);
+        tile_keys.assign(keys ? count() * tiles : 0, 0xA5A5A5A5);
+        all.assign(logits ? count() * head.vocabulary + 1 : 0, -777.0f);
         GrSoftmaxParams p{};
         p.inputs = inputs();
+        p.questions = questions.data();
         p.tiles = head.tiles.data();
         p.first_tile = first_tile.data();
         p.partial = partial.data();
         p.tile_keys = or_null(tile_keys);
         p.logits = or_null(all);
-        p.draw = {or_null(noise), or_null(shift), or_null(floor), noise_scale};
-        p.softmax_scale = softmax_scale;
-        p.states = states;
-        p.tile_count = count;
+        p.count = count();
+        p.tile_count = tiles;
         p.vocabulary = head.vocabulary;
         p.chunk_slices = chunk == 0 ? head.most_slices() : chunk;
+        for (const GrQuestion& question : questions) {
+            p.masked |= question.open != nullptr ? 1 : 0;
+            p.drawn |= question.temperature > 0 ? 1 : 0;
+        }
         const char* name = n == 1 ? "gr_softmax_1" : n == 2 ? "gr_softmax_2" : n == 4 ? "gr_softmax_4" : "gr_softmax_8";
-        emulator::launch(name, blocks, (states + 8 * n - 1) / (8 * n), 256, p.chunk_slices * n * 768, p);
+        emulator::launch(name, blocks, (count() + 8 * n - 1) / (8 * n), 256, p.chunk_slices * n * 768, p);
         if (logits) {
             GR_CHECK(all.back() == -777.0f);
         }
-        return finish();
-    }
-
-    Query& finish() {
-        log_sum_exp.assign(states, -1.0);
-        best.assign(states, 1);
-        drawn.assign(states, -7);
-        broken.assign(states, -7);
-        GrFinishParams p{partial.data(), z.data(), log_sum_exp.data(), best.data(), drawn.data(),
-                         broken.data(),  blocks,   head.directions};
-        emulator::launch("gr_finish", states, 1, 128, 0, p);
+        answers.assign(count(), {-1, 1, -7, -7});
+        GrFinishParams last{questions.data(), partial.data(), z.data(), answers.data(), blocks, head.directions};
+        emulator::launch("gr_finish", count(), 1, 128, 0, last);
         return *this;
     }
 
-    float logit(int state, int token) const { return all[state * head.vocabulary + token]; }
+    float logit(int question, int token) const { return all[question * head.vocabulary + token]; }
+
+    bool open(int question, int token) const {
+        const uint32_t* set = questions[question].open;
+        return set == nullptr || (set[token / 32] >> token % 32 & 1) != 0;
+    }
 };
+
+inline float logit_of(uint64_t key) {
+    const uint32_t bits = static_cast<uint32_t>(key >> 32);
+    const uint32_t plain = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
+    float logit;
+    memcpy(&logit, &plain, sizeof logit);
+    return logit;
+}
+
+inline int token_of(uint64_t key) { return static_cast<int>(~static_cast<uint32_t>(key)); }
 
 }  // namespace gr::test

@@ -75,96 +75,124 @@ struct GrProjectParams {
 };
 // kernel gr_project; z of padding rows comes out 0
 
-// What a block found over all its tiles for one state.
+// What is asked about a state, in device memory. A token that is not open has no logit, no share in the sum, no place
+// in the list and is not drawn.
+struct GrQuestion {
+    const uint32_t* open;  // bit t % 32 of word t / 32 for token t; null for all tokens
+    uint64_t noise;        // GumbelNoise.key
+    double temperature;    // of the draw; 0: none is wanted
+    float sum_scale;       // 1 / the temperature of the sum; positive
+    int32_t state;         // the row of hidden and z
+    int32_t listed;        // tokens of its list; one and none take no list kernels
+    int32_t unused;
+};
+static_assert(sizeof(GrQuestion) == 40, "as Java writes it");
+
+// What a block found over all its tiles for one question.
 struct GrPartial {
-    float max;       // of logit * softmax_scale
-    float sum;       // of exp(logit * softmax_scale - max)
-    uint64_t best;   // key of the largest logit
-    double score;    // largest (logit - shift) * noise_scale + Gumbel noise
-    int32_t token;   // its token, -1 for none
+    uint64_t best;   // key of the largest logit, 0 for none
+    float sum;       // of exp((logit - the largest) * sum_scale)
+    float drawn;     // logit of the token drawn
+    int32_t token;   // drawn, -1 for none
     int32_t broken;  // whether a logit was NaN or +infinity
 };
-static_assert(sizeof(GrPartial) == 32, "as Java makes room for it");
+static_assert(sizeof(GrPartial) == 24, "as Java makes room for it");
 
 // A key orders logits, the largest first and of equal ones the lower token: (bits of the logit made monotonic) << 32 |
-// ~token. -0 counts as 0. 0 is no key. NaN becomes the largest.
+// ~token. -0 counts as 0. 0 is no key, and the logit -infinity has none. NaN becomes the largest.
 
-// One pass over the whole head: persistent blocks of 256 threads, each over the tiles first_tile[b] .. first_tile[b +
-// 1] - 1. grid.y = blocks of 8 n states, for the kernels gr_softmax_1, _2, _4, _8 (n = 1, 2, 4, 8 columns of 8 states).
-// What is null is not wanted.
+// What logits are made of; they come out as cap * tanh(logit / cap) where there is a cap.
 struct GrInputs {
     const GrPacked* groups;
     const float* hidden;  // states x columns
     const float* z;       // states x directions
     const float* log8;    // 256 scales of ScaleFormat.LOG8
     int32_t columns, directions;
-};
-struct GrDraw {
-    const uint64_t* noise;  // per state, GumbelNoise.key; null: nothing is drawn
-    const float* shift;     // per state, taken off logits before noise_scale; null for 0
-    const float* floor;     // per state, logits below it are not drawn; null for none
-    double noise_scale;     // 1 / temperature
-};
-struct GrSoftmaxParams {
-    GrInputs inputs;
-    const GrTile* tiles;
-    const int32_t* first_tile;  // grid.x + 1
-    GrPartial* partial;         // states x grid.x
-    uint64_t* tile_keys;        // states x tile_count: the best key of every tile, or null
-    float* logits;              // states x vocabulary by token, or null
-    GrDraw draw;
-    float softmax_scale;  // 1 for log-sum-exp
-    int32_t states, tile_count, vocabulary;
-    // Slices of operands that shared memory holds at a time: those of the widest group, or at least 8 (then a group
-    // that has more takes them in chunks of a multiple of 8). Dynamic shared bytes = chunk_slices * n * 768, beside n *
-    // 6144 static ones.
-    int32_t chunk_slices;
+    float cap;  // 0 for none
 };
 
-// Merges the partials of every state in a fixed order. grid.x = states, block 128.
+// One pass over the whole head: persistent blocks of 256 threads, each over the tiles first_tile[b] .. first_tile[b +
+// 1] - 1. A question is a column of the product. grid.y = blocks of 8 n questions, for the kernels gr_softmax_1, _2,
+// _4, _8 (n = 1, 2, 4, 8 columns of 8 questions). What is null is not wanted.
+struct GrSoftmaxParams {
+    GrInputs inputs;
+    const GrQuestion* questions;
+    const GrTile* tiles;
+    const int32_t* first_tile;  // grid.x + 1
+    GrPartial* partial;         // count x grid.x
+    uint64_t* tile_keys;        // count x tile_count: the best key of every tile, or null
+    float* logits;              // count x vocabulary by token, or null; not of tokens that are not open
+    int32_t count;              // questions
+    int32_t tile_count, vocabulary;
+    // Slices of operands that shared memory holds at a time: those of the widest group, or at least 8 (then a group
+    // that has more takes them in chunks of a multiple of 8). Dynamic shared bytes = chunk_slices * n * 768, beside
+    // less than n * 6144 static ones.
+    int32_t chunk_slices;
+    int32_t masked;  // whether some questions have tokens that are not open
+    int32_t drawn;   // whether some questions want a draw
+};
+
+// The answer to a question.
+struct GrAnswer {
+    double sum;     // of exp((logit - the largest) * sum_scale); NaN where there is no answer
+    uint64_t best;  // key of the largest logit; 0 where there is no answer
+    float drawn;    // logit of the token drawn; NaN without one
+    int32_t token;  // drawn; -1 where none was wanted or there is no answer
+};
+static_assert(sizeof(GrAnswer) == 24, "as Java reads it");
+
+// Merges the partials of every question in a fixed order. grid.x = questions, block 128.
 struct GrFinishParams {
-    const GrPartial* partial;  // states x blocks
+    const GrQuestion* questions;
+    const GrPartial* partial;  // questions x blocks
     const float* z;            // states x directions: a coordinate that is not finite breaks the state
-    double* log_sum_exp;       // per state, or null
-    uint64_t* best;            // per state, or null
-    int32_t* drawn;            // per state, or null: -1 for a broken state
-    int32_t* broken;           // per state
+    GrAnswer* answers;
     int32_t blocks, directions;
 };
 // kernel gr_finish
 
-// Logits of given tokens by the same sums as gr_softmax. One warp a pair; block 128 (4 pairs), grid.x covers pairs.
+// A token whose logit is wanted.
+struct GrTarget {
+    int32_t state;  // -1: nothing is wanted
+    int32_t token;
+};
+static_assert(sizeof(GrTarget) == 8, "as Java writes it");
+
+// Logits of given tokens by the same sums as gr_softmax. One warp a target; block 128 (4 targets), grid.x covers them.
 struct GrTargetParams {
     GrInputs inputs;
     const uint8_t* group_of;  // per token
     const int32_t* slot_of;   // per token
-    const int32_t* targets;   // one a state
-    float* logits;            // one a state
-    int32_t states;
+    const GrTarget* targets;
+    float* logits;  // one a target
+    int32_t count;  // targets
 };
 // kernel gr_target
 
-// The k largest of n keys a state, all different (0 is no key and never taken). One block of 512 threads a state.
-// Writes their places in any order (gr_select_places) or the keys themselves, sorted descending, as tokens and logits
-// (gr_select_sorted). 1 <= k <= GR_MOST_SELECTED, k <= keys that are not 0.
+// The k largest of n keys a question, all different (0 is no key and never taken). One block of 512 threads a question.
+// Writes their places in any order (gr_select_places; -1 where there are no more) or the keys themselves, sorted
+// descending, as tokens and logits (gr_select_sorted; -1 and NaN where there are no more). 1 <= k <= GR_MOST_SELECTED.
 #define GR_MOST_SELECTED 1024
 struct GrSelectParams {
-    const uint64_t* keys;  // states x n
-    int32_t* places;       // states x k
-    int32_t* tokens;       // states x k
-    float* logits;         // states x k
+    const GrQuestion* questions;  // k is `listed` where that is from 2 to k, else nothing is taken; null: k for all
+    const uint64_t* keys;         // questions x n
+    int32_t* places;              // questions x k
+    int32_t* tokens;              // questions x k
+    float* logits;                // questions x k
     int32_t n, k;
 };
 // kernels gr_select_places (writes places), gr_select_sorted (writes tokens and logits)
 
 // The keys of all rows of chosen tiles, the logits as gr_softmax wrote them, or else computed by the same sums. grid.x
-// = k, grid.y = states, block 256.
+// = k, grid.y = questions, block 256.
 struct GrRescoreParams {
     GrInputs inputs;
+    const GrQuestion* questions;
     const GrTile* tiles;
-    const int32_t* places;  // states x k: tiles
-    const float* logits;    // states x vocabulary, or null: computed again
-    uint64_t* keys;         // states x k x 256; 0 where there is no row
+    const int32_t* places;  // questions x k: tiles, -1 for none
+    const float* logits;    // questions x vocabulary, or null: computed again
+    // questions x k x 256, of lists of two and more; 0 where there is no row or its token is not open
+    uint64_t* keys;
     int32_t k, vocabulary;
 };
 // kernel gr_rescore

@@ -1,18 +1,17 @@
 package consumer;
 
+import io.groupreduce.api.Device;
 import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Progress;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
-import io.groupreduce.spi.BackendProvider;
+import io.groupreduce.api.Backend;
 import java.lang.foreign.Arena;
-import java.util.List;
-import java.util.ServiceLoader;
 import java.util.SplittableRandom;
 
 /** Compresses, asks a head, and says what it sees of the library. */
@@ -21,16 +20,16 @@ public final class Main {
         Module own = Main.class.getModule();
         Module core = SoftmaxHead.class.getModule();
         System.out.println("modules: " + own.getName() + ", " + core.getName());
-        List<String> providers = ServiceLoader.load(BackendProvider.class).stream()
-                .map(provider -> provider.type().getModule().getName())
-                .sorted()
-                .toList();
-        System.out.println("providers: " + providers);
-        List<String> internal =
-                core.getPackages().stream().filter(name -> name.contains("internal")).toList();
+        System.out.println("backends: "
+                + BackendSelection.devices().stream()
+                        .map(status -> status.device().replaceAll(":.*", ""))
+                        .distinct()
+                        .toList());
         System.out.println("open: "
-                + internal.stream().filter(name -> core.isExported(name, own)).toList());
-        System.out.println("hidden: " + (internal.size() > 3));
+                + core.getPackages().stream()
+                        .filter(name -> core.isExported(name, own))
+                        .sorted()
+                        .toList());
         try {
             Class.forName("io.groupreduce.internal.select.GumbelNoise")
                     .getMethod("of", int.class)
@@ -46,7 +45,7 @@ public final class Main {
             values[i] = (float) random.nextGaussian();
         }
         try (Arena arena = Arena.ofShared();
-                Backend backend = BackendSelection.select("cpu", 2).backend()) {
+                Backend backend = BackendSelection.select(Device.CPU, 2).backend()) {
             CompressionResult result = GroupReduce.compress(
                     backend,
                     Matrix.of("matrix", values, rows, columns),
@@ -59,8 +58,8 @@ public final class Main {
             try (SoftmaxHead head = SoftmaxHead.of(backend, result.matrix(), null, HeadOptions.defaults())) {
                 float[] hidden = new float[columns];
                 result.matrix().decodeRows(7, 1, hidden, 0);
-                head.logits(hidden, logits);
-                int best = head.greedy(hidden)[0];
+                head.logits(States.of(hidden), logits);
+                int best = head.greedy(States.of(hidden))[0];
                 boolean largest = true;
                 for (float logit : logits) {
                     largest &= logit <= logits[best];

@@ -1,6 +1,6 @@
 /** An engineer's own module, which embeds the library. */
 module consumer {
     requires io.groupreduce;
-
-    uses io.groupreduce.spi.BackendProvider;
+    // For compressing; queries need none.
+    requires ojalgo;
 }

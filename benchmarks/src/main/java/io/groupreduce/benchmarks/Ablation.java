@@ -1,7 +1,9 @@
 package io.groupreduce.benchmarks;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Metric;
 import io.groupreduce.api.SizeTarget;
@@ -9,7 +11,6 @@ import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.ScaleFormat;
-import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,7 +58,7 @@ public final class Ablation {
         int threads = Runtime.getRuntime().availableProcessors();
         QualityReport report = new QualityReport();
         try (QualityModel model = QualityModel.open(arguments.folder(), arguments.quick());
-                Backend backend = BackendSelection.select("auto", threads).backend()) {
+                Backend backend = BackendSelection.select(Device.AUTO, threads).backend()) {
             Trials trials = new Trials(backend, model);
             Trial int8 = trials.rounded(Codec.INT8, model.dense().columns(), ScaleFormat.BF16);
             String title = "Ablation at " + QualityReport.number(arguments.ratio()) + " times smaller: ";

@@ -2,13 +2,14 @@ package io.groupreduce.benchmarks;
 
 import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.SyntheticMatrix;
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
@@ -51,7 +52,7 @@ public class CompressionBenchmark {
     @Setup
     public void open() {
         arena = Arena.ofShared();
-        backend = BackendSelection.select("cpu", threads).backend();
+        backend = BackendSelection.select(Device.CPU, threads).backend();
         matrix = new SyntheticMatrix(SEED, COLUMNS, 0.5).offHeap(arena, ROWS);
         counts = SyntheticMatrix.zipfCounts(SEED, ROWS, 100.0 * ROWS);
     }

@@ -1,14 +1,15 @@
 package io.groupreduce.benchmarks;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.ScaleFormat;
-import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -52,7 +53,7 @@ public final class QualityCurves {
         int threads = Runtime.getRuntime().availableProcessors();
         QualityReport report = new QualityReport();
         try (QualityModel model = QualityModel.open(arguments.folder(), arguments.quick());
-                Backend backend = BackendSelection.select("auto", threads).backend()) {
+                Backend backend = BackendSelection.select(Device.AUTO, threads).backend()) {
             Trials trials = new Trials(backend, model);
             Trial int8 = trials.rounded(Codec.INT8, model.dense().columns(), ScaleFormat.BF16);
             report.header("Quality at equal bytes: " + arguments.title(), model, backend, int8.evaluation());

@@ -1,7 +1,7 @@
 package io.groupreduce.benchmarks;
 
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.Evaluation;
-import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.file.Files;

@@ -1,15 +1,16 @@
 package io.groupreduce.benchmarks;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Device;
 import io.groupreduce.internal.compress.Weights;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.testkit.SyntheticMatrix;
 import java.lang.foreign.Arena;
@@ -32,7 +33,7 @@ final class StepFixture implements AutoCloseable {
 
     private final Arena arena = Arena.ofShared();
     private final OpenBlas openBlas = new OpenBlas();
-    private final Backend backend;
+    private final ComputeBackend backend;
     private final CompressionProblem problem;
     private final CompressionWorkspace workspace;
     private final byte[] oneGroup = new byte[ROWS];
@@ -56,7 +57,7 @@ final class StepFixture implements AutoCloseable {
     private final float[] weights;
 
     StepFixture(int threads) {
-        backend = BackendSelection.select("cpu", threads).backend();
+        backend = ComputeBackend.of(BackendSelection.select(Device.CPU, threads).backend());
         openBlas.threads(threads);
         weights = Weights.scaledToMeanOne(Weights.raw(SyntheticMatrix.zipfCounts(SEED, ROWS, 100.0 * ROWS), 1));
         Arrays.fill(nowhere, (byte) GroupPlan.DENSE);

@@ -1,6 +1,7 @@
 package io.groupreduce.benchmarks;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Evaluation;
@@ -18,7 +19,7 @@ import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.ScaleFormat;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.Arena;
@@ -29,14 +30,14 @@ final class Trials {
     /** The weights of the error that trials report, whatever weights they minimised. */
     private static final double ALPHA = 0.5;
 
-    private final Backend backend;
+    private final ComputeBackend backend;
     private final Matrix dense;
     private final long[] counts;
     private final SoftmaxData known;
     private final SoftmaxData judged;
 
     Trials(Backend backend, QualityModel model) {
-        this.backend = backend;
+        this.backend = ComputeBackend.of(backend);
         dense = model.dense();
         counts = model.counts();
         known = model.known();

@@ -1,82 +1,129 @@
 package io.groupreduce;
 
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
+import io.groupreduce.api.DeviceStatus;
+import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Threads;
 import io.groupreduce.error.DeviceException;
-import io.groupreduce.error.InvalidOptionException;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
-import io.groupreduce.spi.DeviceStatus;
+import java.lang.System.Logger.Level;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
-import java.util.ServiceLoader;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
-/**
- * Which backend runs, and for every other one why not.
- *
- * @param backend the chosen one; the caller closes it
- * @param others devices that were not taken: available ones of lower preference, unavailable ones and ones that were not asked for, with the
- *     reason
- */
-public record BackendSelection(Backend backend, List<DeviceStatus> others) {
-    /** Every provider on the module path or class path, the preferred first. */
-    public static List<BackendProvider> providers() {
-        List<BackendProvider> providers = new ArrayList<>();
-        ServiceLoader.load(BackendProvider.class).forEach(providers::add);
-        providers.sort(Comparator.comparingInt(BackendProvider::preference).reversed());
-        return providers;
+/** Which backend runs, and for every other one why not. */
+public final class BackendSelection {
+    private static final String NOT_ASKED = "it was not asked for";
+
+    private final Backend backend;
+    private final List<DeviceStatus> others;
+    private final String slow;
+
+    private BackendSelection(Backend backend, List<DeviceStatus> others, String slow) {
+        this.backend = backend;
+        this.others = List.copyOf(others);
+        this.slow = slow;
+    }
+
+    /** The chosen backend; the caller closes it. */
+    public Backend backend() {
+        return backend;
+    }
+
+    /**
+     * Devices that were not taken: available ones of lower preference, unavailable ones and ones that were not asked for, with the reason.
+     */
+    public List<DeviceStatus> others() {
+        return others;
+    }
+
+    /**
+     * This selection, unless it is the slow reference backend.
+     *
+     * @throws DeviceException if it is, with the reason why no better one runs; the backend is closed then
+     */
+    public BackendSelection requireAccelerated() {
+        if (!backend.name().equals(Device.REFERENCE.kind())) {
+            return this;
+        }
+        backend.close();
+        throw new DeviceException("Only the slow reference backend would run ("
+                + (slow == null ? "it was asked for by name" : slow) + ").");
     }
 
     /** All devices, the preferred first: what can run here, and why the rest cannot. */
     public static List<DeviceStatus> devices() {
-        List<BackendProvider> providers = providers();
-        List<DeviceStatus> devices =
-                providers.stream().flatMap(p -> p.probe().stream()).collect(Collectors.toCollection(ArrayList::new));
-        if (providers.stream().noneMatch(p -> p.deviceKind().equals("cuda"))) {
-            devices.add(new DeviceStatus("cuda", false, "this installation has no GPU backend", 0, List.of()));
-        }
-        return devices;
+        return BackendProviders.find().stream()
+                .flatMap(provider -> provider.probe().stream())
+                .toList();
     }
 
     /** The same with {@code threads} of the backend's own, at least 1. */
-    public static BackendSelection select(String device, int threads) {
+    public static BackendSelection select(Device device, int threads) {
         return select(device, Threads.own(threads));
     }
 
     /**
-     * Chooses and starts a backend.
+     * Chooses and starts a backend. That it is only the reference backend, where that was not asked for by name, is a warning in the log
+     * {@code io.groupreduce}.
      *
-     * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I}, or a provider's name such as {@code reference}
      * @param threads which threads of the processor the backend may use
-     * @throws InvalidOptionException if {@code device} is not one of these
      * @throws DeviceException if a device asked for by name cannot run
      */
-    public static BackendSelection select(String device, Threads threads) {
-        Request request = Request.parse(device);
+    public static BackendSelection select(Device device, Threads threads) {
+        return select(device, threads, BackendSelection::warn);
+    }
+
+    private static void warn(String warning) {
+        System.getLogger("io.groupreduce").log(Level.WARNING, warning);
+    }
+
+    /**
+     * The same, where the caller passes the warning on.
+     *
+     * @param tell hears in one sentence that the slow reference backend runs, and why
+     */
+    public static BackendSelection select(Device device, Threads threads, Consumer<String> tell) {
+        BackendSelection selection = choose(BackendProviders.find(), device, threads);
+        if (selection.slow != null) {
+            tell.accept("Running on the slow reference backend (" + selection.slow + ").");
+        }
+        return selection;
+    }
+
+    /** The backend that a head's options ask for; the caller closes it. */
+    static Backend select(HeadOptions options) {
+        return options.accelerated()
+                ? choose(BackendProviders.find(), options.device(), options.threads())
+                        .requireAccelerated()
+                        .backend()
+                : select(options.device(), options.threads()).backend();
+    }
+
+    static BackendSelection choose(List<BackendProvider> providers, Device device, Threads threads) {
         Objects.requireNonNull(threads, "threads");
         List<DeviceStatus> passed = new ArrayList<>();
         List<DeviceStatus> refused = new ArrayList<>();
         Backend chosen = null;
-        List<BackendProvider> providers = providers();
-        boolean known = providers.stream().anyMatch(request::matches);
         for (BackendProvider provider : providers) {
-            if (!request.matches(provider)) {
+            if (!matches(device, provider)) {
                 // Not even asked: --device cpu leaves a card's driver alone.
-                passed.add(new DeviceStatus(provider.name(), false, "it was not asked for", 0, List.of()));
+                passed.add(new DeviceStatus(provider.name(), false, NOT_ASKED, 0, List.of()));
                 continue;
             }
             List<DeviceStatus> statuses = provider.probe();
             for (int i = 0; i < statuses.size(); i++) {
                 DeviceStatus status = statuses.get(i);
-                boolean wanted = request.index < 0 || request.index == i;
+                boolean wanted = device.index().isEmpty() || device.index().getAsInt() == i;
                 if (chosen == null && wanted && status.available()) {
                     try {
                         chosen = provider.create(i, threads);
                         continue;
                     } catch (DeviceException e) {
-                        if (!request.isAuto()) {
+                        if (!device.equals(Device.AUTO)) {
                             throw e;
                         }
                         // For instance a card that another process holds exclusively.
@@ -86,50 +133,30 @@ public record BackendSelection(Backend backend, List<DeviceStatus> others) {
                 }
                 passed.add(status);
                 // One entry for all devices of a kind says why there is none.
-                if (wanted || !status.available() && status.device().equals(provider.deviceKind())) {
+                if (!status.available() && (wanted || status.device().equals(provider.deviceKind()))) {
                     refused.add(status);
                 }
             }
         }
-        if (chosen != null) {
-            return new BackendSelection(chosen, List.copyOf(passed));
-        }
         String reasons =
                 refused.stream().map(s -> s.device() + ": " + s.reason()).collect(Collectors.joining("; "));
+        if (chosen != null) {
+            boolean slow = chosen.name().equals(Device.REFERENCE.kind()) && !device.equals(Device.REFERENCE);
+            return new BackendSelection(chosen, passed, slow ? reasons : null);
+        }
         throw new DeviceException("The device " + device + " cannot be used here ("
-                + (known
-                        ? reasons.isEmpty() ? "there is no device of this number" : reasons
-                        : "this installation has no backend for it")
+                + (reasons.isEmpty() ? "there is no device of this number" : reasons)
                 + "); 'groupreduce devices' lists what can.");
+    }
+
+    private static boolean matches(Device device, BackendProvider provider) {
+        return device.equals(Device.AUTO)
+                || device.kind().equals(provider.deviceKind())
+                || device.kind().equals(provider.name());
     }
 
     /** A sentence as a part of another. */
     private static String part(DeviceException e) {
         return e.getMessage().replaceFirst("\\.$", "");
-    }
-
-    /** What {@code --device} asked for; {@code index < 0} means any. */
-    private record Request(String kind, int index) {
-        static Request parse(String device) {
-            if (device.matches("cuda:\\d{1,4}")) {
-                return new Request("cuda", Integer.parseInt(device.substring(5)));
-            }
-            if (device.equals("auto") || device.equals("cpu") || device.equals("cuda")) {
-                return new Request(device, -1);
-            }
-            if (providers().stream().anyMatch(p -> p.name().equals(device))) {
-                return new Request(device, -1);
-            }
-            throw new InvalidOptionException(
-                    "The device '" + device + "' is unknown; use auto, cpu, cuda, cuda:I or reference.");
-        }
-
-        boolean isAuto() {
-            return kind.equals("auto");
-        }
-
-        boolean matches(BackendProvider provider) {
-            return isAuto() || kind.equals(provider.deviceKind()) || kind.equals(provider.name());
-        }
     }
 }

@@ -1,6 +1,7 @@
 package io.groupreduce;
 
 import io.groupreduce.LoadedMatrix.Query;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.error.ClosedHeadException;
@@ -14,7 +15,6 @@ import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.InferenceProblem;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -85,7 +85,12 @@ public final class EmbeddingTable implements AutoCloseable {
     }
 
     private static Wanted wanted(CompressedMatrix matrix) {
-        return new Wanted(new InferenceProblem(matrix, null, Pruning.OFF, 0), 1, 0, Float.MAX_VALUE);
+        return new Wanted(
+                new InferenceProblem(matrix, null, 0, Pruning.OFF),
+                1,
+                Float.MAX_VALUE,
+                new TokenRange(0, matrix.rows(), matrix.rows(), false),
+                0);
     }
 
     /** N: tokens are 0 to N - 1. */

@@ -28,7 +28,7 @@ import io.groupreduce.internal.check.SoftmaxChecks;
 import io.groupreduce.internal.compress.Compression;
 import io.groupreduce.internal.compress.CompressionTask;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -49,7 +49,7 @@ final class FileCompression {
     private static final int MENTIONED = 8;
 
     private final CompressionJob job;
-    private final Backend backend;
+    private final ComputeBackend backend;
     private final Model model;
     /** The input as a compressed file; {@code null} if it is none. */
     private final CompressedFile earlier;
@@ -68,7 +68,7 @@ final class FileCompression {
     private record Part(String name, Matrix matrix, long[] counts, SoftmaxData softmax, Logits logits) {}
 
     private FileCompression(
-            CompressionJob job, Backend backend, Model model, CompressedFile earlier, Consumer<String> tell) {
+            CompressionJob job, ComputeBackend backend, Model model, CompressedFile earlier, Consumer<String> tell) {
         this.job = job;
         this.backend = backend;
         this.model = model;
@@ -76,7 +76,8 @@ final class FileCompression {
         this.tell = tell;
     }
 
-    static List<CompressionSummary> run(CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
+    static List<CompressionSummary> run(
+            CompressionJob job, ComputeBackend backend, Progress progress, Consumer<String> tell) {
         try (Model model = Model.open(job.input(), job.vocabulary());
                 CompressedFile earlier = earlier(job, model);
                 HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
@@ -134,7 +135,7 @@ final class FileCompression {
         List<String> names = chosen.stream().map(Tensor::name).toList();
         List<Matrix> matrices = new ArrayList<>();
         for (Tensor tensor : chosen) {
-            matrices.add(tensor.matrix(model.fileOf(tensor.name()).toString()).ofTensor(tensor.name()));
+            matrices.add(model.matrix(tensor.name()));
         }
         requireCompressed("A metric was", job.metrics().keySet(), names);
         requireCompressed("Counts were", job.countsOf().keySet(), names);

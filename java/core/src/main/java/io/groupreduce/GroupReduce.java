@@ -1,5 +1,7 @@
 package io.groupreduce;
 
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.CompressedModel;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
@@ -7,13 +9,17 @@ import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Metric;
+import io.groupreduce.api.ModelFile;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SoftmaxData;
+import io.groupreduce.api.VocabularyChoice;
+import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Logits;
 import io.groupreduce.format.MappedFiles;
 import io.groupreduce.format.Model;
@@ -30,8 +36,9 @@ import io.groupreduce.internal.compress.RelativeError;
 import io.groupreduce.internal.compress.SoftmaxEvaluation;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -41,7 +48,7 @@ import java.util.function.Consumer;
  * FileCompression}; the steps behind trust it.
  *
  * <pre>{@code
- * try (Backend backend = BackendSelection.select("auto", 8).backend(); Arena arena = Arena.ofShared()) {
+ * try (Backend backend = BackendSelection.select(Device.AUTO, 8).backend(); Arena arena = Arena.ofShared()) {
  *     CompressedMatrix small = GroupReduce.compress(
  *             backend, matrix, counts, null, CompressionOptions.defaults(), arena, Progress.NONE).matrix();
  * }
@@ -49,6 +56,40 @@ import java.util.function.Consumer;
  */
 public final class GroupReduce {
     private GroupReduce() {}
+
+    /**
+     * Opens a {@code .safetensors} file, a {@code .npy} file, an index ({@code model.safetensors.index.json}) with its shards, or a
+     * directory with one of these; of a download cache of the Hugging Face hub the current snapshot.
+     *
+     * @throws FileAccessException if it is missing or unreadable
+     * @throws MalformedFileException if a file is damaged, the index is wrong, or it is something else, such as a PyTorch pickle
+     * @throws InvalidDataException if a directory holds no model or several, or it is a part of a model only
+     */
+    public static ModelFile openModel(Path input) {
+        return openModel(input, VocabularyChoice.NONE);
+    }
+
+    /**
+     * Opens a model of which the caller says what its matrices are.
+     *
+     * @throws InvalidDataException also if there is no tensor of a chosen name
+     * @see #openModel(Path)
+     */
+    public static ModelFile openModel(Path input, VocabularyChoice choice) {
+        return Model.open(input, choice);
+    }
+
+    /**
+     * Opens and checks a compressed file. Left factors and dense rows are checked for their shape, not number by number.
+     *
+     * @throws FileAccessException if it is missing, a directory, or unreadable
+     * @throws MalformedFileException if it is not a safetensors file, its parts do not fit each other, or a right factor, a
+     *     scale or a bias is not finite
+     * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of another version
+     */
+    public static CompressedModel openCompressed(Path file) {
+        return CompressedFile.open(file);
+    }
 
     /**
      * Compresses one matrix of which nothing is known but its counts and its metric.
@@ -80,6 +121,7 @@ public final class GroupReduce {
      * @throws InvalidDataException if a number is NaN or infinite, counts, hidden states, targets or metric do not fit, or the softmax
      *     guesses the targets worse than chance
      * @throws UnreachableTargetException if no rank meets the size target
+     * @throws DeviceException if the eigensolver, ojAlgo, is not there
      */
     public static CompressionResult compress(
             Backend backend,
@@ -90,6 +132,8 @@ public final class GroupReduce {
             CompressionOptions options,
             Arena arena,
             Progress progress) {
+        ComputeBackend ours = ComputeBackend.of(backend);
+        CompressionChecks.requireSolver();
         Shareable.require(arena);
         long[] used = CompressionChecks.requireCounts(matrix, counts);
         if (metric != null && metric.columns() != matrix.columns()) {
@@ -105,15 +149,15 @@ public final class GroupReduce {
             progress.at("checking " + matrix.name(), 0);
             Finite.require(matrix);
             if (softmax != null) {
-                ChanceCheck.require(backend, matrix, softmax, List.of());
+                ChanceCheck.require(ours, matrix, softmax, List.of());
             }
-            return run(backend, matrix, used, metric, softmax, options, arena, progress);
+            return run(ours, matrix, used, metric, softmax, options, arena, progress);
         });
     }
 
     /** Compresses a matrix that was checked, its numbers too. */
     static CompressionResult run(
-            Backend backend,
+            ComputeBackend backend,
             Matrix matrix,
             long[] counts,
             Metric metric,
@@ -128,11 +172,12 @@ public final class GroupReduce {
      * Compresses a model file. The output appears under its name only when it is complete and verified.
      *
      * @param tell hears things the user should know, one sentence each
-     * @return one summary a compressed matrix, in the order of the output; {@link CompressedFile#open} reads the matrices
+     * @return one summary a compressed matrix, in the order of the output; {@link #openCompressed} reads the matrices
      */
     public static List<CompressionSummary> compress(
             CompressionJob job, Backend backend, Progress progress, Consumer<String> tell) {
-        return MappedFiles.reading(() -> FileCompression.run(job, backend, progress, tell));
+        CompressionChecks.requireSolver();
+        return MappedFiles.reading(() -> FileCompression.run(job, ComputeBackend.of(backend), progress, tell));
     }
 
     /**
@@ -145,6 +190,7 @@ public final class GroupReduce {
      */
     public static double relativeError(
             Backend backend, Matrix matrix, long[] counts, double alpha, CompressedMatrix approximation) {
+        ComputeBackend ours = ComputeBackend.of(backend);
         approximation.requireStandsFor(matrix);
         Shareable.require(approximation);
         CompressionChecks.requireShape(matrix);
@@ -155,7 +201,7 @@ public final class GroupReduce {
         return MappedFiles.reading(() -> {
             Finite.require(matrix);
             FactorCheck.requireFinite(approximation, approximation.bias());
-            return RelativeError.of(backend, matrix, used, alpha, approximation);
+            return RelativeError.of(ours, matrix, used, alpha, approximation);
         });
     }
 
@@ -173,9 +219,10 @@ public final class GroupReduce {
      */
     public static Evaluation evaluate(
             Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
+        ComputeBackend ours = ComputeBackend.of(backend);
         return MappedFiles.reading(() -> {
             SoftmaxChecks.requireComparable(dense, bias, compressed, hidden, targets);
-            return SoftmaxEvaluation.of(backend, dense, bias, compressed, hidden, targets);
+            return SoftmaxEvaluation.of(ours, dense, bias, compressed, hidden, targets);
         });
     }
 
@@ -183,23 +230,24 @@ public final class GroupReduce {
      * {@link #evaluate(Backend, Matrix, float[], CompressedMatrix, Matrix, int[]) Evaluates} what stands for a matrix of a model, with the
      * factor and the bias of that model's logits.
      *
+     * @param softmax of {@link ModelFile#softmax}
      * @throws InvalidDataException also if those logits cannot be computed, or the targets are likelier without the factor or with another
      *     bias
      */
     public static Evaluation evaluate(
-            Backend backend, Model model, String tensor, CompressedMatrix compressed, HiddenStates states) {
+            Backend backend, ModelFile model, String tensor, CompressedMatrix compressed, SoftmaxData softmax) {
+        ComputeBackend ours = ComputeBackend.of(backend);
+        Model read = Model.of(model);
         return MappedFiles.reading(() -> {
-            Matrix dense = model.require(tensor).matrix(model.fileOf(tensor).toString());
-            SoftmaxData softmax = model.softmax(tensor, states);
+            Matrix dense = read.matrix(tensor);
             SoftmaxChecks.requireComparable(dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
-            requireSense(backend, model, tensor, dense, softmax);
-            return SoftmaxEvaluation.of(
-                    backend, dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
+            requireSense(ours, read, tensor, dense, softmax);
+            return SoftmaxEvaluation.of(ours, dense, softmax.bias(), compressed, softmax.hidden(), softmax.targets());
         });
     }
 
     /** What names and config.json say of the logits of a matrix is checked against targets. */
-    static void requireSense(Backend backend, Model model, String tensor, Matrix dense, SoftmaxData softmax) {
+    static void requireSense(ComputeBackend backend, Model model, String tensor, Matrix dense, SoftmaxData softmax) {
         Logits logits = model.logits(tensor);
         List<ChanceCheck.Alternative> others = new ArrayList<>();
         if (logits.scale() != 1) {
@@ -229,11 +277,13 @@ public final class GroupReduce {
      */
     public static ErrorCurve errorCurve(
             Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
+        ComputeBackend ours = ComputeBackend.of(backend);
+        CompressionChecks.requireSolver();
         CompressionChecks.requireShape(matrix);
         long[] used = CompressionChecks.requireCounts(matrix, counts);
         return MappedFiles.reading(() -> {
             Finite.require(matrix);
-            return ErrorCurves.of(backend, matrix, used, options, ratios);
+            return ErrorCurves.of(ours, matrix, used, options, ratios);
         });
     }
 }

@@ -1,17 +1,15 @@
 package io.groupreduce;
 
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.MappedFiles;
 import io.groupreduce.internal.check.Finite;
-import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceSession;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -35,8 +33,9 @@ final class LoadedMatrix implements AutoCloseable {
     private final String kind;
     private final CompressedMatrix matrix;
     private final float scale;
-    private final double cap;
     private final float largest;
+    private final TokenRange range;
+    private final double tolerance;
     private final String device;
     private final InferenceSession session;
     private final Backend ownBackend;
@@ -49,10 +48,12 @@ final class LoadedMatrix implements AutoCloseable {
         this.kind = kind;
         this.matrix = wanted.problem().matrix();
         this.scale = wanted.scale();
-        this.cap = wanted.cap();
         this.largest = wanted.largest();
+        this.range = wanted.range();
+        this.tolerance = wanted.tolerance();
         this.device = backend.name() + ": " + backend.description();
-        this.session = MappedFiles.reading(() -> new GuardedSession(backend.load(wanted.problem())));
+        this.session = MappedFiles.reading(
+                () -> new GuardedSession(ComputeBackend.of(backend).load(wanted.problem())));
         this.ownBackend = ownBackend;
         this.ownFile = ownFile;
     }
@@ -75,8 +76,7 @@ final class LoadedMatrix implements AutoCloseable {
         try {
             Wanted wanted = choose.apply(file);
             if (shared == null) {
-                own = BackendSelection.select(options.device(), options.threads())
-                        .backend();
+                own = BackendSelection.select(options);
             }
             return new LoadedMatrix(kind, wanted, shared == null ? own : shared, own, file);
         } catch (Throwable e) {
@@ -109,9 +109,14 @@ final class LoadedMatrix implements AutoCloseable {
         return matrix;
     }
 
-    /** What the model caps its logits at, 0 for nothing. */
-    double cap() {
-        return cap;
+    /** Which tokens there are. */
+    TokenRange range() {
+        return range;
+    }
+
+    /** The most that leaving work out may change a log-sum-exp, in nats. */
+    double tolerance() {
+        return tolerance;
     }
 
     /** The backend in one line. */
@@ -122,9 +127,9 @@ final class LoadedMatrix implements AutoCloseable {
     /** @throws InvalidDataException naming the first of {@code count} tokens that is outside the vocabulary */
     void requireTokens(int[] tokens, int count) {
         for (int i = 0; i < count; i++) {
-            if (tokens[i] < 0 || tokens[i] >= matrix.rows()) {
+            if (tokens[i] < 0 || tokens[i] >= range.vocabulary()) {
                 throw new InvalidDataException("The token at index " + i + " is " + tokens[i] + ", but '"
-                        + matrix.name() + "' has only tokens 0 to " + (matrix.rows() - 1) + ".");
+                        + matrix.name() + "' has only tokens 0 to " + (range.vocabulary() - 1) + ".");
             }
         }
     }
@@ -151,20 +156,8 @@ final class LoadedMatrix implements AutoCloseable {
         }
     }
 
-    /** Begins a query of B x D hidden states, which are not copied. */
-    Query query(float[] hidden) {
-        Query query = query();
-        try {
-            query.take(hidden);
-            return query;
-        } catch (Throwable e) {
-            query.close();
-            throw e;
-        }
-    }
-
-    /** Begins a query of B x D hidden states, floats in the machine's byte order at any address, which are copied. */
-    Query query(MemorySegment hidden) {
+    /** Begins a query of hidden states. */
+    Query query(States hidden) {
         Query query = query();
         try {
             query.take(hidden);
@@ -224,34 +217,18 @@ final class LoadedMatrix implements AutoCloseable {
         private int states;
         private float[] copied = {};
         private float[] floats = {};
-        private double[] doubles = {};
         private int[] ints = {};
+        private Answering answering;
 
-        private void take(float[] values) {
-            requireWhole(values.length, matrix.columns(), " numbers");
-            use(values, values.length / matrix.columns());
-        }
-
-        private void take(MemorySegment values) {
-            Shareable.requireUsable(values, "the hidden states");
-            long stateBytes = (long) Float.BYTES * matrix.columns();
-            requireWhole(values.byteSize(), stateBytes, " bytes");
-            long count = values.byteSize() / stateBytes;
-            long length = count * matrix.columns();
-            if (length > Matrix.LONGEST_ARRAY) {
-                throw new InvalidDataException(count + " hidden states are too many for one query of '" + matrix.name()
-                        + "'; ask in several batches.");
-            }
-            copied = room((int) length);
-            MemorySegment.copy(values, F32, 0, copied, 0, (int) length);
-            use(copied, (int) count);
-        }
-
-        private void requireWhole(long size, long stateSize, String unit) {
-            if (size == 0 || size % stateSize != 0) {
-                throw new InvalidDataException("The hidden states have " + size + unit + ", but '" + matrix.name()
-                        + "' takes states of " + stateSize + unit
-                        + "; give one or more whole ones, one after the other.");
+        private void take(States given) {
+            int columns = matrix.columns();
+            int count = given.count(columns, matrix.name());
+            if (given.isPlain(columns)) {
+                use(given.array(), count);
+            } else {
+                copied = room(count * columns);
+                given.copyTo(copied, count, columns);
+                use(copied, count);
             }
         }
 
@@ -288,6 +265,12 @@ final class LoadedMatrix implements AutoCloseable {
                                     + "; only finite numbers can be used.");
         }
 
+        /** Scratch of queries that answer requests. */
+        Answering answering() {
+            answering = answering == null ? new Answering() : answering;
+            return answering;
+        }
+
         /** What answers. */
         InferenceSession session() {
             return session;
@@ -310,41 +293,9 @@ final class LoadedMatrix implements AutoCloseable {
         }
 
         /** Scratch of at least this length. */
-        double[] doubles(int length) {
-            doubles = doubles.length < length ? new double[length] : doubles;
-            return doubles;
-        }
-
-        /** Scratch of at least this length. */
         int[] ints(int length) {
             ints = ints.length < length ? new int[length] : ints;
             return ints;
-        }
-
-        /** @throws InvalidDataException if one of so many tokens of each state is none: a session that cannot tell says -1 */
-        void requireTokens(int[] tokens, int each) {
-            for (int i = 0; i < states * each; i++) {
-                if (tokens[i] < 0 || tokens[i] >= matrix.rows()) {
-                    throw notFinite(i / each);
-                }
-            }
-        }
-
-        /** @throws InvalidDataException if one of so many numbers of each state is NaN or infinite */
-        void requireFinite(float[] numbers, int each) {
-            int bad = Finite.firstNot(numbers, 0, states * each);
-            if (bad >= 0) {
-                throw notFinite(bad / each);
-            }
-        }
-
-        /** @throws InvalidDataException if the number of a state is NaN or infinite */
-        void requireFinite(double[] numbers) {
-            for (int s = 0; s < states; s++) {
-                if (!Double.isFinite(numbers[s])) {
-                    throw notFinite(s);
-                }
-            }
         }
 
         /** Factors, bias and hidden states were finite, so their products were not. */
@@ -358,7 +309,8 @@ final class LoadedMatrix implements AutoCloseable {
         @Override
         public void close() {
             hidden = null;
-            int longest = Math.max(Math.max(copied.length, floats.length), Math.max(doubles.length, ints.length));
+            int longest = Math.max(Math.max(copied.length, floats.length), ints.length);
+            answering = answering == null || answering.longest() > MOST_KEPT ? null : answering;
             int first = firstSlot();
             for (int i = 0; i < POOLED && longest <= MOST_KEPT; i++) {
                 if (pool.compareAndSet((first + i) % POOLED, null, this)) {

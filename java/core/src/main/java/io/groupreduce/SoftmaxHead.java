@@ -1,9 +1,8 @@
 package io.groupreduce;
 
 import io.groupreduce.LoadedMatrix.Query;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
-import io.groupreduce.api.RankedTokens;
-import io.groupreduce.api.Sampling;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.FileAccessException;
@@ -14,24 +13,21 @@ import io.groupreduce.format.Logits;
 import io.groupreduce.internal.check.Finite;
 import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
- * The softmax of a compressed output matrix: for a batch of B hidden states h of D numbers, answers from the logits
- * {@code scale * (A^ h) + bias} of all N tokens, which it does not write down. Factor and bias are those of the file. Where a query names no result array, it returns a new one.
+ * The softmax of a compressed output matrix: for a batch of B hidden states h of D numbers ({@link States}), answers from the logits
+ * {@code scale * (A^ h) + bias} of all N tokens, capped softly where the model does so, which it does not write down. Factor, bias and cap are those of the
+ * file.
  *
- * <p>Hidden states are B x D, row-major: a {@code float[]}, whose length gives B and which is not copied, or a {@link MemorySegment}
- * of floats in the machine's byte order at any address, in or outside the heap, which is. Given arrays may be longer than needed.
+ * <p>{@link #answer} serves an engine: what each sequence wants is a {@link Request} of its own, and one pass over the matrix answers them
+ * all. The other queries are short forms of it. Beyond their results they allocate a little; {@link #answer} allocates nothing in steady state with one thread and a few
+ * small objects with several, as long as at most 16 queries run at once.
  *
- * <p>Where the file says that the model caps its logits softly, those that are returned are capped, and what needs probabilities
- * ({@link #topK}, {@link #logProbabilities}, {@link #logSumExp}, {@link #sample}) is refused with {@link InvalidDataException}: their sums are of
- * logits without a cap. {@link HeadOptions#withLogitScale} leaves the cap out.
- *
- * <p>Any number of threads may ask at once. Beyond its result a query allocates nothing in steady state that grows with B, N or D, as
- * long as at most 16 run at once and each copies or scores less than a million numbers; with several worker threads it makes a few
- * small objects. Every query throws {@link InvalidDataException} for a width other
+ * <p>Any number of threads may ask at once. Every query throws {@link InvalidDataException} for a width other
  * than D, for a hidden state that is not finite, or for a result that is not; and {@link ClosedHeadException} after {@link #close}.
  * The head stays usable after all of these but the last.
  *
@@ -42,22 +38,14 @@ import java.nio.file.Path;
 public final class SoftmaxHead implements AutoCloseable {
     private static final String KIND = "softmax head";
 
-    /** What stands for the result of a query that names none. */
-    private static final int[] NEW_TOKENS = {};
-
-    private static final float[] NEW_FLOATS = {};
-    private static final double[] NEW_DOUBLES = {};
-
     private final LoadedMatrix loaded;
-    private final SoftCap cap;
     private final String name;
     private final int rows;
 
     private SoftmaxHead(LoadedMatrix loaded) {
         this.loaded = loaded;
         this.name = loaded.matrix().name();
-        this.cap = new SoftCap(loaded.cap(), name);
-        this.rows = loaded.matrix().rows();
+        this.rows = loaded.range().count();
     }
 
     /** Opens a compressed file with {@link HeadOptions#defaults}; see {@link #open(Path, HeadOptions)}. */
@@ -99,9 +87,9 @@ public final class SoftmaxHead implements AutoCloseable {
         return new SoftmaxHead(LoadedMatrix.of(KIND, backend, Wanted.of(matrix, model, Logits.PLAIN, options)));
     }
 
-    /** N: tokens are 0 to N - 1. */
+    /** N: tokens are 0 to N - 1, also of a head that has only a part of them. */
     public int vocabularySize() {
-        return rows;
+        return loaded.range().vocabulary();
     }
 
     /** D: the width of a hidden state. */
@@ -119,266 +107,132 @@ public final class SoftmaxHead implements AutoCloseable {
         return loaded.device();
     }
 
+    /**
+     * Answers what each hidden state's request asks: in one pass over the matrix, whatever they ask together.
+     *
+     * @param requests one for each hidden state, not changed
+     * @param answers receives a row for each
+     * @throws InvalidDataException naming the row, if there are not as many requests as states, a request names a token outside the vocabulary or allows none,
+     *     or there is no room for the answers
+     */
+    public void answer(States hidden, Request[] requests, Answers answers) {
+        try (Query query = loaded.query(hidden)) {
+            query.answering().answer(query, loaded, requests, answers);
+        }
+    }
+
+    private Answers answer(States hidden, Request everyRow) {
+        try (Query query = loaded.query(hidden)) {
+            Request[] requests = new Request[query.states()];
+            Arrays.fill(requests, everyRow);
+            Answers answers = Answers.of(requests.length);
+            query.answering().answer(query, loaded, requests, answers);
+            return answers;
+        }
+    }
+
     /** The likeliest token of each hidden state, ties to the lower token. */
-    public int[] greedy(float[] hidden) {
-        return greedy(loaded.query(hidden), NEW_TOKENS);
-    }
-
-    /** The likeliest token of each hidden state, ties to the lower token. */
-    public int[] greedy(MemorySegment hidden) {
-        return greedy(loaded.query(hidden), NEW_TOKENS);
-    }
-
-    /** Writes the likeliest token of each hidden state, B of them. */
-    public void greedy(float[] hidden, int[] tokens) {
-        greedy(loaded.query(hidden), tokens);
-    }
-
-    /** Writes the likeliest token of each hidden state, B of them. */
-    public void greedy(MemorySegment hidden, int[] tokens) {
-        greedy(loaded.query(hidden), tokens);
+    public int[] greedy(States hidden) {
+        return answer(hidden, Request.greedy()).tokens();
     }
 
     /**
-     * The k likeliest tokens with logits and log-probabilities.
+     * The k likeliest tokens of each hidden state, with log-probabilities.
      *
-     * @throws InvalidOptionException if k is not from 1 to N
+     * @throws InvalidOptionException if k is below 1; where it is above N there are N
      */
-    public RankedTokens topK(float[] hidden, int k) {
-        return ranked(loaded.query(hidden), k, true);
-    }
-
-    /** The same for hidden states in a segment. */
-    public RankedTokens topK(MemorySegment hidden, int k) {
-        return ranked(loaded.query(hidden), k, true);
+    public Answers topK(States hidden, int k) {
+        if (k < 1) {
+            throw new InvalidOptionException(
+                    "The number of likeliest tokens k is " + k + "; for '" + name + "' give at least 1.");
+        }
+        return answer(hidden, Request.look().top(k).probabilities(Probabilities.MODEL));
     }
 
     /**
-     * The k tokens of largest logit, without log-probabilities: less work, because tokens that cannot be among them need not be
-     * scored.
+     * Chooses a token for each hidden state as its request says, and has the request accept it: in a loop, every step draws anew.
      *
-     * @throws InvalidOptionException if k is not from 1 to N
+     * @param requests one for each hidden state, in their order
+     * @throws InvalidOptionException if the head has only a part of the vocabulary: its answers must be merged first
      */
-    public RankedTokens topLogits(float[] hidden, int k) {
-        return ranked(loaded.query(hidden), k, false);
-    }
-
-    /** The same for hidden states in a segment. */
-    public RankedTokens topLogits(MemorySegment hidden, int k) {
-        return ranked(loaded.query(hidden), k, false);
+    public int[] sample(States hidden, Request... requests) {
+        if (loaded.range().partial()) {
+            throw new InvalidOptionException("The softmax head of '" + name
+                    + "' has only a part of the vocabulary, which cannot choose; use answer and merge.");
+        }
+        Answers answers = Answers.of(Math.max(1, requests.length));
+        answer(hidden, requests, answers);
+        int[] tokens = answers.tokens();
+        for (int i = 0; i < tokens.length; i++) {
+            requests[i].accept(tokens[i]);
+        }
+        return tokens;
     }
 
     /**
-     * Overwrites {@code target} with its k likeliest tokens, and with what else it has room for.
+     * The natural logarithm of the probability of one given token for each hidden state, at temperature 1: what perplexity is made of.
      *
-     * @throws InvalidOptionException if its k is not from 1 to N
-     * @throws InvalidDataException if it is for another number of hidden states
+     * @param tokens one for each hidden state
      */
-    public void top(float[] hidden, RankedTokens target) {
-        ranked(loaded.query(hidden), target);
-    }
-
-    /** The same for hidden states in a segment. */
-    public void top(MemorySegment hidden, RankedTokens target) {
-        ranked(loaded.query(hidden), target);
-    }
-
-    /**
-     * The natural logarithm of the probability of one given token for each hidden state: what perplexity is made of.
-     *
-     * @param tokens B of them
-     */
-    public float[] logProbabilities(float[] hidden, int[] tokens) {
-        return logProbabilities(loaded.query(hidden), tokens, NEW_FLOATS);
-    }
-
-    /** The same for hidden states in a segment. */
-    public float[] logProbabilities(MemorySegment hidden, int[] tokens) {
-        return logProbabilities(loaded.query(hidden), tokens, NEW_FLOATS);
-    }
-
-    /** Writes the log-probability of one given token for each hidden state, B of them. */
-    public void logProbabilities(float[] hidden, int[] tokens, float[] target) {
-        logProbabilities(loaded.query(hidden), tokens, target);
-    }
-
-    /** The same for hidden states in a segment. */
-    public void logProbabilities(MemorySegment hidden, int[] tokens, float[] target) {
-        logProbabilities(loaded.query(hidden), tokens, target);
-    }
-
-    /** Draws one token for each hidden state; the same seed and batch draw the same tokens on every backend. */
-    public int[] sample(float[] hidden, Sampling sampling, long seed) {
-        return sample(loaded.query(hidden), sampling, seed, NEW_TOKENS);
-    }
-
-    /** Draws one token for each hidden state; the same seed and batch draw the same tokens on every backend. */
-    public int[] sample(MemorySegment hidden, Sampling sampling, long seed) {
-        return sample(loaded.query(hidden), sampling, seed, NEW_TOKENS);
-    }
-
-    /** Draws one token for each hidden state into {@code tokens}, B of them. */
-    public void sample(float[] hidden, Sampling sampling, long seed, int[] tokens) {
-        sample(loaded.query(hidden), sampling, seed, tokens);
-    }
-
-    /** Draws one token for each hidden state into {@code tokens}, B of them. */
-    public void sample(MemorySegment hidden, Sampling sampling, long seed, int[] tokens) {
-        sample(loaded.query(hidden), sampling, seed, tokens);
-    }
-
-    /** log sum_i exp(logit_i) of each hidden state. */
-    public double[] logSumExp(float[] hidden) {
-        return logSumExp(loaded.query(hidden), NEW_DOUBLES);
-    }
-
-    /** log sum_i exp(logit_i) of each hidden state. */
-    public double[] logSumExp(MemorySegment hidden) {
-        return logSumExp(loaded.query(hidden), NEW_DOUBLES);
-    }
-
-    /** Writes log sum_i exp(logit_i) of each hidden state, B of them. */
-    public void logSumExp(float[] hidden, double[] target) {
-        logSumExp(loaded.query(hidden), target);
-    }
-
-    /** Writes log sum_i exp(logit_i) of each hidden state, B of them. */
-    public void logSumExp(MemorySegment hidden, double[] target) {
-        logSumExp(loaded.query(hidden), target);
-    }
-
-    /** Writes all logits, B x N. */
-    public void logits(float[] hidden, float[] target) {
-        logits(hidden, MemorySegment.ofArray(target));
-    }
-
-    /** Writes all logits, B x N. */
-    public void logits(MemorySegment hidden, float[] target) {
-        logits(hidden, MemorySegment.ofArray(target));
-    }
-
-    /** Writes all logits, B x N floats in the machine's byte order, into memory that every thread may use. */
-    public void logits(float[] hidden, MemorySegment target) {
-        logits(loaded.query(hidden), target);
-    }
-
-    /** Writes all logits, B x N floats in the machine's byte order, into memory that every thread may use. */
-    public void logits(MemorySegment hidden, MemorySegment target) {
-        logits(loaded.query(hidden), target);
-    }
-
-    private int[] greedy(Query asked, int[] given) {
-        try (Query query = asked) {
+    public float[] logProbabilities(States hidden, int[] tokens) {
+        try (Query query = loaded.query(hidden)) {
             int states = query.states();
-            int[] tokens = given == NEW_TOKENS ? new int[states] : given;
-            requireRoom("tokens", tokens.length, states);
-            float[] logits = query.floats(states);
-            query.session().top(query.hidden(), states, 1, tokens, logits, null);
-            query.requireFinite(logits, 1);
-            query.requireTokens(tokens, 1);
-            return tokens;
-        }
-    }
-
-    private RankedTokens ranked(Query asked, int k, boolean probable) {
-        try (Query query = asked) {
-            requireRank(k);
-            RankedTokens target =
-                    probable ? RankedTokens.of(query.states(), k) : RankedTokens.ofLogits(query.states(), k);
-            rank(query, target);
-            return target;
-        }
-    }
-
-    private void ranked(Query asked, RankedTokens target) {
-        try (Query query = asked) {
-            requireRank(target.k());
-            if (target.states() != query.states()) {
-                throw new InvalidDataException("The ranked tokens have room for " + target.states()
-                        + " hidden states, but " + query.states() + " were given; make room for as many.");
+            if (tokens.length != states) {
+                throw new InvalidDataException(
+                        "There are " + tokens.length + " tokens for " + states + " hidden states; give one for each.");
             }
-            rank(query, target);
-        }
-    }
-
-    private void rank(Query query, RankedTokens target) {
-        int states = query.states();
-        int k = target.k();
-        float[] logits = target.logits();
-        float[] logProbabilities = target.logProbabilities();
-        if (logProbabilities != null) {
-            cap.requireNone();
-        }
-        double[] logSumExp = logProbabilities == null ? null : query.doubles(states);
-        query.session().top(query.hidden(), states, k, target.tokens(), logits, logSumExp);
-        query.requireFinite(logits, k);
-        query.requireTokens(target.tokens(), k);
-        if (logSumExp != null) {
-            query.requireFinite(logSumExp);
-            for (int i = 0; i < states * k; i++) {
-                logProbabilities[i] = logProbability(logits[i], logSumExp[i / k]);
-            }
-            query.requireFinite(logProbabilities, k);
-        }
-        cap.apply(logits, states * k);
-    }
-
-    private float[] logProbabilities(Query asked, int[] tokens, float[] given) {
-        try (Query query = asked) {
-            cap.requireNone();
-            int states = query.states();
-            float[] target = given == NEW_FLOATS ? new float[states] : given;
-            requireRoom("tokens", tokens.length, states);
-            requireRoom("log-probabilities", target.length, states);
             loaded.requireTokens(tokens, states);
-            double[] logSumExp = query.doubles(states);
-            query.session().score(query.hidden(), states, tokens, target, logSumExp);
-            query.requireFinite(target, 1);
-            query.requireFinite(logSumExp);
+            Request[] requests = new Request[states];
             for (int s = 0; s < states; s++) {
-                target[s] = logProbability(target[s], logSumExp[s]);
+                requests[s] = Request.look().score(tokens[s]).probabilities(Probabilities.MODEL);
             }
-            query.requireFinite(target, 1);
-            return target;
+            Answers answers = Answers.of(states);
+            query.answering().answer(query, loaded, requests, answers);
+            float[] logProbabilities = new float[states];
+            for (int s = 0; s < states; s++) {
+                logProbabilities[s] = answers.scoreLogProbability(s, 0);
+            }
+            return logProbabilities;
         }
     }
 
-    /** A sum rounded to less than its largest term must not make a probability of more than 1. */
-    private static float logProbability(float logit, double logSumExp) {
-        return (float) Math.min(0, logit - logSumExp);
+    /** log sum_i exp(logit_i) of each hidden state. */
+    public double[] logSumExp(States hidden) {
+        Answers answers = answer(hidden, Request.look().probabilities(Probabilities.MODEL));
+        return IntStream.range(0, answers.rows())
+                .mapToDouble(answers::logSumExp)
+                .toArray();
     }
 
-    private int[] sample(Query asked, Sampling sampling, long seed, int[] given) {
-        try (Query query = asked) {
-            cap.requireNone();
-            int states = query.states();
-            int[] tokens = given == NEW_TOKENS ? new int[states] : given;
-            requireRoom("tokens", tokens.length, states);
-            // The k likeliest of no more than k tokens are all of them.
-            Sampling kept = sampling.topK() < rows ? sampling : sampling.withTopK(0);
-            query.session().sample(query.hidden(), states, kept, seed, tokens);
-            query.requireTokens(tokens, 1);
-            return tokens;
+    /**
+     * The logits of some tokens for each hidden state, from their rows alone: no pass over the vocabulary.
+     *
+     * @param tokens the same for all hidden states, in any order
+     * @return B x tokens
+     */
+    public float[] logitsOf(States hidden, int... tokens) {
+        Answers answers = answer(hidden, Request.look().score(tokens));
+        float[] logits = new float[Math.multiplyExact(answers.rows(), tokens.length)];
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = answers.scoreLogit(i / tokens.length, i % tokens.length);
         }
+        return logits;
     }
 
-    private double[] logSumExp(Query asked, double[] given) {
-        try (Query query = asked) {
-            cap.requireNone();
-            int states = query.states();
-            double[] target = given == NEW_DOUBLES ? new double[states] : given;
-            requireRoom("log-sum-exps", target.length, states);
-            query.session().top(query.hidden(), states, 0, NEW_TOKENS, NEW_FLOATS, target);
-            query.requireFinite(target);
-            return target;
-        }
+    /** Writes all logits, B x N. */
+    public void logits(States hidden, float[] target) {
+        logits(hidden, MemorySegment.ofArray(target));
     }
 
-    private void logits(Query asked, MemorySegment target) {
-        try (Query query = asked) {
+    /** Writes all logits, B x N floats in the machine's byte order, into memory that every thread may use. */
+    public void logits(States hidden, MemorySegment target) {
+        try (Query query = loaded.query(hidden)) {
             long count = (long) query.states() * rows;
             Shareable.requireUsable(target, "the logits");
-            requireRoom("logits", target.byteSize() / Float.BYTES, count);
+            if (target.byteSize() / Float.BYTES < count) {
+                throw new InvalidDataException("There is room for " + target.byteSize() / Float.BYTES + " logits, but "
+                        + count + " are needed.");
+            }
             if (target.isReadOnly() || !Shareable.is(target)) {
                 throw new InvalidDataException("The segment for the logits is read-only or belongs to one thread; give"
                         + " one of a shared or an automatic arena, or an array.");
@@ -388,21 +242,6 @@ public final class SoftmaxHead implements AutoCloseable {
             if (bad >= 0) {
                 throw query.notFinite((int) (bad / rows));
             }
-            cap.apply(target, count);
-        }
-    }
-
-    private void requireRank(int k) {
-        if (k < 1 || k > rows) {
-            throw new InvalidOptionException("The number of likeliest tokens k is " + k + "; for '" + name
-                    + "' it must lie between 1 and " + rows + ".");
-        }
-    }
-
-    private static void requireRoom(String what, long length, long needed) {
-        if (length < needed) {
-            throw new InvalidDataException(
-                    "There is room for " + length + " " + what + ", but " + needed + " are needed.");
         }
     }
 

@@ -2,20 +2,23 @@ package io.groupreduce;
 
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Logits;
 import io.groupreduce.internal.check.FactorCheck;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
+import java.util.Arrays;
 
 /**
  * What is to be loaded, and what hidden states must be like.
  *
  * @param scale what they are multiplied by before they meet the matrix
- * @param cap what the model caps its logits at, 0 for nothing
  * @param largest magnitude of a number of theirs that is taken
+ * @param range which tokens the matrix has
+ * @param tolerance of log-sum-exps that serve log-probabilities alone, in nats
  */
-record Wanted(InferenceProblem problem, float scale, double cap, float largest) {
+record Wanted(InferenceProblem problem, float scale, float largest, TokenRange range, double tolerance) {
     /** The output matrix of a file, with the logits that the file describes. */
     static Wanted of(CompressedFile file, HeadOptions options) {
         CompressedMatrix matrix = LoadedMatrix.choose(file, options, file::outputMatrix);
@@ -33,10 +36,29 @@ record Wanted(InferenceProblem problem, float scale, double cap, float largest) 
         float largest = FactorCheck.requireFinite(matrix, bias);
         boolean given = options.logitScale().isPresent();
         double scale = given ? options.logitScale().getAsDouble() : logits.scale();
+        TokenRange range = range(matrix, options);
+        boolean all = range.count() == matrix.rows();
+        int end = range.first() + range.count();
         return new Wanted(
-                new InferenceProblem(matrix, bias, options.pruning(), options.logSumExpTolerance()),
+                new InferenceProblem(
+                        all ? matrix : matrix.part(range.first(), end),
+                        all || bias == null ? bias : Arrays.copyOfRange(bias, range.first(), end),
+                        given ? 0 : logits.cap(),
+                        options.pruning()),
                 (float) scale,
-                given ? 0 : logits.cap(),
-                (float) Math.min(largest / scale, Float.MAX_VALUE));
+                (float) Math.min(largest / scale, Float.MAX_VALUE),
+                range,
+                options.logSumExpTolerance());
+    }
+
+    private static TokenRange range(CompressedMatrix matrix, HeadOptions options) {
+        int vocabulary = options.vocabulary().orElse(matrix.rows());
+        int first = options.partFirst();
+        int end = options.partEnd().orElse(vocabulary);
+        if (vocabulary > matrix.rows() || end > vocabulary) {
+            throw new InvalidOptionException("A head with tokens " + first + " to " + (end - 1) + " of " + vocabulary
+                    + " was asked for, but '" + matrix.name() + "' has only tokens 0 to " + (matrix.rows() - 1) + ".");
+        }
+        return new TokenRange(first, end - first, vocabulary, options.partEnd().isPresent());
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.Device;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.FileAccessException;
@@ -33,7 +34,7 @@ class EmbeddingTableTest {
     void rowsAreThoseOfTheMatrix() {
         Path file = HeadFixture.write(directory.resolve("a.safetensors"));
         try (EmbeddingTable table =
-                        EmbeddingTable.open(file, HeadOptions.defaults().withDevice("reference"));
+                        EmbeddingTable.open(file, HeadOptions.defaults().withDevice(Device.REFERENCE));
                 Arena arena = Arena.ofConfined()) {
             assertEquals(HeadFixture.ROWS, table.vocabularySize());
             assertEquals(COLUMNS, table.hiddenSize());
@@ -63,7 +64,7 @@ class EmbeddingTableTest {
     void aFileThatIsCutShortUnderTheTableIsNamed() throws Exception {
         Path file = HeadFixture.write(directory.resolve("a.safetensors"));
         try (EmbeddingTable table =
-                EmbeddingTable.open(file, HeadOptions.defaults().withDevice("reference"))) {
+                EmbeddingTable.open(file, HeadOptions.defaults().withDevice(Device.REFERENCE))) {
             Files.newOutputStream(file, StandardOpenOption.TRUNCATE_EXISTING).close();
             assertFails(FileAccessException.class, () -> table.rows(TOKENS), file.toString(), "to 0 bytes");
         }

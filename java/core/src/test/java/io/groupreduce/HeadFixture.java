@@ -1,6 +1,5 @@
 package io.groupreduce;
 
-import io.groupreduce.api.Sampling;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Logits;
@@ -11,13 +10,15 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
+import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.Question;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.Arena;
@@ -128,7 +129,7 @@ final class HeadFixture {
     }
 
     /** Answers every query with the same tokens and numbers, allocates nothing, and counts what is open. */
-    static class StubBackend implements Backend, InferenceSession {
+    static class StubBackend implements ComputeBackend, InferenceSession {
         float logit = 2;
         double sum = 3;
         int token = 1;
@@ -176,23 +177,19 @@ final class HeadFixture {
         }
 
         @Override
-        public void top(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
-            Arrays.fill(tokens, 0, states * k, token);
-            Arrays.fill(logits, 0, states * k, logit);
-            if (logSumExp != null) {
-                Arrays.fill(logSumExp, 0, states, sum);
+        public void answer(float[] hidden, int states, Question[] questions, int count, Chosen chosen) {
+            for (int q = 0; q < count; q++) {
+                Question question = questions[q];
+                Arrays.fill(question.listTokens(), 0, question.listed(), token);
+                Arrays.fill(question.listLogits(), 0, question.listed(), logit);
+                if (question.sumTemperature() > 0) {
+                    question.answerSum(logit, sum);
+                }
+                if (question.drawTemperature() > 0) {
+                    question.answerDraw(token, logit);
+                }
             }
-        }
-
-        @Override
-        public void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp) {
-            Arrays.fill(logits, 0, states, logit);
-            Arrays.fill(logSumExp, 0, states, sum);
-        }
-
-        @Override
-        public void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
-            Arrays.fill(tokens, 0, states, token);
+            Arrays.fill(chosen.logits(), 0, chosen.from()[states], logit);
         }
 
         @Override
@@ -220,18 +217,8 @@ final class HeadFixture {
         }
 
         @Override
-        public void top(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
-            to.top(hidden, states, k, tokens, logits, logSumExp);
-        }
-
-        @Override
-        public void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp) {
-            to.score(hidden, states, targets, logits, logSumExp);
-        }
-
-        @Override
-        public void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
-            to.sample(hidden, states, sampling, seed, tokens);
+        public void answer(float[] hidden, int states, Question[] questions, int count, Chosen chosen) {
+            to.answer(hidden, states, questions, count, chosen);
         }
 
         @Override

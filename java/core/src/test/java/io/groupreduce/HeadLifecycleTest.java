@@ -2,14 +2,13 @@ package io.groupreduce;
 
 import static io.groupreduce.SoftmaxHeadTest.assertFails;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Pruning;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.DeviceException;
@@ -22,8 +21,11 @@ import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.Question;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -47,7 +49,7 @@ class HeadLifecycleTest {
     Path directory;
 
     private final CompressedMatrix matrix = HeadFixture.matrix(HeadFixture.NAME, 1);
-    private final float[] hidden = HeadFixture.hidden(2);
+    private final States hidden = States.of(HeadFixture.hidden(2));
 
     @Test
     void everyQueryOfAClosedHeadIsRefused() {
@@ -57,15 +59,14 @@ class HeadLifecycleTest {
         head.close();
         assertEquals(1, stub.sessionsClosed);
         assertEquals(0, stub.closed, "the backend is the caller's");
-        MemorySegment segment = MemorySegment.ofArray(hidden);
+        Request[] requests = {Request.greedy(), Request.greedy()};
         for (Executable query : List.<Executable>of(
+                () -> head.answer(hidden, requests, Answers.of(2)),
                 () -> head.greedy(hidden),
-                () -> head.greedy(segment),
                 () -> head.topK(hidden, 1),
-                () -> head.topLogits(segment, 1),
-                () -> head.top(hidden, RankedTokens.of(2, 1)),
                 () -> head.logProbabilities(hidden, new int[2]),
-                () -> head.sample(hidden, Sampling.temperature(1), 1),
+                () -> head.logitsOf(hidden, 1),
+                () -> head.sample(hidden, requests),
                 () -> head.logSumExp(hidden),
                 () -> head.logits(hidden, new float[2 * HeadFixture.ROWS]))) {
             assertFails(ClosedHeadException.class, query, "softmax head", HeadFixture.NAME, "closed");
@@ -98,15 +99,12 @@ class HeadLifecycleTest {
     @Test
     void theProblemHoldsWhatTheOptionsSay() {
         HeadFixture.StubBackend stub = new HeadFixture.StubBackend();
-        HeadOptions options = HeadOptions.defaults()
-                .withPruning(Pruning.ALWAYS)
-                .withLogSumExpTolerance(0.25)
-                .withBias(HeadFixture.bias());
+        HeadOptions options = HeadOptions.defaults().withPruning(Pruning.ALWAYS).withBias(HeadFixture.bias());
         SoftmaxHead.of(stub, matrix, null, options).close();
         InferenceProblem problem = stub.problem;
         assertSame(matrix, problem.matrix());
         assertEquals(Pruning.ALWAYS, problem.pruning());
-        assertEquals(0.25, problem.logSumExpTolerance());
+        assertEquals(0, problem.cap());
         assertEquals(1000, problem.bias()[7]);
     }
 
@@ -116,20 +114,21 @@ class HeadLifecycleTest {
         CountDownLatch goOn = new CountDownLatch(1);
         HeadFixture.StubBackend stub = new HeadFixture.StubBackend() {
             @Override
-            public void sample(float[] states, int count, Sampling sampling, long seed, int[] tokens) {
+            public void answer(float[] states, int count, Question[] questions, int asked, Chosen chosen) {
                 begun.countDown();
                 try {
                     goOn.await();
                 } catch (InterruptedException e) {
                     throw new IllegalStateException(e);
                 }
-                tokens[0] = sessionsClosed;
+                token = sessionsClosed;
+                super.answer(states, count, questions, asked, chosen);
             }
         };
         SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
-        float[] one = HeadFixture.hidden(1);
+        States one = States.of(HeadFixture.hidden(1));
         try (ExecutorService pool = Executors.newFixedThreadPool(2)) {
-            Future<int[]> query = pool.submit(() -> head.sample(one, Sampling.temperature(1), 1));
+            Future<int[]> query = pool.submit(() -> head.greedy(one));
             begun.await();
             Thread closer = new Thread(head::close);
             closer.start();
@@ -148,7 +147,8 @@ class HeadLifecycleTest {
     void anOpenedFileIsMappedAndUnmapped() {
         Path file = HeadFixture.write(directory.resolve("a.safetensors"));
         long before = mapped();
-        HeadOptions options = HeadOptions.defaults().withDevice("reference").withThreads(1);
+        HeadOptions options =
+                HeadOptions.defaults().withDevice(Device.REFERENCE).withThreads(1);
         SoftmaxHead head = SoftmaxHead.open(file, options);
         EmbeddingTable table = EmbeddingTable.open(file, options);
         assertEquals(before + 2, mapped());
@@ -174,7 +174,7 @@ class HeadLifecycleTest {
         Path newer = directory.resolve("newer.safetensors");
         SafetensorsWriter.write(newer, List.of(), Map.of(CompressedFile.METADATA_KEY, "{\"format\":4,\"tensors\":{}}"));
         Path text = Files.writeString(directory.resolve("text.safetensors"), "not a model");
-        HeadOptions options = HeadOptions.defaults().withDevice("reference");
+        HeadOptions options = HeadOptions.defaults().withDevice(Device.REFERENCE);
         long before = mapped();
         assertFails(InvalidDataException.class, () -> SoftmaxHead.open(newer, options), "format version 4", "newer");
         assertFails(InvalidDataException.class, () -> EmbeddingTable.open(newer, options), "format version 4");
@@ -187,8 +187,10 @@ class HeadLifecycleTest {
                 HeadFixture.NAME);
         assertFails(
                 InvalidDataException.class, () -> SoftmaxHead.open(file, options.withBias(new float[3])), "3 entries");
-        assertFails(InvalidOptionException.class, () -> SoftmaxHead.open(file, options.withDevice("gpu")), "'gpu'");
-        assertFails(DeviceException.class, () -> SoftmaxHead.open(file, options.withDevice("cuda:9999")), "cuda:9999");
+        assertFails(
+                DeviceException.class,
+                () -> SoftmaxHead.open(file, options.withDevice(Device.cuda(9999))),
+                "cuda:9999");
         Path unclear = HeadFixture.write(
                 directory.resolve("unclear.safetensors"),
                 List.of(HeadFixture.matrix("a", 1), HeadFixture.matrix("b", 2)),
@@ -264,11 +266,23 @@ class HeadLifecycleTest {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         float[] many = HeadFixture.hidden(500);
         MemorySegment segment = MemorySegment.ofArray(many);
+        States states = States.of(segment, DType.F32);
         int[] tokens = new int[500];
         float[] floats = new float[500 * HeadFixture.ROWS];
-        double[] doubles = new double[500];
-        RankedTokens ranked = RankedTokens.of(500, 7);
-        Sampling sampling = Sampling.temperature(1);
+        Request[] requests = new Request[500];
+        for (int i = 0; i < requests.length; i++) {
+            Request request = i % 3 == 0
+                    ? Request.greedy()
+                    : Request.sample(Sampling.temperature(1).withTopK(i % 2 * 5), i);
+            requests[i] = request.top(7)
+                    .score(1, 2)
+                    .bias(3, 1)
+                    .repetitionPenalty(1.1)
+                    .prompt(4)
+                    .allow(i % 5 == 0 ? TokenSet.allExcept(9) : null)
+                    .probabilities(Probabilities.values()[i % 3]);
+        }
+        Answers answers = Answers.of(500);
         int calls = 100;
         try (SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
                 EmbeddingTable table = EmbeddingTable.of(stub, matrix)) {
@@ -276,13 +290,8 @@ class HeadLifecycleTest {
             for (int round = 0; round < 20; round++) {
                 long before = threads.getCurrentThreadAllocatedBytes();
                 for (int i = 0; i < calls; i++) {
-                    head.greedy(many, tokens);
-                    head.greedy(segment, tokens);
-                    head.top(segment, ranked);
-                    head.logProbabilities(segment, tokens, floats);
-                    head.sample(segment, sampling, i, tokens);
-                    head.logSumExp(segment, doubles);
-                    head.logits(segment, floats);
+                    head.answer(states, requests, answers);
+                    head.logits(states, floats);
                     table.rows(tokens, segment);
                     table.row(tokens[0], floats, 0);
                 }
@@ -290,7 +299,7 @@ class HeadLifecycleTest {
             }
             // Views of segments are small objects while the code is interpreted; the smallest scratch array is 2,000
             // bytes.
-            assertTrue(least < 1000L * calls, least / calls + " bytes for nine queries");
+            assertTrue(least < 1000L * calls, least / calls + " bytes for four queries");
         }
     }
 
@@ -298,14 +307,14 @@ class HeadLifecycleTest {
     void aFailedQueryGivesTheLockBack() {
         HeadFixture.StubBackend stub = new HeadFixture.StubBackend() {
             @Override
-            public void top(float[] h, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
+            public void answer(float[] h, int states, Question[] questions, int count, Chosen chosen) {
                 throw new DeviceException("The card is gone.");
             }
         };
         SoftmaxHead head = SoftmaxHead.of(stub, matrix, null, HeadOptions.defaults());
         assertFails(DeviceException.class, () -> head.greedy(hidden), "gone");
-        assertFails(InvalidDataException.class, () -> head.greedy(new float[1]), "1 numbers");
-        assertFalse(head.sample(hidden, Sampling.temperature(1), 1)[0] < 0);
+        assertFails(InvalidDataException.class, () -> head.greedy(States.of(new float[1])), "1 numbers");
+        head.logits(hidden, new float[2 * HeadFixture.ROWS]);
         head.close();
         assertEquals(1, stub.sessionsClosed);
     }

@@ -4,8 +4,8 @@ import static io.groupreduce.SoftmaxHeadTest.assertFails;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.groupreduce.api.Device;
 import io.groupreduce.api.HeadOptions;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
@@ -14,11 +14,13 @@ import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -30,8 +32,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class HeadLogitsTest {
     private static final int STATES = 3;
     private static final int ROWS = HeadFixture.ROWS;
-    private static final HeadOptions REFERENCE = HeadOptions.defaults().withDevice("reference");
+    private static final HeadOptions REFERENCE = HeadOptions.defaults().withDevice(Device.REFERENCE);
     private static final Sampling SAMPLING = Sampling.temperature(0.7);
+
+    private static Request[] requests() {
+        Request[] requests = new Request[STATES];
+        Arrays.setAll(requests, i -> Request.sample(SAMPLING, i));
+        return requests;
+    }
 
     @TempDir
     private Path directory;
@@ -60,50 +68,54 @@ class HeadLogitsTest {
                 scaled[i] *= (float) scale;
             }
             float[] logits = new float[STATES * ROWS];
-            head.logits(asked, logits);
+            head.logits(States.of(asked), logits);
             for (int i = 0; i < logits.length; i++) {
                 assertEquals(logit(scale, i / ROWS, i % ROWS, hidden), logits[i], 1e-4);
             }
-            assertArrayEquals(plain.logSumExp(scaled), head.logSumExp(asked));
-            assertArrayEquals(plain.logSumExp(scaled), given.logSumExp(asked));
-            assertArrayEquals(plain.greedy(scaled), head.greedy(MemorySegment.ofArray(asked)));
-            assertArrayEquals(
-                    plain.topK(scaled, 5).logProbabilities(),
-                    head.topK(asked, 5).logProbabilities());
-            assertArrayEquals(plain.sample(scaled, SAMPLING, 3), head.sample(asked, SAMPLING, 3));
+            States same = States.of(scaled);
+            States mine = States.of(asked);
+            assertArrayEquals(plain.logSumExp(same), head.logSumExp(mine));
+            assertArrayEquals(plain.logSumExp(same), given.logSumExp(mine));
+            assertArrayEquals(plain.greedy(same), head.greedy(mine));
+            assertEquals(
+                    plain.topK(same, 5).topLogProbability(2, 4),
+                    head.topK(mine, 5).topLogProbability(2, 4));
+            assertArrayEquals(plain.sample(same, requests()), head.sample(mine, requests()));
             int[] tokens = {1, 2, 3};
-            assertArrayEquals(plain.logProbabilities(scaled, tokens), head.logProbabilities(asked, tokens));
+            assertArrayEquals(plain.logProbabilities(same, tokens), head.logProbabilities(mine, tokens));
+            assertArrayEquals(plain.logitsOf(same, tokens), head.logitsOf(mine, tokens));
             assertArrayEquals(hidden, asked, "the caller's states are not changed");
         }
     }
 
     @Test
-    void aSoftCapIsInLogitsAndKeepsTheirOrderButGivesNoProbabilities() {
+    void aSoftCapIsInEveryAnswer() {
         double cap = 4;
+        States states = States.of(hidden);
         try (SoftmaxHead head = SoftmaxHead.open(file(1, cap, null), REFERENCE);
                 SoftmaxHead plain = SoftmaxHead.open(file(1, 0, null), REFERENCE);
                 SoftmaxHead without = SoftmaxHead.open(file(1, cap, null), REFERENCE.withLogitScale(1))) {
-            assertArrayEquals(plain.greedy(hidden), head.greedy(hidden));
-            RankedTokens ranked = head.topLogits(hidden, 9);
-            RankedTokens uncapped = plain.topLogits(hidden, 9);
-            assertArrayEquals(uncapped.tokens(), ranked.tokens());
+            assertArrayEquals(plain.greedy(states), head.greedy(states));
+            Answers ranked = head.topK(states, 9);
+            Answers uncapped = plain.topK(states, 9);
             float[] logits = new float[STATES * ROWS];
-            head.logits(hidden, logits);
-            for (int i = 0; i < logits.length; i++) {
-                assertEquals(cap * Math.tanh(logit(1, i / ROWS, i % ROWS, hidden) / cap), logits[i], 1e-4);
+            head.logits(states, logits);
+            for (int s = 0; s < STATES; s++) {
+                double sum = 0;
+                for (int i = 0; i < ROWS; i++) {
+                    double expected = cap * Math.tanh(logit(1, s, i, hidden) / cap);
+                    assertEquals(expected, logits[s * ROWS + i], 1e-4);
+                    sum += Math.exp(expected);
+                }
+                assertEquals(Math.log(sum), ranked.logSumExp(s), 1e-5);
+                for (int i = 0; i < 9; i++) {
+                    assertEquals(uncapped.topToken(s, i), ranked.topToken(s, i));
+                    double expected = cap * Math.tanh(uncapped.topLogit(s, i) / cap);
+                    assertEquals(expected, ranked.topLogit(s, i), 1e-5);
+                    assertEquals(expected - Math.log(sum), ranked.topLogProbability(s, i), 1e-4);
+                }
             }
-            for (int i = 0; i < 9 * STATES; i++) {
-                assertEquals(cap * Math.tanh(uncapped.logits()[i] / cap), ranked.logits()[i], 1e-5);
-            }
-            for (Runnable query : List.<Runnable>of(
-                    () -> head.topK(hidden, 2),
-                    () -> head.top(hidden, RankedTokens.of(STATES, 2)),
-                    () -> head.logProbabilities(hidden, new int[STATES]),
-                    () -> head.logSumExp(hidden),
-                    () -> head.sample(hidden, SAMPLING, 1))) {
-                assertFails(InvalidDataException.class, query::run, "softly at 4.0", HeadFixture.NAME, "topLogits");
-            }
-            assertArrayEquals(plain.logSumExp(hidden), without.logSumExp(hidden));
+            assertArrayEquals(plain.logSumExp(states), without.logSumExp(states));
         }
     }
 
@@ -119,7 +131,7 @@ class HeadLogitsTest {
         try (SoftmaxHead head = SoftmaxHead.open(file, REFERENCE.withLogitScale(2));
                 EmbeddingTable table = EmbeddingTable.open(file, REFERENCE)) {
             float[] logits = new float[STATES * ROWS];
-            head.logits(hidden, logits);
+            head.logits(States.of(hidden), logits);
             assertEquals(logit(2, 0, 5, hidden), logits[5], 1e-4);
             assertEquals(HeadFixture.COLUMNS, table.rows(new int[1]).length);
         }
@@ -142,14 +154,22 @@ class HeadLogitsTest {
         MemorySegment theirs = foreign.get().asSlice(0, 4L * hidden.length);
         try (SoftmaxHead head = SoftmaxHead.of(new ReferenceBackend(), matrix, null, REFERENCE);
                 EmbeddingTable table = EmbeddingTable.of(new ReferenceBackend(), matrix)) {
-            assertFails(InvalidDataException.class, () -> head.greedy(states), "hidden states", "closed");
-            assertFails(InvalidDataException.class, () -> head.logits(hidden, room), "logits", "closed");
-            assertFails(InvalidDataException.class, () -> table.rows(new int[1], room), "rows", "closed");
-            assertFails(InvalidDataException.class, () -> head.logSumExp(theirs), "hidden states", "another thread");
+            States good = States.of(hidden);
             assertFails(
-                    InvalidDataException.class, () -> head.logits(hidden, foreign.get()), "logits", "another thread");
+                    InvalidDataException.class,
+                    () -> head.greedy(States.of(states, DType.F32)),
+                    "hidden states",
+                    "closed");
+            assertFails(InvalidDataException.class, () -> head.logits(good, room), "logits", "closed");
+            assertFails(InvalidDataException.class, () -> table.rows(new int[1], room), "rows", "closed");
+            assertFails(
+                    InvalidDataException.class,
+                    () -> head.logSumExp(States.of(theirs, DType.BF16)),
+                    "hidden states",
+                    "another thread");
+            assertFails(InvalidDataException.class, () -> head.logits(good, foreign.get()), "logits", "another thread");
             assertFails(InvalidDataException.class, () -> table.rows(new int[1], theirs), "rows", "another thread");
-            assertEquals(STATES, head.greedy(hidden).length);
+            assertEquals(STATES, head.greedy(good).length);
         }
     }
 
@@ -201,14 +221,15 @@ class HeadLogitsTest {
         float[] large = hidden.clone();
         large[2 * HeadFixture.COLUMNS + 4] = -3e38f;
         try (SoftmaxHead head = SoftmaxHead.of(new ReferenceBackend(), matrix, null, REFERENCE)) {
+            States states = States.of(large);
             for (Runnable query : List.<Runnable>of(
-                    () -> head.greedy(large),
-                    () -> head.topK(large, 2),
-                    () -> head.topLogits(large, 2),
-                    () -> head.logProbabilities(large, new int[STATES]),
-                    () -> head.logSumExp(MemorySegment.ofArray(large)),
-                    () -> head.logits(large, new float[STATES * ROWS]),
-                    () -> head.sample(large, SAMPLING, 1))) {
+                    () -> head.greedy(states),
+                    () -> head.topK(states, 2),
+                    () -> head.logProbabilities(states, new int[STATES]),
+                    () -> head.logSumExp(States.of(MemorySegment.ofArray(large), DType.F32)),
+                    () -> head.logits(states, new float[STATES * ROWS]),
+                    () -> head.logitsOf(states, 1),
+                    () -> head.sample(states, requests()))) {
                 assertFails(
                         InvalidDataException.class,
                         query::run,

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Method;
@@ -151,15 +152,15 @@ class ModelLogitsTest {
         try (Model dense = Model.open(model, CHOICE);
                 CompressedFile small = CompressedFile.open(file);
                 HiddenStates judged = HiddenStates.open(states)) {
-            return GroupReduce.evaluate(backend, dense, MATRIX, small.require(MATRIX), judged);
+            return GroupReduce.evaluate(backend, dense, MATRIX, small.require(MATRIX), dense.softmax(MATRIX, judged));
         }
     }
 
     /** The file alone, without its config.json, gives what the evaluation says of it. */
     private void assertHeadAgrees(Path file, Evaluation evaluation) {
-        try (SoftmaxHead head = SoftmaxHead.open(file, HeadOptions.defaults().withDevice("reference"))) {
+        try (SoftmaxHead head = SoftmaxHead.open(file, HeadOptions.defaults().withDevice(Device.REFERENCE))) {
             double loss = 0;
-            for (float logProbability : head.logProbabilities(hidden, targets)) {
+            for (float logProbability : head.logProbabilities(States.of(hidden), targets)) {
                 loss -= logProbability;
             }
             assertEquals(Math.log(evaluation.compressedPerplexity()), loss / STATES, 1e-5);

@@ -1,18 +1,18 @@
 package io.groupreduce;
 
+import io.groupreduce.api.DeviceStatus;
 import io.groupreduce.api.Threads;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.internal.reference.ReferenceBackendProvider;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
-import io.groupreduce.spi.DeviceStatus;
+import io.groupreduce.spi.ComputeBackend;
 import java.util.List;
 
 /** A provider of two cards whose behaviour a test sets; the second card is always unavailable. */
-public final class PlantedProvider implements BackendProvider {
-    static boolean available;
-    static DeviceException failure;
-    static int probes;
+final class PlantedProvider implements BackendProvider {
+    boolean available = true;
+    DeviceException failure;
+    int probes;
 
     @Override
     public String name() {
@@ -40,7 +40,7 @@ public final class PlantedProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, Threads threads) {
+    public ComputeBackend create(int index, Threads threads) {
         if (failure != null) {
             throw failure;
         }

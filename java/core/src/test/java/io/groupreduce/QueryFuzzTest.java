@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.HeadOptions;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -65,26 +65,25 @@ class QueryFuzzTest {
                 float[] hidden = hidden(random);
                 int states = hidden.length / COLUMNS;
                 int k = Fuzz.one(random, 1, 5, ROWS, 0, -1, ROWS + 1, Integer.MAX_VALUE, Integer.MIN_VALUE);
+                States given = States.of(hidden);
+                given = random.nextInt(6) == 0 ? given.from(random.nextInt(4)) : given;
+                given = random.nextInt(6) == 0 ? given.every(COLUMNS + random.nextInt(3) - 1) : given;
+                States asked = random.nextInt(6) == 0 ? given.first(1 + random.nextInt(3)) : given;
                 switch (random.nextInt(8)) {
-                    case 0 -> requireTokens(head.greedy(hidden));
-                    case 1 -> requireTokens(head.greedy(MemorySegment.ofArray(hidden)));
-                    case 2 -> requireRanked(head.topK(hidden, k));
-                    case 3 -> requireRanked(head.topLogits(hidden, k));
-                    case 4 -> requireFinite(head.logProbabilities(hidden, tokens(random, states)));
-                    case 5 -> {
-                        Sampling sampling = new Sampling(number(random), k, number(random), number(random));
-                        requireTokens(head.sample(hidden, sampling, random.nextLong()));
-                    }
+                    case 0 -> requireTokens(head.greedy(asked));
+                    case 1 -> requireTokens(head.greedy(States.of(MemorySegment.ofArray(hidden), DType.F32)));
+                    case 2 -> requireRanked(head.topK(asked, k));
+                    case 3 -> requireFinite(head.logProbabilities(asked, tokens(random, states)));
+                    case 4 -> requireFinite(head.logitsOf(asked, tokens(random, states)));
+                    case 5 -> requireTokens(head.sample(asked, requests(random, states)));
                     case 6 -> {
-                        double[] target = new double[random.nextInt(6)];
-                        head.logSumExp(hidden, target);
-                        for (int s = 0; s < states; s++) {
-                            assertTrue(Double.isFinite(target[s]));
+                        for (double sum : head.logSumExp(asked)) {
+                            assertTrue(Double.isFinite(sum));
                         }
                     }
                     default -> {
                         float[] target = new float[ROWS * states + random.nextInt(3) - 1 + (states == 0 ? 1 : 0)];
-                        head.logits(hidden, target);
+                        head.logits(asked, target);
                         requireFinite(target);
                     }
                 }
@@ -92,12 +91,32 @@ class QueryFuzzTest {
         }
     }
 
-    private static void requireRanked(RankedTokens ranked) {
-        for (int s = 0; s < ranked.states(); s++) {
-            for (int p = 0; p < ranked.k(); p++) {
-                int token = ranked.token(s, p);
-                assertTrue(token >= 0 && token < ROWS && Float.isFinite(ranked.logit(s, p)));
-                assertTrue(p == 0 || ranked.logit(s, p) <= ranked.logit(s, p - 1));
+    private static Request[] requests(Random random, int states) {
+        Request[] requests = new Request[random.nextInt(8) == 0 ? random.nextInt(4) : states];
+        for (int i = 0; i < requests.length; i++) {
+            int k = Fuzz.one(random, 0, 1, 5, ROWS, -1, ROWS + 1, Integer.MAX_VALUE);
+            Request request = random.nextInt(4) == 0
+                    ? Request.greedy()
+                    : Request.sample(
+                            new Sampling(number(random), k, number(random), number(random)), random.nextLong());
+            int token = random.nextInt(20) == 0 ? Fuzz.one(random, -1, ROWS) : random.nextInt(ROWS);
+            requests[i] = request.top(random.nextInt(6))
+                    .bias(token, random.nextInt(20) == 0 ? Double.NaN : random.nextGaussian())
+                    .prompt(tokens(random, 3))
+                    .repetitionPenalty(number(random))
+                    .presencePenalty(number(random))
+                    .allow(random.nextBoolean() ? null : TokenSet.of(tokens(random, random.nextInt(4))))
+                    .probabilities(Fuzz.one(random, Probabilities.NONE, Probabilities.MODEL, Probabilities.DRAWN));
+        }
+        return requests;
+    }
+
+    private static void requireRanked(Answers ranked) {
+        for (int s = 0; s < ranked.rows(); s++) {
+            for (int p = 0; p < ranked.top(s); p++) {
+                int token = ranked.topToken(s, p);
+                assertTrue(token >= 0 && token < ROWS && Float.isFinite(ranked.topLogit(s, p)));
+                assertTrue(p == 0 || ranked.topLogit(s, p) <= ranked.topLogit(s, p - 1));
             }
         }
     }

@@ -3,16 +3,16 @@ package io.groupreduce;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.HeadOptions;
+import io.groupreduce.api.ModelFile;
 import io.groupreduce.api.Progress;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
-import io.groupreduce.format.Model;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -32,16 +32,19 @@ class ReadmeExampleTest {
         // begin query
         try (SoftmaxHead head = SoftmaxHead.open(file);
                 EmbeddingTable embedding = EmbeddingTable.open(file)) {
-            int[] next = head.greedy(hidden); // hidden: B x D floats, one state after the other
-            RankedTokens best = head.topK(hidden, 10);
-            System.out.println(best.token(0, 0) + " with log-probability " + best.logProbability(0, 0));
-            float[] logProbabilities = head.logProbabilities(hidden, targets); // for perplexity
+            States states = States.of(hidden); // B x D floats, one state after the other
+            int[] next = head.greedy(states);
+            Answers best = head.topK(states, 10);
+            System.out.println(best.topToken(0, 0) + " with log-probability " + best.topLogProbability(0, 0));
+            float[] logProbabilities = head.logProbabilities(states, targets); // for perplexity
             Sampling sampling = Sampling.temperature(0.8).withTopP(0.95);
-            int[] drawn = head.sample(hidden, sampling, 42); // the same seed draws the same tokens everywhere
+            Request first = Request.sample(sampling, 42); // the same seed draws the same tokens everywhere
+            Request second = Request.sample(sampling, 43).repetitionPenalty(1.1);
+            int[] drawn = head.sample(states, first, second); // in a loop, every step draws anew
             float[] rows = embedding.rows(drawn); // B x D, the input of the next step
             // end
             assertEquals(7, next[0]);
-            assertEquals(best.logProbability(1, 0), logProbabilities[1], 1e-6);
+            assertEquals(best.topLogProbability(1, 0), logProbabilities[1], 1e-6);
             assertTrue(rows.length == hidden.length && drawn[1] == 7);
         }
     }
@@ -56,15 +59,15 @@ class ReadmeExampleTest {
         long[] counts = SeededData.zipfCounts(1, rows, 1e5);
         float[] hidden = HeadFixture.hidden(2);
         // begin compression
-        try (Backend backend = BackendSelection.select("auto", 8).backend();
-                Model model = Model.open(file);
+        try (Backend backend = BackendSelection.select(Device.AUTO, 8).backend();
+                ModelFile model = GroupReduce.openModel(file);
                 Arena arena = Arena.ofShared()) {
-            Matrix softmax = model.require("lm_head.weight").matrix(file.toString());
+            Matrix softmax = model.matrix("lm_head.weight");
             CompressedMatrix small = GroupReduce.compress(
                             backend, softmax, counts, null, CompressionOptions.defaults(), arena, Progress.NONE)
                     .matrix();
             try (SoftmaxHead head = SoftmaxHead.of(backend, small, null, HeadOptions.defaults())) {
-                int[] next = head.greedy(hidden);
+                int[] next = head.greedy(States.of(hidden));
                 // end
                 assertEquals(2, next.length);
                 assertTrue(small.bytes() < softmax.bytes() / 6);

@@ -4,13 +4,15 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.Map;
@@ -39,7 +41,7 @@ final class CompressSection {
         // The first compression of a process loads kernels and libraries.
         measure(backend, backend, matrix.slice(0, part), counts, Method.GROUPREDUCE, (seconds, error) -> {});
 
-        StepClock clock = new StepClock(backend);
+        StepClock clock = new StepClock(ComputeBackend.of(backend));
         double seconds = measure(
                 clock,
                 backend,
@@ -65,7 +67,7 @@ final class CompressSection {
                 Method.GROUPREDUCE,
                 report,
                 "groupreduce, the first " + part + " rows");
-        try (Backend processor = BackendSelection.select("cpu", 2).backend()) {
+        try (Backend processor = BackendSelection.select(Device.CPU, 2).backend()) {
             double onProcessor = compress(
                     processor,
                     matrix.slice(0, part),

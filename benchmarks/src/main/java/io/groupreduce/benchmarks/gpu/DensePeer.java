@@ -22,7 +22,13 @@ final class DensePeer implements AutoCloseable {
     private static final int SELECTING_THREADS = 512;
 
     /** Bytes of {@code GrPartial}. */
-    private static final int PARTIAL_BYTES = 32;
+    private static final int PARTIAL_BYTES = 24;
+
+    /** Bytes of the {@code GrQuestion} structure. */
+    private static final int QUESTION_BYTES = 40;
+
+    /** Bytes of the {@code GrAnswer} structure. */
+    private static final int ANSWER_BYTES = 24;
 
     private final Device device;
     private final Card card;
@@ -34,6 +40,7 @@ final class DensePeer implements AutoCloseable {
     private final DeviceMemory weight;
     private final DeviceMemory hidden;
     private final DeviceMemory logits;
+    private final DeviceMemory questions;
     private final DeviceMemory partial;
     private final DeviceMemory best;
     private final DeviceMemory places;
@@ -53,26 +60,35 @@ final class DensePeer implements AutoCloseable {
         weight = allocate((long) rows * columns * Short.BYTES, "dense weights");
         hidden = allocate((long) mostStates * columns * Short.BYTES, "hidden states");
         logits = allocate((long) mostStates * rows * Float.BYTES, "logits");
+        questions = allocate((long) mostStates * QUESTION_BYTES, "questions");
         partial = allocate((long) mostStates * chunks * PARTIAL_BYTES, "partial sums");
         best = allocate((long) mostStates * chunks * Long.BYTES, "best keys of chunks");
         places = allocate((long) mostStates * chosen * Integer.BYTES, "chosen chunks");
         keys = allocate((long) mostStates * chosen * CHUNK * Long.BYTES, "keys");
         results = allocate(resultBytes(mostStates), "results");
-        device.run(() -> device.upload(dense.left(0).data(), weight, 0));
+        device.run(() -> {
+            device.upload(dense.left(0).data(), weight, 0);
+            device.upload(MemorySegment.ofArray(questions(mostStates)), questions, 0);
+        });
     }
 
     private DeviceMemory allocate(long bytes, String purpose) {
         return device.call(() -> device.allocate(bytes, purpose + " of the dense peer"));
     }
 
-    // Results: log-sum-exps, whether a state is broken, tokens, logits.
-
-    private static long brokenAt(int count) {
-        return (long) count * Double.BYTES;
+    /** Of the sum at temperature 1, one for each state. */
+    private static int[] questions(int states) {
+        int[] words = new int[states * QUESTION_BYTES / Integer.BYTES];
+        for (int s = 0; s < states; s++) {
+            words[s * QUESTION_BYTES / Integer.BYTES + 6] = Float.floatToRawIntBits(1);
+        }
+        return words;
     }
 
+    // Results: answers, tokens, logits.
+
     private static long tokensAt(int count) {
-        return brokenAt(count) + (long) count * Integer.BYTES;
+        return (long) count * ANSWER_BYTES;
     }
 
     private long logitsAt(int count) {
@@ -120,7 +136,6 @@ final class DensePeer implements AutoCloseable {
                         Operand.of(hidden.address(), columns),
                         0,
                         Operand.of(logits.address(), rows));
-        long result = results.address();
         parameters
                 .reset()
                 .address(logits.address())
@@ -130,12 +145,10 @@ final class DensePeer implements AutoCloseable {
         launch("gr_dense_scan", chunks, count, THREADS);
         parameters
                 .reset()
+                .address(questions.address())
                 .address(partial.address())
                 .address(0)
-                .address(result)
-                .address(0)
-                .address(0)
-                .address(result + brokenAt(count))
+                .address(results.address())
                 .i32(chunks)
                 .i32(0);
         launch("gr_finish", count, 1, FINISHING_THREADS);
@@ -161,6 +174,7 @@ final class DensePeer implements AutoCloseable {
         long result = results.address();
         parameters
                 .reset()
+                .address(0)
                 .address(from.address())
                 .address(places.address())
                 .address(result + tokensAt(count))
@@ -176,7 +190,8 @@ final class DensePeer implements AutoCloseable {
 
     @Override
     public void close() {
-        for (DeviceMemory memory : new DeviceMemory[] {weight, hidden, logits, partial, best, places, keys, results}) {
+        for (DeviceMemory memory :
+                new DeviceMemory[] {weight, hidden, logits, questions, partial, best, places, keys, results}) {
             device.run(memory::close);
         }
     }

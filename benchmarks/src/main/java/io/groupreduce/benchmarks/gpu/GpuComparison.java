@@ -1,11 +1,12 @@
 package io.groupreduce.benchmarks.gpu;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.InvalidOptionException;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import java.time.LocalDate;
 import java.util.Set;
 
@@ -31,7 +32,7 @@ public final class GpuComparison {
 
     private static void run(GpuArguments arguments) {
         Report report = new Report(System.out);
-        try (Backend backend = BackendSelection.select("cuda:" + arguments.ordinal(), 2)
+        try (Backend backend = BackendSelection.select(io.groupreduce.api.Device.cuda(arguments.ordinal()), 2)
                         .backend();
                 Device device = Device.open(CudaLibraries.find(), arguments.ordinal());
                 Card card = device.call(() -> new Card(device, arguments.quick()));
@@ -54,7 +55,7 @@ public final class GpuComparison {
         Set<String> wanted = arguments.sections();
         boolean quick = arguments.quick();
         if (wanted.contains("copy") || wanted.contains("kernels")) {
-            double copyRate = backend.memoryBandwidth().orElseThrow();
+            double copyRate = ComputeBackend.of(backend).memoryBandwidth().orElseThrow();
             report.section("Copy inside the card's memory");
             report.table("GB/s read and written");
             report.row(Times.digits(copyRate / 1e9));

@@ -1,12 +1,13 @@
 package io.groupreduce.benchmarks.gpu;
 
+import io.groupreduce.api.Backend;
 import io.groupreduce.cuda.blas.Operand;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import java.util.Arrays;
 
 /** The weighted Gram matrices of all groups against the best that cuBLAS reaches on rows that lie ready. */
@@ -32,7 +33,8 @@ final class GramSection {
             basisOf[i] = (byte) (i % GROUPS);
         }
         Times ours;
-        try (CompressionWorkspace workspace = backend.open(CompressionProblem.weighted(big.matrix(), big.weights()))) {
+        try (CompressionWorkspace workspace =
+                ComputeBackend.of(backend).open(CompressionProblem.weighted(big.matrix(), big.weights()))) {
             double[] milliseconds = new double[repeats];
             for (int r = -1; r < repeats; r++) {
                 // A start from nothing each time: no row belongs to a basis.

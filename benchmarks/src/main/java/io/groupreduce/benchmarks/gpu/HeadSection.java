@@ -1,11 +1,11 @@
 package io.groupreduce.benchmarks.gpu;
 
+import io.groupreduce.Answers;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -58,7 +58,7 @@ final class HeadSection {
             Measured peer = Measured.of("dense BF16, cuBLAS, then log-sum-exp and top k of the logits in memory");
             try (DensePeer blas = new DensePeer(card, dense, batches[batches.length - 1], TOP)) {
                 for (int batch : batches) {
-                    short[] states = DensePeer.stored(States.random(batch, COLUMNS));
+                    short[] states = DensePeer.stored(TopQuery.states(batch, COLUMNS));
                     peer.times.add(card.time(repeats, () -> blas.top(states, batch)));
                 }
                 checkPeer(blas, dense);
@@ -82,9 +82,8 @@ final class HeadSection {
     private Measured ours(Measured measured, CompressedMatrix matrix) {
         try (SoftmaxHead head = SoftmaxHead.of(backend, matrix, null, HeadOptions.defaults())) {
             for (int batch : batches) {
-                float[] hidden = States.random(batch, COLUMNS);
-                RankedTokens best = RankedTokens.of(batch, TOP);
-                measured.times.add(card.time(repeats, () -> head.top(hidden, best)));
+                TopQuery query = new TopQuery(TopQuery.states(batch, COLUMNS), batch, TOP);
+                measured.times.add(card.time(repeats, () -> query.ask(head)));
             }
         }
         return measured;
@@ -106,15 +105,15 @@ final class HeadSection {
     /** The peer must compute what it is compared for: its likeliest tokens are those of the same head in ours. */
     private void checkPeer(DensePeer peer, CompressedMatrix dense) {
         int batch = 8;
-        float[] hidden = DensePeer.rounded(States.random(batch, COLUMNS));
+        float[] hidden = DensePeer.rounded(TopQuery.states(batch, COLUMNS));
         int[] theirs = card.device().call(() -> peer.top(DensePeer.stored(hidden), batch));
-        RankedTokens best = RankedTokens.of(batch, TOP);
+        Answers best;
         try (SoftmaxHead head = SoftmaxHead.of(backend, dense, null, HeadOptions.defaults())) {
-            head.top(hidden, best);
+            best = new TopQuery(hidden, batch, TOP).ask(head);
         }
         int same = 0;
         for (int i = 0; i < theirs.length; i++) {
-            same += theirs[i] == best.tokens()[i] ? 1 : 0;
+            same += theirs[i] == best.topToken(i / TOP, i % TOP) ? 1 : 0;
         }
         report.line("");
         report.line("Of " + theirs.length + " top tokens of the dense head, cuBLAS and the fused kernel name " + same

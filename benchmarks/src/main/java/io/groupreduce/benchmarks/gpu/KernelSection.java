@@ -1,11 +1,10 @@
 package io.groupreduce.benchmarks.gpu;
 
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -30,9 +29,8 @@ final class KernelSection {
                 long bytes = matrix.left(0).bytes() + matrix.right(0).bytes();
                 try (SoftmaxHead head = SoftmaxHead.of(backend, matrix, null, HeadOptions.defaults())) {
                     for (int batch : new int[] {1, 4, 8}) {
-                        float[] hidden = States.random(batch, COLUMNS);
-                        RankedTokens best = RankedTokens.of(batch, 1);
-                        Times times = card.time(quick ? 3 : 30, () -> head.top(hidden, best));
+                        TopQuery query = new TopQuery(TopQuery.states(batch, COLUMNS), batch, 1);
+                        Times times = card.time(quick ? 3 : 30, () -> query.ask(head));
                         double share = bytes / times.median() / copyRate;
                         report.row(
                                 codec,

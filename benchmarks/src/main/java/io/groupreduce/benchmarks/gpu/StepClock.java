@@ -4,13 +4,13 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
@@ -25,12 +25,12 @@ import java.util.function.IntConsumer;
 import java.util.function.Supplier;
 
 /** A backend that hands everything on and adds up the time that each step of its workspaces takes. */
-final class StepClock implements Backend {
-    private final Backend backend;
+final class StepClock implements ComputeBackend {
+    private final ComputeBackend backend;
     private final Map<String, Double> seconds = new LinkedHashMap<>();
 
     /** Does not take over the backend. */
-    StepClock(Backend backend) {
+    StepClock(ComputeBackend backend) {
         this.backend = backend;
     }
 

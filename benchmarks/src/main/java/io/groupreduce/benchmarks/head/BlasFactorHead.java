@@ -53,7 +53,7 @@ final class BlasFactorHead extends MaterialisedHead {
             MemorySegment.copy(values, 0, factor, ValueLayout.JAVA_FLOAT, 0, values.length);
             right.add(factor);
             projected.add(OffHeap.floats(
-                    arena(), (long) Answers.STATES * matrix.right(b).rows()));
+                    arena(), (long) HeadAnswers.STATES * matrix.right(b).rows()));
         }
     }
 

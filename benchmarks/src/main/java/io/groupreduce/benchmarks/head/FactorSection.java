@@ -1,10 +1,11 @@
 package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.List;
@@ -33,7 +34,7 @@ final class FactorSection {
         }
 
         /** The largest difference between two heads' answers. */
-        double difference(Answers ours, Answers theirs, int states) {
+        double difference(HeadAnswers ours, HeadAnswers theirs, int states) {
             return this == TOP
                     ? FactorSection.difference(ours.logProbabilities, theirs.logProbabilities, states * Head.TOP)
                     : FactorSection.difference(ours.targetLogProbabilities, theirs.targetLogProbabilities, states);
@@ -65,7 +66,7 @@ final class FactorSection {
         System.out.println("|---".repeat(8) + "|");
         for (int threads : options.threads()) {
             blas.threads(threads);
-            try (Backend backend = BackendSelection.select("cpu", threads).backend();
+            try (Backend backend = BackendSelection.select(Device.CPU, threads).backend();
                     ReadBandwidth reader = new ReadBandwidth(Math.max(1, options.flushBytes()), threads)) {
                 for (HeadSpec spec : options.heads()) {
                     try (CompressedFile file = HeadFiles.open(options.cache(), model, spec)) {

@@ -15,7 +15,7 @@ interface Head extends AutoCloseable {
     void top(Batch batch, int turn);
 
     /** What the last call found. */
-    Answers answers();
+    HeadAnswers answers();
 
     @Override
     void close();

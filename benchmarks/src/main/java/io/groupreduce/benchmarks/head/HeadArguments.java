@@ -86,8 +86,8 @@ final class HeadArguments {
         } catch (IllegalArgumentException e) {
             throw new InvalidOptionException("'" + value + "' after " + option + " is unknown. " + USAGE);
         }
-        if (batches.stream().anyMatch(b -> b < 1 || b > Answers.STATES)) {
-            throw new InvalidOptionException("A batch has 1 to " + Answers.STATES + " hidden states. " + USAGE);
+        if (batches.stream().anyMatch(b -> b < 1 || b > HeadAnswers.STATES)) {
+            throw new InvalidOptionException("A batch has 1 to " + HeadAnswers.STATES + " hidden states. " + USAGE);
         }
     }
 

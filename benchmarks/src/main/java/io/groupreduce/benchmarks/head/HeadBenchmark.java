@@ -1,11 +1,12 @@
 package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Pruning;
 import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -76,7 +77,7 @@ public class HeadBenchmark {
         @Setup
         public void open(Asked asked) {
             CompressedMatrix matrix = HeadMatrices.plain(asked.arena, asked.shape, rank, codec);
-            backend = BackendSelection.select("cpu", asked.threads).backend();
+            backend = BackendSelection.select(Device.CPU, asked.threads).backend();
             ours = new OurHead(backend, matrix, null, Pruning.AUTO);
             OpenBlas blas = new OpenBlas();
             blas.threads(asked.threads);

@@ -2,12 +2,13 @@ package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionResult;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Progress;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Logits;
-import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,7 @@ final class HeadFiles {
         if (!Files.exists(file)) {
             System.err.println("compressing " + file.getFileName());
             int threads = Runtime.getRuntime().availableProcessors();
-            try (Backend backend = BackendSelection.select("cpu", threads).backend();
+            try (Backend backend = BackendSelection.select(Device.CPU, threads).backend();
                     Arena arena = Arena.ofShared()) {
                 CompressionResult result = GroupReduce.compress(
                         backend,

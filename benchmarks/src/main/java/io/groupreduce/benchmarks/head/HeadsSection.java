@@ -1,11 +1,12 @@
 package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -83,7 +84,7 @@ final class HeadsSection {
 
     private void measure(int threads) {
         blas.threads(threads);
-        try (Backend backend = BackendSelection.select("cpu", threads).backend();
+        try (Backend backend = BackendSelection.select(Device.CPU, threads).backend();
                 ReadBandwidth bandwidth = new ReadBandwidth(options.readBytes(), threads);
                 Arena arena = Arena.ofShared()) {
             measure(threads, backend, bandwidth, arena);

@@ -1,10 +1,11 @@
 package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.benchmarks.OpenBlas;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -36,7 +37,7 @@ final class KernelSection {
         System.out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         for (int threads : options.threads()) {
             blas.threads(threads);
-            try (Backend backend = BackendSelection.select("cpu", threads).backend();
+            try (Backend backend = BackendSelection.select(Device.CPU, threads).backend();
                     ReadBandwidth bandwidth = new ReadBandwidth(options.readBytes(), threads)) {
                 for (int rank : options.ranks()) {
                     for (Codec codec : options.codecs()) {

@@ -18,10 +18,10 @@ abstract class MaterialisedHead implements ScoringHead {
     private final int rows;
     private final float[] bias;
     private final Workers workers;
-    private final Answers answers = new Answers();
+    private final HeadAnswers answers = new HeadAnswers();
     private final TopList[][] lists;
     private final double[][] sums;
-    private final double[] logSumExp = new double[Answers.STATES];
+    private final double[] logSumExp = new double[HeadAnswers.STATES];
     private MemorySegment logits = MemorySegment.NULL;
 
     /**
@@ -35,8 +35,8 @@ abstract class MaterialisedHead implements ScoringHead {
         this.rows = rows;
         this.bias = bias;
         this.workers = new Workers(threads);
-        this.lists = new TopList[Answers.STATES][threads];
-        this.sums = new double[Answers.STATES][threads];
+        this.lists = new TopList[HeadAnswers.STATES][threads];
+        this.sums = new double[HeadAnswers.STATES][threads];
         for (TopList[] perThread : lists) {
             for (int t = 0; t < threads; t++) {
                 perThread[t] = new TopList();
@@ -67,7 +67,7 @@ abstract class MaterialisedHead implements ScoringHead {
     }
 
     @Override
-    public final Answers answers() {
+    public final HeadAnswers answers() {
         return answers;
     }
 

@@ -22,7 +22,7 @@ final class OnnxHead implements Head {
     private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
     private final OrtSession session;
     private final Map<Batch, Bound> bound = new HashMap<>();
-    private final Answers answers = new Answers();
+    private final HeadAnswers answers = new HeadAnswers();
 
     /** The tensors of a batch size. */
     private record Bound(
@@ -62,7 +62,7 @@ final class OnnxHead implements Head {
     }
 
     @Override
-    public Answers answers() {
+    public HeadAnswers answers() {
         return answers;
     }
 

@@ -1,20 +1,24 @@
 package io.groupreduce.benchmarks.head;
 
+import io.groupreduce.Answers;
+import io.groupreduce.Probabilities;
+import io.groupreduce.Request;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Pruning;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
-import io.groupreduce.spi.Backend;
+import java.util.Arrays;
 
 /** The fused softmax of this software, asked as users ask it: through {@link SoftmaxHead}, with result arrays that are kept. */
 final class OurHead implements ScoringHead {
     private final CompressedMatrix matrix;
     private final SoftmaxHead head;
-    private final Answers answers = new Answers();
-    private RankedTokens ranked = RankedTokens.ofLogits(1, TOP);
-    private RankedTokens probable = RankedTokens.of(1, TOP);
+    private final HeadAnswers answers = new HeadAnswers();
+    private Request[] requests = {};
+    private Answers found;
 
     /**
      * Loads a matrix, which stays its owner's.
@@ -46,42 +50,50 @@ final class OurHead implements ScoringHead {
     }
 
     @Override
-    public Answers answers() {
+    public HeadAnswers answers() {
         return answers;
     }
 
     @Override
     public void top(Batch batch, int turn) {
-        if (ranked.states() != batch.size()) {
-            ranked = RankedTokens.ofLogits(batch.size(), TOP);
-        }
-        head.top(batch.hidden(turn), ranked);
-        keep(ranked);
+        ask(batch, turn, Request.look().top(TOP));
+        keep(batch.size(), false);
     }
 
     @Override
     public void topWithLogProbabilities(Batch batch, int turn) {
-        if (probable.states() != batch.size()) {
-            probable = RankedTokens.of(batch.size(), TOP);
-        }
-        head.top(batch.hidden(turn), probable);
-        keep(probable);
-        System.arraycopy(probable.logProbabilities(), 0, answers.logProbabilities, 0, batch.size() * TOP);
+        ask(batch, turn, Request.look().top(TOP).probabilities(Probabilities.MODEL));
+        keep(batch.size(), true);
     }
 
     /** The likeliest token alone. */
     void greedy(Batch batch, int turn) {
-        head.greedy(batch.hidden(turn), answers.tokens);
+        ask(batch, turn, Request.greedy());
     }
 
-    private void keep(RankedTokens found) {
-        System.arraycopy(found.tokens(), 0, answers.tokens, 0, found.states() * TOP);
-        System.arraycopy(found.logits(), 0, answers.logits, 0, found.states() * TOP);
+    private void ask(Batch batch, int turn, Request request) {
+        if (requests.length != batch.size()) {
+            requests = new Request[batch.size()];
+            found = Answers.of(batch.size());
+        }
+        Arrays.fill(requests, request);
+        head.answer(States.of(batch.hidden(turn)), requests, found);
+    }
+
+    private void keep(int states, boolean probable) {
+        for (int at = 0; at < states * TOP; at++) {
+            answers.tokens[at] = found.topToken(at / TOP, at % TOP);
+            answers.logits[at] = found.topLogit(at / TOP, at % TOP);
+            if (probable) {
+                answers.logProbabilities[at] = found.topLogProbability(at / TOP, at % TOP);
+            }
+        }
     }
 
     @Override
     public void score(Batch batch, int turn) {
-        head.logProbabilities(batch.hidden(turn), batch.targets(turn), answers.targetLogProbabilities);
+        float[] scores = head.logProbabilities(States.of(batch.hidden(turn)), batch.targets(turn));
+        System.arraycopy(scores, 0, answers.targetLogProbabilities, 0, scores.length);
     }
 
     @Override

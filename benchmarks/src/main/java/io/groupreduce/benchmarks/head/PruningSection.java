@@ -1,20 +1,26 @@
 package io.groupreduce.benchmarks.head;
 
+import io.groupreduce.Answers;
 import io.groupreduce.BackendSelection;
+import io.groupreduce.Probabilities;
+import io.groupreduce.Request;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Pruning;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
 
 /**
  * What leaving out work that cannot change the answer saves: one hidden state at a time with the bounds off, always used, and used
@@ -31,11 +37,6 @@ final class PruningSection {
         this.model = model;
     }
 
-    /** A question to a head. */
-    private interface Question {
-        void ask(SoftmaxHead head, float[] hidden, int turn);
-    }
-
     void run() {
         int threads = options.threads().get(0);
         System.out.printf(
@@ -43,7 +44,7 @@ final class PruningSection {
         System.out.println(
                 "| head | query | off us | always us | auto us | times as fast, always | times as fast, auto |");
         System.out.println("|---".repeat(7) + "|");
-        try (Backend backend = BackendSelection.select("cpu", threads).backend();
+        try (Backend backend = BackendSelection.select(Device.CPU, threads).backend();
                 ReadBandwidth readers = new ReadBandwidth(options.readBytes(), threads);
                 Arena arena = Arena.ofShared()) {
             Batch states = model.queries().batches(arena, 1);
@@ -56,17 +57,15 @@ final class PruningSection {
     }
 
     private void compare(Backend backend, ReadBandwidth readers, HeadSpec spec, CompressedMatrix matrix, Batch states) {
-        int[] token = new int[1];
-        double[] sum = new double[1];
-        RankedTokens top = RankedTokens.ofLogits(1, Head.TOP);
-        Sampling all = Sampling.temperature(1);
-        Map<String, Question> questions = new LinkedHashMap<>();
-        questions.put("greedy", (head, hidden, turn) -> head.greedy(hidden, token));
-        questions.put("top-10", (head, hidden, turn) -> head.top(hidden, top));
-        questions.put("sample, temperature 1", (head, hidden, turn) -> head.sample(hidden, all, turn, token));
-        questions.put("log-sum-exp", (head, hidden, turn) -> head.logSumExp(hidden, sum));
+        Answers answers = Answers.of(1);
+        Request[] one = new Request[1];
+        Map<String, Function<Integer, Request>> questions = new LinkedHashMap<>();
+        questions.put("greedy", turn -> Request.greedy());
+        questions.put("top-10", turn -> Request.look().top(Head.TOP));
+        questions.put("sample, temperature 1", turn -> Request.sample(Sampling.temperature(1), turn));
+        questions.put("log-sum-exp", turn -> Request.look().probabilities(Probabilities.MODEL));
         HeadOptions plain = HeadOptions.defaults();
-        for (Map.Entry<String, Question> question : questions.entrySet()) {
+        for (Map.Entry<String, Function<Integer, Request>> question : questions.entrySet()) {
             boolean summed = question.getKey().equals("log-sum-exp");
             HeadOptions bounded = summed ? plain.withLogSumExpTolerance(TOLERANCE) : plain;
             try (SoftmaxHead off = SoftmaxHead.of(backend, matrix, model.bias(), plain.withPruning(Pruning.OFF));
@@ -74,13 +73,16 @@ final class PruningSection {
                             SoftmaxHead.of(backend, matrix, model.bias(), bounded.withPruning(Pruning.ALWAYS));
                     SoftmaxHead auto =
                             SoftmaxHead.of(backend, matrix, model.bias(), bounded.withPruning(Pruning.AUTO))) {
-                Question asked = question.getValue();
+                BiConsumer<SoftmaxHead, Integer> asked = (head, turn) -> {
+                    one[0] = question.getValue().apply(turn);
+                    head.answer(States.of(states.hidden(turn)), one, answers);
+                };
                 List<Timing> timings = options.contest(1, readers)
                         .run(
                                 List.of(
-                                        turn -> asked.ask(off, states.hidden(turn), turn),
-                                        turn -> asked.ask(always, states.hidden(turn), turn),
-                                        turn -> asked.ask(auto, states.hidden(turn), turn)),
+                                        turn -> asked.accept(off, turn),
+                                        turn -> asked.accept(always, turn),
+                                        turn -> asked.accept(auto, turn)),
                                 options.warmUp());
                 System.out.printf(
                         Locale.ROOT,

@@ -2,9 +2,10 @@ package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import java.util.Locale;
 
 /** What a head's speed is bought with: its softmax against the dense one. */
@@ -22,7 +23,7 @@ final class Quality {
     String kl(CompressedMatrix matrix) {
         Queries queries = model.queries().first(STATES);
         int threads = Runtime.getRuntime().availableProcessors();
-        try (Backend backend = BackendSelection.select("cpu", threads).backend()) {
+        try (Backend backend = BackendSelection.select(Device.CPU, threads).backend()) {
             Evaluation evaluation =
                     GroupReduce.evaluate(backend, model.dense(), model.bias(), matrix, queries.hidden(), null);
             return String.format(Locale.ROOT, "%.4f", evaluation.meanKl());

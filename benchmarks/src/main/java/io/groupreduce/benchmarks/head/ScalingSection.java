@@ -1,9 +1,10 @@
 package io.groupreduce.benchmarks.head;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.List;
@@ -31,8 +32,8 @@ final class ScalingSection {
                         + " | reading the same bytes, times as fast |%n",
                 few, many);
         System.out.println("|---".repeat(6) + "|");
-        try (Backend fewBackend = BackendSelection.select("cpu", few).backend();
-                Backend manyBackend = BackendSelection.select("cpu", many).backend();
+        try (Backend fewBackend = BackendSelection.select(Device.CPU, few).backend();
+                Backend manyBackend = BackendSelection.select(Device.CPU, many).backend();
                 ReadBandwidth fewReaders = new ReadBandwidth(options.readBytes(), few);
                 ReadBandwidth manyReaders = new ReadBandwidth(options.readBytes(), many);
                 Arena arena = Arena.ofShared()) {

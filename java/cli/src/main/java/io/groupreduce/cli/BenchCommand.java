@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
@@ -13,10 +14,10 @@ import io.groupreduce.internal.compress.Weights;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -224,7 +225,8 @@ final class BenchCommand implements Callable<Integer> {
         double cells = (double) rows * columns;
         byte[] best = new byte[rows];
         float[] gain = new float[rows];
-        try (CompressionWorkspace workspace = backend.open(CompressionProblem.weighted(matrix, weights))) {
+        try (CompressionWorkspace workspace =
+                ComputeBackend.of(backend).open(CompressionProblem.weighted(matrix, weights))) {
             progress.at("Gram matrices", 0.1);
             lines.add(time("Gram matrices", cells * columns / 1e9, "GFLOP/s", () -> {
                 workspace.accumulate(nowhere, GROUPS);

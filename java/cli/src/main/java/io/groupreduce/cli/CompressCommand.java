@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionSummary;
@@ -17,7 +18,6 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
-import io.groupreduce.spi.Backend;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

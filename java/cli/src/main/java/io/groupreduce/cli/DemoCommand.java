@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
@@ -25,7 +26,6 @@ import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;

@@ -1,15 +1,16 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.BackendSelection;
+import io.groupreduce.api.Backend;
+import io.groupreduce.api.Device;
+import io.groupreduce.api.Threads;
 import io.groupreduce.error.InvalidOptionException;
-import io.groupreduce.spi.Backend;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Option;
 
 /** Where to run. */
 final class DeviceOptions {
-    private static final String REFERENCE = "reference";
     private static final String GPU = "cuda";
 
     @Option(
@@ -27,6 +28,10 @@ final class DeviceOptions {
         return backend.name().startsWith(GPU);
     }
 
+    private static boolean isReference(Backend backend) {
+        return backend.name().equals(Device.REFERENCE.kind());
+    }
+
     /**
      * Starts the backend; the caller closes it.
      *
@@ -36,24 +41,23 @@ final class DeviceOptions {
         if (threads != null && (threads < 1 || threads > 4096)) {
             throw new InvalidOptionException("--threads is " + threads + "; it must lie between 1 and 4096.");
         }
-        BackendSelection selection = BackendSelection.select(device, threadCount());
-        String taken = selection.backend().name();
-        boolean slow = taken.equals(REFERENCE) && !device.equals(REFERENCE);
-        if (slow || device.equals("auto") && !isGpu(selection.backend())) {
+        Device wanted = Device.parse(device);
+        BackendSelection selection = BackendSelection.select(wanted, Threads.own(threadCount()), tell);
+        Backend backend = selection.backend();
+        if (wanted.equals(Device.AUTO) && !isGpu(backend) && !isReference(backend)) {
             String reasons = selection.others().stream()
-                    .filter(status -> !status.available())
-                    .filter(status -> status.device().startsWith(GPU) ? device.equals("auto") : slow)
+                    .filter(status -> !status.available() && status.device().startsWith(GPU))
                     .map(status -> status.device() + ": " + status.reason())
                     .collect(Collectors.joining("; "));
-            tell.accept((slow ? "Running on the slow reference backend (" : "Running on the CPU (")
+            tell.accept("Running on the CPU ("
                     + (reasons.isEmpty() ? "this installation has no other backend" : reasons) + ").");
         }
-        return selection.backend();
+        return backend;
     }
 
     /** How many threads answer queries; one talks to a GPU. */
     int threads(Backend backend) {
-        return backend.name().equals(REFERENCE) || isGpu(backend) ? 1 : threadCount();
+        return isReference(backend) || isGpu(backend) ? 1 : threadCount();
     }
 
     /** Worker threads of a backend on the processor. */

@@ -1,7 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.BackendSelection;
-import io.groupreduce.spi.DeviceStatus;
+import io.groupreduce.api.DeviceStatus;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;

@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
@@ -9,7 +10,6 @@ import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -64,7 +64,7 @@ final class EvalCommand implements Callable<Integer> {
                     : model.outputAmong(compressed.matrices().keySet());
             CompressedMatrix matrix = compressed.require(name);
             Evaluation evaluation = Softmax.evaluate(backend, model, compressed, name, states);
-            Matrix dense = model.require(name).matrix(model.fileOf(name).toString());
+            Matrix dense = model.matrix(name);
             long[] perRow = counts == null ? null : CountsFile.read(counts, dense.rows(), common::tell);
             double error = GroupReduce.relativeError(backend, dense, perRow, 1, matrix);
 

@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
@@ -9,7 +10,6 @@ import io.groupreduce.cli.report.LossFigure;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.cli.SoftmaxCase.Contestant;
 import io.groupreduce.cli.report.QueryTime;
@@ -9,7 +10,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
@@ -56,7 +57,7 @@ final class QueryBench {
             double[] seconds = new double[cases.length];
             Arrays.fill(seconds, Double.POSITIVE_INFINITY);
             boolean gpu = DeviceOptions.isGpu(backend);
-            double bandwidth = backend.memoryBandwidth().orElse(0);
+            double bandwidth = ComputeBackend.of(backend).memoryBandwidth().orElse(0);
             long begun = System.nanoTime();
             long changed = begun;
             do {

@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionSummary;
@@ -17,7 +18,6 @@ import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -69,8 +69,7 @@ final class ReportBuilder {
         Map<String, LossFigure> losses = new LinkedHashMap<>();
         Map<String, QueryTime> queries = new LinkedHashMap<>();
         for (NamedResult named : results) {
-            Matrix matrix = model.require(named.tensor())
-                    .matrix(model.fileOf(named.tensor()).toString());
+            Matrix matrix = model.matrix(named.tensor());
             Path file = job.countsOf(named.tensor());
             long[] counts = file == null ? new long[matrix.rows()] : CountsFile.read(file, matrix.rows());
             curves.put(named.tensor(), curves(matrix, counts));

@@ -1,11 +1,11 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
-import io.groupreduce.spi.Backend;
 
 /** What the compression cost the matrix that hidden states meet. */
 final class Softmax {
@@ -17,6 +17,6 @@ final class Softmax {
      */
     static Evaluation evaluate(
             Backend backend, Model model, CompressedFile compressed, String tensor, HiddenStates states) {
-        return GroupReduce.evaluate(backend, model, tensor, compressed.require(tensor), states);
+        return GroupReduce.evaluate(backend, model, tensor, compressed.require(tensor), model.softmax(tensor, states));
     }
 }

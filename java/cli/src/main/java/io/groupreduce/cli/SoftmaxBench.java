@@ -1,13 +1,15 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Progress;
 import io.groupreduce.cli.SoftmaxCase.Contestant;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.vector.kernel.ReadBandwidth;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -109,7 +111,7 @@ final class SoftmaxBench implements AutoCloseable {
 
     private DoubleSupplier bandwidth(Backend backend, int threads, long fileBytes) {
         if (DeviceOptions.isGpu(backend)) {
-            return () -> backend.memoryBandwidth().orElseThrow() / 1e9;
+            return () -> ComputeBackend.of(backend).memoryBandwidth().orElseThrow() / 1e9;
         }
         long most = Math.min(MOST_BYTES, Runtime.getRuntime().maxMemory() / 4);
         long bytes = Math.min(most, Math.max(LEAST_BUFFER, fileBytes));
@@ -155,7 +157,7 @@ final class SoftmaxBench implements AutoCloseable {
         progress.at("warming up", 0.2);
         for (Contestant contestant : contestants) {
             // A backend may lay a matrix out on its first query.
-            contestant.head().greedy(Arrays.copyOf(hidden, columns));
+            contestant.head().greedy(States.of(hidden).first(1));
         }
         boolean fits = true;
         for (int b = 0; b < BATCHES.length && fits; b++) {

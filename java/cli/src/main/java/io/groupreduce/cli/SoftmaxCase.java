@@ -1,7 +1,10 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.Answers;
+import io.groupreduce.Probabilities;
+import io.groupreduce.Request;
 import io.groupreduce.SoftmaxHead;
-import io.groupreduce.api.RankedTokens;
+import io.groupreduce.States;
 import java.util.Arrays;
 
 /** One query that is timed: a head, a batch size, and what is asked. */
@@ -44,14 +47,20 @@ final class SoftmaxCase {
 
     /** @param hidden states, as many as the batch has */
     static SoftmaxCase top(Contestant contestant, int batch, float[] hidden) {
-        RankedTokens target = RankedTokens.of(batch, Math.min(LIKELIEST, contestant.rows));
-        return new SoftmaxCase(contestant, batch, TOP, () -> contestant.head.top(hidden, target));
+        return of(contestant, batch, TOP, Request.look().top(LIKELIEST).probabilities(Probabilities.MODEL), hidden);
     }
 
     /** @param hidden states, as many as the batch has */
     static SoftmaxCase greedy(Contestant contestant, int batch, float[] hidden) {
-        int[] tokens = new int[batch];
-        return new SoftmaxCase(contestant, batch, GREEDY, () -> contestant.head.greedy(hidden, tokens));
+        return of(contestant, batch, GREEDY, Request.greedy(), hidden);
+    }
+
+    private static SoftmaxCase of(Contestant contestant, int batch, String query, Request request, float[] hidden) {
+        States states = States.of(hidden);
+        Request[] requests = new Request[batch];
+        Arrays.fill(requests, request);
+        Answers answers = Answers.of(batch);
+        return new SoftmaxCase(contestant, batch, query, () -> contestant.head.answer(states, requests, answers));
     }
 
     /** Calls again and again for so long, at least once; returns the median of the calls in seconds. */

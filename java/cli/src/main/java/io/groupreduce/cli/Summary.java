@@ -1,6 +1,5 @@
 package io.groupreduce.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Figures;
@@ -53,23 +52,33 @@ final class Summary {
             OptionalDouble alpha,
             int epochs,
             List<Double> calibration) {
-        static Source of(JsonNode provenance, CompressedMatrix matrix) {
-            JsonNode options = provenance.path("options");
-            JsonNode alpha = options.path("alpha");
+        static Source of(Map<String, Object> provenance, CompressedMatrix matrix) {
+            Map<?, ?> options = provenance.get("options") instanceof Map<?, ?> map ? map : Map.of();
+            double alpha = number(options, "alpha", Double.NaN);
             List<Double> calibration = new ArrayList<>();
-            provenance.path("calibration").forEach(kl -> calibration.add(kl.asDouble()));
+            if (provenance.get("calibration") instanceof List<?> list) {
+                list.forEach(kl -> calibration.add(kl instanceof Number number ? number.doubleValue() : Double.NaN));
+            }
             return new Source(
-                    provenance.path("method").asText("unknown"),
-                    provenance.path("dtype").asText("F32"),
-                    provenance.path("sourceBytes").asLong(4L * matrix.rows() * matrix.columns()),
-                    provenance.path("metric").asBoolean(),
-                    provenance.path("energy").asDouble(Double.NaN),
-                    provenance.path("loss").asDouble(Double.NaN),
-                    provenance.path("relativeError").asDouble(Double.NaN),
-                    options.path("codec").asText("auto"),
-                    alpha.isNumber() ? OptionalDouble.of(alpha.asDouble()) : OptionalDouble.empty(),
-                    options.path("calibrationEpochs").asInt(),
+                    text(provenance, "method", "unknown"),
+                    text(provenance, "dtype", "F32"),
+                    (long) number(provenance, "sourceBytes", 4.0 * matrix.rows() * matrix.columns()),
+                    Boolean.TRUE.equals(provenance.get("metric")),
+                    number(provenance, "energy", Double.NaN),
+                    number(provenance, "loss", Double.NaN),
+                    number(provenance, "relativeError", Double.NaN),
+                    text(options, "codec", "auto"),
+                    Double.isNaN(alpha) ? OptionalDouble.empty() : OptionalDouble.of(alpha),
+                    (int) number(options, "calibrationEpochs", 0),
                     calibration);
+        }
+
+        private static double number(Map<?, ?> members, String key, double without) {
+            return members.get(key) instanceof Number number ? number.doubleValue() : without;
+        }
+
+        private static String text(Map<?, ?> members, String key, String without) {
+            return members.get(key) instanceof String text ? text : without;
         }
 
         static Source of(CompressionSummary result) {

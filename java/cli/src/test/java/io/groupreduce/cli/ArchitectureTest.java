@@ -7,16 +7,33 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyP
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaCodeUnit;
+import com.tngtech.archunit.core.domain.JavaField;
+import com.tngtech.archunit.core.domain.JavaMember;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.domain.JavaType;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
+import io.groupreduce.SoftmaxHead;
 import io.groupreduce.error.DeviceException;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,6 +42,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ArchitectureTest {
     private static final String OURS = "io.groupreduce..";
     private static final String[] BACKENDS = {"io.groupreduce.vector..", "io.groupreduce.cuda.."};
+
+    /** What callers see. */
+    private static final Set<String> PUBLIC = new TreeSet<>(
+            Set.of("io.groupreduce", "io.groupreduce.api", "io.groupreduce.error", "io.groupreduce.matrix"));
+
+    private static final Set<String> OUR_MODULES =
+            Set.of("io.groupreduce.cuda", "io.groupreduce.testkit", "io.groupreduce.vector");
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
@@ -115,6 +139,76 @@ class ArchitectureTest {
                 .dependOnClassesThat(
                         resideInAPackage("io.groupreduce.error").and(not(equivalentTo(DeviceException.class))))
                 .check(CLASSES);
+    }
+
+    /** To everybody go four packages; the rest goes to our own modules, and no module of others goes with it. */
+    @Test
+    void whatIsExportedIsWhatIsPublic() throws Exception {
+        Path core = Path.of(SoftmaxHead.class
+                .getProtectionDomain()
+                .getCodeSource()
+                .getLocation()
+                .toURI());
+        ModuleDescriptor module =
+                ModuleFinder.of(core).find("io.groupreduce").orElseThrow().descriptor();
+        Set<String> open = new TreeSet<>();
+        for (ModuleDescriptor.Exports exports : module.exports()) {
+            if (!exports.isQualified()) {
+                open.add(exports.source());
+            }
+            assertTrue(OUR_MODULES.containsAll(exports.targets()), exports.toString());
+        }
+        assertEquals(PUBLIC, open);
+        assertTrue(module.requires().stream()
+                .noneMatch(required -> required.modifiers().contains(ModuleDescriptor.Requires.Modifier.TRANSITIVE)));
+        assertTrue(module.opens().isEmpty() && !module.isOpen());
+    }
+
+    /** Of what callers see, every type is Java's own or of a public package. */
+    @Test
+    void publicSignaturesShowPublicTypesAlone() {
+        ArchCondition<JavaClass> condition = new ArchCondition<>("show public types alone") {
+            @Override
+            public void check(JavaClass seen, ConditionEvents events) {
+                Stream<JavaType> above = Stream.concat(seen.getSuperclass().stream(), seen.getInterfaces().stream());
+                Stream<JavaType> inside = seen.getMembers().stream()
+                        .filter(member -> isSeen(member.getModifiers()))
+                        .flatMap(ArchitectureTest::types);
+                Stream.concat(above, inside)
+                        .flatMap(type -> type.getAllInvolvedRawTypes().stream())
+                        .map(JavaClass::getBaseComponentType)
+                        .filter(type -> !type.isPrimitive()
+                                && !type.getPackageName().startsWith("java.")
+                                && !PUBLIC.contains(type.getPackageName()))
+                        .forEach(type -> events.add(
+                                SimpleConditionEvent.violated(seen, seen.getName() + " shows " + type.getName())));
+            }
+        };
+        classes()
+                .that()
+                .resideInAnyPackage(PUBLIC.toArray(String[]::new))
+                .and(new DescribedPredicate<>("are seen") {
+                    @Override
+                    public boolean test(JavaClass type) {
+                        return isSeen(type.getModifiers())
+                                && type.getEnclosingClass().map(this::test).orElse(true);
+                    }
+                })
+                .should(condition)
+                .check(CLASSES);
+    }
+
+    private static boolean isSeen(Set<JavaModifier> modifiers) {
+        return modifiers.contains(JavaModifier.PUBLIC) || modifiers.contains(JavaModifier.PROTECTED);
+    }
+
+    private static Stream<JavaType> types(JavaMember member) {
+        if (member instanceof JavaField field) {
+            return Stream.of(field.getType());
+        }
+        JavaCodeUnit code = (JavaCodeUnit) member;
+        return Stream.of(List.of(code.getReturnType()), code.getParameterTypes(), code.getExceptionTypes())
+                .flatMap(List::stream);
     }
 
     @Test

@@ -73,9 +73,8 @@ class ModulePathTest {
         String text = Files.readString(said);
         for (String line : new String[] {
             "modules: consumer, io.groupreduce",
-            "providers: [io.groupreduce, io.groupreduce.cuda, io.groupreduce.vector]",
-            "open: []",
-            "hidden: true",
+            "backends: [cuda, cpu (vector), reference]",
+            "open: [io.groupreduce, io.groupreduce.api, io.groupreduce.error, io.groupreduce.matrix]",
             "refused: true",
             "vector: true"
         }) {

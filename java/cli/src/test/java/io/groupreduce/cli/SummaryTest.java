@@ -3,7 +3,6 @@ package io.groupreduce.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.MissingNode;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
@@ -51,7 +50,7 @@ class SummaryTest {
     }
 
     private static List<String> lines(CompressedMatrix matrix) {
-        return Summary.lines(matrix, Summary.Source.of(MissingNode.getInstance(), matrix));
+        return Summary.lines(matrix, Summary.Source.of(Map.of(), matrix));
     }
 
     @Test
@@ -87,7 +86,7 @@ class SummaryTest {
     @Test
     void theDocumentSaysBitsAndCoordinates() {
         CompressedMatrix matrix = matrix(1);
-        Map<String, Object> document = Summary.document(matrix, Summary.Source.of(MissingNode.getInstance(), matrix));
+        Map<String, Object> document = Summary.document(matrix, Summary.Source.of(Map.of(), matrix));
         assertEquals((10 + 40) / 3.0, document.get("coordinatesPerRow"));
         assertEquals(matrix.headerBytes(), document.get("headerBytes"));
         assertEquals(2L * 40 * (40 + 2), document.get("rightBytes"));

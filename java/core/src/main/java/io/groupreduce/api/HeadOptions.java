@@ -4,107 +4,210 @@ import io.groupreduce.error.InvalidOptionException;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.function.Consumer;
 
 /**
  * How a {@link io.groupreduce.SoftmaxHead} or an {@link io.groupreduce.EmbeddingTable} is opened. Immutable; start from {@link
- * #defaults()} and replace what differs.
- *
- * @param tensor the compressed matrix; empty for the file's output or embedding matrix, known by its name
- * @param device {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I} or {@code reference}; without meaning where a backend is
- *     given
- * @param threads which threads of the processor answer; without meaning where a backend is given
- * @param bias what is added to the logits, length N, instead of the file's own bias; callers must not write to it
- * @param logitScale what multiplies the logits before the bias is added, instead of the factor that the file gives: the caller answers
- *     for what else the model does to its logits
- * @param pruning whether a head leaves out work that cannot change its answer
- * @param logSumExpTolerance the most that leaving work out may change a log-sum-exp, in nats; 0 for nothing
+ * #defaults()} and replace what differs. What is out of its range is refused where it is set.
  */
-public record HeadOptions(
-        Optional<String> tensor,
-        String device,
-        Threads threads,
-        Optional<float[]> bias,
-        OptionalDouble logitScale,
-        Pruning pruning,
-        double logSumExpTolerance) {
-    /**
-     * Checks the numbers.
-     *
-     * @throws InvalidOptionException if one is out of its range
-     */
-    public HeadOptions {
-        Objects.requireNonNull(tensor, "tensor");
-        Objects.requireNonNull(device, "device");
-        Objects.requireNonNull(threads, "threads");
-        Objects.requireNonNull(bias, "bias");
-        double scale = logitScale.orElse(1);
-        if (!(scale > 0 && scale <= Float.MAX_VALUE)) {
-            throw new InvalidOptionException(
-                    "The factor of the logits is " + scale + "; give a finite number above 0.");
+public final class HeadOptions {
+    /** An option is a field here, a method that sets it, and one that tells it. Not written to once it is in its final field. */
+    private static final class Values implements Cloneable {
+        private String tensor;
+        private Device device = Device.AUTO;
+        private boolean accelerated;
+        private Threads threads = Threads.own(Runtime.getRuntime().availableProcessors());
+        private float[] bias;
+        private OptionalDouble logitScale = OptionalDouble.empty();
+        private OptionalInt vocabulary = OptionalInt.empty();
+        private int partFirst;
+        private OptionalInt partEnd = OptionalInt.empty();
+        private Pruning pruning = Pruning.AUTO;
+        private double logSumExpTolerance;
+
+        @Override
+        public Values clone() {
+            try {
+                return (Values) super.clone();
+            } catch (CloneNotSupportedException e) {
+                throw new AssertionError(e);
+            }
         }
-        Objects.requireNonNull(pruning, "pruning");
-        if (!(logSumExpTolerance >= 0) || Double.isInfinite(logSumExpTolerance)) {
-            throw new InvalidOptionException("The tolerance of the log-sum-exp is " + logSumExpTolerance
-                    + "; give a finite number of nats, 0 for an exact one.");
-        }
+    }
+
+    private final Values values;
+
+    private HeadOptions(Values values) {
+        this.values = values;
+    }
+
+    private HeadOptions with(Consumer<Values> change) {
+        Values changed = values.clone();
+        change.accept(changed);
+        return new HeadOptions(changed);
     }
 
     /** The file's own matrix and bias on the best device with all processors, nothing left out that could change an answer. */
     public static HeadOptions defaults() {
-        return new HeadOptions(
-                Optional.empty(),
-                "auto",
-                Threads.own(Runtime.getRuntime().availableProcessors()),
-                Optional.empty(),
-                OptionalDouble.empty(),
-                Pruning.AUTO,
-                0);
+        return new HeadOptions(new Values());
     }
 
     /** The same for the compressed matrix of this name; a tied name finds the one that stands for it. */
     public HeadOptions withTensor(String name) {
-        return new HeadOptions(Optional.of(name), device, threads, bias, logitScale, pruning, logSumExpTolerance);
+        Objects.requireNonNull(name, "name");
+        return with(v -> v.tensor = name);
     }
 
-    /** The same on this device: {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:I} or {@code reference}. */
-    public HeadOptions withDevice(String name) {
-        return new HeadOptions(tensor, name, threads, bias, logitScale, pruning, logSumExpTolerance);
+    /** The compressed matrix; empty for the file's output or embedding matrix, known by its name. */
+    public Optional<String> tensor() {
+        return Optional.ofNullable(values.tensor);
     }
 
-    /** The same with this many threads of its own. */
+    /** The same on this device. Without meaning where a backend is given. */
+    public HeadOptions withDevice(Device device) {
+        Objects.requireNonNull(device, "device");
+        return with(v -> v.device = device);
+    }
+
+    /** Where to run. */
+    public Device device() {
+        return values.device;
+    }
+
+    /**
+     * The same, but opening fails with {@link io.groupreduce.error.DeviceException} where only the slow reference backend can run; otherwise
+     * that is a warning in the log. Without meaning where a backend is given.
+     */
+    public HeadOptions requireAccelerated() {
+        return with(v -> v.accelerated = true);
+    }
+
+    /** Whether the reference backend is an error. */
+    public boolean accelerated() {
+        return values.accelerated;
+    }
+
+    /**
+     * The same with this many threads of its own. Without meaning where a backend is given.
+     *
+     * @throws InvalidOptionException if there is none
+     */
     public HeadOptions withThreads(int count) {
         return withThreads(Threads.own(count));
     }
 
-    /** The same on these threads. */
+    /** The same on these threads. Without meaning where a backend is given. */
     public HeadOptions withThreads(Threads setting) {
-        return new HeadOptions(tensor, device, setting, bias, logitScale, pruning, logSumExpTolerance);
+        Objects.requireNonNull(setting, "setting");
+        return with(v -> v.threads = setting);
     }
 
-    /** The same with this bias, which is copied; {@code null} for the file's own. */
-    public HeadOptions withBias(float[] values) {
-        return new HeadOptions(
-                tensor,
-                device,
-                threads,
-                Optional.ofNullable(values).map(float[]::clone),
-                logitScale,
-                pruning,
-                logSumExpTolerance);
+    /** Which threads of the processor may be used. */
+    public Threads threads() {
+        return values.threads;
     }
 
-    /** The same with this factor of the logits, finite and above 0. */
+    /** The same with this bias, length N, which is copied, added to the logits; {@code null} for the file's own. */
+    public HeadOptions withBias(float[] bias) {
+        float[] copy = bias == null ? null : bias.clone();
+        return with(v -> v.bias = copy);
+    }
+
+    /** What is added to the logits instead of the file's own bias; callers must not write to it. */
+    public Optional<float[]> bias() {
+        return Optional.ofNullable(values.bias);
+    }
+
+    /**
+     * The same with this factor of the logits before the bias is added, instead of the one that the file gives: the caller answers for what
+     * else the model does to its logits.
+     *
+     * @throws InvalidOptionException if it is not finite and above 0
+     */
     public HeadOptions withLogitScale(double factor) {
-        return new HeadOptions(tensor, device, threads, bias, OptionalDouble.of(factor), pruning, logSumExpTolerance);
+        if (!(factor > 0 && factor <= Float.MAX_VALUE)) {
+            throw new InvalidOptionException(
+                    "The factor of the logits is " + factor + "; give a finite number above 0.");
+        }
+        return with(v -> v.logitScale = OptionalDouble.of(factor));
     }
 
-    /** The same with this pruning. */
+    /** The factor of the logits, if it is not the file's. */
+    public OptionalDouble logitScale() {
+        return values.logitScale;
+    }
+
+    /**
+     * The same for the first so many tokens only, where rows beyond them pad the matrix: they are no tokens, in no sum and never drawn.
+     *
+     * @throws InvalidOptionException if there are none
+     */
+    public HeadOptions withVocabulary(int tokens) {
+        if (tokens < 1) {
+            throw new InvalidOptionException("The vocabulary has " + tokens + " tokens; give at least 1.");
+        }
+        return with(v -> v.vocabulary = OptionalInt.of(tokens));
+    }
+
+    /** How many tokens there are; empty for all rows. */
+    public OptionalInt vocabulary() {
+        return values.vocabulary;
+    }
+
+    /**
+     * The same for a part of the vocabulary, tokens {@code first} to {@code end - 1}: tokens keep their numbers, and {@link
+     * io.groupreduce.Answers#merge} makes the whole's answers of those of all parts.
+     *
+     * @throws InvalidOptionException if there are no such tokens
+     */
+    public HeadOptions withPart(int first, int end) {
+        if (first < 0 || end <= first) {
+            throw new InvalidOptionException("A part of the vocabulary cannot go from token " + first + " up to " + end
+                    + "; give the first and one more than the last.");
+        }
+        return with(v -> {
+            v.partFirst = first;
+            v.partEnd = OptionalInt.of(end);
+        });
+    }
+
+    /** The first token of a part; 0 for the whole. */
+    public int partFirst() {
+        return values.partFirst;
+    }
+
+    /** One more than the last token of a part; empty for the whole. */
+    public OptionalInt partEnd() {
+        return values.partEnd;
+    }
+
+    /** The same with this pruning: whether a head leaves out work that cannot change its answer. */
     public HeadOptions withPruning(Pruning setting) {
-        return new HeadOptions(tensor, device, threads, bias, logitScale, setting, logSumExpTolerance);
+        Objects.requireNonNull(setting, "setting");
+        return with(v -> v.pruning = setting);
     }
 
-    /** The same with this tolerance of the log-sum-exp, in nats. */
+    /** Whether a head leaves out work that cannot change its answer. */
+    public Pruning pruning() {
+        return values.pruning;
+    }
+
+    /**
+     * The same with the most that leaving work out may change a log-sum-exp, in nats; 0 for nothing.
+     *
+     * @throws InvalidOptionException if it is negative or not finite
+     */
     public HeadOptions withLogSumExpTolerance(double nats) {
-        return new HeadOptions(tensor, device, threads, bias, logitScale, pruning, nats);
+        if (!(nats >= 0) || Double.isInfinite(nats)) {
+            throw new InvalidOptionException("The tolerance of the log-sum-exp is " + nats
+                    + "; give a finite number of nats, 0 for an exact one.");
+        }
+        return with(v -> v.logSumExpTolerance = nats);
+    }
+
+    /** The most that leaving work out may change a log-sum-exp, in nats. */
+    public double logSumExpTolerance() {
+        return values.logSumExpTolerance;
     }
 }

@@ -1,6 +1,7 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.groupreduce.api.CompressedModel;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
@@ -26,7 +27,7 @@ import java.util.stream.Stream;
  * the mapping and are not looked at before they are used. Closing unmaps the file, and matrices and tensors must not be used
  * afterwards.
  */
-public final class CompressedFile implements AutoCloseable {
+public final class CompressedFile implements CompressedModel {
     /** The metadata key of the JSON document. */
     public static final String METADATA_KEY = "groupreduce";
 
@@ -97,7 +98,7 @@ public final class CompressedFile implements AutoCloseable {
         long common = file.headerBytes();
         Map<String, Long> shares = new LinkedHashMap<>();
         for (String name : matrices.keySet()) {
-            long described = CompressedDocument.textBytes(Map.of(name, provenance(name)));
+            long described = CompressedDocument.textBytes(Map.of(name, described(name)));
             shares.put(name, described);
             common -= described;
         }
@@ -229,40 +230,27 @@ public final class CompressedFile implements AutoCloseable {
         }
     }
 
+    @Override
     public Path path() {
         return file.path();
     }
 
-    /** The compressed matrices by tensor name. */
+    @Override
     public Map<String, CompressedMatrix> matrices() {
         return Collections.unmodifiableMap(matrices);
     }
 
-    /**
-     * The compressed matrix of this name; a tied name finds the one that stands for it.
-     *
-     * @throws InvalidDataException if there is none; the message lists what there is
-     */
+    @Override
     public CompressedMatrix require(String name) {
         return Wording.require(path(), "compressed matrix", tied.getOrDefault(name, name), matrices);
     }
 
-    /**
-     * The matrix of the softmax: the only one there is, or the one whose name, or a name tied to it, is that of an output; where no
-     * output is stored, compressed or not, the embedding.
-     *
-     * @throws InvalidDataException if that does not leave exactly one; the message lists what there is
-     */
+    @Override
     public CompressedMatrix outputMatrix() {
         return matrix(Model.Role.OUTPUT);
     }
 
-    /**
-     * The matrix of the embedding: the only one there is, or the one whose name, or a name tied to it, is that of an embedding; where
-     * no embedding is stored, compressed or not, the output.
-     *
-     * @throws InvalidDataException if that does not leave exactly one; the message lists what there is
-     */
+    @Override
     public CompressedMatrix embeddingMatrix() {
         return matrix(Model.Role.EMBEDDING);
     }
@@ -281,7 +269,7 @@ public final class CompressedFile implements AutoCloseable {
                     : withRole(output ? Model.Role.EMBEDDING : Model.Role.OUTPUT);
             candidates = candidates.stream()
                     .filter(name -> !output
-                            || provenance(name).path(CompressedEntry.OUTPUT).asBoolean(true))
+                            || described(name).path(CompressedEntry.OUTPUT).asBoolean(true))
                     .collect(Collectors.toSet());
         }
         if (candidates.size() == 1) {
@@ -297,7 +285,7 @@ public final class CompressedFile implements AutoCloseable {
     /** The matrix that hidden states meet, if the file says so of exactly one. */
     public Optional<String> outputName() {
         List<String> told = matrices.keySet().stream()
-                .filter(name -> provenance(name).path(CompressedEntry.OUTPUT).asBoolean())
+                .filter(name -> described(name).path(CompressedEntry.OUTPUT).asBoolean())
                 .toList();
         return told.size() == 1 ? Optional.of(told.get(0)) : Optional.empty();
     }
@@ -312,8 +300,7 @@ public final class CompressedFile implements AutoCloseable {
     /** The compressed matrices with what the file says of them, to write them again as they are. */
     public List<CompressedEntry> entries() {
         return matrices.values().stream()
-                .map(matrix -> new CompressedEntry(
-                        matrix, CompressedDocument.members(provenance(matrix.name())), logits(matrix.name())))
+                .map(matrix -> new CompressedEntry(matrix, provenance(matrix.name()), logits(matrix.name())))
                 .toList();
     }
 
@@ -334,11 +321,7 @@ public final class CompressedFile implements AutoCloseable {
         return logits.getOrDefault(require(name).name(), Logits.PLAIN);
     }
 
-    /**
-     * What is added to the logits of a compressed matrix, length N: a bias of its own, else the model's among the copied tensors.
-     *
-     * @throws InvalidDataException if there is no such matrix
-     */
+    @Override
     public Optional<float[]> softmaxBias(String name) {
         CompressedMatrix matrix = require(name);
         String models = logits(name).bias();
@@ -364,15 +347,16 @@ public final class CompressedFile implements AutoCloseable {
         return Collections.unmodifiableMap(tied);
     }
 
-    /**
-     * What the file says about a compressed matrix: method, options, sizes, losses. Shape, groups and bases were checked
-     * against the tensors; everything else is as it was found. Of a name that is not compressed: a missing node.
-     */
-    public JsonNode provenance(String name) {
+    @Override
+    public Map<String, Object> provenance(String name) {
+        return CompressedDocument.members(described(require(name).name()));
+    }
+
+    /** {@link #provenance} as it stands in the document; of a name that is not compressed, a missing node. */
+    JsonNode described(String name) {
         return document.path(CompressedDocument.TENSORS).path(name);
     }
 
-    /** Unmaps the file; may be called again. */
     @Override
     public void close() {
         if (unpacked.scope().isAlive()) {

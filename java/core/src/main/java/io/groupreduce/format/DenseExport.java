@@ -112,7 +112,7 @@ public final class DenseExport {
     }
 
     private DType type(CompressedMatrix matrix) {
-        return DType.parse(source.provenance(matrix.name()).path("dtype").asText())
+        return DType.parse(source.described(matrix.name()).path("dtype").asText())
                 .filter(DType::compressible)
                 .orElse(DType.F32);
     }

@@ -1,11 +1,15 @@
 package io.groupreduce.format;
 
+import io.groupreduce.api.ModelFile;
 import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.matrix.Matrix;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -17,11 +21,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/**
- * The tensors of a model, whatever form it comes in: one safetensors file, a model directory with one or several, or a
- * NumPy matrix. All files stay mapped until {@link #close()}; any number of threads may read.
- */
-public final class Model implements AutoCloseable {
+/** The tensors of a model, whatever form it comes in, and what is known of them. */
+public final class Model implements ModelFile {
     /** What a vocabulary matrix does. */
     public enum Role {
         /** Maps tokens to vectors on the way in. */
@@ -38,6 +39,9 @@ public final class Model implements AutoCloseable {
     private final ModelFiles files;
     private final VocabularyChoice choice;
     private final Map<String, Tensor> tensors;
+    /** Hidden states that were handed out. */
+    private final List<HiddenStates> states = new ArrayList<>();
+
     private VocabularyFinder finder;
 
     private Model(Path path, ModelFiles files, VocabularyChoice choice) {
@@ -84,7 +88,20 @@ public final class Model implements AutoCloseable {
         });
     }
 
-    /** The input as it was named: a file or a directory. */
+    /**
+     * What a caller's model is behind its public face.
+     *
+     * @throws InvalidOptionException if it is none of ours
+     */
+    public static Model of(ModelFile model) {
+        if (model instanceof Model ours) {
+            return ours;
+        }
+        throw new InvalidOptionException(
+                "The model " + model.path() + " cannot be read; take one from GroupReduce.openModel.");
+    }
+
+    @Override
     public Path path() {
         return path;
     }
@@ -131,6 +148,21 @@ public final class Model implements AutoCloseable {
             finder = new VocabularyFinder(path, tensors, files.config(), choice, files.bareMatrix());
         }
         return finder;
+    }
+
+    @Override
+    public List<String> matrices() {
+        return compressible().stream().map(Tensor::name).toList();
+    }
+
+    @Override
+    public String outputMatrix() {
+        return outputAmong(matrices());
+    }
+
+    @Override
+    public Matrix matrix(String tensor) {
+        return require(tensor).matrix(fileOf(tensor).toString()).ofTensor(tensor);
     }
 
     /** What was found about a tensor; empty if it is no matrix of the vocabulary. */
@@ -223,6 +255,13 @@ public final class Model implements AutoCloseable {
         return new SoftmaxData(states.hidden().times(logits.scale()), states.targets(), bias(logits));
     }
 
+    @Override
+    public synchronized SoftmaxData softmax(String tensor, Path hidden) {
+        HiddenStates opened = HiddenStates.open(hidden);
+        states.add(opened);
+        return softmax(tensor, opened);
+    }
+
     /** A layer that states pass after the last one of the model and before its output, if the names tell one. */
     public Optional<String> transform() {
         return tensors.keySet().stream()
@@ -274,9 +313,9 @@ public final class Model implements AutoCloseable {
         return outputs.get(0);
     }
 
-    /** Unmaps all files; may be called again. */
     @Override
     public synchronized void close() {
+        states.forEach(HiddenStates::close);
         files.close();
     }
 }

@@ -149,6 +149,34 @@ public final class CompressedMatrix {
         return new CompressedMatrix(copy, name, bias, parts, headerBytes);
     }
 
+    /**
+     * Rows {@code first} to {@code end - 1} as a matrix of their own, sharing the stored parts, without a bias: the rows of a group lie in their order, so
+     * those of a range lie together.
+     */
+    public CompressedMatrix part(int first, int end) {
+        int[] before = new int[groups.size()];
+        int[] inside = new int[groups.size()];
+        for (int i = 0; i < end; i++) {
+            (i < first ? before : inside)[group(i)]++;
+        }
+        byte[] renamed = new byte[groups.size()];
+        List<GroupPlan> plans = new ArrayList<>();
+        List<EncodedMatrix> parts = new ArrayList<>();
+        for (int g = 0; g < groups.size(); g++) {
+            renamed[g] = (byte) plans.size();
+            if (inside[g] > 0) {
+                plans.add(groups.get(g));
+                EncodedMatrix whole = left.get(g);
+                parts.add(whole == null ? null : whole.part(before[g], inside[g]));
+            }
+        }
+        byte[] numbers = new byte[end - first];
+        for (int i = 0; i < numbers.length; i++) {
+            numbers[i] = renamed[group(first + i)];
+        }
+        return new CompressedMatrix(name, columns, numbers, plans, parts, right);
+    }
+
     /** N: the vocabulary size. */
     public int rows() {
         return groupOf.length;

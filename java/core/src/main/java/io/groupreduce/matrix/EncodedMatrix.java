@@ -68,6 +68,19 @@ public final class EncodedMatrix {
         return copy;
     }
 
+    /** Some rows, where they lie. */
+    public EncodedMatrix part(long first, long count) {
+        MemorySegment some = data.asSlice(first * profile.rowBytes(), count * profile.rowBytes());
+        long scaleBytes = (long) scalesPerRow() * scaleFormat.bytes();
+        return new EncodedMatrix(
+                profile,
+                count,
+                block,
+                some,
+                scales == null ? null : scales.asSlice(first * scaleBytes, count * scaleBytes),
+                scaleFormat);
+    }
+
     /** Bytes that {@link #allocate(Arena, BitProfile, long, int, ScaleFormat)} would store: numbers and scales. */
     public static long storedBytes(BitProfile profile, long rows, int block, ScaleFormat scaleFormat) {
         long scales = profile.scaled() ? scalesPerRow(profile.width(), block) * scaleFormat.bytes() : 0;

@@ -1,5 +1,6 @@
 package io.groupreduce.spi;
 
+import io.groupreduce.api.DeviceStatus;
 import io.groupreduce.api.Threads;
 import java.util.List;
 
@@ -24,5 +25,5 @@ public interface BackendProvider {
      * @param threads which threads of the processor it may use
      * @throws io.groupreduce.error.DeviceException if it cannot run
      */
-    Backend create(int index, Threads threads);
+    ComputeBackend create(int index, Threads threads);
 }

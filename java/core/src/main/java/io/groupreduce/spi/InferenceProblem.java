@@ -8,7 +8,7 @@ import io.groupreduce.matrix.CompressedMatrix;
  *
  * @param matrix A^, N x D
  * @param bias added to the logits, length N, or {@code null} for none
+ * @param cap c, what {@code c tanh(y / c)} holds the logits below after the bias; 0 for none
  * @param pruning whether bounds are kept to leave work out
- * @param logSumExpTolerance the most that leaving work out may change a log-sum-exp, in nats; 0 for nothing
  */
-public record InferenceProblem(CompressedMatrix matrix, float[] bias, Pruning pruning, double logSumExpTolerance) {}
+public record InferenceProblem(CompressedMatrix matrix, float[] bias, double cap, Pruning pruning) {}

@@ -1,47 +1,30 @@
 package io.groupreduce.spi;
 
-import io.groupreduce.api.Sampling;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A compressed matrix that is loaded and answers batches: with z = A^ h + bias for each of some hidden states h. No method writes
- * the logits of a batch as a whole, but {@link #logits} on request.
+ * A compressed matrix that is loaded and answers batches: with {@code y = A^ h + bias} for each of some hidden states h, and where there
+ * is a cap c then {@code c tanh(y / c)}. No method writes the logits of a batch as a whole, but {@link #logits} on request.
  *
- * <p>Hidden states are {@code states} rows of D numbers in a row-major array, which may be longer; results for state s lie at s, or at
- * {@code s * k} onward. Methods may be called by several threads at once, but not during or after {@link #close}. All input is valid:
- * finite hidden states, k from 0 to N, tokens of the vocabulary.
+ * <p>Hidden states are {@code states} rows of D numbers in a row-major array, which may be longer. Methods may be called by several threads
+ * at once, but not during or after {@link #close}. All input is valid: finite hidden states, lists no longer than what they are taken from,
+ * tokens of the vocabulary.
  *
  * <p>Finite numbers may still be too large: of a state with a coordinate R h or a logit beyond binary32 that an answer depends on, the
- * logits and log-sum-exp asked for come out NaN or infinite and tokens -1, whatever tokens of other groups would have said. The other
+ * logits and sums asked for come out NaN or infinite and tokens -1, whatever tokens of other groups would have said. The other
  * states of the batch are answered.
  */
 public interface InferenceSession extends AutoCloseable {
     /**
-     * The k tokens of largest logit, best first, ties to the lower token.
+     * Answers all questions of a batch in one pass over the matrix, which is not made if there are none. The answer to a question
+     * depends on the question and its state alone, not on its place, other questions, or the number of threads; only the rounding of logits may
+     * differ with the number of states.
      *
-     * @param k 0 to N
-     * @param tokens receives states x k
-     * @param logits receives states x k
-     * @param logSumExp receives one number a state; {@code null} when it is not wanted, which leaves more work out
+     * @param questions the first {@code count} are asked, in order of their states; of a list where the state has no answer, tokens come out -1
+     *     and logits NaN
+     * @param chosen {@code null} for none
      */
-    void top(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp);
-
-    /**
-     * The logit of one given token for each state.
-     *
-     * @param targets one token a state
-     * @param logits receives one number a state
-     * @param logSumExp receives one number a state; {@code null} when it is not wanted
-     */
-    void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp);
-
-    /**
-     * Draws one token a state, with the noise of {@link io.groupreduce.internal.select.GumbelNoise}.
-     *
-     * @param sampling its topK is 0 or below N
-     * @param tokens receives one token a state
-     */
-    void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens);
+    void answer(float[] hidden, int states, Question[] questions, int count, Chosen chosen);
 
     /**
      * All logits, in the order of tokens.

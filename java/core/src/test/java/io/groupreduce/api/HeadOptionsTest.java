@@ -1,6 +1,7 @@
 package io.groupreduce.api;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -21,13 +22,14 @@ class HeadOptionsTest {
         float[] bias = {1, 2};
         HeadOptions options = HeadOptions.defaults()
                 .withTensor("a")
-                .withDevice("cpu")
+                .withDevice(Device.CPU)
                 .withThreads(3)
                 .withBias(bias)
                 .withPruning(Pruning.OFF)
                 .withLogSumExpTolerance(0.5);
         assertEquals(Optional.of("a"), options.tensor());
-        assertEquals("cpu", options.device());
+        assertEquals(Device.CPU, options.device());
+        assertTrue(options.requireAccelerated().accelerated() && !options.accelerated());
         assertEquals(Threads.own(3), options.threads());
         assertEquals(2, options.bias().orElseThrow()[1]);
         assertNotSame(bias, options.bias().orElseThrow());
@@ -45,6 +47,28 @@ class HeadOptionsTest {
         assertRefused(() -> HeadOptions.defaults().withThreads(0), 0);
         for (double bad : new double[] {-1e-9, Double.NaN, Double.POSITIVE_INFINITY}) {
             assertRefused(() -> HeadOptions.defaults().withLogSumExpTolerance(bad), bad);
+        }
+        for (double bad : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
+            assertRefused(() -> HeadOptions.defaults().withLogitScale(bad), bad);
+        }
+        assertThrows(NullPointerException.class, () -> HeadOptions.defaults().withDevice(null));
+    }
+
+    @Test
+    void devicesAreValues() {
+        for (Device device : new Device[] {
+            Device.AUTO, Device.CPU, Device.VECTOR, Device.REFERENCE, Device.CUDA, Device.cuda(0), Device.cuda(9999)
+        }) {
+            assertEquals(device, Device.parse(device.toString()));
+            assertEquals(device.hashCode(), Device.parse(device.toString()).hashCode());
+        }
+        assertNotEquals(Device.CUDA, Device.cuda(0));
+        assertNotEquals(Device.cuda(1), Device.cuda(0));
+        for (int bad : new int[] {-1, 10_000}) {
+            assertRefused(() -> Device.cuda(bad), bad);
+        }
+        for (String bad : new String[] {"", "gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:12345", "cuda:1 "}) {
+            assertRefused(() -> Device.parse(bad), "'" + bad + "'");
         }
     }
 
@@ -67,12 +91,10 @@ class HeadOptionsTest {
     }
 
     @Test
-    void ranksOutOfRangeAreRefused() {
-        assertRefused(() -> RankedTokens.of(0, 1), 0);
-        assertRefused(() -> RankedTokens.ofLogits(1, 0), 0);
-        assertRefused(() -> RankedTokens.of(1 << 16, 1 << 16), 1 << 16);
-        RankedTokens ranked = RankedTokens.of(2, 3);
-        assertThrows(IndexOutOfBoundsException.class, () -> ranked.token(0, 3));
-        assertThrows(IndexOutOfBoundsException.class, () -> ranked.logit(2, 0));
+    void partsOutOfRangeAreRefused() {
+        HeadOptions plain = HeadOptions.defaults();
+        assertRefused(() -> plain.withVocabulary(0), 0);
+        assertRefused(() -> plain.withPart(-1, 4), -1);
+        assertRefused(() -> plain.withPart(4, 4), 4);
     }
 }

@@ -96,7 +96,7 @@ class CompressedFileTest {
                     String what = method + ", " + codec + " at " + ratio;
                     assertTrue(matrix.bytes() <= values.length * 4L / ratio, what + ": " + matrix.bytes());
                     assertEquals(matrix.bytes() - matrix.headerBytes(), bytesOnDisk(file), what);
-                    JsonNode provenance = file.provenance("softmax.weight");
+                    JsonNode provenance = file.described("softmax.weight");
                     try (ReferenceBackend backend = new ReferenceBackend()) {
                         Matrix dense = Matrix.of("m", values, ROWS, COLUMNS);
                         long[] known = CountsFile.read(counts, ROWS);

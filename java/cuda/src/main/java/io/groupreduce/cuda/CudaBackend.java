@@ -7,11 +7,11 @@ import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.inference.CudaInference;
 import io.groupreduce.cuda.training.CudaCalibration;
 import io.groupreduce.cuda.training.CudaSoftmaxPair;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
@@ -25,7 +25,7 @@ import java.util.stream.IntStream;
  * One NVIDIA card. Everything on it runs in the order it is asked for, on the one thread of its {@link Device}; callers may be several
  * threads and wait their turn.
  */
-final class CudaBackend implements Backend {
+final class CudaBackend implements ComputeBackend {
     private final Device device;
     /** {@code null} for the calling thread. */
     private final ForkJoinPool threads;
@@ -57,7 +57,7 @@ final class CudaBackend implements Backend {
     @Override
     public void forEach(int tasks, IntConsumer task) {
         if (threads == null) {
-            Backend.super.forEach(tasks, task);
+            ComputeBackend.super.forEach(tasks, task);
         } else {
             threads.submit(() -> IntStream.range(0, tasks).parallel().forEach(task))
                     .join();

@@ -1,12 +1,12 @@
 package io.groupreduce.cuda;
 
+import io.groupreduce.api.DeviceStatus;
 import io.groupreduce.api.Threads;
 import io.groupreduce.cuda.driver.Cards;
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
-import io.groupreduce.spi.DeviceStatus;
+import io.groupreduce.spi.ComputeBackend;
 import java.util.List;
 
 /** Offers the {@link CudaBackend}, one device a card, where there is an NVIDIA driver. */
@@ -34,7 +34,7 @@ public final class CudaBackendProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, Threads threads) {
+    public ComputeBackend create(int index, Threads threads) {
         return new CudaBackend(Device.open(libraries, index), threads);
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.matrix.CodeValues;
 import io.groupreduce.matrix.ScaleSearch;
+import io.groupreduce.spi.Question;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,6 +75,9 @@ class KernelConstantsTest {
                 "GrPacked",
                 "GrTile",
                 "GrPartial",
+                "GrQuestion",
+                "GrAnswer",
+                "GrTarget",
                 "GrRowForm",
                 "GrStoredRows",
                 "GrFactor",
@@ -82,9 +86,9 @@ class KernelConstantsTest {
                 "GrRatePlan",
                 "GrWholePlan");
         assertTrue(compared.containsAll(structures), "compared are only " + compared);
-        Set<String> numbers = Set.of(
-                "GR_MOST_SELECTED", "GR_CHOOSE_ROWS", "GR_INT8", "GR_PAIR_STATES", "GR_DENSE_CHUNK", "GR_KEEPS_ALL");
+        Set<String> numbers = Set.of("GR_CHOOSE_ROWS", "GR_INT8", "GR_PAIR_STATES", "GR_DENSE_CHUNK", "GR_KEEPS_ALL");
         assertTrue(compared.containsAll(numbers), "compared are only " + compared);
+        assertEquals(Question.LONGEST_LIST, constants.get("GR_MOST_SELECTED"));
     }
 
     @Test

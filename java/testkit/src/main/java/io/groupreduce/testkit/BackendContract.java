@@ -11,9 +11,9 @@ import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.Loss;
 import io.groupreduce.spi.SoftmaxComparison;
@@ -186,7 +186,7 @@ public abstract class BackendContract extends Contract {
     @Test
     void comparisonMatchesTheReference() {
         compare(cases(), (c, mine, reference, arena) -> {
-            try (Backend tested = backend(2)) {
+            try (ComputeBackend tested = backend(2)) {
                 CompressedMatrix compressed = factorize(reference, c, width -> BitProfile.of(Codec.INT8, width), arena);
                 int tokens = 37;
                 int rows = c.matrix.rows();
@@ -233,7 +233,7 @@ public abstract class BackendContract extends Contract {
 
     @Test
     void closingTwiceIsHarmless() {
-        Backend tested = backend(2);
+        ComputeBackend tested = backend(2);
         CompressionCase c = new CompressionCase(1);
         CompressionWorkspace workspace = tested.open(c.problem);
         workspace.close();

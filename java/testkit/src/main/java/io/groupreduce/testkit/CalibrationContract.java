@@ -16,9 +16,9 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -35,13 +35,13 @@ public abstract class CalibrationContract extends Contract {
 
     /** What is asked about one case; what {@code arena} gives is freed afterwards. */
     private interface Question {
-        void ask(CalibrationCase c, Backend tested, Arena arena);
+        void ask(CalibrationCase c, ComputeBackend tested, Arena arena);
     }
 
     /** Asks two threads of the backend under test about a case, of all codecs where {@code only} is {@code null}. */
     private void ask(Codec only, long seed, Question question) {
         try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
+                ComputeBackend tested = backend(2)) {
             question.ask(new CalibrationCase(arena, seed, only), tested, arena);
         }
     }

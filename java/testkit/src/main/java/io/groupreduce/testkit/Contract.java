@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -18,7 +18,7 @@ import java.util.stream.Stream;
 /** The backend under test, and what every contract does with it again and again. */
 abstract class Contract {
     /** The backend under test with this many threads; closed by the test. */
-    protected abstract Backend backend(int threads);
+    protected abstract ComputeBackend backend(int threads);
 
     /** What is asked about one case; what {@code arena} gives is freed afterwards. */
     interface Comparison {
@@ -28,7 +28,7 @@ abstract class Contract {
     /** Opens each case on two threads of the backend under test, and on the reference. */
     final void compare(Stream<CompressionCase> cases, Comparison comparison) {
         cases.forEach(c -> {
-            try (Backend tested = backend(2);
+            try (ComputeBackend tested = backend(2);
                     Arena arena = Arena.ofShared();
                     CompressionWorkspace mine = tested.open(c.problem);
                     CompressionWorkspace reference = new ReferenceBackend().open(c.problem)) {
@@ -38,10 +38,10 @@ abstract class Contract {
     }
 
     /** What a backend makes on one thread it makes on two and on three, bit by bit. */
-    final void assertThreadsChangeNoBit(String what, BiFunction<Backend, Arena, List<?>> work) {
+    final void assertThreadsChangeNoBit(String what, BiFunction<ComputeBackend, Arena, List<?>> work) {
         Object[] first = null;
         for (int threads = 1; threads <= 3; threads++) {
-            try (Backend tested = backend(threads);
+            try (ComputeBackend tested = backend(threads);
                     Arena arena = Arena.ofShared()) {
                 Object[] made = work.apply(tested, arena).toArray();
                 first = first == null ? made : first;

@@ -7,27 +7,31 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.sun.management.ThreadMXBean;
-import io.groupreduce.EmbeddingTable;
+import io.groupreduce.Answers;
+import io.groupreduce.Probabilities;
+import io.groupreduce.Request;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
+import io.groupreduce.TokenSet;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Pruning;
-import io.groupreduce.api.RankedTokens;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.ScaleFormat;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.testkit.MatrixBuilder.Layout;
 import io.groupreduce.testkit.MatrixBuilder.Numbers;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,12 +41,6 @@ import org.junit.jupiter.api.io.TempDir;
  * InferenceContract}.
  */
 abstract class HeadContract extends Contract {
-    /**
-     * What a call may allocate in steady state: a few small objects, such as the wrapper of an array as a segment or the task
-     * that is given to workers, but no array that grows with states, width, k or vocabulary.
-     */
-    private static final long SLACK_BYTES = 512;
-
     private static final int CALLS = 200;
 
     private static final int FEW_CALLS = 20;
@@ -50,9 +48,12 @@ abstract class HeadContract extends Contract {
     /** Calls until which kernels are compiled and stop boxing vectors. */
     private static final int MOST_ROUNDS = 400;
 
-    /** Whether queries reuse their memory; only a backend made to be read may say no. */
-    protected boolean allocatesNothing() {
-        return true;
+    /**
+     * How many bytes a call may allocate in steady state: a few small objects, such as the task that is given to workers, but no array that grows with states,
+     * width or vocabulary. Only a backend made to be read may allocate without a limit.
+     */
+    protected long mostAllocated(int threads) {
+        return 512;
     }
 
     /** Whether queries may leave work out by bounds; what leaves nothing out is asked about that only briefly. */
@@ -66,76 +67,85 @@ abstract class HeadContract extends Contract {
     }
 
     /**
-     * Sixteen threads ask, open and close for some seconds; {@code -Dgroupreduce.hammer.seconds=60} is the full run.
+     * Sixteen threads ask, open and close for a second; {@code -Dgroupreduce.hammer.seconds=60} is the full run.
      */
     @Test
     @Tag("long")
     void manyThreadsCorruptAndLeakNothing(@TempDir Path directory) throws Exception {
-        int seconds = Integer.getInteger("groupreduce.hammer.seconds", 3);
+        int seconds = Integer.getInteger("groupreduce.hammer.seconds", 1);
         new HeadHammer(this::backend, directory).run(seconds);
     }
 
+    /** What was asked before is asked again with the same objects; requests of many kinds side by side. */
     @Test
     @Tag("long")
-    void queriesAllocateNothingInSteadyState() {
-        assumeTrue(allocatesNothing(), "this backend is made to be read");
-        int states = 16;
-        try (InferenceCase c = InferenceCase.steep(51, 1);
-                Backend tested = backend(1);
-                SoftmaxHead head = SoftmaxHead.of(
-                        tested, c.matrix, c.bias, HeadOptions.defaults().withPruning(Pruning.AUTO));
-                EmbeddingTable table = EmbeddingTable.of(tested, c.matrix);
-                Arena arena = Arena.ofShared()) {
-            float[] hidden = Arrays.copyOf(c.hidden, states * c.matrix.columns());
-            float[] one = Arrays.copyOf(c.hidden, c.matrix.columns());
-            MemorySegment segment = arena.allocate(4L * hidden.length + 1, 4).asSlice(1, 4L * hidden.length);
-            segment.copyFrom(MemorySegment.ofArray(hidden));
-            MemorySegment room = arena.allocate(4L * states * c.matrix.rows(), 4);
-            int[] tokens = new int[states];
-            float[] floats = new float[states * c.matrix.rows()];
-            double[] doubles = new double[states];
-            RankedTokens ranked = RankedTokens.of(states, 10);
-            RankedTokens first = RankedTokens.ofLogits(1, 10);
-            Sampling all = Sampling.temperature(1);
-            Sampling some =
-                    Sampling.temperature(0.8).withTopK(50).withTopP(0.95).withMinP(0.01);
-            Map<String, Runnable> queries = new LinkedHashMap<>();
-            queries.put("greedy of one", () -> head.greedy(one, tokens));
-            queries.put("greedy", () -> head.greedy(hidden, tokens));
-            queries.put("greedy of a segment", () -> head.greedy(segment, tokens));
-            queries.put("top logits of one", () -> head.top(one, first));
-            queries.put("top", () -> head.top(hidden, ranked));
-            queries.put("log-probabilities", () -> head.logProbabilities(hidden, tokens, floats));
-            queries.put("sample", () -> head.sample(hidden, all, 7, tokens));
-            queries.put("sample of some", () -> head.sample(hidden, some, 7, tokens));
-            queries.put("log-sum-exp", () -> head.logSumExp(hidden, doubles));
-            queries.put("logits", () -> head.logits(hidden, floats));
-            queries.put("logits in a segment", () -> head.logits(segment, room));
-            queries.put("rows", () -> table.rows(tokens, floats, 0));
-            queries.put("rows in a segment", () -> table.rows(tokens, room));
-            int calls = emulated() ? FEW_CALLS : CALLS;
-            queries.forEach((name, query) -> assertAllocatesNothing(name, query, calls));
+    void answersAllocateNothingInSteadyState() {
+        assumeTrue(mostAllocated(1) < Long.MAX_VALUE, "this backend is made to be read");
+        for (int threads = 1; threads <= 2; threads++) {
+            try (InferenceCase c = InferenceCase.steep(51, 1);
+                    ComputeBackend tested = backend(threads);
+                    SoftmaxHead head = SoftmaxHead.of(tested, c.matrix, c.bias, HeadOptions.defaults())) {
+                for (int states : new int[] {1, 16}) {
+                    States hidden = States.of(Arrays.copyOf(c.hidden, states * c.matrix.columns()));
+                    Answers answers = Answers.of(states);
+                    Map<String, Request[]> batches = new LinkedHashMap<>();
+                    batches.put("greedy", requests(states, s -> Request.greedy()));
+                    batches.put("mixed", requests(states, HeadContract::requestOf));
+                    String where = " of " + states + " at " + threads + " threads";
+                    long most = mostAllocated(threads);
+                    batches.forEach((name, requests) ->
+                            assertAllocates(most, name + where, () -> head.answer(hidden, requests, answers)));
+                }
+            }
         }
     }
 
-    /** Rounds go on until one allocates nothing, so that slow compilation is not mistaken for a leak. */
-    private static void assertAllocatesNothing(String name, Runnable query, int calls) {
+    private static Request[] requests(int states, IntFunction<Request> each) {
+        return IntStream.range(0, states).mapToObj(each).toArray(Request[]::new);
+    }
+
+    /** Requests that take every way through a head but that of all logits. */
+    static Request requestOf(int state) {
+        Request request =
+                switch (state % 4) {
+                    case 0 -> Request.sample(Sampling.temperature(1), state);
+                    case 1 ->
+                        Request.sample(
+                                Sampling.temperature(0.8)
+                                        .withTopK(50)
+                                        .withTopP(0.95)
+                                        .withMinP(0.01),
+                                state);
+                    case 2 -> Request.greedy().allow(TokenSet.allExcept(1, 2, 3));
+                    default -> Request.greedy().allow(TokenSet.of(4, 5, 6));
+                };
+        return request.top(5 * (state % 3))
+                .score(3, 4)
+                .probabilities(Probabilities.values()[state % 3])
+                .bias(7, 0.5)
+                .accept(8)
+                .repetitionPenalty(1 + state % 2);
+    }
+
+    /** Rounds go on until one allocates no more than that, so that slow compilation is not mistaken for a leak. */
+    private void assertAllocates(long most, String name, Runnable query) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        int calls = emulated() ? FEW_CALLS : CALLS;
         long least = Long.MAX_VALUE;
-        for (int round = 0; round < MOST_ROUNDS && least > SLACK_BYTES * calls; round++) {
+        for (int round = 0; round < MOST_ROUNDS && least > most * calls; round++) {
             long before = threads.getCurrentThreadAllocatedBytes();
             for (int i = 0; i < calls; i++) {
                 query.run();
             }
             least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
         }
-        assertTrue(least <= SLACK_BYTES * calls, name + " allocates " + least / calls + " bytes a call");
+        assertTrue(least <= most * calls, name + " allocates " + least / (double) calls + " bytes a call");
     }
 
     @Test
     void logitsBeyondBinary32AreToldAndTheHeadStaysUsable() {
         try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
+                ComputeBackend tested = backend(2)) {
             int columns = 37;
             CompressedMatrix matrix = new MatrixBuilder(arena, 1, columns)
                     .dense(Layout.F32, Numbers.SMOOTH, 150)
@@ -150,16 +160,14 @@ abstract class HeadContract extends Contract {
                     for (int j = 0; j < columns; j++) {
                         hidden[j] = Math.copySign(3e38f, row[j]);
                     }
-                    assertTold(0, () -> head.greedy(hidden));
-                    assertTold(0, () -> head.topK(hidden, 3));
-                    assertTold(0, () -> head.topLogits(hidden, 3));
-                    assertTold(0, () -> head.logProbabilities(hidden, new int[] {17}));
-                    assertTold(0, () -> head.logSumExp(hidden));
-                    assertTold(0, () -> head.sample(hidden, Sampling.temperature(1), 1));
-                    assertTold(
-                            0, () -> head.sample(hidden, Sampling.temperature(1).withTopK(2), 1));
-                    assertTold(0, () -> head.logits(hidden, new float[300]));
-                    assertEquals(1, head.greedy(row).length);
+                    assertTold(0, () -> head.greedy(States.of(hidden)));
+                    assertTold(0, () -> head.topK(States.of(hidden), 3));
+                    assertTold(0, () -> head.logitsOf(States.of(hidden), 17));
+                    assertTold(0, () -> head.logProbabilities(States.of(hidden), new int[] {17}));
+                    assertTold(0, () -> head.logSumExp(States.of(hidden)));
+                    assertTold(0, () -> head.sample(States.of(hidden), Request.sample(Sampling.temperature(1), 1)));
+                    assertTold(0, () -> head.logits(States.of(hidden), new float[300]));
+                    assertEquals(1, head.greedy(States.of(row)).length);
                 }
             }
         }
@@ -169,7 +177,7 @@ abstract class HeadContract extends Contract {
     @Test
     void largeStatesThatAreTakenAreAnsweredByEveryQuery() {
         try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
+                ComputeBackend tested = backend(2)) {
             int columns = 37;
             CompressedMatrix matrix = new MatrixBuilder(arena, 1, columns)
                     .basis(9, Numbers.SMOOTH)
@@ -197,19 +205,20 @@ abstract class HeadContract extends Contract {
     /** Where logits are that far apart the likeliest token has all the probability. */
     private static void assertOneTokenIsCertain(SoftmaxHead head, float[] hidden) {
         float[] logits = new float[head.vocabularySize()];
-        head.logits(hidden, logits);
+        head.logits(States.of(hidden), logits);
         int best = 0;
         for (int i = 0; i < logits.length; i++) {
             best = logits[i] > logits[best] ? i : best;
         }
         String what = head.device() + ", logit " + logits[best];
-        assertEquals(best, head.greedy(hidden)[0], what);
-        assertEquals(best, head.topLogits(hidden, 3).token(0, 0), what);
-        assertEquals(best, head.topK(hidden, 3).token(0, 0), what);
-        assertEquals(0, head.logProbabilities(hidden, new int[] {best})[0], 1e-5 * logits[best], what);
-        assertEquals(logits[best], head.logSumExp(hidden)[0], 1e-5 * logits[best], what);
-        assertEquals(best, head.sample(hidden, Sampling.temperature(1), 1)[0], what);
-        assertEquals(best, head.sample(hidden, Sampling.temperature(1).withTopP(0.9), 1)[0], what);
+        assertEquals(best, head.greedy(States.of(hidden))[0], what);
+        assertEquals(best, head.topK(States.of(hidden), 3).topToken(0, 0), what);
+        assertEquals(0, head.logProbabilities(States.of(hidden), new int[] {best})[0], 1e-5 * logits[best], what);
+        assertEquals(logits[best], head.logSumExp(States.of(hidden))[0], 1e-5 * logits[best], what);
+        for (double topP : new double[] {1, 0.9}) {
+            Request request = Request.sample(Sampling.temperature(1).withTopP(topP), 1);
+            assertEquals(best, head.sample(States.of(hidden), request)[0], what);
+        }
     }
 
     private static void assertTold(int state, Runnable query) {
@@ -224,7 +233,7 @@ abstract class HeadContract extends Contract {
         for (Codec codec : Codec.values()) {
             Layout layout = new Layout(codec, ScaleFormat.F32, false);
             try (Arena arena = Arena.ofShared();
-                    Backend tested = backend(2)) {
+                    ComputeBackend tested = backend(2)) {
                 CompressedMatrix matrix = new MatrixBuilder(arena, 3, columns)
                         .basis(9, Numbers.SMOOTH)
                         .group(0, 1, layout, Numbers.SMOOTH, 70)
@@ -253,7 +262,7 @@ abstract class HeadContract extends Contract {
         int columns = large.length;
         float[] good = new float[states * columns];
         matrix.decodeRows(11, states, good, 0);
-        int[] before = head.greedy(good);
+        int[] before = head.greedy(States.of(good));
         int dense = 0;
         while (matrix.group(dense) != 2) {
             dense++;
@@ -265,79 +274,23 @@ abstract class HeadContract extends Contract {
             for (int j = 0; j < columns; j++) {
                 hidden[bad * columns + j] = sign * large[j];
             }
-            assertTold(bad, () -> head.greedy(hidden));
-            assertTold(bad, () -> head.topLogits(hidden, 3));
-            assertTold(bad, () -> head.topLogits(hidden, 1100));
-            assertTold(bad, () -> head.topK(hidden, 3));
-            assertTold(bad, () -> head.topK(hidden, 1100));
-            assertTold(bad, () -> head.logProbabilities(hidden, targets));
-            assertTold(bad, () -> head.logSumExp(hidden));
-            assertTold(bad, () -> head.logits(hidden, new float[states * matrix.rows()]));
+            assertTold(bad, () -> head.greedy(States.of(hidden)));
+            assertTold(bad, () -> head.logitsOf(States.of(hidden), targets));
+            assertTold(bad, () -> head.topK(States.of(hidden), 3));
+            assertTold(bad, () -> head.topK(States.of(hidden), 1100));
+            assertTold(bad, () -> head.logProbabilities(States.of(hidden), targets));
+            assertTold(bad, () -> head.logSumExp(States.of(hidden)));
+            assertTold(bad, () -> head.logits(States.of(hidden), new float[states * matrix.rows()]));
             for (Sampling sampling : List.of(
                     Sampling.temperature(1),
                     Sampling.temperature(1).withTopK(5),
                     Sampling.temperature(0.8).withTopP(0.9),
                     Sampling.temperature(1).withMinP(0.1))) {
-                assertTold(bad, () -> head.sample(hidden, sampling, 1));
+                assertTold(
+                        bad,
+                        () -> head.sample(States.of(hidden), requests(states, row -> Request.sample(sampling, 1))));
             }
         }
-        assertArrayEquals(before, head.greedy(good), "after queries that threw");
-    }
-
-    /** Chi-square with 11 degrees of freedom: above 31.3 in one of 1,000 cases; seeds are fixed. */
-    @Test
-    void frequenciesOfDrawnTokensAreTheSoftmax() {
-        try (Arena arena = Arena.ofShared();
-                Backend tested = backend(2)) {
-            int columns = 5;
-            CompressedMatrix matrix = new MatrixBuilder(arena, 9, columns)
-                    .basis(3, Numbers.SMOOTH)
-                    .group(0, 3, Layout.F32, Numbers.SMOOTH, 9)
-                    .zero(3)
-                    .build("small");
-            float[] state = {0.9f, -0.5f, 1.1f, 0.3f, -0.7f};
-            try (SoftmaxHead head = SoftmaxHead.of(tested, matrix, null, HeadOptions.defaults())) {
-                for (double temperature : new double[] {1, 0.6}) {
-                    double[] probability = softmax(head, state, matrix.rows(), temperature);
-                    Sampling sampling = Sampling.temperature(temperature);
-                    int draws = 6000;
-                    float[] batch = new float[draws * columns];
-                    for (int i = 0; i < batch.length; i++) {
-                        batch[i] = state[i % columns];
-                    }
-                    assertDistributed(probability, head.sample(batch, sampling, 12), "one batch");
-                    int[] drawn = new int[draws];
-                    int[] one = new int[1];
-                    for (int seed = 0; seed < draws; seed++) {
-                        head.sample(state, sampling, seed, one);
-                        drawn[seed] = one[0];
-                    }
-                    assertDistributed(probability, drawn, "one state, seeds in a row");
-                }
-            }
-        }
-    }
-
-    private static double[] softmax(SoftmaxHead head, float[] state, int rows, double temperature) {
-        float[] logits = new float[rows];
-        head.logits(state, logits);
-        double[] probability = new double[rows];
-        Arrays.setAll(probability, i -> Math.exp(logits[i] / temperature));
-        double sum = Arrays.stream(probability).sum();
-        Arrays.setAll(probability, i -> probability[i] / sum);
-        return probability;
-    }
-
-    private static void assertDistributed(double[] probability, int[] drawn, String what) {
-        int[] counts = new int[probability.length];
-        for (int token : drawn) {
-            counts[token]++;
-        }
-        double square = 0;
-        for (int i = 0; i < counts.length; i++) {
-            double expected = probability[i] * drawn.length;
-            square += (counts[i] - expected) * (counts[i] - expected) / expected;
-        }
-        assertTrue(square < 31.3, what + ": chi-square " + square + ", counts " + Arrays.toString(counts));
+        assertArrayEquals(before, head.greedy(States.of(good)), "after queries that threw");
     }
 }

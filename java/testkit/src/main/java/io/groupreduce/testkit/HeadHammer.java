@@ -4,16 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.Answers;
 import io.groupreduce.EmbeddingTable;
+import io.groupreduce.Request;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
 import io.groupreduce.api.HeadOptions;
-import io.groupreduce.api.RankedTokens;
-import io.groupreduce.api.Sampling;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
@@ -28,6 +29,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
  * Sixteen threads on one file: most ask one head and one table and know the right answers; some ask a head that another thread closes
@@ -39,15 +41,13 @@ final class HeadHammer {
     private static final int OPENERS = 2;
     private static final int VISITORS = 3;
     private static final long GROWTH_BYTES = 24L << 20;
-    private static final Sampling SAMPLING =
-            Sampling.temperature(0.9).withTopK(60).withTopP(0.97);
 
-    private final IntFunction<Backend> backends;
+    private final IntFunction<ComputeBackend> backends;
     private final Path file;
     private final AtomicLong asked = new AtomicLong();
     private final AtomicLong opened = new AtomicLong();
 
-    HeadHammer(IntFunction<Backend> backends, Path directory) {
+    HeadHammer(IntFunction<ComputeBackend> backends, Path directory) {
         this.backends = backends;
         this.file = directory.resolve("hammer.safetensors");
     }
@@ -66,7 +66,7 @@ final class HeadHammer {
         }
         long mappedBefore = mapped();
         int threadsBefore = Thread.activeCount();
-        try (Backend backend = backends.apply(2);
+        try (ComputeBackend backend = backends.apply(2);
                 SoftmaxHead head = SoftmaxHead.open(file, backend, HeadOptions.defaults());
                 EmbeddingTable table = EmbeddingTable.open(file, backend, HeadOptions.defaults())) {
             List<Question> questions = questions(head, table, hidden);
@@ -86,7 +86,7 @@ final class HeadHammer {
     }
 
     private void hammer(
-            SoftmaxHead head, EmbeddingTable table, Backend backend, List<Question> questions, long milliseconds)
+            SoftmaxHead head, EmbeddingTable table, ComputeBackend backend, List<Question> questions, long milliseconds)
             throws Exception {
         long end = System.nanoTime() + 1_000_000 * milliseconds;
         AtomicReference<SoftmaxHead> visited =
@@ -121,7 +121,7 @@ final class HeadHammer {
     }
 
     private void openAskClose(SplittableRandom random, List<Question> questions) {
-        try (Backend own = backends.apply(1 + random.nextInt(2));
+        try (ComputeBackend own = backends.apply(1 + random.nextInt(2));
                 SoftmaxHead head = SoftmaxHead.open(file, own, HeadOptions.defaults());
                 EmbeddingTable table = EmbeddingTable.open(file, own, HeadOptions.defaults())) {
             ask(head, table, random, questions);
@@ -131,7 +131,7 @@ final class HeadHammer {
 
     private void visit(SoftmaxHead head, SplittableRandom random, List<Question> questions) {
         try {
-            questions.get(random.nextInt(questions.size())).ask(head, random.nextInt(Question.KINDS));
+            questions.get(random.nextInt(questions.size())).ask(head, random.nextInt(6) == 0);
         } catch (ClosedHeadException e) {
             // The one other answer that is right here.
             assertTrue(e.getMessage().contains("lm_head.weight"), e.getMessage());
@@ -141,7 +141,7 @@ final class HeadHammer {
 
     private void ask(SoftmaxHead head, EmbeddingTable table, SplittableRandom random, List<Question> questions) {
         Question question = questions.get(random.nextInt(questions.size()));
-        question.ask(head, random.nextInt(Question.KINDS));
+        question.ask(head, random.nextInt(6) == 0);
         question.ask(table);
         asked.incrementAndGet();
     }
@@ -151,7 +151,7 @@ final class HeadHammer {
         for (int states : new int[] {1, 1, 1, 2, 5, 16}) {
             int from = questions.size() * head.hiddenSize();
             float[] some = Arrays.copyOfRange(hidden, from, from + states * head.hiddenSize());
-            questions.add(new Question(head, table, some, questions.size()));
+            questions.add(new Question(head, table, some));
         }
         return questions;
     }
@@ -169,72 +169,69 @@ final class HeadHammer {
         return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
     }
 
-    /** Hidden states, and what was answered while nobody else asked. */
+    /** Hidden states with requests of every kind, and what was answered while nobody else asked. */
     private static final class Question {
-        static final int KINDS = 6;
-        private static final int K = 10;
-
         private final float[] hidden;
-        private final long seed;
-        private final int[] greedy;
-        private final RankedTokens ranked;
-        private final float[] scores;
-        private final int[] drawn;
-        private final double[] logSumExp;
+        private final Request[] requests;
+        private final Answers answers;
         private final float[] logits;
         private final float[] rows;
 
-        Question(SoftmaxHead head, EmbeddingTable table, float[] hidden, long seed) {
+        Question(SoftmaxHead head, EmbeddingTable table, float[] hidden) {
             this.hidden = hidden;
-            this.seed = seed;
-            this.greedy = head.greedy(hidden);
-            this.ranked = head.topK(hidden, K);
-            this.scores = head.logProbabilities(hidden, greedy);
-            this.drawn = head.sample(hidden, SAMPLING, seed);
-            this.logSumExp = head.logSumExp(hidden);
-            this.logits = new float[greedy.length * head.vocabularySize()];
-            head.logits(hidden, logits);
-            this.rows = table.rows(drawn);
+            this.requests = IntStream.range(0, hidden.length / head.hiddenSize())
+                    .mapToObj(HeadContract::requestOf)
+                    .toArray(Request[]::new);
+            this.answers = answer(head);
+            this.logits = new float[requests.length * head.vocabularySize()];
+            head.logits(States.of(hidden), logits);
+            this.rows = table.rows(answers.tokens());
         }
 
-        /** Log-sum-exps may differ within their error, where a backend learns what to leave out. */
-        void ask(SoftmaxHead head, int kind) {
-            switch (kind) {
-                case 0 -> assertArrayEquals(greedy, head.greedy(hidden));
-                case 1 -> {
-                    RankedTokens now = head.topK(hidden, K);
-                    assertArrayEquals(ranked.tokens(), now.tokens());
-                    assertArrayEquals(ranked.logits(), now.logits());
-                    assertNear(ranked.logProbabilities(), now.logProbabilities());
+        /** With requests of one's own, for they serve one thread at a time. */
+        private Answers answer(SoftmaxHead head) {
+            Answers made = Answers.of(requests.length);
+            head.answer(
+                    States.of(hidden),
+                    Arrays.stream(requests).map(Request::copy).toArray(Request[]::new),
+                    made);
+            return made;
+        }
+
+        void ask(SoftmaxHead head, boolean all) {
+            if (all) {
+                float[] now = new float[logits.length];
+                head.logits(States.of(hidden), now);
+                assertArrayEquals(logits, now);
+            } else {
+                Answers now = answer(head);
+                for (int row = 0; row < requests.length; row++) {
+                    assertSame(row, now);
                 }
-                case 2 -> assertNear(scores, head.logProbabilities(hidden, greedy));
-                case 3 -> assertArrayEquals(drawn, head.sample(hidden, SAMPLING, seed));
-                case 4 -> {
-                    double[] now = head.logSumExp(hidden);
-                    for (int s = 0; s < now.length; s++) {
-                        assertEquals(logSumExp[s], now[s], allowed(logSumExp[s]));
-                    }
-                }
-                default -> {
-                    float[] now = new float[logits.length];
-                    head.logits(hidden, now);
-                    assertArrayEquals(logits, now);
-                }
+            }
+        }
+
+        private void assertSame(int row, Answers now) {
+            assertEquals(answers.token(row), now.token(row));
+            assertEquals(answers.top(row), now.top(row));
+            for (int place = 0; place < answers.top(row); place++) {
+                assertEquals(answers.topToken(row, place), now.topToken(row, place));
+                assertEquals(answers.topLogit(row, place), now.topLogit(row, place));
+            }
+            assertEquals(answers.scoreLogit(row, 0), now.scoreLogit(row, 0));
+            if (row % 3 > 0) {
+                assertNear(answers.logSumExp(row), now.logSumExp(row));
+                assertNear(answers.logProbability(row), now.logProbability(row));
             }
         }
 
         void ask(EmbeddingTable table) {
-            assertArrayEquals(rows, table.rows(drawn));
+            assertArrayEquals(rows, table.rows(answers.tokens()));
         }
 
-        private static void assertNear(float[] expected, float[] actual) {
-            for (int i = 0; i < expected.length; i++) {
-                assertEquals(expected[i], actual[i], 4 * allowed(expected[i]));
-            }
-        }
-
-        private static double allowed(double value) {
-            return 2 * InferenceOracle.LOG_SUM_EXP * Math.max(1, Math.abs(value));
+        /** Log-sum-exps may differ within their error, where a backend learns what to leave out. */
+        private static void assertNear(double expected, double actual) {
+            assertEquals(expected, actual, 8 * InferenceOracle.LOG_SUM_EXP * Math.max(1, Math.abs(expected)));
         }
     }
 }

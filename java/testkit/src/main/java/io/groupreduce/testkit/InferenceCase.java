@@ -6,7 +6,7 @@ import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.ScaleFormat;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.testkit.MatrixBuilder.Layout;
@@ -33,15 +33,24 @@ final class InferenceCase implements AutoCloseable {
     final CompressedMatrix matrix;
     final float[] bias;
     final float[] hidden;
+    /** 0 for none. */
+    final double cap;
+
     private final Arena arena;
     private InferenceOracle oracle;
 
     private InferenceCase(String label, Arena arena, CompressedMatrix matrix, float[] bias, float[] hidden) {
+        this(label, arena, matrix, bias, hidden, 0);
+    }
+
+    private InferenceCase(
+            String label, Arena arena, CompressedMatrix matrix, float[] bias, float[] hidden, double cap) {
         this.label = label;
         this.arena = arena;
         this.matrix = matrix;
         this.bias = bias;
         this.hidden = hidden;
+        this.cap = cap;
     }
 
     /** Cases of every kind, one after the other; a list is small, the caller closes each. */
@@ -216,10 +225,37 @@ final class InferenceCase implements AutoCloseable {
         return new InferenceCase("rank " + rank + " of " + columns + ", blocks " + blocks, arena, matrix, null, hidden);
     }
 
-    /** One of the hidden states alone. */
-    InferenceCase only(int state) {
-        int columns = matrix.columns();
-        return with("state " + state, bias, Arrays.copyOfRange(hidden, state * columns, (state + 1) * columns));
+    /**
+     * Groups 0 and 1 are factored, small group 2 is dense. Of hidden states 0 and 1 a coordinate is beyond binary32, which logits of the dense group are
+     * not.
+     */
+    static InferenceCase overflowing(long seed, Layout layout) {
+        int columns = 37;
+        MatrixBuilder builder = new MatrixBuilder(Arena.ofShared(), seed, columns)
+                .basis(9, Numbers.SMOOTH)
+                .group(0, 1, layout, Numbers.SMOOTH, 70)
+                .group(0, 9, layout, Numbers.SMOOTH, 900)
+                .dense(Layout.F32, Numbers.SMOOTH, 300, 1e-6f);
+        InferenceCase c = of("too large, " + layout.codec(), seed, builder, Numbers.SMOOTH, 0, STATES);
+        for (int j = 0; j < columns; j++) {
+            c.hidden[j] = Math.copySign(3e38f, c.matrix.decodedRight(0)[j]);
+            c.hidden[columns + j] = -c.hidden[j];
+        }
+        return c;
+    }
+
+    /** The same, but the logits of each second hidden state are nearly equal. */
+    InferenceCase secondFlat() {
+        float[] flat = hidden.clone();
+        for (int i = 0; i < flat.length; i++) {
+            flat[i] *= i / matrix.columns() % 2 == 0 ? 1 : 1e-3f;
+        }
+        return with("each second flat", bias, flat);
+    }
+
+    /** The same with logits held below this. */
+    InferenceCase capped(double below) {
+        return new InferenceCase(label + ", capped at " + below, arena, matrix, bias, hidden, below);
     }
 
     /** The same matrix where logits are large, all equal, nearly all ruled out, or all far below zero. */
@@ -322,13 +358,13 @@ final class InferenceCase implements AutoCloseable {
         return oracle;
     }
 
-    InferenceProblem problem(Pruning pruning, double tolerance) {
-        return new InferenceProblem(matrix, bias, pruning, tolerance);
+    InferenceProblem problem(Pruning pruning) {
+        return new InferenceProblem(matrix, bias, cap, pruning);
     }
 
     /** The matrix loaded without pruning. */
-    InferenceSession load(Backend backend) {
-        return backend.load(problem(Pruning.OFF, 0));
+    InferenceSession load(ComputeBackend backend) {
+        return backend.load(problem(Pruning.OFF));
     }
 
     /** The matrix loaded into the reference. */
@@ -336,11 +372,15 @@ final class InferenceCase implements AutoCloseable {
         return load(new ReferenceBackend());
     }
 
-    /** The first {@code states} hidden states, and after them numbers that must not be looked at. */
-    float[] hidden(int states) {
-        float[] longer = Arrays.copyOf(hidden, (states + 1) * matrix.columns());
-        Arrays.fill(longer, states * matrix.columns(), longer.length, Float.NaN);
-        return longer;
+    /** A batch of these hidden states, and after them numbers that must not be looked at. */
+    float[] hidden(int[] states) {
+        int columns = matrix.columns();
+        float[] batch = new float[(states.length + 1) * columns];
+        for (int s = 0; s < states.length; s++) {
+            System.arraycopy(hidden, states[s] * columns, batch, s * columns, columns);
+        }
+        Arrays.fill(batch, states.length * columns, batch.length, Float.NaN);
+        return batch;
     }
 
     int states() {

@@ -1,35 +1,27 @@
 package io.groupreduce.testkit;
 
+import static io.groupreduce.testkit.PlainQuestion.UNTOUCHED;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import io.groupreduce.api.Sampling;
+import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.Question;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /** Holds the answers of a session against the reference's, and looks whether it writes beyond them. */
 final class InferenceChecks {
-    static final float UNTOUCHED = -77;
-
-    static final List<Sampling> SAMPLINGS = List.of(
-            Sampling.temperature(1),
-            Sampling.temperature(0.7),
-            Sampling.temperature(2.5),
-            Sampling.temperature(1e-3),
-            Sampling.temperature(1e-320),
-            Sampling.temperature(1).withTopK(1),
-            Sampling.temperature(1.3).withTopK(40),
-            Sampling.temperature(1).withTopP(0.9),
-            Sampling.temperature(1).withTopP(1e-9),
-            Sampling.temperature(1).withMinP(0.05),
-            Sampling.temperature(1).withMinP(1),
-            Sampling.temperature(0.8).withTopK(50).withTopP(0.95).withMinP(0.01),
-            Sampling.temperature(3).withTopK(7).withTopP(0.5));
+    private static final int[] LISTS = {0, 1, 20, 64, Question.LONGEST_LIST};
+    private static final double[] SUMS = {0, 1, 0.3, 3, 1e-6, 1e6};
+    private static final double[] DRAWS = {0, 1, 0.3, 3, 1e-6, 1e6, 1e-320};
 
     private InferenceChecks() {}
 
@@ -42,75 +34,118 @@ final class InferenceChecks {
         }
     }
 
-    static void assertTop(InferenceCase c, InferenceSession session, int states, int k, boolean probable) {
-        int ranks = Math.min(k, c.matrix.rows());
-        Top top = new Top(session, c, states, ranks, probable);
-        String what = "top " + ranks + " of " + states;
-        c.oracle().assertTop(states, ranks, top.tokens, top.logits, what);
-        if (probable) {
-            c.oracle().assertLogSumExp(states, top.logSumExp, 0, what);
-            assertEquals(UNTOUCHED, top.logSumExp[states], c.at(what + " writes beyond its end"));
-        }
-        assertEquals(UNTOUCHED, top.tokens[states * ranks], c.at(what + " writes beyond its end"));
-        assertEquals(UNTOUCHED, top.logits[states * ranks], c.at(what + " writes beyond its end"));
+    /** The first hidden states of a case. */
+    static int[] first(int states) {
+        return IntStream.range(0, states).toArray();
     }
 
-    /** An answer in arrays with one more place, to see what is written there. */
-    static final class Top {
-        final int[] tokens;
-        final float[] logits;
-        final double[] logSumExp;
-
-        Top(InferenceSession session, InferenceCase c, int states, int k, boolean probable) {
-            tokens = new int[states * k + 1];
-            logits = new float[states * k + 1];
-            logSumExp = probable ? new double[states + 1] : null;
-            tokens[states * k] = (int) UNTOUCHED;
-            logits[states * k] = UNTOUCHED;
-            if (probable) {
-                logSumExp[states] = UNTOUCHED;
-            }
-            session.top(c.hidden(states), states, k, tokens, logits, logSumExp);
-        }
-    }
-
-    static void assertScores(InferenceCase c, InferenceSession session, int states) {
-        int[] targets = new int[states];
-        Arrays.setAll(targets, s -> (s * 7919 + states) % c.matrix.rows());
-        float[] logits = new float[states];
-        double[] logSumExp = new double[states];
-        session.score(c.hidden(states), states, targets, logits, logSumExp);
-        float[] alone = new float[states];
-        session.score(c.hidden(states), states, targets, alone, null);
+    /**
+     * None to three questions about each state of a batch: in turn every combination of list, sum and draw, open to tokens of every kind.
+     *
+     * @param turn where to go on
+     */
+    static List<PlainQuestion> mixed(InferenceCase c, int states, int turn, double tolerance) {
+        SplittableRandom random = new SplittableRandom(turn);
+        List<PlainQuestion> questions = new ArrayList<>();
+        int next = turn;
         for (int s = 0; s < states; s++) {
-            c.oracle().assertLogit(s, targets[s], logits[s], "score in " + states);
-            c.oracle().assertLogit(s, targets[s], alone[s], "score alone in " + states);
+            // A state in five has no question, where there are several.
+            for (int more = states < 3 ? 1 + (turn + s) % 3 : (s + turn + 4) % 5; more > 0 && more < 4; more--) {
+                OpenTokens kind = OpenTokens.values()[next % OpenTokens.values().length];
+                PlainQuestion question = of(c, s, kind.of(c, random), next * 67, tolerance);
+                next++;
+                if (question.asks()) {
+                    questions.add(question);
+                }
+            }
         }
-        c.oracle().assertLogSumExp(states, logSumExp, 0, "score in " + states);
+        return questions;
     }
 
-    static int[] sample(InferenceSession session, InferenceCase c, int states, Sampling sampling, long seed) {
-        int[] tokens = new int[states];
-        session.sample(c.hidden(states), states, sampling, seed, tokens);
-        return tokens;
+    /** One of the combinations. */
+    static PlainQuestion of(InferenceCase c, int state, long[] open, int turn, double tolerance) {
+        int count = open == null
+                ? c.matrix.rows()
+                : Arrays.stream(open).mapToInt(Long::bitCount).sum();
+        return new PlainQuestion(state, open)
+                .list(Math.min(count, LISTS[turn % LISTS.length]))
+                .sum(SUMS[turn / LISTS.length % SUMS.length], tolerance)
+                .draw(DRAWS[turn / (LISTS.length * SUMS.length) % DRAWS.length], turn * 0x9E3779B97F4A7C15L);
+    }
+
+    /** Asks about a batch of these hidden states of the case. */
+    static void ask(
+            InferenceCase c, InferenceSession session, int[] states, List<PlainQuestion> questions, Chosen chosen) {
+        Question[] array = questions.toArray(new Question[questions.size() + 2]);
+        session.answer(c.hidden(states), states.length, array, questions.size(), chosen);
+    }
+
+    /** Asks, and holds every answer against the reference's. */
+    static void assertAnswers(
+            InferenceCase c, InferenceSession session, int[] states, List<PlainQuestion> questions, String what) {
+        ask(c, session, states, questions, null);
+        for (PlainQuestion question : questions) {
+            c.oracle().assertAnswer(states[question.state()], question, what + ", batch of " + states.length);
+        }
+    }
+
+    /** Tokens of each state: none, one, hundreds with some of them twice, a few. With {@link PlainQuestion#UNTOUCHED} after the last. */
+    static Chosen chosen(InferenceCase c, int states, int turn) {
+        SplittableRandom random = new SplittableRandom(~turn);
+        int[] from = new int[states + 3];
+        List<Integer> tokens = new ArrayList<>();
+        for (int s = 0; s < states; s++) {
+            int count = new int[] {0, 1, 300, 3, 17}[(s + turn) % 5];
+            for (int i = 0; i < count; i++) {
+                tokens.add(
+                        i % 7 == 6
+                                ? tokens.get(tokens.size() - 3)
+                                : i == 2 ? c.matrix.rows() - 1 : random.nextInt(c.matrix.rows()));
+            }
+            from[s + 1] = tokens.size();
+        }
+        from[states + 1] = -1;
+        int[] array = new int[tokens.size() + 3];
+        Arrays.fill(array, -1);
+        for (int i = 0; i < tokens.size(); i++) {
+            array[i] = tokens.get(i);
+        }
+        float[] logits = new float[array.length];
+        Arrays.fill(logits, UNTOUCHED);
+        return new Chosen(from, array, logits);
+    }
+
+    static void assertChosen(InferenceCase c, int[] states, Chosen chosen, String what) {
+        for (int s = 0; s < states.length; s++) {
+            for (int i = chosen.from()[s]; i < chosen.from()[s + 1]; i++) {
+                c.oracle().assertLogit(states[s], chosen.tokens()[i], chosen.logits()[i], what + ", chosen");
+            }
+        }
+        for (int i = chosen.from()[states.length]; i < chosen.logits().length; i++) {
+            assertEquals(UNTOUCHED, chosen.logits()[i], c.at(what + ", chosen, beyond the end"));
+        }
     }
 
     /** Into an array, and into a segment at an odd address. */
-    static void assertLogits(InferenceCase c, InferenceSession session, int states) {
+    static void assertLogits(InferenceCase c, InferenceSession session, int[] states) {
+        int rows = c.matrix.rows();
         try (Arena arena = Arena.ofShared()) {
-            long bytes = 4L * states * c.matrix.rows();
+            long bytes = 4L * states.length * rows;
             MemorySegment odd = arena.allocate(bytes + 1, 4).asSlice(1, bytes);
-            session.logits(c.hidden(states), states, odd);
-            float[] array = new float[states * c.matrix.rows() + 1];
+            session.logits(c.hidden(states), states.length, odd);
+            float[] array = new float[states.length * rows + 1];
             array[array.length - 1] = UNTOUCHED;
-            session.logits(c.hidden(states), states, MemorySegment.ofArray(array));
+            session.logits(c.hidden(states), states.length, MemorySegment.ofArray(array));
             assertEquals(UNTOUCHED, array[array.length - 1], c.at("logits beyond the end"));
+            String what = "all logits of " + states.length;
             for (int i = 0; i < array.length - 1; i++) {
-                int state = i / c.matrix.rows();
-                int token = i % c.matrix.rows();
                 float written = odd.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);
-                c.oracle().assertLogit(state, token, written, "all logits of " + states);
-                c.oracle().assertLogit(state, token, array[i], "all logits of " + states + " in an array");
+                float wanted = c.oracle().logits(states[i / rows])[i % rows];
+                double allowed = c.oracle().tolerances(states[i / rows])[i % rows];
+                if (!(Math.abs(wanted - written) <= allowed && Math.abs(wanted - array[i]) <= allowed)) {
+                    c.oracle().assertLogit(states[i / rows], i % rows, written, what);
+                    c.oracle().assertLogit(states[i / rows], i % rows, array[i], what + " in an array");
+                }
             }
         }
     }
@@ -134,8 +169,10 @@ final class InferenceChecks {
                 for (int j = 0; j < columns; j++) {
                     int at = 5 + n * columns + j;
                     double allowed = 0x1p-24 * (4 + Math.sqrt(columns)) * largest[j];
-                    assertEquals(
-                            expected[at], actual[at], allowed, c.at("row of token " + tokens[n] + ", column " + j));
+                    if (!(Math.abs((double) expected[at] - actual[at]) <= allowed)) {
+                        String where = c.at("row of token " + tokens[n] + ", column " + j);
+                        assertEquals(expected[at], actual[at], allowed, where);
+                    }
                 }
             }
         }
@@ -143,21 +180,25 @@ final class InferenceChecks {
         assertEquals(UNTOUCHED, actual[5 + count * columns], c.at("rows beyond the end"));
     }
 
+    /** Lists and draws are those of a session that leaves nothing out, bit by bit; sums are near the reference's. */
     static void assertPrunedAlike(
-            InferenceCase c, InferenceSession plain, List<InferenceSession> pruned, int states, int k) {
-        Top expected = new Top(plain, c, states, k, false);
-        Top probable = new Top(plain, c, states, k, true);
-        for (InferenceSession session : pruned) {
-            String what = "pruned, top " + k + " of " + states;
-            assertSame(expected, new Top(session, c, states, k, false), c.at(what));
-            Top top = new Top(session, c, states, k, true);
-            assertSame(probable, top, c.at(what + " with log-sum-exp"));
-            c.oracle().assertLogSumExp(states, top.logSumExp, 0, what);
+            InferenceCase c, InferenceSession plain, InferenceSession pruned, int[] states, List<PlainQuestion> asked) {
+        List<PlainQuestion> expected = again(asked);
+        ask(c, plain, states, expected, null);
+        List<PlainQuestion> actual = again(asked);
+        assertAnswers(c, pruned, states, actual, "pruned");
+        for (int q = 0; q < asked.size(); q++) {
+            assertSameBits(expected.get(q), actual.get(q), c.at("pruned, batch of " + states.length));
         }
     }
 
-    static void assertSame(Top expected, Top actual, String what) {
-        assertArrayEquals(expected.tokens, actual.tokens, what);
-        assertArrayEquals(expected.logits, actual.logits, what);
+    static List<PlainQuestion> again(List<PlainQuestion> questions) {
+        return questions.stream()
+                .map(question -> question.again(question.state()))
+                .toList();
+    }
+
+    static void assertSameBits(PlainQuestion expected, PlainQuestion actual, String what) {
+        assertArrayEquals(expected.bits().toArray(), actual.bits().toArray(), what + ", " + expected);
     }
 }

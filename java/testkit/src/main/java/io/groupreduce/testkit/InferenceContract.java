@@ -1,52 +1,76 @@
 package io.groupreduce.testkit;
 
-import static io.groupreduce.testkit.InferenceChecks.SAMPLINGS;
+import static io.groupreduce.testkit.InferenceChecks.again;
+import static io.groupreduce.testkit.InferenceChecks.assertAnswers;
+import static io.groupreduce.testkit.InferenceChecks.assertChosen;
 import static io.groupreduce.testkit.InferenceChecks.assertLogits;
 import static io.groupreduce.testkit.InferenceChecks.assertPrunedAlike;
-import static io.groupreduce.testkit.InferenceChecks.assertRows;
-import static io.groupreduce.testkit.InferenceChecks.assertSame;
-import static io.groupreduce.testkit.InferenceChecks.assertScores;
-import static io.groupreduce.testkit.InferenceChecks.assertTop;
+import static io.groupreduce.testkit.InferenceChecks.assertSameBits;
+import static io.groupreduce.testkit.InferenceChecks.chosen;
+import static io.groupreduce.testkit.InferenceChecks.first;
 import static io.groupreduce.testkit.InferenceChecks.forEach;
-import static io.groupreduce.testkit.InferenceChecks.sample;
+import static io.groupreduce.testkit.InferenceChecks.mixed;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.Pruning;
-import io.groupreduce.api.Sampling;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.Chosen;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceSession;
-import io.groupreduce.testkit.InferenceChecks.Top;
+import io.groupreduce.spi.Question;
 import io.groupreduce.testkit.MatrixBuilder.Numbers;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
-import org.junit.jupiter.api.Tag;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /**
- * What every backend must answer about a compressed softmax, held against the reference: every layout of a file at ragged sizes,
- * batches around every block size, exact ties, extreme logits, every kind of pruning. With {@link InferenceEdges}, batches and lists
- * beyond what is taken at a time and files of other writers; with {@link HeadContract}, what a head on it must endure.
+ * What every backend must answer about a compressed softmax, held against the reference: every layout of a file at ragged sizes, every kind of
+ * question in batches around every block size, exact ties, extreme logits, every kind of pruning. With {@link InferenceEdges}, batches and lists
+ * beyond what is taken at a time and files of other writers; with {@link RequestContract} and {@link HeadContract}, what a head on it must answer and endure.
  */
 public abstract class InferenceContract extends InferenceEdges {
-    private static final int[] BATCHES = {1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 33, 64, InferenceCase.STATES};
+    private static final int[] BATCHES = {1, 2, 3, 4, 7, 16, 50};
 
     @Test
-    void likeliestTokensMatchTheReference() {
-        ask(InferenceCase.all(), (c, session, reference) -> {
+    void answersMatchTheReference() {
+        int[] turn = {1};
+        ask(InferenceCase.all(), (c, session) -> {
             for (int states : BATCHES) {
-                assertTop(c, session, states, 10, true);
-                assertTop(c, session, states, 1, false);
-            }
-            for (int states : new int[] {1, 3, 17}) {
-                assertTop(c, session, states, 0, true);
-                assertTop(c, session, states, 1, true);
-                assertTop(c, session, states, 2, false);
-                assertTop(c, session, states, c.matrix.rows(), true);
+                List<PlainQuestion> questions = mixed(c, states, turn[0], 0);
+                turn[0] += questions.size() + 1;
+                assertAnswers(c, session, first(states), questions, "mixed");
             }
         });
     }
 
+    @Test
+    void chosenTokensMatchTheReference() {
+        ask(InferenceCase.all(), (c, session) -> {
+            for (int states : new int[] {1, 3, 16}) {
+                for (int turn = 0; turn < (states == 1 ? 5 : 1); turn++) {
+                    int[] batch = first(states);
+                    Chosen alone = chosen(c, states, turn);
+                    List<PlainQuestion> notAsked = mixed(c, states, turn, 0);
+                    Question[] array = notAsked.toArray(Question[]::new);
+                    session.answer(c.hidden(batch), states, array, 0, alone);
+                    assertChosen(c, batch, alone, "alone");
+                    notAsked.forEach(question -> question.assertAnsweredOnce(false, c.at("not asked")));
+                    Chosen beside = chosen(c, states, turn);
+                    List<PlainQuestion> asked = again(notAsked);
+                    InferenceChecks.ask(c, session, batch, asked, beside);
+                    assertChosen(c, batch, beside, "beside questions");
+                    asked.forEach(question -> c.oracle().assertAnswer(question.state(), question, "beside chosen"));
+                }
+            }
+            session.answer(c.hidden(first(2)), 2, new Question[0], 0, null);
+        });
+    }
+
+    /** With integers every order of summation is exact, so lists are the reference's to the last bit. */
     @Test
     void tiesGoToTheLowerToken() {
         ask(
@@ -54,16 +78,23 @@ public abstract class InferenceContract extends InferenceEdges {
                         InferenceCase.random(21, Numbers.EXACT),
                         InferenceCase.random(22, Numbers.EXACT),
                         InferenceCase.everyLayout(23, true, Numbers.EXACT)),
-                (c, session, reference) -> {
-                    int rows = c.matrix.rows();
+                (c, session) -> {
+                    List<PlainQuestion> questions = mixed(c, 9, 40, 0);
+                    assertAnswers(c, session, first(9), questions, "ties");
                     int ties = 0;
-                    for (int k : new int[] {1, 2, 10, 100, rows}) {
-                        Top expected = new Top(reference, c, 9, k, false);
-                        Top actual = new Top(session, c, 9, k, false);
-                        assertArrayEquals(expected.logits, actual.logits, c.at("logits of the top " + k));
-                        assertArrayEquals(expected.tokens, actual.tokens, c.at("tokens of the top " + k));
-                        for (int i = 1; i < 9 * k; i++) {
-                            ties += k == 10 && expected.logits[i] == expected.logits[i - 1] ? 1 : 0;
+                    for (PlainQuestion question : questions) {
+                        float[] logits = c.oracle().logits(question.state());
+                        int[] best = IntStream.range(0, logits.length)
+                                .filter(question::isOpen)
+                                .boxed()
+                                .sorted(Comparator.comparing((Integer token) -> -logits[token]))
+                                .limit(question.listed())
+                                .mapToInt(Integer::intValue)
+                                .toArray();
+                        for (int i = 0; i < best.length; i++) {
+                            String where = c.at("place " + i + ", " + question);
+                            assertTrue(best[i] == question.tokens[i] && logits[best[i]] == question.logits[i], where);
+                            ties += i > 0 && logits[best[i]] == logits[best[i - 1]] ? 1 : 0;
                         }
                     }
                     assertTrue(ties > 0, c.at("a case without ties"));
@@ -71,85 +102,124 @@ public abstract class InferenceContract extends InferenceEdges {
     }
 
     @Test
-    void scoresMatchTheReference() {
-        ask(InferenceCase.all(), (c, session, reference) -> {
-            for (int states : BATCHES) {
-                assertScores(c, session, states);
-            }
-        });
-    }
-
-    @Test
-    @Tag("long")
-    void samplesAreTheReferencesToken() {
-        ask(InferenceCase.all(), (c, session, reference) -> {
-            for (int n = 0; n < SAMPLINGS.size(); n++) {
-                Sampling sampling = SAMPLINGS.get(n);
-                if (sampling.topK() < c.matrix.rows()) {
-                    int states = BATCHES[n % BATCHES.length];
-                    for (long seed = 1; seed <= (emulated() ? 1 : states < 9 ? 12 : 2); seed++) {
-                        int[] expected = sample(reference, c, states, sampling, seed);
-                        int[] actual = sample(session, c, states, sampling, seed);
-                        assertArrayEquals(expected, actual, c.at(sampling + ", seed " + seed + " in " + states));
-                    }
-                }
-            }
-        });
-    }
-
-    @Test
     void allLogitsMatchTheReference() {
-        ask(InferenceCase.all(), (c, session, reference) -> {
-            for (int states : new int[] {1, 2, 5, 17, InferenceCase.STATES}) {
-                assertLogits(c, session, states);
+        ask(InferenceCase.all(), (c, session) -> {
+            for (int states : new int[] {1, 2, 5, 17}) {
+                assertLogits(c, session, first(states));
             }
         });
     }
 
     @Test
     void rowsMatchTheReference() {
-        ask(InferenceCase.all(), (c, session, reference) -> {
-            assertRows(c, session);
-        });
+        ask(InferenceCase.all(), InferenceChecks::assertRows);
+    }
+
+    @Test
+    void capsHoldLogits() {
+        for (double cap : new double[] {0.01, 2, 30}) {
+            forEach(List.of(InferenceCase.random(24, Numbers.STEEP), InferenceCase.steep(25, 1)), plain -> {
+                InferenceCase c = plain.capped(cap);
+                for (Pruning pruning : prunes() ? Pruning.values() : new Pruning[] {Pruning.AUTO}) {
+                    try (ComputeBackend tested = backend(2);
+                            InferenceSession session = tested.load(c.problem(pruning))) {
+                        for (int states : new int[] {1, 5, 16}) {
+                            assertAnswers(c, session, first(states), mixed(c, states, states, 0), "capped");
+                        }
+                        Chosen few = chosen(c, 3, 1);
+                        InferenceChecks.ask(c, session, first(3), List.of(), few);
+                        assertChosen(c, first(3), few, "capped");
+                        assertLogits(c, session, first(2));
+                    }
+                }
+            });
+        }
     }
 
     @Test
     void theNumberOfThreadsChangesNoBitOfAnAnswer() {
         forEach(List.of(InferenceCase.random(31, Numbers.SMOOTH), InferenceCase.steep(32, 1)), c -> {
-            for (int states : new int[] {1, 3, 16, InferenceCase.STATES}) {
+            for (int states : new int[] {1, 3, 16, 50}) {
+                int[] batch = first(states);
                 assertThreadsChangeNoBit(c.at(states + " states"), (tested, arena) -> {
                     try (InferenceSession session = c.load(tested)) {
-                        Top top = new Top(session, c, states, 10, true);
+                        List<Object> made = new ArrayList<>();
+                        for (int turn : new int[] {3, 5}) {
+                            List<PlainQuestion> questions = mixed(c, states, turn, 0);
+                            Chosen few = chosen(c, states, turn);
+                            InferenceChecks.ask(c, session, batch, questions, few);
+                            for (PlainQuestion question : questions) {
+                                made.addAll(question.bits());
+                                made.add(question.largest);
+                                made.add(question.sum);
+                            }
+                            made.add(few.logits());
+                        }
                         float[] logits = new float[states * c.matrix.rows()];
-                        session.logits(c.hidden(states), states, MemorySegment.ofArray(logits));
-                        int[] drawn = sample(session, c, states, Sampling.temperature(1), 5);
-                        return List.of(top.tokens, top.logits, top.logSumExp, logits, drawn);
+                        session.logits(c.hidden(batch), states, MemorySegment.ofArray(logits));
+                        made.add(logits);
+                        return made;
                     }
                 });
             }
         });
     }
 
+    /** Neither its place, nor what is asked about others, nor what else is asked about the same state. */
     @Test
-    @Tag("long")
+    void anAnswerDependsOnItsStateAndQuestionAlone() {
+        ask(List.of(InferenceCase.random(33, Numbers.STEEP), InferenceCase.steep(34, 0)), (c, session) -> {
+            for (int states : new int[] {2, 5, 16}) {
+                List<PlainQuestion> all = mixed(c, states, 7 * states, 0);
+                assertAnswers(c, session, first(states), all, "together");
+                for (PlainQuestion question : all) {
+                    List<PlainQuestion> alone = List.of(question.again(question.state()));
+                    InferenceChecks.ask(c, session, first(states), alone, null);
+                    assertSameBits(question, alone.get(0), c.at("alone in " + states));
+                }
+                int[] turned =
+                        IntStream.range(0, states).map(s -> states - 1 - s).toArray();
+                List<PlainQuestion> elsewhere = new ArrayList<>();
+                for (int q = all.size() - 1; q >= 0; q--) {
+                    elsewhere.add(all.get(q).again(states - 1 - all.get(q).state()));
+                }
+                assertAnswers(c, session, turned, elsewhere, "elsewhere");
+            }
+        });
+    }
+
+    /** Whatever they stand beside, equal states that are asked the same draw the same. */
+    @Test
+    void equalStatesDrawEqualTokens() {
+        ask(List.of(InferenceCase.random(35, Numbers.SMOOTH), InferenceCase.steep(36, 1)), (c, session) -> {
+            for (int states : new int[] {3, 4, 7, 16}) {
+                int[] same = new int[states];
+                List<PlainQuestion> questions = new ArrayList<>();
+                for (int s = 0; s < states; s++) {
+                    questions.add(new PlainQuestion(s, null).draw(1, 5));
+                }
+                assertAnswers(c, session, same, questions, "equal states");
+                int[] drawn =
+                        questions.stream().mapToInt(question -> question.drawn).toArray();
+                int[] expected = new int[states];
+                Arrays.fill(expected, drawn[0]);
+                assertArrayEquals(expected, drawn, c.at(states + " equal states"));
+            }
+        });
+    }
+
+    @Test
     void pruningChangesNoAnswer() {
         forEach(InferenceCase.forPruning(), c -> {
-            try (Backend tested = backend(2);
+            try (ComputeBackend tested = backend(2);
                     InferenceSession plain = c.load(tested);
-                    InferenceSession always = tested.load(c.problem(Pruning.ALWAYS, 0));
-                    InferenceSession auto = tested.load(c.problem(Pruning.AUTO, 0))) {
-                List<InferenceSession> pruned = List.of(always, auto);
-                for (int states : prunes() ? new int[] {1, 2, 4, 5, 16, InferenceCase.STATES} : new int[] {2, 16}) {
-                    for (int k : prunes() ? new int[] {1, 2, 10, 300} : new int[] {1, 10}) {
-                        assertPrunedAlike(c, plain, pruned, states, Math.min(k, c.matrix.rows()));
-                    }
-                    for (int n = 0; n < SAMPLINGS.size(); n += states < 5 && prunes() ? 1 : 5) {
-                        Sampling sampling = SAMPLINGS.get(n);
-                        int[] expected = sample(plain, c, states, sampling, states);
-                        for (InferenceSession session : pruned) {
-                            int[] actual = sample(session, c, states, sampling, states);
-                            assertArrayEquals(expected, actual, c.at("pruned, " + states + ", " + sampling));
-                        }
+                    InferenceSession always = tested.load(c.problem(Pruning.ALWAYS));
+                    InferenceSession auto = tested.load(c.problem(Pruning.AUTO))) {
+                for (int states : prunes() ? new int[] {1, 2, 4, 16} : new int[] {2}) {
+                    for (int turn = 0; turn < (states == 1 ? 12 : 2); turn++) {
+                        List<PlainQuestion> questions = mixed(c, states, 11 * turn + states, 0);
+                        assertPrunedAlike(c, plain, always, first(states), questions);
+                        assertPrunedAlike(c, plain, auto, first(states), questions);
                     }
                 }
             }
@@ -157,23 +227,17 @@ public abstract class InferenceContract extends InferenceEdges {
     }
 
     @Test
-    void aToleranceBoundsTheErrorOfTheLogSumExp() {
+    void aToleranceBoundsTheErrorOfTheSum() {
         forEach(InferenceCase.forPruning(), c -> {
-            try (Backend tested = backend(2);
-                    InferenceSession plain = c.load(tested)) {
+            try (ComputeBackend tested = backend(2);
+                    InferenceSession plain = c.load(tested);
+                    InferenceSession always = tested.load(c.problem(Pruning.ALWAYS));
+                    InferenceSession auto = tested.load(c.problem(Pruning.AUTO))) {
                 for (double tolerance : prunes() ? new double[] {1e-6, 1e-3, 0.1} : new double[] {1e-6}) {
-                    for (Pruning pruning : new Pruning[] {Pruning.ALWAYS, Pruning.AUTO}) {
-                        try (InferenceSession pruned = tested.load(c.problem(pruning, tolerance))) {
-                            for (int states : prunes() ? new int[] {1, 4, 17, InferenceCase.STATES} : new int[] {17}) {
-                                String what = pruning + " at " + tolerance + ", " + states;
-                                int k = Math.min(10, c.matrix.rows());
-                                Top top = new Top(pruned, c, states, k, true);
-                                c.oracle().assertLogSumExp(states, top.logSumExp, tolerance, what);
-                                assertSame(new Top(plain, c, states, k, true), top, c.at(what));
-                                Top sums = new Top(pruned, c, states, 0, true);
-                                c.oracle().assertLogSumExp(states, sums.logSumExp, tolerance, what);
-                            }
-                        }
+                    for (int states : prunes() ? new int[] {1, 4, 17} : new int[] {3}) {
+                        List<PlainQuestion> questions = mixed(c, states, states, tolerance);
+                        assertPrunedAlike(c, plain, always, first(states), questions);
+                        assertPrunedAlike(c, plain, auto, first(states), questions);
                     }
                 }
             }
@@ -186,16 +250,11 @@ public abstract class InferenceContract extends InferenceEdges {
             try (InferenceCase c = steep ? InferenceCase.steep(41, 1) : InferenceCase.random(42, Numbers.SMOOTH)) {
                 for (InferenceCase extreme : c.extremes()) {
                     for (Pruning pruning : prunes() ? Pruning.values() : new Pruning[] {Pruning.AUTO}) {
-                        try (Backend tested = backend(2);
-                                InferenceSession session = tested.load(extreme.problem(pruning, 0))) {
-                            for (int states : new int[] {1, 5, 17}) {
-                                assertTop(extreme, session, states, 10, true);
-                                assertTop(extreme, session, states, 1, false);
-                                assertTop(extreme, session, states, 300, false);
-                                assertArrayEquals(
-                                        sample(extreme.reference(), extreme, states, SAMPLINGS.get(0), 3),
-                                        sample(session, extreme, states, SAMPLINGS.get(0), 3),
-                                        extreme.at("sampled, " + pruning));
+                        try (ComputeBackend tested = backend(2);
+                                InferenceSession session = tested.load(extreme.problem(pruning))) {
+                            for (int states : new int[] {1, 5}) {
+                                List<PlainQuestion> questions = mixed(extreme, states, 8 + states, 0);
+                                assertAnswers(extreme, session, first(states), questions, "extreme, " + pruning);
                             }
                         }
                     }
@@ -207,7 +266,7 @@ public abstract class InferenceContract extends InferenceEdges {
     @Test
     void aSessionMayBeClosedTwice() {
         try (InferenceCase c = InferenceCase.single();
-                Backend tested = backend(2)) {
+                ComputeBackend tested = backend(2)) {
             InferenceSession session = c.load(tested);
             session.close();
             session.close();

@@ -1,74 +1,83 @@
 package io.groupreduce.testkit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.internal.select.GumbelNoise;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.InferenceSession;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
- * The answers of the reference to an {@link InferenceCase}, and how far another backend's may lie from them.
+ * The logits that the reference has for an {@link InferenceCase}, what follows from them for a question, and how far another backend may be from that.
  *
  * <p>A logit may be off by {@code 2^-24 (4 + sqrt(k) + sqrt(D)) sum |L| (|R| |h|)}, the magnitude of what is summed up times what
- * a single-precision sum of that many numbers in random order loses. Log-sum-exps are held to {@link #LOG_SUM_EXP}.
+ * a single-precision sum of that many numbers in random order loses; a cap c adds what its hyperbolic tangent loses, {@code 2^-24 8 c}. Log-sum-exps are
+ * held to {@link #LOG_SUM_EXP}, and where few tokens count, to what those may be off by.
  */
 final class InferenceOracle {
-    /** The error of a log-sum-exp relative to itself, or absolute below 1. */
+    /** The error of a log-sum-exp relative to itself, or to 1, or to a logit of 1 divided by the temperature. */
     static final double LOG_SUM_EXP = 2e-6;
+
+    /** The error of the noise: a logarithm of single precision at the largest, 22.9. */
+    private static final double NOISE = 4e-6;
 
     private final InferenceCase c;
     private final int rows;
-    private final int[] ranked;
-    private final float[] rankedLogits;
-    private final float[] logits;
-    private final double[] logSumExp;
-    private final double[] tolerance;
-    private final double[] most;
+    private final float[][] logits;
+    private final double[][] tolerances;
 
     InferenceOracle(InferenceCase c) {
         this.c = c;
         this.rows = c.matrix.rows();
-        int states = c.states();
-        ranked = new int[states * rows];
-        rankedLogits = new float[states * rows];
-        logits = new float[states * rows];
-        logSumExp = new double[states];
-        tolerance = new double[states * rows];
-        most = new double[states];
-        try (InferenceSession reference = c.reference()) {
-            reference.top(c.hidden, states, rows, ranked, rankedLogits, logSumExp);
-        }
-        for (int i = 0; i < states * rows; i++) {
-            logits[i / rows * rows + ranked[i]] = rankedLogits[i];
-        }
-        tolerances();
+        logits = new float[c.states()][];
+        tolerances = new double[c.states()][];
     }
 
-    private void tolerances() {
-        CompressedMatrix matrix = c.matrix;
-        int columns = matrix.columns();
-        float[] left = new float[columns];
-        double[][] z = new double[matrix.bases()][];
-        for (int s = 0; s < most.length; s++) {
-            for (int b = 0; b < z.length; b++) {
-                z[b] = magnitudes(matrix.decodedRight(b), s * columns, columns);
-            }
-            for (int i = 0; i < rows; i++) {
-                GroupPlan plan = matrix.groups().get(matrix.group(i));
-                double sum = c.bias == null ? 0 : Math.abs(c.bias[i]);
-                if (!plan.isZero()) {
-                    matrix.left(matrix.group(i)).decodeRow(matrix.slot(i), left, 0);
-                }
-                for (int k = 0; k < plan.rank(); k++) {
-                    sum += Math.abs(left[k])
-                            * (plan.isDense() ? Math.abs(c.hidden[s * columns + k]) : z[plan.basis()][k]);
-                }
-                double allowed = 0x1p-24 * (4 + Math.sqrt(plan.rank()) + Math.sqrt(columns)) * sum;
-                tolerance[s * rows + i] = allowed;
-                most[s] = Math.max(most[s], allowed);
+    /** Logits of a state, in the order of tokens. */
+    float[] logits(int state) {
+        if (logits[state] == null) {
+            logits[state] = new float[rows];
+            try (InferenceSession reference = c.reference()) {
+                reference.logits(c.hidden(new int[] {state}), 1, MemorySegment.ofArray(logits[state]));
             }
         }
+        return logits[state];
+    }
+
+    /** What the logits of a state may be off by. */
+    double[] tolerances(int state) {
+        if (tolerances[state] == null) {
+            tolerances[state] = computeTolerances(state);
+        }
+        return tolerances[state];
+    }
+
+    private double[] computeTolerances(int state) {
+        CompressedMatrix matrix = c.matrix;
+        int columns = matrix.columns();
+        double[][] z = new double[matrix.bases()][];
+        for (int b = 0; b < z.length; b++) {
+            z[b] = magnitudes(matrix.decodedRight(b), state * columns, columns);
+        }
+        double[] allowed = new double[rows];
+        float[] left = new float[columns];
+        for (int i = 0; i < rows; i++) {
+            GroupPlan plan = matrix.groups().get(matrix.group(i));
+            double sum = c.bias == null ? 0 : Math.abs(c.bias[i]);
+            if (!plan.isZero()) {
+                matrix.left(matrix.group(i)).decodeRow(matrix.slot(i), left, 0);
+            }
+            for (int k = 0; k < plan.rank(); k++) {
+                sum += Math.abs(left[k])
+                        * (plan.isDense() ? Math.abs(c.hidden[state * columns + k]) : z[plan.basis()][k]);
+            }
+            allowed[i] = 0x1p-24 * ((4 + Math.sqrt(plan.rank()) + Math.sqrt(columns)) * sum + 8 * c.cap);
+        }
+        return allowed;
     }
 
     /** {@code |R| |h|}. */
@@ -82,60 +91,126 @@ final class InferenceOracle {
         return z;
     }
 
-    /** Logits of the first states, in the order of tokens. */
-    float logit(int state, int token) {
-        return logits[state * rows + token];
+    /** Holds every part of an answer against the logits of this state of the case. */
+    void assertAnswer(int state, PlainQuestion question, String what) {
+        String where = c.at(what + ", " + question + ", hidden state " + state);
+        question.assertAnsweredOnce(true, where);
+        int[] open = open(question);
+        double most = 0;
+        for (int token : open) {
+            most = Math.max(most, tolerances(state)[token]);
+        }
+        if (question.listed() > 0) {
+            assertList(state, question, open, most, where);
+        }
+        if (question.sumTemperature() > 0) {
+            assertSum(state, question, open, most, where);
+        }
+        if (question.drawTemperature() > 0) {
+            assertDraw(state, question, open, where);
+        }
     }
 
-    /** The token of this place in the order of the reference. */
-    int token(int state, int place) {
-        return ranked[state * rows + place];
-    }
-
-    /** What a logit may be off by. */
-    double tolerance(int state, int token) {
-        return tolerance[state * rows + token];
+    private int[] open(PlainQuestion question) {
+        int[] open = new int[rows];
+        int count = 0;
+        for (int token = 0; token < rows; token++) {
+            if (question.isOpen(token)) {
+                open[count++] = token;
+            }
+        }
+        return Arrays.copyOf(open, count);
     }
 
     /**
-     * Tokens are those of the reference wherever its logits differ by more than what both may be off by, each once, in falling order of
-     * the logits given with them, ties to the lower token; those logits are near the reference's.
+     * Open tokens, each once, in falling order of the logits given with them, ties to the lower token. Those logits are near the reference's, and the
+     * reference's are those of its own list at each place, within what both may be off by.
      */
-    void assertTop(int states, int k, int[] tokens, float[] found, String what) {
-        for (int s = 0; s < states; s++) {
-            boolean[] seen = new boolean[rows];
-            for (int place = 0; place < k; place++) {
-                String where = c.at(what + ", state " + s + ", place " + place + " of " + k);
-                int token = tokens[s * k + place];
-                float logit = found[s * k + place];
-                assertTrue(token >= 0 && token < rows, where + ": token " + token);
-                assertTrue(!seen[token], where + ": token " + token + " twice");
-                seen[token] = true;
-                assertEquals(logit(s, token), logit, tolerance(s, token), where + ": logit of token " + token);
-                if (token != token(s, place)) {
-                    double wanted = rankedLogits[s * rows + place];
-                    assertEquals(wanted, logit(s, token), 2 * most[s], where + ": token " + token);
-                }
-                if (place > 0) {
-                    float before = found[s * k + place - 1];
-                    boolean inOrder = logit < before || logit == before && token > tokens[s * k + place - 1];
-                    assertTrue(inOrder, where + ": " + logit + " of token " + token + " after " + before);
-                }
+    private void assertList(int state, PlainQuestion question, int[] open, double most, String what) {
+        float[] sorted = new float[open.length];
+        for (int i = 0; i < open.length; i++) {
+            sorted[i] = logits(state)[open[i]];
+        }
+        Arrays.sort(sorted);
+        boolean[] seen = new boolean[rows];
+        for (int place = 0; place < question.listed(); place++) {
+            int token = question.tokens[place];
+            float logit = question.logits[place];
+            String where = "place " + place + " holds token " + token + " with " + logit + "; " + what;
+            assertTrue(token >= 0 && token < rows && question.isOpen(token), where);
+            assertFalse(seen[token], where);
+            seen[token] = true;
+            assertEquals(logits(state)[token], logit, tolerances(state)[token], where);
+            assertEquals(sorted[open.length - 1 - place], logits(state)[token], 2 * most, where);
+            if (place > 0) {
+                float before = question.logits[place - 1];
+                assertTrue(logit < before || logit == before && token > question.tokens[place - 1], where);
             }
         }
     }
 
-    /** Within {@link #LOG_SUM_EXP} and {@code more} nats. */
-    void assertLogSumExp(int states, double[] found, double more, String what) {
-        for (int s = 0; s < states; s++) {
-            double allowed = LOG_SUM_EXP * Math.max(1, Math.abs(logSumExp[s])) + more;
-            assertEquals(logSumExp[s], found[s], allowed, c.at(what + ", log-sum-exp of state " + s));
+    private void assertSum(int state, PlainQuestion question, int[] open, double most, String what) {
+        double inverse = Math.clamp(1 / question.sumTemperature(), 1e-30, 1e30);
+        double[] y =
+                Arrays.stream(open).mapToDouble(token -> logits(state)[token]).toArray();
+        double[] off = Arrays.stream(open)
+                .mapToDouble(token -> tolerances(state)[token])
+                .toArray();
+        double largest = Arrays.stream(y).max().getAsDouble();
+        double logSum = Math.log(
+                Arrays.stream(y).map(v -> Math.exp((v - largest) * inverse)).sum());
+        String where = "sum " + question.sum + " at " + question.largest + "; " + what;
+        assertEquals(largest, question.largest, most, where);
+        assertTrue(question.sum <= open.length * (1 + LOG_SUM_EXP), where);
+        double found = Math.log(question.sum) + (question.largest - largest) * inverse;
+        double allowed = logSumAllowed(largest, logSum, inverse, y, off);
+        assertEquals(logSum, found, allowed + question.tolerance(), where);
+    }
+
+    /** What a log-sum-exp at a temperature may be off by: independent errors of logits enter as their probabilities. */
+    static double logSumAllowed(double largest, double logSum, double inverse, double[] y, double[] off) {
+        double scale = Math.max(Math.max(1, Math.abs(largest)) * inverse, Math.max(1, logSum));
+        double square = 0;
+        for (int i = 0; i < y.length; i++) {
+            square += Math.pow(Math.exp((y[i] - largest) * inverse - logSum) * off[i], 2);
         }
+        return LOG_SUM_EXP * scale + Math.sqrt(square) * inverse;
+    }
+
+    /** The token of the reference's draw, or one that ties with it within what both may be off by. */
+    private void assertDraw(int state, PlainQuestion question, int[] open, String what) {
+        int best = draw(state, question, open);
+        int token = question.drawn;
+        String where = "draw " + token + " instead of " + best + "; " + what;
+        assertTrue(token >= 0 && token < rows && question.isOpen(token), where);
+        assertEquals(logits(state)[token], question.drawnLogit, tolerances(state)[token], where);
+        if (token != best) {
+            double t = question.drawTemperature();
+            double ahead = (double) logits(state)[best]
+                    - logits(state)[token]
+                    + t * (noise(question, best) - noise(question, token));
+            assertEquals(0, ahead, tolerances(state)[best] + tolerances(state)[token] + t * NOISE, where);
+        }
+    }
+
+    /** Compared are differences: at a temperature near 0 a logit divided by it has no meaning. */
+    private int draw(int state, PlainQuestion question, int[] open) {
+        int best = open[0];
+        for (int token : open) {
+            double ahead = ((double) logits(state)[token] - logits(state)[best]) / question.drawTemperature()
+                    + (noise(question, token) - noise(question, best));
+            best = ahead > 0 ? token : best;
+        }
+        return best;
+    }
+
+    private static double noise(PlainQuestion question, int token) {
+        return GumbelNoise.of(GumbelNoise.hash(question.key(), token));
     }
 
     /** The logit of one token. */
     void assertLogit(int state, int token, float found, String what) {
-        String where = c.at(what + ", logit of token " + token + " for state " + state);
-        assertEquals(logit(state, token), found, tolerance(state, token), where);
+        String where = c.at(what + ", logit of token " + token + " for hidden state " + state);
+        assertEquals(logits(state)[token], found, tolerances(state)[token], where);
     }
 }

@@ -11,10 +11,10 @@ import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Directions;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -45,7 +45,7 @@ public abstract class RateContract extends Contract {
             int count = c.seed < 3 ? 1 : CompressionCase.BASES;
             int columns = c.matrix.columns();
             plans.add(GroupPlan.dense(columns, Codec.F32));
-            try (Backend backend = new ReferenceBackend();
+            try (ComputeBackend backend = new ReferenceBackend();
                     CompressionWorkspace workspace = backend.open(c.problem)) {
                 List<Spectrum> spectra = c.spectra(workspace, c.basisOf);
                 for (int b = 0; b < count; b++) {
@@ -98,7 +98,7 @@ public abstract class RateContract extends Contract {
         double[][] distortions(CompressionCase c) {
             double[][] distortions = new double[c.matrix.rows()][plans.size()];
             float[] row = new float[c.matrix.columns()];
-            try (Backend backend = new ReferenceBackend()) {
+            try (ComputeBackend backend = new ReferenceBackend()) {
                 for (int i = 0; i < distortions.length; i++) {
                     c.matrix.readRow(i, row, 0);
                     float[] weight = {c.problem.weights()[i]};
@@ -225,7 +225,7 @@ public abstract class RateContract extends Contract {
         CompressionCase c = new CompressionCase(5, ROWS);
         Plans plans = new Plans(c);
         List<GroupPlan> few = List.of(GroupPlan.of(0, 1, Codec.F32), GroupPlan.zero());
-        try (Backend tested = backend(2);
+        try (ComputeBackend tested = backend(2);
                 CompressionWorkspace mine = tested.open(c.problem)) {
             byte[] groupOf = new byte[ROWS];
             mine.rate(plans.bases, plans.plans);
@@ -251,7 +251,7 @@ public abstract class RateContract extends Contract {
         Matrix half = Matrix.of("bf16", DType.BF16, ROWS, columns, halves);
         GroupPlan plan = GroupPlan.dense(columns, Codec.BF16);
         for (Matrix matrix : List.of(c.matrix, half)) {
-            try (Backend tested = backend(1);
+            try (ComputeBackend tested = backend(1);
                     CompressionWorkspace mine = tested.open(CompressionProblem.weighted(matrix, c.problem.weights()))) {
                 mine.rate(List.of(), List.of(plan));
                 double noise = matrix == half ? 0 : mine.energy() * 0x1p-18 / 3;

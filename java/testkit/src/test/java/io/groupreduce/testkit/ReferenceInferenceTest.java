@@ -1,18 +1,18 @@
 package io.groupreduce.testkit;
 
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 
 /** The contract holds for the oracle itself. */
 class ReferenceInferenceTest extends InferenceContract {
     @Override
-    protected Backend backend(int threads) {
+    protected ComputeBackend backend(int threads) {
         return new ReferenceBackend();
     }
 
     @Override
-    protected boolean allocatesNothing() {
-        return false;
+    protected long mostAllocated(int threads) {
+        return Long.MAX_VALUE;
     }
 
     @Override

@@ -1,12 +1,12 @@
 package io.groupreduce.testkit;
 
 import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 
 /** The contract of directions and right factors holds for the oracle itself. */
 class ReferenceRightTest extends RightContract {
     @Override
-    protected Backend backend(int threads) {
+    protected ComputeBackend backend(int threads) {
         return new ReferenceBackend();
     }
 }

@@ -1,11 +1,11 @@
 package io.groupreduce.vector;
 
 import io.groupreduce.api.Threads;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
@@ -19,7 +19,7 @@ import io.groupreduce.vector.training.VectorCalibration;
 import java.util.function.IntConsumer;
 
 /** The CPU backend: single-precision kernels on the Java Vector API, shared out over the threads that the caller allows. */
-public final class VectorBackend implements Backend {
+public final class VectorBackend implements ComputeBackend {
     private final Workers workers;
 
     /** {@code threads} of its own. */

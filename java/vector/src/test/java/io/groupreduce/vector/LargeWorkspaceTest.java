@@ -11,11 +11,11 @@ import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
 import io.groupreduce.spi.SoftmaxComparison;
@@ -54,7 +54,7 @@ class LargeWorkspaceTest {
     private record Outcome(double[] numbers, byte[] best, byte[][] stored, int[] top) {}
 
     private Outcome run(int threads) {
-        try (Backend backend = new VectorBackend(threads);
+        try (ComputeBackend backend = new VectorBackend(threads);
                 Arena arena = Arena.ofShared();
                 CompressionWorkspace workspace = backend.open(problem)) {
             byte[] basisOf = new byte[ROWS];
@@ -145,7 +145,7 @@ class LargeWorkspaceTest {
     private record Rated(double distortion, byte[] groupOf, double lost, List<NormalEquations> equations) {}
 
     private Rated rate(int threads) {
-        try (Backend backend = new VectorBackend(threads);
+        try (ComputeBackend backend = new VectorBackend(threads);
                 Arena arena = Arena.ofShared();
                 CompressionWorkspace workspace = backend.open(problem)) {
             byte[] basisOf = new byte[ROWS];

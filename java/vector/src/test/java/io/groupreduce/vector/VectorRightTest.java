@@ -1,12 +1,12 @@
 package io.groupreduce.vector;
 
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.testkit.RightContract;
 
 /** The Vector API backend treats directions and right factors as every backend must. */
 class VectorRightTest extends RightContract {
     @Override
-    protected Backend backend(int threads) {
+    protected ComputeBackend backend(int threads) {
         return new VectorBackend(threads);
     }
 }

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.EmbeddingTable;
 import io.groupreduce.GroupReduce;
 import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Method;
@@ -14,7 +16,6 @@ import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.Threads;
 import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.Arena;
 import java.util.SplittableRandom;
@@ -65,7 +66,7 @@ class VectorThreadsTest {
                 Backend alone = new VectorBackend(Threads.calling());
                 SoftmaxHead head = SoftmaxHead.of(alone, matrix, null, HeadOptions.defaults());
                 EmbeddingTable table = EmbeddingTable.of(alone, matrix)) {
-            int[] greedy = head.greedy(hidden);
+            int[] greedy = head.greedy(States.of(hidden));
             float[] rows = table.rows(tokens);
             Threads counted = Threads.of(
                     task -> {
@@ -78,7 +79,7 @@ class VectorThreadsTest {
                         SoftmaxHead other = SoftmaxHead.of(backend, matrix, null, HeadOptions.defaults());
                         EmbeddingTable same = EmbeddingTable.of(backend, matrix)) {
                     assertArrayEquals(rows, same.rows(tokens), threads.toString());
-                    assertArrayEquals(greedy, other.greedy(hidden), threads.toString());
+                    assertArrayEquals(greedy, other.greedy(States.of(hidden)), threads.toString());
                 }
             }
             assertTrue(shared.get() > 0, "rows and codes are shared out");

@@ -12,7 +12,7 @@ import io.groupreduce.api.SizeTarget;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.Arena;
 import org.junit.jupiter.api.Test;
@@ -25,7 +25,7 @@ class WideMatrixTest {
     private final Matrix matrix = Generators.matrix(1, ROWS, COLUMNS, 0.7);
     private final long[] counts = Generators.zipf(2, ROWS, 1e4);
 
-    private CompressionResult compress(Backend backend, CompressionOptions options, Arena arena) {
+    private CompressionResult compress(ComputeBackend backend, CompressionOptions options, Arena arena) {
         return GroupReduce.compress(backend, matrix, counts, null, options, arena, Progress.NONE);
     }
 
@@ -36,8 +36,8 @@ class WideMatrixTest {
 
     private void check(CompressionOptions options, double slack) {
         String what = options.method() + " to " + options.target() + " in " + options.groups() + " groups";
-        try (Backend mine = new VectorBackend(2);
-                Backend reference = new ReferenceBackend();
+        try (ComputeBackend mine = new VectorBackend(2);
+                ComputeBackend reference = new ReferenceBackend();
                 Arena arena = Arena.ofShared()) {
             CompressionResult found = compress(mine, options, arena);
             double expected = lost(compress(reference, options, arena));

@@ -1,6 +1,7 @@
 package io.groupreduce.cli.report;
 
 import io.groupreduce.GroupReduce;
+import io.groupreduce.api.Backend;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.CompressionSummary;
@@ -18,7 +19,6 @@ import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;

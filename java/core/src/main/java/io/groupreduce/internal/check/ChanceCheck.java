@@ -5,7 +5,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 import java.util.ArrayList;
@@ -60,7 +60,8 @@ public final class ChanceCheck {
      * @param softmax with or without targets; without them nothing is known
      * @throws InvalidDataException if the softmax is worse than an alternative, also one at a quarter of the logits, or than chance
      */
-    public static void require(Backend backend, Matrix dense, SoftmaxData softmax, List<Alternative> alternatives) {
+    public static void require(
+            ComputeBackend backend, Matrix dense, SoftmaxData softmax, List<Alternative> alternatives) {
         if (softmax.targets() == null) {
             return;
         }
@@ -137,7 +138,7 @@ public final class ChanceCheck {
     }
 
     /** Beside a matrix of zeros, which costs nothing. */
-    private static double[] losses(Backend backend, Matrix dense, SoftmaxData softmax) {
+    private static double[] losses(ComputeBackend backend, Matrix dense, SoftmaxData softmax) {
         CompressedMatrix zeros = new CompressedMatrix(
                 dense.tensor(),
                 dense.columns(),

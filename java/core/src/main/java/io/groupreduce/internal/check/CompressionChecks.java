@@ -1,5 +1,6 @@
 package io.groupreduce.internal.check;
 
+import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
@@ -20,6 +21,19 @@ public final class CompressionChecks {
             throw new InvalidDataException(
                     matrix.name() + " has " + matrix.columns() + " columns; at most " + CompressedMatrix.MAX_COLUMNS
                             + " can be compressed, so transpose it if rows and columns are exchanged.");
+        }
+    }
+
+    /** @throws DeviceException if the eigensolver is not there, without which queries run but no compression */
+    public static void requireSolver() {
+        try {
+            Class.forName(
+                    "org.ojalgo.matrix.decomposition.Eigenvalue", false, CompressionChecks.class.getClassLoader());
+        } catch (ClassNotFoundException e) {
+            throw new DeviceException(
+                    "Compressing needs the eigensolver of ojAlgo, which is not there; add the artifact org.ojalgo:ojalgo"
+                            + " (module ojalgo) to the program.",
+                    e);
         }
     }
 

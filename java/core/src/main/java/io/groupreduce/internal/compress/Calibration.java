@@ -5,9 +5,9 @@ import io.groupreduce.api.SoftmaxData;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -72,7 +72,7 @@ public final class Calibration {
      * @throws InvalidDataException if there are fewer than 2 hidden states
      */
     public static Outcome run(
-            Backend backend,
+            ComputeBackend backend,
             Matrix dense,
             SoftmaxData softmax,
             CompressedMatrix start,

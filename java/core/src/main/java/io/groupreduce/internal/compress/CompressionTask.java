@@ -10,9 +10,9 @@ import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.HeaderShare;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Loss;
 import java.util.Arrays;
 import java.util.SplittableRandom;
@@ -27,7 +27,7 @@ import java.util.stream.IntStream;
  * @param softmax the softmax it serves, or {@code null}; needed for calibration and to aim at a loss
  */
 public record CompressionTask(
-        Backend backend,
+        ComputeBackend backend,
         Matrix matrix,
         long[] counts,
         MetricRoot metric,
@@ -48,7 +48,7 @@ public record CompressionTask(
      * @param given beside the hidden states of {@code softmax}; {@code null} for nothing
      */
     public static CompressionTask of(
-            Backend backend,
+            ComputeBackend backend,
             Matrix matrix,
             long[] counts,
             Metric given,

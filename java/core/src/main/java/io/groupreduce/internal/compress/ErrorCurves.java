@@ -8,9 +8,9 @@ import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.Spectrum;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -27,7 +27,7 @@ public final class ErrorCurves {
      * @param ratios the ratios asked for, rising; the curve ends where one is out of reach
      */
     public static ErrorCurve of(
-            Backend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
+            ComputeBackend backend, Matrix matrix, long[] counts, CompressionOptions options, double[] ratios) {
         Method method = options.method();
         CompressionTask asked = new CompressionTask(backend, matrix, counts, null, null, options);
         CompressionTask task = asked.withOptions(PaperMethod.withCodecs(asked));

@@ -5,7 +5,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.check.ChanceCheck;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 
@@ -22,7 +22,12 @@ public final class SoftmaxEvaluation {
      * @see io.groupreduce.GroupReduce#evaluate
      */
     public static Evaluation of(
-            Backend backend, Matrix dense, float[] bias, CompressedMatrix compressed, Matrix hidden, int[] targets) {
+            ComputeBackend backend,
+            Matrix dense,
+            float[] bias,
+            CompressedMatrix compressed,
+            Matrix hidden,
+            int[] targets) {
         int top = Math.min(TOP, dense.rows());
         float[] compressedBias = compressed.bias() == null ? bias : compressed.bias();
         TokenScores scores =

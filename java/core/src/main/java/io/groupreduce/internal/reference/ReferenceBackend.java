@@ -1,17 +1,17 @@
 package io.groupreduce.internal.reference;
 
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 
 /** One thread, double loops, no tricks: what the other backends are held against. */
-public final class ReferenceBackend implements Backend {
+public final class ReferenceBackend implements ComputeBackend {
     @Override
     public String name() {
         return "reference";

@@ -1,9 +1,9 @@
 package io.groupreduce.internal.reference;
 
+import io.groupreduce.api.DeviceStatus;
 import io.groupreduce.api.Threads;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.BackendProvider;
-import io.groupreduce.spi.DeviceStatus;
+import io.groupreduce.spi.ComputeBackend;
 import java.util.List;
 
 /** Offers the {@link ReferenceBackend}, which runs everywhere and is chosen last. */
@@ -29,7 +29,7 @@ public final class ReferenceBackendProvider implements BackendProvider {
     }
 
     @Override
-    public Backend create(int index, Threads threads) {
+    public ComputeBackend create(int index, Threads threads) {
         return new ReferenceBackend();
     }
 }

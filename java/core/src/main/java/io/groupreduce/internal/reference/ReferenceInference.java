@@ -1,19 +1,21 @@
 package io.groupreduce.internal.reference;
 
-import io.groupreduce.api.Sampling;
 import io.groupreduce.internal.select.GumbelNoise;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.Question;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.stream.IntStream;
 
 /**
- * One hidden state at a time, with all N logits in doubles: {@code y_i = sum_k L_i[k] (R[k] . h) + bias_i}. Nothing is left out, so
+ * One hidden state at a time, with all N logits in doubles: {@code y_i = sum_k L_i[k] (R[k] . h) + bias_i}, capped where there is a cap. Nothing is left out, so
  * pruning and tolerance have no meaning here. Keeps nothing between queries, so any number of threads may ask.
  *
  * <p>Doubles reach further than the binary32 of answers: a state with a coordinate or a logit beyond it has only logits NaN, and -1 is
@@ -24,43 +26,69 @@ final class ReferenceInference implements InferenceSession {
 
     private final CompressedMatrix matrix;
     private final float[] bias;
+    private final double cap;
 
     ReferenceInference(InferenceProblem problem) {
         this.matrix = problem.matrix();
         this.bias = problem.bias();
+        this.cap = problem.cap();
     }
 
     @Override
-    public void top(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
-        for (int s = 0; s < states; s++) {
-            double[] y = logits(hidden, s);
-            int[] ranked = k == 0 ? new int[0] : ranked(y);
-            for (int place = 0; place < k; place++) {
-                tokens[s * k + place] = Double.isNaN(y[0]) ? -1 : ranked[place];
-                logits[s * k + place] = (float) y[ranked[place]];
+    public void answer(float[] hidden, int states, Question[] questions, int count, Chosen chosen) {
+        double[] y = null;
+        int of = -1;
+        for (int q = 0; q < count; q++) {
+            if (questions[q].state() != of) {
+                of = questions[q].state();
+                y = logits(hidden, of);
             }
-            if (logSumExp != null) {
-                logSumExp[s] = logSumExp(y);
-            }
+            answer(questions[q], y);
         }
-    }
-
-    @Override
-    public void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp) {
-        for (int s = 0; s < states; s++) {
-            double[] y = logits(hidden, s);
-            logits[s] = (float) y[targets[s]];
-            if (logSumExp != null) {
-                logSumExp[s] = logSumExp(y);
+        for (int s = 0; s < states && chosen != null; s++) {
+            if (chosen.from()[s] < chosen.from()[s + 1]) {
+                y = logits(hidden, s);
+                for (int i = chosen.from()[s]; i < chosen.from()[s + 1]; i++) {
+                    chosen.logits()[i] = (float) y[chosen.tokens()[i]];
+                }
             }
         }
     }
 
-    @Override
-    public void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
-        for (int s = 0; s < states; s++) {
-            tokens[s] = draw(logits(hidden, s), sampling, GumbelNoise.key(seed, s));
+    private static void answer(Question question, double[] y) {
+        int[] ranked = ranked(y, question.open());
+        boolean broken = Double.isNaN(y[0]);
+        for (int place = 0; place < question.listed(); place++) {
+            question.listTokens()[place] = broken ? -1 : ranked[place];
+            question.listLogits()[place] = (float) y[ranked[place]];
         }
+        double largest = y[ranked[0]];
+        if (question.sumTemperature() > 0) {
+            double sum = 0;
+            for (int token : ranked) {
+                sum += Math.exp((y[token] - largest) / question.sumTemperature());
+            }
+            question.answerSum((float) largest, sum);
+        }
+        if (question.drawTemperature() > 0) {
+            int best = broken ? -1 : draw(y, ranked, question);
+            question.answerDraw(best, broken ? Float.NaN : (float) y[best]);
+        }
+    }
+
+    private static int draw(double[] y, int[] ranked, Question question) {
+        int best = -1;
+        double most = 0;
+        for (int token : ranked) {
+            // Less the largest logit, so that no temperature makes it infinite; that moves all tokens alike.
+            double value = (y[token] - y[ranked[0]]) / question.drawTemperature()
+                    + GumbelNoise.of(GumbelNoise.hash(question.key(), token));
+            if (best < 0 || value > most || value == most && token < best) {
+                best = token;
+                most = value;
+            }
+        }
+        return best;
     }
 
     @Override
@@ -112,6 +140,7 @@ final class ReferenceInference implements InferenceSession {
             }
             y[i] += bias == null ? 0 : bias[i];
             beyond |= (float) y[i] == Float.POSITIVE_INFINITY;
+            y[i] = cap > 0 ? cap * Math.tanh(y[i] / cap) : y[i];
         }
         if (beyond) {
             Arrays.fill(y, Double.NaN);
@@ -151,66 +180,14 @@ final class ReferenceInference implements InferenceSession {
         return row;
     }
 
-    private static double logSumExp(double[] y) {
-        double max = Arrays.stream(y).max().getAsDouble();
-        double sum = 0;
-        for (double value : y) {
-            sum += Math.exp(value - max);
-        }
-        return max + Math.log(sum);
-    }
-
-    /** All tokens, the largest logit first as it is given, in binary32, ties to the lower token. */
-    private static int[] ranked(double[] y) {
-        Integer[] tokens = new Integer[y.length];
-        Arrays.setAll(tokens, i -> i);
-        // The sort is stable, so equal logits stay in the order of their tokens.
-        Arrays.sort(tokens, Comparator.comparingDouble((Integer i) -> -(float) y[i]));
+    /** The open tokens, the largest logit first as it is given, in binary32, ties to the lower token. */
+    private static int[] ranked(double[] y, long[] open) {
+        Integer[] tokens = IntStream.range(0, y.length)
+                .filter(t -> open == null || (open[t >> 6] >>> t & 1) != 0)
+                .boxed()
+                .toArray(Integer[]::new);
+        // -0 counts as 0; the sort is stable, so equal logits stay in the order of their tokens.
+        Arrays.sort(tokens, Comparator.comparingDouble((Integer i) -> 0 - (float) y[i]));
         return Arrays.stream(tokens).mapToInt(Integer::intValue).toArray();
-    }
-
-    /** Written without {@link io.groupreduce.internal.select.Drawing}, which the backends share, so that it can judge them. */
-    private static int draw(double[] y, Sampling sampling, long key) {
-        if (Double.isNaN(y[0])) {
-            return -1;
-        }
-        int[] ranked = ranked(y);
-        double max = y[ranked[0]];
-        int kept = sampling.topK() == 0 ? y.length : Math.min(y.length, sampling.topK());
-        kept = keptByTopP(y, ranked, kept, sampling);
-        int best = -1;
-        double most = 0;
-        for (int place = 0; place < kept; place++) {
-            int token = ranked[place];
-            // Less the largest logit, so that no temperature makes it infinite; that moves all tokens alike.
-            double scaled = (y[token] - max) / sampling.temperature();
-            if (Math.exp(scaled) < sampling.minP()) {
-                break;
-            }
-            double value = scaled + GumbelNoise.of(GumbelNoise.hash(key, token));
-            if (best < 0 || value > most || value == most && token < best) {
-                best = token;
-                most = value;
-            }
-        }
-        return best;
-    }
-
-    /** How many of the {@code kept} likeliest tokens it takes to reach top-p of their sum. */
-    private static int keptByTopP(double[] y, int[] ranked, int kept, Sampling sampling) {
-        if (sampling.topP() == 1) {
-            return kept;
-        }
-        double[] reached = new double[kept];
-        double sum = 0;
-        for (int place = 0; place < kept; place++) {
-            sum += Math.exp((y[ranked[place]] - y[ranked[0]]) / sampling.temperature());
-            reached[place] = sum;
-        }
-        int enough = 0;
-        while (reached[enough] < sampling.topP() * sum) {
-            enough++;
-        }
-        return enough + 1;
     }
 }

@@ -26,9 +26,9 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.Choice;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.Directions;
 import io.groupreduce.spi.NormalEquations;
 import java.lang.foreign.Arena;
@@ -422,7 +422,7 @@ class RateDistortionTest {
         SoftmaxData softmax = new SoftmaxData(Matrix.of("certain", hidden, states, 16), targets, null);
         CompressionOptions options =
                 CompressionOptions.defaults().withCodec(Codec.INT3).withAlpha(0).withMaxLossIncrease(0.01);
-        try (Backend backend = new ReferenceBackend();
+        try (ComputeBackend backend = new ReferenceBackend();
                 Arena arena = Arena.ofShared()) {
             InvalidDataException e = assertThrows(
                     InvalidDataException.class,

@@ -5,7 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.groupreduce.api.Pruning;
+import io.groupreduce.Answers;
+import io.groupreduce.EmbeddingTable;
+import io.groupreduce.Request;
+import io.groupreduce.SoftmaxHead;
+import io.groupreduce.States;
+import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.internal.linear.SymmetricEigen;
 import io.groupreduce.matrix.BitProfile;
@@ -20,8 +25,6 @@ import io.groupreduce.spi.Candidate;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
-import io.groupreduce.spi.InferenceProblem;
-import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.NormalEquations;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
@@ -299,36 +302,39 @@ class ReferenceGoldenTest {
         int[] ranking = ints(GOLDEN.get("ranking"));
         double[] logSumExp = doubles(GOLDEN.get("logSumExp"));
         float[] expected = floats(GOLDEN.get("logits"));
-        int[] tokens = new int[states * ROWS];
-        float[] ranked = new float[states * ROWS];
         float[] logits = new float[states * ROWS];
-        double[] sums = new double[states];
         float[] rows = new float[ROWS * COLUMNS];
-        try (InferenceSession session = new ReferenceBackend()
-                .load(new InferenceProblem(compressed(), floats(GOLDEN.get("bias")), Pruning.OFF, 0))) {
-            session.top(hidden, states, ROWS, tokens, ranked, sums);
-            assertArrayEquals(ranking, tokens);
-            assertArrayEquals(logSumExp, sums, 1e-12);
-            session.logits(hidden, states, MemorySegment.ofArray(logits));
+        ReferenceBackend backend = new ReferenceBackend();
+        try (SoftmaxHead head =
+                        SoftmaxHead.of(backend, compressed(), floats(GOLDEN.get("bias")), HeadOptions.defaults());
+                EmbeddingTable table = EmbeddingTable.of(backend, compressed())) {
+            States given = States.of(hidden);
+            Answers all = head.topK(given, ROWS);
+            head.logits(given, logits);
             assertArrayEquals(expected, logits, 1e-5f);
-            for (int at = 0; at < ranked.length; at++) {
-                assertEquals(logits[at / ROWS * ROWS + tokens[at]], ranked[at]);
+            for (int s = 0; s < states; s++) {
+                assertEquals(logSumExp[s], all.logSumExp(s), 1e-6);
+                for (int i = 0; i < ROWS; i++) {
+                    assertEquals(ranking[s * ROWS + i], all.topToken(s, i));
+                    assertEquals(logits[s * ROWS + all.topToken(s, i)], all.topLogit(s, i));
+                }
             }
             int[] targets = {22, 0, 3, 17};
-            float[] scores = new float[states];
-            session.score(hidden, states, targets, scores, sums);
-            assertArrayEquals(logSumExp, sums, 1e-12);
+            float[] scores = head.logProbabilities(given, targets);
             for (int s = 0; s < states; s++) {
-                assertEquals(expected[s * ROWS + targets[s]], scores[s], 1e-5f);
+                assertEquals(expected[s * ROWS + targets[s]] - logSumExp[s], scores[s], 1e-5f);
             }
-            session.rows(IntStream.range(0, ROWS).toArray(), ROWS, rows, 0);
+            table.rows(IntStream.range(0, ROWS).toArray(), rows, 0);
             assertArrayEquals(floats(GOLDEN.get("approximation")), rows, 1e-5f);
             for (JsonNode draw : GOLDEN.get("draws")) {
                 double[] of = doubles(draw.get("sampling"));
-                int[] drawn = new int[states];
                 Sampling sampling = new Sampling(of[0], (int) of[1], of[2], of[3]);
-                session.sample(hidden, states, sampling, draw.get("seed").longValue(), drawn);
-                assertArrayEquals(ints(draw.get("tokens")), drawn, draw.toString());
+                Request[] requests = new Request[states];
+                for (int s = 0; s < states; s++) {
+                    requests[s] = Request.sample(sampling, draw.get("seed").longValue())
+                            .step(s);
+                }
+                assertArrayEquals(ints(draw.get("tokens")), head.sample(given, requests), draw.toString());
             }
         }
     }

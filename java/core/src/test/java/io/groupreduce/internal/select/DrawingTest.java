@@ -3,22 +3,15 @@ package io.groupreduce.internal.select;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.groupreduce.api.Pruning;
 import io.groupreduce.api.Sampling;
-import io.groupreduce.internal.reference.ReferenceBackend;
-import io.groupreduce.matrix.CompressedMatrix;
-import io.groupreduce.matrix.EncodedMatrix;
-import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.spi.Backend;
-import io.groupreduce.spi.InferenceProblem;
-import io.groupreduce.spi.InferenceSession;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** Draws from lists against the reference, on logits that are the bias of a matrix of zeros. */
+/** Draws from lists and from all logits, against sorting and adding up all of them. */
 class DrawingTest {
     private static final int VOCABULARY = 500;
     private static final List<Sampling> SAMPLINGS = List.of(
@@ -45,18 +38,19 @@ class DrawingTest {
             }
             for (Sampling sampling : SAMPLINGS) {
                 for (long seed = 0; seed < 20; seed++) {
-                    int expected = reference(logits, sampling, seed);
                     long key = GumbelNoise.key(seed, 0);
+                    int expected = plain(logits, sampling, key);
                     int most = sampling.topK() > 0 ? sampling.topK() : VOCABULARY;
                     String what = sampling + ", seed " + seed + ", spread " + spread;
-                    Ranking all = best(logits, most);
-                    assertEquals(expected, Drawing.draw(all, 0, 0, Double.NaN, sampling, key), what);
+                    assertEquals(expected, listed(logits, most, 0, Double.NaN, sampling, key), what);
+                    float[] shifted = new float[VOCABULARY + 7];
+                    System.arraycopy(logits, 0, shifted, 7, VOCABULARY);
+                    assertEquals(expected, new WholeDraw().draw(shifted, 7, VOCABULARY, sampling, key), what);
                     if (sampling.topK() == 0) {
-                        Ranking list = best(logits, 60);
                         int missing = VOCABULARY - 60;
-                        int drawn = Drawing.draw(list, 0, missing, total(logits, all, sampling), sampling, key);
+                        int drawn = listed(logits, 60, missing, total(logits, sampling), sampling, key);
                         assertTrue(drawn == expected || drawn == Drawing.NONE, what + ": " + drawn);
-                        int blind = Drawing.draw(list, 0, missing, Double.NaN, sampling, key);
+                        int blind = listed(logits, 60, missing, Double.NaN, sampling, key);
                         assertTrue(blind == drawn || blind == Drawing.NONE, what + ", no sum: " + blind);
                         tooShort += drawn == Drawing.NONE ? 1 : 0;
                         enough += blind == expected ? 1 : 0;
@@ -68,33 +62,81 @@ class DrawingTest {
         assertTrue(enough > 0, "lists that do without the sum");
     }
 
-    private static Ranking best(float[] logits, int k) {
-        FullRanking full = new FullRanking(VOCABULARY);
-        full.target().copyFrom(MemorySegment.ofArray(logits));
-        return full.best(k);
+    @Test
+    void tokensThatDoNotCountAreNeverDrawnFromAllLogits() {
+        float[] logits = new float[VOCABULARY];
+        Arrays.fill(logits, Float.NEGATIVE_INFINITY);
+        WholeDraw draw = new WholeDraw();
+        logits[41] = -3;
+        for (Sampling sampling : SAMPLINGS) {
+            assertEquals(41, draw.draw(logits, 0, VOCABULARY, sampling, 5));
+        }
+        logits[40] = -3;
+        Sampling one = Sampling.temperature(1).withTopK(1);
+        Sampling half = Sampling.temperature(1).withTopP(0.5);
+        for (long seed = 0; seed < 20; seed++) {
+            assertEquals(40, draw.draw(logits, 0, VOCABULARY, one, GumbelNoise.key(seed, 0)));
+            assertEquals(40, draw.draw(logits, 0, VOCABULARY, half, GumbelNoise.key(seed, 0)));
+        }
     }
 
-    private static double total(float[] logits, Ranking all, Sampling sampling) {
+    private static int[] ranked(float[] logits) {
+        return IntStream.range(0, logits.length)
+                .boxed()
+                .sorted(Comparator.comparingDouble(i -> 0 - logits[i]))
+                .mapToInt(i -> i)
+                .toArray();
+    }
+
+    private static int listed(float[] logits, int count, long missing, double total, Sampling sampling, long key) {
+        int[] tokens = Arrays.copyOf(ranked(logits), count);
+        float[] best = new float[count];
+        for (int i = 0; i < count; i++) {
+            best[i] = logits[tokens[i]];
+        }
+        int place = Drawing.draw(tokens, best, count, missing, total, sampling, key);
+        return place == Drawing.NONE ? place : tokens[place];
+    }
+
+    private static double total(float[] logits, Sampling sampling) {
+        float largest = logits[ranked(logits)[0]];
         double total = 0;
         for (float logit : logits) {
-            total += Math.exp(((double) logit - all.logit(0, 0)) / sampling.temperature());
+            total += Math.exp(((double) logit - largest) / sampling.temperature());
         }
         return total;
     }
 
-    private static int reference(float[] logits, Sampling sampling, long seed) {
-        CompressedMatrix zeros = new CompressedMatrix(
-                "zeros",
-                1,
-                new byte[logits.length],
-                List.of(GroupPlan.zero()),
-                Arrays.asList((EncodedMatrix) null),
-                List.of());
-        int[] drawn = new int[1];
-        try (Backend reference = new ReferenceBackend();
-                InferenceSession session = reference.load(new InferenceProblem(zeros, logits, Pruning.OFF, 0))) {
-            session.sample(new float[1], 1, sampling, seed, drawn);
+    /** What stays of a sorted list, and the largest of logit and noise. */
+    private static int plain(float[] logits, Sampling sampling, long key) {
+        int[] ranked = ranked(logits);
+        double largest = logits[ranked[0]];
+        int kept = sampling.topK() > 0 ? sampling.topK() : ranked.length;
+        double[] reached = new double[kept];
+        double sum = 0;
+        for (int i = 0; i < kept; i++) {
+            sum += Math.exp((logits[ranked[i]] - largest) / sampling.temperature());
+            reached[i] = sum;
         }
-        return drawn[0];
+        int enough = 0;
+        while (sampling.topP() < 1 && reached[enough] < sampling.topP() * sum) {
+            enough++;
+        }
+        kept = sampling.topP() < 1 ? enough + 1 : kept;
+        int best = -1;
+        double most = 0;
+        for (int i = 0; i < kept; i++) {
+            int token = ranked[i];
+            double scaled = (logits[token] - largest) / sampling.temperature();
+            if (Math.exp(scaled) < sampling.minP()) {
+                break;
+            }
+            double value = scaled + GumbelNoise.of(GumbelNoise.hash(key, token));
+            if (best < 0 || value > most || value == most && token < best) {
+                best = token;
+                most = value;
+            }
+        }
+        return best;
     }
 }

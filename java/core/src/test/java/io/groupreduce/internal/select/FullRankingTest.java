@@ -2,9 +2,7 @@ package io.groupreduce.internal.select;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertSame;
 
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.SplittableRandom;
@@ -17,32 +15,31 @@ class FullRankingTest {
     private static final int[] ORDER = {4, 9, 0, 5, 7, 1, 2, 8, 3, 6};
 
     @Test
-    void ranksWhatIsInItsMemory() {
-        FullRanking full = new FullRanking(VALUES.length);
+    void ranksAPartOfAnArray() {
+        FullRanking full = new FullRanking();
+        float[] inside = new float[VALUES.length + 5];
+        Arrays.fill(inside, 1e38f);
+        System.arraycopy(VALUES, 0, inside, 3, VALUES.length);
         for (int k : new int[] {VALUES.length, 0, 1, 6}) {
-            full.target().copyFrom(MemorySegment.ofArray(VALUES));
-            Ranking best = full.best(k);
-            assertEquals(k, best.k());
-            int[] tokens = new int[k + 2];
-            float[] logits = new float[k + 2];
-            best.copyTo(0, tokens, logits, 1);
+            int[] tokens = new int[k + 1];
+            float[] logits = new float[k + 1];
+            full.best(inside, 3, VALUES.length, k, tokens, logits);
             for (int place = 0; place < k; place++) {
-                assertEquals(ORDER[place], tokens[1 + place], "place " + place + " of " + k);
+                assertEquals(ORDER[place], tokens[place], "place " + place + " of " + k);
                 // As it came, also where that is -0.
-                assertEquals(VALUES[ORDER[place]], logits[1 + place], "logit at place " + place + " of " + k);
+                assertEquals(VALUES[ORDER[place]], logits[place], "logit at place " + place + " of " + k);
             }
-            assertEquals(0, tokens[0] + tokens[k + 1]);
+            assertEquals(0, tokens[k]);
         }
-        assertSame(full.target(), full.target());
     }
 
     @Test
     void notANumberComesFirstWhateverItsBits() {
         float[] values = {1, Float.intBitsToFloat(0xFFC00001), Float.POSITIVE_INFINITY, Float.NaN};
-        FullRanking full = new FullRanking(values.length);
+        FullRanking full = new FullRanking();
         for (int k = 1; k <= values.length; k++) {
-            full.target().copyFrom(MemorySegment.ofArray(values));
-            int[] tokens = Arrays.copyOf(full.best(k).tokens(), k);
+            int[] tokens = new int[k];
+            full.best(values, 0, values.length, k, tokens, new float[k]);
             assertArrayEquals(Arrays.copyOf(new int[] {1, 3, 2, 0}, k), tokens);
         }
     }
@@ -51,7 +48,7 @@ class FullRankingTest {
     void selectsAsAStableSortDoes() {
         SplittableRandom random = new SplittableRandom(5);
         for (int vocabulary : new int[] {1, 2, 17, 1000, 300}) {
-            FullRanking full = new FullRanking(vocabulary);
+            FullRanking full = new FullRanking();
             for (double spread : new double[] {0, 1, 3, 1e-30, 1e30}) {
                 float[] logits = new float[vocabulary];
                 for (int i = 0; i < vocabulary; i++) {
@@ -66,13 +63,13 @@ class FullRankingTest {
                         .toArray();
                 for (int k : new int[] {1, 2, 16, 299, vocabulary}) {
                     if (k <= vocabulary) {
-                        full.target().copyFrom(MemorySegment.ofArray(logits));
-                        Ranking ranking = full.best(k);
+                        int[] tokens = new int[k];
+                        float[] best = new float[k];
+                        full.best(logits, 0, vocabulary, k, tokens, best);
                         String what = k + " of " + vocabulary + ", spread " + spread;
-                        assertEquals(k, ranking.k());
-                        assertArrayEquals(Arrays.copyOf(expected, k), Arrays.copyOf(ranking.tokens(), k), what);
+                        assertArrayEquals(Arrays.copyOf(expected, k), tokens, what);
                         for (int place = 0; place < k; place++) {
-                            assertEquals(logits[expected[place]], ranking.logits()[place], what);
+                            assertEquals(logits[expected[place]], best[place], what);
                         }
                     }
                 }

@@ -296,12 +296,16 @@ out["denseLogits"], out["denseLogSumExp"] = dense, log_sum_exp(dense)
 out["expectedGap"] = (softmax(dense) * (dense - logits)).sum(1)
 
 
-def noise(seed, state, token):
-    """Standard Gumbel noise of splitmix64's and a 32-bit finisher's bits."""
-    key = (seed + (state + 1) * 0x9E3779B97F4A7C15) % 2**64
+def splitmix(key):
+    key %= 2**64
     key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     key = (key ^ key >> 27) * 0x94D049BB133111EB % 2**64
-    key ^= key >> 31
+    return key ^ key >> 31
+
+
+def noise(seed, step, token):
+    """Standard Gumbel noise of splitmix64's and a 32-bit finisher's bits."""
+    key = splitmix(splitmix(seed) + (step + 1) * 0x9E3779B97F4A7C15)
     x = (token * 0x9E3779B1 + key) % 2**32
     x = (x ^ x >> 16) * 0x85EBCA6B % 2**32
     x = ((x ^ x >> 13) * 0xC2B2AE35 + (key >> 32)) % 2**32

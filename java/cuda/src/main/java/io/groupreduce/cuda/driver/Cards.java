@@ -1,7 +1,7 @@
 package io.groupreduce.cuda.driver;
 
+import io.groupreduce.api.DeviceStatus;
 import io.groupreduce.error.DeviceException;
-import io.groupreduce.spi.DeviceStatus;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,36 +1,31 @@
 package io.groupreduce.cuda.inference;
 
-import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceProperties;
-import io.groupreduce.cuda.inference.CudaHeadPass.Question;
+import io.groupreduce.cuda.inference.PassBuffers.Shape;
 import io.groupreduce.error.DeviceException;
-import io.groupreduce.internal.select.Drawing;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.spi.Question;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import java.util.Locale;
 
 /**
  * A compressed matrix that answers batches on the card. Loading packs all of it into device memory, also for a session that is only asked
  * for rows. Nothing is ever left out, so pruning and its tolerance have no meaning here.
  *
- * <p>Queries of several threads wait for each other: a card runs one at a time, on the thread of its device, which also ranks the lists that
- * are longer than kernels select.
+ * <p>Queries of several threads wait for each other: a card runs one at a time, on the thread of its device.
  */
 public final class CudaInference implements InferenceSession {
     /** Blocks of threads that share the tiles, for each multiprocessor: as many of the smaller kernels run at a time. */
     private static final int BLOCKS_OF_MULTIPROCESSOR = 2;
 
     private final Device device;
-    private final int vocabulary;
     private final CudaPackedHead head;
     private final CudaHeadPass pass;
     private final CudaRowReader rows;
-    private final Sampler sampler;
     private boolean closed;
 
     /**
@@ -41,16 +36,14 @@ public final class CudaInference implements InferenceSession {
     public CudaInference(Device device, InferenceProblem problem) {
         this.device = device;
         CompressedMatrix matrix = problem.matrix();
-        vocabulary = matrix.rows();
         HeadLayout layout = layout(device.properties(), matrix, problem.bias() != null);
         head = device.call(() -> load(layout, problem));
         CudaHeadPass opened = null;
         try {
             rows = device.call(() -> new CudaRowReader(device, head));
             long budget = device.call(() -> Math.min(PassBuffers.MOST_BYTES, device.availableMemory() / 4));
-            opened = device.call(() -> new CudaHeadPass(device, head, budget));
+            opened = device.call(() -> new CudaHeadPass(device, head, problem.cap(), budget));
             pass = opened;
-            sampler = new Sampler(pass, layout);
         } catch (Throwable e) {
             try (head) {
                 if (opened != null) {
@@ -76,8 +69,8 @@ public final class CudaInference implements InferenceSession {
     }
 
     private static long bytesNeeded(HeadLayout layout) {
-        long working = PassBuffers.bytesOfState(layout, Question.top(Question.MOST_LISTED, 1))
-                + PassBuffers.bytesOfState(layout, Question.logits());
+        long working = PassBuffers.bytes(layout, Shape.one(1, Question.LONGEST_LIST, true))
+                + PassBuffers.bytes(layout, new Shape(0, 0, 0, Round.TARGETS_UNIT, 0, false, false));
         return layout.bytes() + Math.max(layout.pieceBytes(), working);
     }
 
@@ -98,78 +91,13 @@ public final class CudaInference implements InferenceSession {
     }
 
     @Override
-    public void top(float[] hidden, int states, int k, int[] tokens, float[] logits, double[] logSumExp) {
-        device.run(() -> {
-            Question question = Question.top(k, 1);
-            int count;
-            for (int first = 0; first < states; first += count) {
-                count = pass.take(question, hidden, first, states);
-                pass.ask(question);
-                for (int s = 0; s < count; s++) {
-                    int at = (first + s) * k;
-                    if (logSumExp != null) {
-                        logSumExp[first + s] = pass.logSumExp(s);
-                    }
-                    if (pass.broken(s)) {
-                        Arrays.fill(tokens, at, at + k, Drawing.NONE);
-                        Arrays.fill(logits, at, at + k, Float.NaN);
-                    } else if (k > 0) {
-                        pass.ranking(s, k).copyTo(0, tokens, logits, at);
-                    }
-                }
-            }
-        });
-    }
-
-    @Override
-    public void score(float[] hidden, int states, int[] targets, float[] logits, double[] logSumExp) {
-        device.run(() -> {
-            Question question = Question.score(logSumExp != null);
-            int count;
-            for (int first = 0; first < states; first += count) {
-                count = pass.take(question, hidden, first, states);
-                for (int s = 0; s < count; s++) {
-                    pass.putTarget(s, targets[first + s]);
-                }
-                pass.ask(question);
-                for (int s = 0; s < count; s++) {
-                    logits[first + s] = pass.score(s);
-                    if (logSumExp != null) {
-                        logSumExp[first + s] = pass.logSumExp(s);
-                    }
-                }
-            }
-        });
-    }
-
-    @Override
-    public void sample(float[] hidden, int states, Sampling sampling, long seed, int[] tokens) {
-        device.run(() -> sampler.sample(hidden, states, sampling, seed, tokens));
+    public void answer(float[] hidden, int states, Question[] questions, int count, Chosen chosen) {
+        device.run(() -> pass.answer(new Batch(hidden, states, questions, count, chosen)));
     }
 
     @Override
     public void logits(float[] hidden, int states, MemorySegment target) {
-        device.run(() -> {
-            Question question = Question.logits();
-            long row = (long) Float.BYTES * vocabulary;
-            int count;
-            for (int first = 0; first < states; first += count) {
-                count = pass.take(question, hidden, first, states);
-                pass.ask(question);
-                pass.everyLogit(0, target.asSlice(first * row, count * row));
-                for (int s = 0; s < count; s++) {
-                    if (pass.broken(s)) {
-                        fill(target.asSlice((first + s) * row, row), Float.NaN);
-                    }
-                }
-            }
-        });
-    }
-
-    private static void fill(MemorySegment target, float value) {
-        for (long at = 0; at < target.byteSize(); at += Float.BYTES) {
-            target.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, value);
-        }
+        device.run(() -> pass.logits(hidden, states, target));
     }
 
     @Override

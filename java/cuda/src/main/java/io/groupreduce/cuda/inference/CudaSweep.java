@@ -5,9 +5,9 @@ import io.groupreduce.cuda.driver.Event;
 import io.groupreduce.cuda.driver.Kernel;
 import io.groupreduce.cuda.driver.Parameters;
 import io.groupreduce.cuda.driver.Stream;
-import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import io.groupreduce.cuda.inference.HeadLayout.Table;
 import io.groupreduce.cuda.inference.PassBuffers.Part;
+import io.groupreduce.cuda.inference.PassBuffers.Shape;
 
 /**
  * The launches of a pass: coordinates of the hidden states, one fused pass over the head, the merge of what its blocks found, and where a
@@ -22,11 +22,11 @@ final class CudaSweep implements AutoCloseable {
     private static final int TARGETS_OF_BLOCK = 4;
     private static final int SELECT_THREADS = 512;
 
-    /** Columns of a tensor-core product: states that go together. */
-    private static final int COLUMN_STATES = 8;
+    /** Columns of a tensor-core product: states or questions that go together. */
+    private static final int COLUMNS = 8;
 
-    /** States of a block of the largest kernel. */
-    private static final int MOST_STATES = 8 * COLUMN_STATES;
+    /** Questions of a block of the largest kernel. */
+    private static final int MOST_QUESTIONS = 8 * COLUMNS;
 
     /** Three bfloat16 terms of a slice of eight states. */
     private static final int PANEL_SLICE_BYTES = 768;
@@ -50,6 +50,7 @@ final class CudaSweep implements AutoCloseable {
     private final PassBuffers buffers;
     private final Stream stream;
     private final Stream beside;
+    private final float cap;
     private final Event scanned;
     private final Event merged;
     private final int sharedBytes;
@@ -63,8 +64,9 @@ final class CudaSweep implements AutoCloseable {
     private final Parameters parameters = new Parameters(PARAMETER_BYTES);
 
     /** Finds the kernels; on the device's thread. */
-    CudaSweep(Device device, CudaPackedHead head, PassBuffers buffers) {
+    CudaSweep(Device device, CudaPackedHead head, double cap, PassBuffers buffers) {
         this.head = head;
+        this.cap = (float) cap;
         this.layout = head.layout();
         this.buffers = buffers;
         this.stream = device.stream();
@@ -108,93 +110,92 @@ final class CudaSweep implements AutoCloseable {
                 .i32(layout.columns)
                 .i32(layout.directions());
         int strips = layout.rightTiles.size();
-        project.launch(stream, strips, Math.ceilDiv(states, COLUMN_STATES), THREADS, 0, parameters);
+        project.launch(stream, strips, Math.ceilDiv(states, COLUMNS), THREADS, 0, parameters);
     }
 
-    /** Queues the answer to a question about states whose coordinates are there. */
-    void answer(Question question, int states) {
-        if (question.scanned()) {
-            scan(question, states);
+    /** Queues the answers to the questions about states whose coordinates are there. */
+    void answer(Shape shape) {
+        if (shape.questions() > 0) {
+            scan(shape);
+            if (shape.listed() > 0) {
+                stream.record(scanned);
+                beside.await(scanned);
+                merge(shape, beside);
+                beside.record(merged);
+                list(shape);
+                stream.await(merged);
+            } else {
+                merge(shape, stream);
+            }
         }
-        if (question.listed() > 1) {
-            stream.record(scanned);
-            beside.await(scanned);
-            merge(question, states, beside);
-            beside.record(merged);
-            list(question, states);
-            stream.await(merged);
-        } else if (question.scanned()) {
-            merge(question, states, stream);
-        }
-        if (question.target()) {
-            score(states);
+        if (shape.targets() > 0) {
+            score(shape.targets());
         }
     }
 
     /** Whole blocks of the largest kernel at once, then what is left by the kernel that fits it. */
-    private void scan(Question question, int states) {
-        int whole = states / MOST_STATES * MOST_STATES;
+    private void scan(Shape shape) {
+        int count = shape.questions();
+        int whole = count / MOST_QUESTIONS * MOST_QUESTIONS;
         if (whole > 0) {
-            scan(question, 0, whole);
+            scan(shape, 0, whole);
         }
-        if (whole < states) {
-            scan(question, whole, states - whole);
+        if (whole < count) {
+            scan(shape, whole, count - whole);
         }
     }
 
-    private void scan(Question question, long first, int states) {
-        int size = size(states);
+    private void scan(Shape shape, long first, int count) {
+        int size = size(count);
         int slices = panelSlices(layout.mostSlices(), panelBytes(sharedBytes, size), size);
         int tiles = layout.plan.tiles.size();
         int blocks = layout.plan.blocks();
-        inputs(first)
+        inputs().address(buffers.address(Part.QUESTIONS) + first * PassBuffers.QUESTION_BYTES)
                 .address(head.at(Table.TILES))
                 .address(head.at(Table.FIRST_TILE))
                 .address(buffers.address(Part.PARTIALS) + first * PassBuffers.PARTIAL_BYTES * blocks)
-                .address(question.listed() > 1 ? buffers.address(Part.TILE_KEYS) + first * Long.BYTES * tiles : 0)
-                .address(keptLogits(question, first))
-                .address(question.drawn() ? buffers.address(Part.NOISE) + first * Long.BYTES : 0)
-                .address(question.shifted() ? buffers.address(Part.SHIFT) + first * Float.BYTES : 0)
-                .address(question.floored() ? buffers.address(Part.FLOOR) + first * Float.BYTES : 0)
-                .f64(question.noiseScale())
-                .f32(question.softmaxScale())
-                .i32(states)
+                .address(shape.listed() > 0 ? buffers.address(Part.TILE_KEYS) + first * Long.BYTES * tiles : 0)
+                .address(keptLogits(shape, first))
+                .i32(count)
                 .i32(tiles)
                 .i32(layout.rows)
-                .i32(slices);
+                .i32(slices)
+                .i32(shape.masks() > 0 ? 1 : 0)
+                .i32(shape.drawn() ? 1 : 0);
         int columns = 1 << size;
         softmax[size].launch(
                 stream,
                 blocks,
-                Math.ceilDiv(states, COLUMN_STATES * columns),
+                Math.ceilDiv(count, COLUMNS * columns),
                 THREADS,
                 slices * columns * PANEL_SLICE_BYTES,
                 parameters);
     }
 
-    /** Writes the structure {@code GrInputs} of {@code softmax.h}, of the states from {@code first} on. */
-    private Parameters inputs(long first) {
+    /** Writes the structure {@code GrInputs} of {@code softmax.h}. */
+    private Parameters inputs() {
         return parameters
                 .reset()
                 .address(head.at(Table.GROUPS))
-                .address(buffers.address(Part.HIDDEN) + first * Float.BYTES * layout.columns)
-                .address(buffers.address(Part.COORDINATES) + first * Float.BYTES * layout.directions())
+                .address(buffers.address(Part.HIDDEN))
+                .address(buffers.address(Part.COORDINATES))
                 .address(head.at(Table.LOG8))
                 .i32(layout.columns)
-                .i32(layout.directions());
+                .i32(layout.directions())
+                .f32(cap);
     }
 
-    /** Where the logits from a state on are kept; 0 if they are not. */
-    private long keptLogits(Question question, long first) {
-        return PassBuffers.keepsLogits(layout, question)
+    /** Where the logits from a question on are kept; 0 if they are not. */
+    private long keptLogits(Shape shape, long first) {
+        return PassBuffers.keepsLogits(layout, shape)
                 ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows
                 : 0;
     }
 
-    /** The number of the kernel whose 1, 2, 4 or 8 columns of eight states hold so many states, or the last. */
-    static int size(int states) {
+    /** The number of the kernel whose 1, 2, 4 or 8 columns of eight questions hold so many, or the last. */
+    static int size(int questions) {
         int size = 0;
-        while (size < 3 && states > COLUMN_STATES << size) {
+        while (size < 3 && questions > COLUMNS << size) {
             size++;
         }
         return size;
@@ -217,59 +218,58 @@ final class CudaSweep implements AutoCloseable {
         return sharedBytesPerBlock / BLOCKS_OF_MULTIPROCESSOR[size] - own - SYSTEM_BYTES;
     }
 
-    private void merge(Question question, int states, Stream on) {
+    private void merge(Shape shape, Stream on) {
         parameters
                 .reset()
+                .address(buffers.address(Part.QUESTIONS))
                 .address(buffers.address(Part.PARTIALS))
                 .address(buffers.address(Part.COORDINATES))
-                .address(buffers.address(Part.LOG_SUM_EXP))
-                .address(buffers.address(Part.BEST))
-                .address(question.drawn() ? buffers.address(Part.DRAWN) : 0)
-                .address(buffers.address(Part.BROKEN))
+                .address(buffers.address(Part.ANSWERS))
                 .i32(layout.plan.blocks())
                 .i32(layout.directions());
-        finish.launch(on, states, 1, FINISH_THREADS, 0, parameters);
+        finish.launch(on, shape.questions(), 1, FINISH_THREADS, 0, parameters);
     }
 
     /**
-     * Queues the k likeliest tokens, k above 1, from the maxima of the tiles: the k largest logits lie in the k tiles of largest maxima,
+     * Queues the lists of two tokens and more, from the maxima of the tiles: the k largest logits lie in the k tiles of largest maxima,
      * whose logits are computed again unless they were kept.
      */
-    private void list(Question question, int states) {
-        int k = question.listed();
+    private void list(Shape shape) {
+        int k = shape.listed();
         int tiles = PassBuffers.chosenTiles(layout, k);
-        select(selectPlaces, buffers.address(Part.TILE_KEYS), layout.plan.tiles.size(), tiles, states);
-        inputs(0)
+        int questions = shape.questions();
+        select(selectPlaces, Part.TILE_KEYS, layout.plan.tiles.size(), tiles, questions);
+        inputs().address(buffers.address(Part.QUESTIONS))
                 .address(head.at(Table.TILES))
                 .address(buffers.address(Part.PLACES))
-                .address(keptLogits(question, 0))
+                .address(keptLogits(shape, 0))
                 .address(buffers.address(Part.KEYS))
                 .i32(tiles)
                 .i32(layout.rows);
-        rescore.launch(stream, tiles, states, THREADS, 0, parameters);
-        select(selectSorted, buffers.address(Part.KEYS), tiles * TilePlan.TILE_ROWS, k, states);
+        rescore.launch(stream, tiles, questions, THREADS, 0, parameters);
+        select(selectSorted, Part.KEYS, tiles * TilePlan.TILE_ROWS, k, questions);
     }
 
-    private void select(Kernel kernel, long keys, int n, int k, int states) {
+    private void select(Kernel kernel, Part keys, int n, int k, int questions) {
         parameters
                 .reset()
-                .address(keys)
+                .address(buffers.address(Part.QUESTIONS))
+                .address(buffers.address(keys))
                 .address(buffers.address(Part.PLACES))
                 .address(buffers.address(Part.TOKENS))
                 .address(buffers.address(Part.LOGITS))
                 .i32(n)
                 .i32(k);
-        kernel.launch(stream, states, 1, SELECT_THREADS, 0, parameters);
+        kernel.launch(stream, questions, 1, SELECT_THREADS, 0, parameters);
     }
 
-    private void score(int states) {
-        inputs(0)
-                .address(head.at(Table.GROUP_OF))
+    private void score(int targets) {
+        inputs().address(head.at(Table.GROUP_OF))
                 .address(head.at(Table.SLOT_OF))
-                .address(buffers.address(Part.TARGET))
-                .address(buffers.address(Part.SCORE))
-                .i32(states);
-        target.launch(stream, Math.ceilDiv(states, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
+                .address(buffers.address(Part.TARGETS))
+                .address(buffers.address(Part.SCORES))
+                .i32(targets);
+        target.launch(stream, Math.ceilDiv(targets, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
     }
 
     @Override

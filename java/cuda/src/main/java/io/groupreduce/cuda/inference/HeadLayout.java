@@ -169,6 +169,11 @@ final class HeadLayout {
         return slots;
     }
 
+    /** Words of 64 bits that hold a bit a token. */
+    int maskWords() {
+        return Math.ceilDiv(rows, Long.SIZE);
+    }
+
     /** Slices of the widest group. */
     int mostSlices() {
         return mostSlices;

@@ -5,7 +5,6 @@ import io.groupreduce.cuda.driver.DeviceMemory;
 import io.groupreduce.cuda.driver.MirroredMemory;
 import io.groupreduce.cuda.driver.Stream;
 import io.groupreduce.cuda.driver.WorkMemory;
-import io.groupreduce.cuda.inference.CudaHeadPass.Question;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -17,8 +16,17 @@ import java.util.Set;
  * All of it is reused by the next pass.
  */
 final class PassBuffers implements AutoCloseable {
+    /** Bytes of the {@code GrQuestion} structure. */
+    static final int QUESTION_BYTES = 40;
+
     /** Bytes of the {@code GrPartial} structure. */
-    static final int PARTIAL_BYTES = 32;
+    static final int PARTIAL_BYTES = 24;
+
+    /** Bytes of the {@code GrAnswer} structure. */
+    static final int ANSWER_BYTES = 24;
+
+    /** Bytes of the {@code GrTarget} structure. */
+    static final int TARGET_BYTES = 8;
 
     /** Work memory of a pass, unless a single state takes more. */
     static final long MOST_BYTES = 256 << 20;
@@ -26,24 +34,19 @@ final class PassBuffers implements AutoCloseable {
     /** Logits are kept for a list from one tile in so many. By estimate, to be measured. */
     private static final int KEEPING_SHARE = 8;
 
-    /** What there is of every state: input, then what comes back, then what stays on the device. */
+    /** Input, then what comes back, then what stays on the device. */
     enum Part {
         HIDDEN,
-        /** Keys. */
-        NOISE,
-        SHIFT,
-        FLOOR,
-        TARGET,
-        LOG_SUM_EXP,
-        /** The key of the likeliest token. */
-        BEST,
-        DRAWN,
-        BROKEN,
-        /** The logit of the target. */
-        SCORE,
-        /** Of the list. */
+        QUESTIONS,
+        /** Tokens that are open, as bit sets. */
+        MASKS,
+        TARGETS,
+        ANSWERS,
+        /** The logits of targets. */
+        SCORES,
+        /** Of lists. */
         TOKENS,
-        /** Of the list. */
+        /** Of lists. */
         LOGITS,
         COORDINATES,
         PARTIALS,
@@ -56,8 +59,24 @@ final class PassBuffers implements AutoCloseable {
         EVERY_LOGIT
     }
 
-    private static final Set<Part> INPUT = EnumSet.range(Part.HIDDEN, Part.TARGET);
-    private static final Set<Part> RESULT = EnumSet.range(Part.LOG_SUM_EXP, Part.LOGITS);
+    /**
+     * What there is in a pass; two passes of the same shape are the same sequence of launches.
+     *
+     * @param masks sets of open tokens
+     * @param targets tokens whose logits are wanted
+     * @param listed the longest list; one token takes none
+     * @param drawn whether some question wants a draw
+     * @param everyLogit whether all logits are to be written to device memory
+     */
+    record Shape(int states, int questions, int masks, int targets, int listed, boolean drawn, boolean everyLogit) {
+        /** Of a question about a state of its own. */
+        static Shape one(int masks, int listed, boolean everyLogit) {
+            return new Shape(1, 1, masks, 0, listed > 1 ? listed : 0, false, everyLogit);
+        }
+    }
+
+    private static final Set<Part> INPUT = EnumSet.range(Part.HIDDEN, Part.TARGETS);
+    private static final Set<Part> RESULT = EnumSet.range(Part.ANSWERS, Part.LOGITS);
 
     private final HeadLayout layout;
     private final MirroredMemory input;
@@ -81,33 +100,33 @@ final class PassBuffers implements AutoCloseable {
         work.put(Part.EVERY_LOGIT, new WorkMemory(device, "all logits"));
     }
 
-    /** Bytes of a part for one state of such a question. */
-    private static long bytes(Part part, HeadLayout layout, Question question) {
-        // A list of one is the likeliest token, which comes back anyway.
-        long listed = question.listed() > 1 ? question.listed() : 0;
+    private static long bytes(Part part, HeadLayout layout, Shape shape) {
+        long questions = shape.questions;
         long tiles = layout.plan.tiles.size();
+        long chosen = questions * chosenTiles(layout, shape.listed);
         return switch (part) {
-            case HIDDEN -> (long) Float.BYTES * layout.columns;
-            case NOISE, BEST -> Long.BYTES;
-            case LOG_SUM_EXP -> Double.BYTES;
-            case SHIFT, FLOOR, SCORE -> Float.BYTES;
-            case TARGET, DRAWN, BROKEN -> Integer.BYTES;
-            case TOKENS -> Integer.BYTES * listed;
-            case LOGITS -> Float.BYTES * listed;
-            case COORDINATES -> Math.max(1, (long) Float.BYTES * layout.directions());
-            case PARTIALS -> question.scanned() ? (long) PARTIAL_BYTES * layout.plan.blocks() : 0;
-            case TILE_KEYS -> listed > 0 ? Long.BYTES * tiles : 0;
-            case PLACES -> Integer.BYTES * Math.min(listed, tiles);
-            case KEYS -> Long.BYTES * TilePlan.TILE_ROWS * Math.min(listed, tiles);
-            case EVERY_LOGIT -> keepsLogits(layout, question) ? (long) Float.BYTES * layout.rows : 0;
+            case HIDDEN -> (long) Float.BYTES * layout.columns * shape.states;
+            case QUESTIONS -> questions * QUESTION_BYTES;
+            case MASKS -> (long) Long.BYTES * layout.maskWords() * shape.masks;
+            case TARGETS -> (long) TARGET_BYTES * shape.targets;
+            case ANSWERS -> questions * ANSWER_BYTES;
+            case SCORES -> (long) Float.BYTES * shape.targets;
+            case TOKENS -> questions * Integer.BYTES * shape.listed;
+            case LOGITS -> questions * Float.BYTES * shape.listed;
+            case COORDINATES -> Math.max(1, (long) Float.BYTES * layout.directions() * shape.states);
+            case PARTIALS -> questions * PARTIAL_BYTES * layout.plan.blocks();
+            case TILE_KEYS -> shape.listed > 0 ? questions * Long.BYTES * tiles : 0;
+            case PLACES -> chosen * Integer.BYTES;
+            case KEYS -> chosen * Long.BYTES * TilePlan.TILE_ROWS;
+            case EVERY_LOGIT -> keepsLogits(layout, shape) ? questions * Float.BYTES * layout.rows : 0;
         };
     }
 
-    /** Bytes that one state of such a question takes on the device. */
-    static long bytesOfState(HeadLayout layout, Question question) {
+    /** Bytes that a pass takes on the device. */
+    static long bytes(HeadLayout layout, Shape shape) {
         long total = 0;
         for (Part part : Part.values()) {
-            total += bytes(part, layout, question);
+            total += bytes(part, layout, shape);
         }
         return total;
     }
@@ -119,33 +138,32 @@ final class PassBuffers implements AutoCloseable {
 
     /**
      * Whether the pass writes all logits to device memory: where they are asked for, or where a list is taken from so many tiles that reading
-     * them again is less than computing those of the chosen tiles again, which is done for each state alone.
+     * them again is less than computing those of the chosen tiles again, which is done for each question alone.
      */
-    static boolean keepsLogits(HeadLayout layout, Question question) {
-        return question.everyLogit()
-                || question.listed() > 1 && (long) KEEPING_SHARE * question.listed() >= layout.plan.tiles.size();
+    static boolean keepsLogits(HeadLayout layout, Shape shape) {
+        return shape.everyLogit || shape.listed > 0 && (long) KEEPING_SHARE * shape.listed >= layout.plan.tiles.size();
     }
 
     /**
-     * Room for a question about so many states.
+     * Room for a pass.
      *
      * @return whether addresses have changed
      */
-    boolean reserve(Question question, int states) {
-        inputBytes = place(INPUT, question, states);
-        resultBytes = place(RESULT, question, states);
+    boolean reserve(Shape shape) {
+        inputBytes = place(INPUT, shape);
+        resultBytes = place(RESULT, shape);
         boolean anew = input.reserve(inputBytes) | result.reserve(resultBytes);
         for (Map.Entry<Part, WorkMemory> each : work.entrySet()) {
-            anew |= each.getValue().reserve(states * bytes(each.getKey(), layout, question));
+            anew |= each.getValue().reserve(bytes(each.getKey(), layout, shape));
         }
         return anew;
     }
 
-    private long place(Set<Part> parts, Question question, int states) {
+    private long place(Set<Part> parts, Shape shape) {
         long end = 0;
         for (Part part : parts) {
             at[part.ordinal()] = end;
-            end = Math.ceilDiv(end + states * bytes(part, layout, question), Long.BYTES) * Long.BYTES;
+            end = Math.ceilDiv(end + bytes(part, layout, shape), Long.BYTES) * Long.BYTES;
         }
         return end;
     }
@@ -177,9 +195,9 @@ final class PassBuffers implements AutoCloseable {
         return work.get(part).memory();
     }
 
-    /** Queues the copy to the device, from this part on. */
-    void upload(Stream stream, Part first) {
-        input.upload(stream, at(first), inputBytes);
+    /** Queues the copy to the device. */
+    void upload(Stream stream) {
+        input.upload(stream, 0, inputBytes);
     }
 
     /** Queues the copy back. */

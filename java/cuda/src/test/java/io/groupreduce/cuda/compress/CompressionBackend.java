@@ -3,18 +3,18 @@ package io.groupreduce.cuda.compress;
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.training.CudaSoftmaxPair;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 
 /** Compression and comparison, on a device that stays open. */
-final class CompressionBackend implements Backend {
+final class CompressionBackend implements ComputeBackend {
     private final Device device;
     private final Cublas blas;
 

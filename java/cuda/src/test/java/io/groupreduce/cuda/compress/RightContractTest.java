@@ -1,7 +1,7 @@
 package io.groupreduce.cuda.compress;
 
 import io.groupreduce.cuda.TestDevice;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.testkit.RightContract;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Tag;
 @Tag("gpu")
 class RightContractTest extends RightContract {
     @Override
-    protected Backend backend(int threads) {
+    protected ComputeBackend backend(int threads) {
         return new CompressionBackend(TestDevice.open());
     }
 

@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.DeviceStatus;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.error.DeviceException;
-import io.groupreduce.spi.DeviceStatus;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;

@@ -1,6 +1,5 @@
 package io.groupreduce.cuda.inference;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.groupreduce.api.Pruning;
@@ -9,7 +8,6 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.Arena;
-import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -19,7 +17,7 @@ import org.junit.jupiter.api.Test;
 class CudaHeadPassTest {
     private final Arena arena = Arena.ofShared();
     private final CompressedMatrix matrix = TestHeads.small(arena, 9);
-    private final InferenceProblem problem = new InferenceProblem(matrix, null, Pruning.OFF, 0);
+    private final InferenceProblem problem = new InferenceProblem(matrix, null, 0, Pruning.OFF);
 
     @AfterEach
     void nothingIsLeft() {
@@ -27,29 +25,28 @@ class CudaHeadPassTest {
         TestDevice.assertNothingLeaked();
     }
 
-    private record Answer(int[] tokens, float[] logits, double[] logSumExp) {}
-
-    private Answer top(InferenceSession session, int states, int k, int seed) {
-        float[] hidden = new float[states * matrix.columns()];
-        SplittableRandom random = new SplittableRandom(seed);
-        for (int i = 0; i < hidden.length; i++) {
-            hidden[i] = (float) random.nextGaussian() / 4;
+    private TestQuestion[] top(InferenceSession session, int states, int k, int seed) {
+        float[] hidden = TestHeads.hidden(states, matrix.columns(), seed);
+        TestQuestion[] questions = new TestQuestion[states];
+        for (int s = 0; s < states; s++) {
+            questions[s] = new TestQuestion(s).list(k).sumAt(1);
         }
-        Answer answer = new Answer(new int[states * k], new float[states * k], new double[states]);
-        session.top(hidden, states, k, answer.tokens, answer.logits, answer.logSumExp);
-        return answer;
+        session.answer(hidden, states, questions, states, null);
+        return questions;
+    }
+
+    private static void assertSame(TestQuestion[] expected, TestQuestion[] actual, String what) {
+        for (int s = 0; s < expected.length; s++) {
+            expected[s].assertSame(actual[s], what);
+        }
     }
 
     private void assertAsTheFirst(InferenceSession session, int states, int k, int seed) {
-        Answer expected;
+        TestQuestion[] expected;
         try (InferenceSession other = new CudaInference(TestDevice.open(), problem)) {
             expected = top(other, states, k, seed);
         }
-        Answer actual = top(session, states, k, seed);
-        String what = states + " states, top " + k + ", hidden states " + seed;
-        assertArrayEquals(expected.tokens, actual.tokens, what);
-        assertArrayEquals(expected.logits, actual.logits, what);
-        assertArrayEquals(expected.logSumExp, actual.logSumExp, what);
+        assertSame(expected, top(session, states, k, seed), states + " states, top " + k + ", hidden states " + seed);
     }
 
     @Test
@@ -71,14 +68,11 @@ class CudaHeadPassTest {
             // Each twice in a row, so that it is recorded; in the second round the first come again.
             for (int round = 0; round < 2; round++) {
                 for (int k = 70; k > 0; k--) {
-                    Answer first = top(session, 1, k, k);
-                    Answer second = top(session, 1, k, k);
-                    assertArrayEquals(first.tokens, second.tokens, "top " + k);
-                    assertArrayEquals(first.logits, second.logits, "top " + k);
+                    assertSame(top(session, 1, k, k), top(session, 1, k, k), "top " + k);
                 }
             }
-            Answer most = top(session, 1, 70, 99);
-            Answer one = top(session, 1, 1, 99);
+            TestQuestion most = top(session, 1, 70, 99)[0];
+            TestQuestion one = top(session, 1, 1, 99)[0];
             assertEquals(most.tokens[0], one.tokens[0]);
         }
     }

@@ -3,7 +3,7 @@ package io.groupreduce.cuda.inference;
 import io.groupreduce.api.Threads;
 import io.groupreduce.cuda.CudaBackendProvider;
 import io.groupreduce.cuda.TestDevice;
-import io.groupreduce.spi.Backend;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.testkit.InferenceContract;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -18,7 +18,7 @@ class CudaInferenceTest extends InferenceContract {
     }
 
     @Override
-    protected Backend backend(int threads) {
+    protected ComputeBackend backend(int threads) {
         return new CudaBackendProvider().create(0, Threads.own(threads));
     }
 

@@ -7,21 +7,21 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.api.Pruning;
-import io.groupreduce.api.Sampling;
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.EmulatedDriver;
 import io.groupreduce.cuda.driver.FailingKernel;
 import io.groupreduce.cuda.driver.OutOfDeviceMemoryException;
-import io.groupreduce.cuda.inference.CudaHeadPass.Question;
+import io.groupreduce.cuda.inference.PassBuffers.Shape;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
-import java.util.SplittableRandom;
 import jcuda.driver.JCudaDriver;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -32,8 +32,6 @@ import org.junit.jupiter.api.Test;
 @Tag("gpu")
 class HeadMemoryTest {
     private static final int STATES = 70;
-    private static final Sampling SOME =
-            Sampling.temperature(0.8).withTopK(50).withTopP(0.95).withMinP(0.01);
 
     private final Arena arena = Arena.ofShared();
     private Device device;
@@ -49,7 +47,7 @@ class HeadMemoryTest {
         for (int token = 0; token < bias.length; token++) {
             bias[token] = token % 5 - 2;
         }
-        problem = new InferenceProblem(matrix, bias, Pruning.AUTO, 0);
+        problem = new InferenceProblem(matrix, bias, 0, Pruning.AUTO);
         before = device.openAllocations();
     }
 
@@ -63,44 +61,38 @@ class HeadMemoryTest {
 
     /** What a session says to every kind of query. */
     private final class Answers {
-        final int[] tokens;
-        final float[] logits;
-        final double[] logSumExp;
-        final int[] drawn;
-        final int[] drawnOfSome;
-        final float[] scores;
+        final TestQuestion[] questions;
+        final Chosen chosen;
         final float[] every;
         final float[] rows;
 
         Answers(InferenceSession session, int states, int k) {
-            float[] hidden = new float[states * matrix.columns()];
-            SplittableRandom random = new SplittableRandom(states);
-            for (int i = 0; i < hidden.length; i++) {
-                hidden[i] = (float) random.nextGaussian() / 4;
+            float[] hidden = TestHeads.hidden(states, matrix.columns(), states);
+            long[] odd = new long[Math.ceilDiv(matrix.rows(), Long.SIZE)];
+            Arrays.fill(odd, 0xAAAAAAAAAAAAAAAAL);
+            questions = new TestQuestion[2 * states];
+            int[] from = new int[states + 1];
+            int[] tokens = new int[states];
+            for (int s = 0; s < states; s++) {
+                questions[2 * s] = new TestQuestion(s).list(k).sumAt(1);
+                questions[2 * s + 1] =
+                        new TestQuestion(s).among(odd).list(k / 3).drawAt(0.8, s);
+                from[s + 1] = s + 1;
+                tokens[s] = s * 7 % matrix.rows();
             }
-            tokens = new int[states * k];
-            logits = new float[states * k];
-            logSumExp = new double[states];
-            session.top(hidden, states, k, tokens, logits, logSumExp);
-            drawn = new int[states];
-            session.sample(hidden, states, Sampling.temperature(1), 5, drawn);
-            drawnOfSome = new int[states];
-            session.sample(hidden, states, SOME, 5, drawnOfSome);
-            scores = new float[states];
-            session.score(hidden, states, drawn, scores, new double[states]);
+            chosen = new Chosen(from, tokens, new float[states]);
+            session.answer(hidden, states, questions, questions.length, chosen);
             every = new float[states * matrix.rows()];
             session.logits(hidden, states, MemorySegment.ofArray(every));
             rows = new float[states * matrix.columns()];
-            session.rows(drawn, states, rows, 0);
+            session.rows(tokens, states, rows, 0);
         }
 
         void assertSame(Answers other) {
-            assertArrayEquals(tokens, other.tokens);
-            assertArrayEquals(logits, other.logits);
-            assertArrayEquals(logSumExp, other.logSumExp);
-            assertArrayEquals(drawn, other.drawn);
-            assertArrayEquals(drawnOfSome, other.drawnOfSome);
-            assertArrayEquals(scores, other.scores);
+            for (int q = 0; q < questions.length; q++) {
+                questions[q].assertSame(other.questions[q], questions[q].toString());
+            }
+            assertArrayEquals(chosen.logits(), other.chosen.logits());
             assertArrayEquals(every, other.every);
             assertArrayEquals(rows, other.rows);
         }
@@ -197,7 +189,7 @@ class HeadMemoryTest {
         HeadLayout layout = new HeadLayout(matrix, true, 4);
         long head = used() + layout.bytes();
         try (InferenceSession session = new CudaInference(device, problem)) {
-            long state = PassBuffers.bytesOfState(layout, Question.top(300, 1));
+            long state = 2 * PassBuffers.bytes(layout, Shape.one(0, 300, false));
             withMemory(head + 30 * state, () -> expected.assertSame(new Answers(session, STATES, 300)));
             withMemory(
                     head + state / 2,

@@ -59,6 +59,16 @@ final class TestHeads {
                 .build("small");
     }
 
+    /** Hidden states for {@link #small}. */
+    static float[] hidden(int states, int columns, long seed) {
+        float[] hidden = new float[states * columns];
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int i = 0; i < hidden.length; i++) {
+            hidden[i] = (float) random.nextGaussian() / 4;
+        }
+        return hidden;
+    }
+
     TestHeads basis(EncodedMatrix stored) {
         right.add(stored);
         return this;

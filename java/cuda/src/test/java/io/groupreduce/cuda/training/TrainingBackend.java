@@ -2,18 +2,18 @@ package io.groupreduce.cuda.training;
 
 import io.groupreduce.cuda.blas.Cublas;
 import io.groupreduce.cuda.driver.Device;
-import io.groupreduce.spi.Backend;
 import io.groupreduce.spi.CalibrationProblem;
 import io.groupreduce.spi.CalibrationSession;
 import io.groupreduce.spi.CompressionProblem;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.SoftmaxComparison;
 import io.groupreduce.spi.TokenScores;
 
 /** Calibration and comparison alone, on a device that stays open. */
-final class TrainingBackend implements Backend {
+final class TrainingBackend implements ComputeBackend {
     private final Device device;
     private final Cublas blas;
 

@@ -1,29 +1,38 @@
 package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.inference.Codes.TILE;
-import static io.groupreduce.vector.inference.HeadPass.Scratch.PANEL;
+import static io.groupreduce.vector.inference.Scratch.PANEL;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.vector.inference.HeadPass.Scratch;
 import io.groupreduce.vector.inference.TileLayout.Run;
 import io.groupreduce.vector.kernel.Gemm;
 import java.util.Arrays;
 
-/** Several states over all tiles: a tile is decoded once and meets all of them. */
-final class BatchSweep extends HeadPass.Sweep {
+/** Many states over all tiles: a tile is decoded once and meets all of them, unless it has no token that one of them asks about. */
+final class BatchSweep {
     /** Tiles of a group from which on it is worth making tables. */
     private static final int FEWEST_TILES = 4;
 
-    private final int states;
+    private final HeadPass pass;
+    private final PackedHead head;
+    private final StateProjection projection;
 
-    BatchSweep(HeadPass pass, int states) {
-        super(pass, 0);
-        this.states = states;
+    BatchSweep(HeadPass pass, PackedHead head, StateProjection projection) {
+        this.pass = pass;
+        this.head = head;
+        this.projection = projection;
     }
 
-    @Override
-    void sweep(int tile, Scratch s) {
+    /** Computes the logits of a tile and has them consumed. */
+    void sweep(int tile, int states, Scratch s) {
+        float least = Float.POSITIVE_INFINITY;
+        for (int state = 0; state < states; state++) {
+            least = Math.min(least, pass.turnTo(state, tile, s));
+        }
+        if (least == Float.POSITIVE_INFINITY) {
+            return;
+        }
         PackedHead.Group group = head.group(tile);
         int rank = group.rank();
         int products = rank == 0 || !tabled(group) ? rank : group.layout().tablesFrom();
@@ -43,15 +52,11 @@ final class BatchSweep extends HeadPass.Sweep {
             }
         }
         if (products < rank) {
-            lookUp(tile, group, s);
+            lookUp(tile, states, group, s);
         }
         for (int state = 0; state < states; state++) {
             head.finish(tile, s.logits, state * TILE);
-            double noise = question.drawn() ? s.noise.largestNoise(state, head.tokens, tile * TILE) : 0;
-            consume(state, state * TILE, tile, noise, s);
-        }
-        if (question.summed()) {
-            s.softmax.add(0, states, s.logits, question.inverse());
+            pass.consume(state, tile, s.logits, state * TILE, s);
         }
     }
 
@@ -60,7 +65,7 @@ final class BatchSweep extends HeadPass.Sweep {
         return group.tiles() >= FEWEST_TILES && group.segmentScales() == null;
     }
 
-    private void lookUp(int tile, PackedHead.Group group, Scratch s) {
+    private void lookUp(int tile, int states, PackedHead.Group group, Scratch s) {
         float[] tables = s.tables(group, projection, states);
         int stride = group.layout().tableNumbers();
         int at = 0;
@@ -72,6 +77,8 @@ final class BatchSweep extends HeadPass.Sweep {
                     int z = state * stride + at;
                     if (state == states - 1) {
                         TableKernel.one(head.codes, codes, rows, tables, z, s.logits, state * TILE);
+                    } else if (state == states - 2) {
+                        TableKernel.two(head.codes, codes, rows, tables, z, stride, s.logits, state * TILE);
                     } else {
                         TableKernel.several(head.codes, codes, rows, tables, z, stride, s.logits, state * TILE);
                     }

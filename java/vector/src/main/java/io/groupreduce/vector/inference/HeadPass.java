@@ -1,36 +1,39 @@
 package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.inference.Codes.TILE;
-import static io.groupreduce.vector.kernel.Lanes.NR;
 
-import io.groupreduce.internal.select.Drawing;
-import io.groupreduce.internal.select.FullRanking;
-import io.groupreduce.internal.select.Ranking;
+import io.groupreduce.spi.Chosen;
+import io.groupreduce.spi.Question;
 import io.groupreduce.vector.kernel.Lanes;
 import io.groupreduce.vector.kernel.Workers;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * The memory of a query and its work, a block of hidden states at a time: {@link #take} computes their coordinates, {@link #ask} answers
- * a question about them in one pass over all tiles of the head. Answers may be read until the next of these.
+ * questions about them in one pass over all tiles of the head.
  *
  * <pre>x = (L_p[i] . z_b[0 : k_p]) scale_i + bias_i</pre>
  *
  * <p>Coordinates are shared out by panels of directions; then the tiles, some of them a task, the number and order of which depend on
- * the head alone. A single state goes straight over the codes and may leave tiles out ({@link SingleSweep}); several share the decoding of
- * a tile and one matrix product ({@link BatchSweep}). Logits of a tile go into the running softmax of the task, the worker's top tokens or
- * noise, and are forgotten. Sums of tasks are merged in order, tokens have a total order: nothing depends on who computed what.
+ * the head alone. Few states go straight over the codes, each as if it were alone, and may leave tiles out ({@link DirectSweep}); many
+ * share the decoding of a tile and one matrix product ({@link BatchSweep}). The logits of a tile are computed once for each state, go into
+ * the {@link Search} of every question about it, and are forgotten. Sums of tasks are merged in order, tokens have a total order: nothing
+ * depends on who computed what.
  */
 final class HeadPass {
     /** States taken together: whole rows of the matrix product. */
-    static final int MOST_STATES = 44 * Lanes.MR;
+    private static final int MOST_STATES = 44 * Lanes.MR;
+
+    /** States up to which a matrix product would save less than bounds and its decoding cost. */
+    static final int FEW_STATES = 4;
 
     /** Below this many bytes of work a second thread costs more than it saves. */
     private static final long SHARED_BYTES = 1 << 19;
 
     private static final int TASKS = 256;
-    /** The end of a task costs an exponential for every lane of every state, so it should not come too soon. */
+    /** The end of a task costs an exponential for every lane of every sum, so it should not come too soon. */
     private static final int FEWEST_TILES = 16;
 
     private static final int MOST_TILES = 32;
@@ -38,189 +41,48 @@ final class HeadPass {
     /** One of so many tasks goes first, to find what the rest is compared with. */
     private static final int LEAD = 16;
 
+    /** Chosen tokens of a task. */
+    private static final int CHOSEN = 128;
+
     private final Workers workers;
     private final PackedHead head;
+    private final RowReader rows;
     private final TailBounds bounds;
     private final StateProjection projection;
+    private final DirectSweep direct;
+    private final BatchSweep batch;
     private final Scratch[] scratch;
     private final RunningSoftmax.Merged sums = new RunningSoftmax.Merged();
-    private final FullRanking full;
     private final int tilesOfTask;
     private final int tasks;
     private final long headBytes;
+    private final Workers.Task sweeping = this::sweepTask;
+    private final Workers.Task gathering = this::gatherTask;
+
     private int states;
-    private Question question;
+    private boolean few;
+    /** By state the number of its first question, and one more. */
+    private int[] firstQuestion = new int[2];
+    /** By question, the lanes of its open tokens in every tile. */
+    private long[][] open = new long[0][];
 
-    /**
-     * What a pass is to find.
-     *
-     * @param k how many top tokens
-     * @param summed whether the log-sum-exp is wanted, of logits divided by the temperature
-     * @param inverse 1 / temperature
-     * @param tolerance the most that leaving out may change a log-sum-exp
-     * @param drawn whether tokens are to be drawn from the whole vocabulary
-     * @param temperature of the draw
-     * @param target receives all logits; {@code null} if they are not wanted
-     * @param first the place of the first state in the caller's batch, and its row in {@code target}
-     */
-    record Question(
-            int k,
-            boolean summed,
-            float inverse,
-            double tolerance,
-            boolean drawn,
-            double temperature,
-            long seed,
-            MemorySegment target,
-            int first) {
-        static Question top(int k, boolean summed, double temperature, double tolerance) {
-            // At extreme temperatures only the largest logit counts, or all count alike; the inverse itself must stay a
-            // number that empty places do not survive.
-            float inverse = (float) Math.clamp(1 / temperature, 1e-30, 1e30);
-            return new Question(k, summed, inverse, tolerance, false, 0, 0, null, 0);
-        }
-
-        static Question draw(double temperature, long seed, int first) {
-            return new Question(0, false, 1, 0, true, temperature, seed, null, first);
-        }
-
-        static Question logits(MemorySegment target, int first) {
-            return new Question(0, false, 1, 0, false, 0, 0, target, first);
-        }
-
-        /** Whether the answer can do without some tokens. */
-        boolean prunable() {
-            return target == null && (k > 0 || drawn || summed) && (!summed || tolerance > 0);
-        }
-    }
-
-    /** Memory of one worker. */
-    static final class Scratch {
-        /** Floats of a panel. */
-        static final int PANEL = TileKernel.DIRECTIONS * NR;
-
-        final RunningSoftmax softmax = new RunningSoftmax();
-        final Ranking ranking = new Ranking();
-        final NoiseSearch noise = new NoiseSearch();
-        final float[] part = new float[TILE];
-        float[] logits = new float[0];
-        /** Multiplications of a single state that were made, of how many. */
-        double made;
-
-        double all;
-        private float[] panels;
-        private float[] tables = new float[0];
-        private PackedHead.Group tablesOf;
-
-        /** The tables of states for a group, which neighbouring tiles have in common. */
-        float[] tables(PackedHead.Group group, StateProjection projection, int states) {
-            if (tablesOf != group) {
-                tablesOf = group;
-                int numbers = group.layout().tableNumbers();
-                if (tables.length < Lanes.padRows(states) * numbers) {
-                    tables = new float[Lanes.padRows(states) * numbers];
-                }
-                int index = projection.index(group.basis());
-                for (int state = 0; state < states; state++) {
-                    int from = state * projection.stride(index);
-                    group.layout().tables(projection.z[index], from, tables, state * numbers);
-                }
-            }
-            return tables;
-        }
-
-        /** TILE / NR panels of {@link #PANEL} floats; only batches need them. */
-        float[] panels() {
-            if (panels == null) {
-                panels = new float[TILE / NR * PANEL];
-            }
-            return panels;
-        }
-
-        private void start(Question question, int states) {
-            int needed = Lanes.padRows(states) * TILE;
-            if (logits.length < needed) {
-                logits = new float[needed];
-            }
-            if (question.k > 0) {
-                ranking.start(states, question.k);
-            }
-            if (question.drawn) {
-                noise.start(states, question.seed, question.first, question.temperature);
-            }
-            made = 0;
-            all = 0;
-            tablesOf = null;
-        }
-    }
-
-    /** Some tasks of a pass: the way over their tiles, and what becomes of the logits. */
-    abstract static class Sweep implements Workers.Task {
-        final PackedHead head;
-        final StateProjection projection;
-        final Question question;
-        private final HeadPass pass;
-        private final int firstTask;
-
-        /** The tasks from this one on. */
-        Sweep(HeadPass pass, int firstTask) {
-            this.pass = pass;
-            this.firstTask = firstTask;
-            head = pass.head;
-            projection = pass.projection;
-            question = pass.question;
-        }
-
-        @Override
-        public final void run(int task, int worker) {
-            Scratch s = pass.scratch[worker];
-            int number = firstTask + task;
-            if (question.summed) {
-                s.softmax.start(pass.states);
-            }
-            int end = Math.min(head.tiles(), (number + 1) * pass.tilesOfTask);
-            for (int tile = number * pass.tilesOfTask; tile < end; tile++) {
-                sweep(tile, s);
-            }
-            if (question.summed) {
-                pass.sums.take(number, s.softmax, question.inverse);
-            }
-        }
-
-        /** Computes the logits of a tile and has them consumed, or leaves the tile out. */
-        abstract void sweep(int tile, Scratch s);
-
-        /**
-         * Takes in the logits of a state, which start at {@code at}.
-         *
-         * @param noise at least what noise adds to one of them
-         */
-        final void consume(int state, int at, int tile, double noise, Scratch s) {
-            int place = tile * TILE;
-            int rows = head.group(tile).rows(tile);
-            if (question.k > 0) {
-                PackedHead.offer(s.ranking, state, s.logits, at, TILE, rows, head.tokens, place);
-            }
-            if (question.drawn) {
-                s.noise.add(state, s.logits, at, rows, head.tokens, place, noise);
-            }
-            if (question.target != null) {
-                long row = ((long) question.first + state) * head.tokenCount();
-                for (int i = 0; i < rows; i++) {
-                    question.target.setAtIndex(
-                            ValueLayout.JAVA_FLOAT_UNALIGNED, row + head.tokens[place + i], s.logits[at + i]);
-                }
-            }
-        }
-    }
+    private int slots;
+    private int firstTask;
+    private boolean bounded;
+    private MemorySegment target;
+    private Chosen chosen;
+    private int firstChosen;
+    private int firstState;
 
     /** {@code bounds} is {@code null} where nothing is left out. */
-    HeadPass(Workers workers, PackedHead head, TailBounds bounds) {
+    HeadPass(Workers workers, PackedHead head, RowReader rows, TailBounds bounds) {
         this.workers = workers;
         this.head = head;
+        this.rows = rows;
         this.bounds = bounds;
         projection = new StateProjection(head);
-        full = new FullRanking(head.tokenCount());
+        direct = new DirectSweep(this, head, projection);
+        batch = new BatchSweep(this, head, projection);
         tilesOfTask = Math.clamp(Math.ceilDiv(head.tiles(), TASKS), FEWEST_TILES, MOST_TILES);
         tasks = Math.ceilDiv(head.tiles(), tilesOfTask);
         headBytes = head.bytes();
@@ -233,17 +95,16 @@ final class HeadPass {
     /**
      * Takes up states of a batch and computes their coordinates.
      *
-     * @param end the first state that is not to be taken
-     * @return how many were taken, at most {@link #MOST_STATES}
+     * @param end how many the batch has
+     * @return how many were taken
      */
     int take(float[] hidden, int first, int end) {
+        firstState = first;
         states = Math.min(MOST_STATES, end - first);
-        projection.reserve(states);
+        few = end <= FEW_STATES;
+        projection.reserve(states, few);
         System.arraycopy(hidden, first * head.columns, projection.hidden(), 0, states * head.columns);
         share(projection, projection.tasks(), projection.bytes() * states);
-        if (states == 1) {
-            projection.prepareSingle();
-        }
         return states;
     }
 
@@ -257,106 +118,246 @@ final class HeadPass {
         }
     }
 
-    /** Answers a question about the states that were taken. */
-    void ask(Question asked) {
-        question = asked;
-        if (asked.summed) {
-            sums.start(tasks, states);
+    /** Answers questions {@code from .. to - 1}, which are about the states that were taken, in order. */
+    void ask(Question[] questions, int from, int to) {
+        if (from == to) {
+            return;
+        }
+        start(questions, from, to);
+        boolean tolerant = false;
+        for (int q = 0; q < to - from; q++) {
+            tolerant |= scratch[0].searches[q].tolerant();
+        }
+        boolean bounding = few && bounds != null && prunable() && bounds.worthTrying(states);
+        int lead = bounding || tolerant ? Math.max(1, tasks / LEAD) : 0;
+        sweep(0, lead);
+        if (lead > 0) {
+            compare(to - from, lead);
+            bounded = bounding;
+        }
+        sweep(lead, tasks - lead);
+        if (bounding) {
+            double made = 0;
+            double all = 0;
+            for (Scratch s : scratch) {
+                made += s.made;
+                all += s.all;
+            }
+            bounds.add(states, all == 0 ? 1 : made / all);
+        }
+        for (int q = 0; q < to - from; q++) {
+            Search found = scratch[0].searches[q];
+            for (int w = 1; w < scratch.length; w++) {
+                found.merge(scratch[w].searches[q]);
+            }
+            found.answer(projection.finite(questions[from + q].state() - firstState), sums, tasks);
+        }
+    }
+
+    /** Whether all that is asked about some state can do without some tokens. */
+    private boolean prunable() {
+        boolean found = false;
+        for (int state = 0; state < states; state++) {
+            boolean all = asked(state);
+            for (int q = firstQuestion[state]; q < firstQuestion[state + 1]; q++) {
+                all &= scratch[0].searches[q].prunable();
+            }
+            found |= all;
+        }
+        return found;
+    }
+
+    private void start(Question[] questions, int from, int to) {
+        if (firstQuestion.length <= states) {
+            firstQuestion = new int[states + 1];
+        }
+        if (open.length < to - from) {
+            open = Arrays.copyOf(open, to - from);
         }
         for (Scratch s : scratch) {
-            s.start(asked, states);
+            s.start(states, to - from);
         }
-        if (states > 1) {
-            share(new BatchSweep(this, states), tasks, headBytes * states);
-        } else if (bounds != null && asked.prunable() && bounds.worthTrying()) {
-            askBounded();
-        } else {
-            share(new SingleSweep(this), tasks, headBytes);
-        }
-        for (int w = 1; w < scratch.length; w++) {
-            if (asked.k > 0) {
-                scratch[0].ranking.merge(scratch[w].ranking, states);
+        target = null;
+        bounded = false;
+        slots = 0;
+        int next = 0;
+        long[] before = null;
+        long[] beforeLanes = null;
+        for (int q = 0; q < to - from; q++) {
+            Question question = questions[from + q];
+            int state = question.state() - firstState;
+            while (next <= state) {
+                firstQuestion[next++] = q;
             }
-            if (asked.drawn) {
-                scratch[0].noise.merge(scratch[w].noise, states);
+            long[] lanes = head.lanes;
+            if (question.open() != null) {
+                // Neighbours often share what a grammar allows.
+                lanes = question.open() == before ? beforeLanes : lanes(q, question.open());
+                before = question.open();
+                beforeLanes = lanes;
+            }
+            for (Scratch s : scratch) {
+                s.searches[q].start(question, lanes, slots);
+            }
+            slots += question.sumTemperature() > 0 ? 1 : 0;
+        }
+        Arrays.fill(firstQuestion, next, states + 1, to - from);
+        sums.start(tasks, slots);
+        for (int q = 0; q < to - from; q++) {
+            Search search = scratch[0].searches[q];
+            if (search.summed()) {
+                sums.setInverse(search.slot(), search.inverse());
+            }
+        }
+        for (int state = 0; state < states; state++) {
+            if (few && asked(state)) {
+                projection.prepare(state);
             }
         }
     }
 
-    /** Some tasks first; what they find tells what the others may leave out. */
-    private void askBounded() {
-        int lead = Math.max(1, tasks / LEAD);
-        share(new SingleSweep(this), lead, headBytes * lead / tasks);
-        share(new SingleSweep(this, lead, bounds, limit(lead)), tasks - lead, headBytes);
-        double made = 0;
-        double all = 0;
-        for (Scratch s : scratch) {
-            made += s.made;
-            all += s.all;
+    private long[] lanes(int q, long[] openTokens) {
+        if (open[q] == null) {
+            open[q] = new long[head.tiles()];
         }
-        bounds.add(all == 0 ? 1 : made / all);
+        head.lanesOf(openTokens, open[q]);
+        return open[q];
+    }
+
+    /** Runs some tasks. */
+    private void sweep(int first, int count) {
+        firstTask = first;
+        share(sweeping, count, headBytes * states * count / tasks);
+    }
+
+    private void sweepTask(int task, int worker) {
+        Scratch s = scratch[worker];
+        int number = firstTask + task;
+        s.softmax.start(slots);
+        for (int q = 0; slots > 0 && q < firstQuestion[states]; q++) {
+            if (s.searches[q].summed()) {
+                s.softmax.setInverse(s.searches[q].slot(), s.searches[q].inverse());
+            }
+        }
+        int end = Math.min(head.tiles(), (number + 1) * tilesOfTask);
+        for (int tile = number * tilesOfTask; tile < end; tile++) {
+            if (few) {
+                direct.sweep(tile, states, bounded ? bounds : null, s);
+            } else {
+                batch.sweep(tile, states, s);
+            }
+        }
+        sums.take(number, s.softmax);
     }
 
     /**
      * After the first tasks: the logit below which a token matters to nobody. With a sum, tokens are left out that together add no
      * more than the tolerance to it, which must not depend on the threads; without, every worker compares with its own list too.
      */
-    private float limit(int lead) {
-        float found = Float.POSITIVE_INFINITY;
-        if (question.k > 0) {
-            Ranking merged = scratch[0].ranking;
+    private void compare(int questions, int lead) {
+        for (int q = 0; q < questions; q++) {
+            Search leader = scratch[0].searches[q];
             for (int w = 1; w < scratch.length; w++) {
-                merged.merge(scratch[w].ranking, 1);
-                scratch[w].ranking.start(1, question.k);
+                leader.merge(scratch[w].searches[q]);
             }
-            found = merged.threshold(0);
+            for (int w = 1; w < scratch.length; w++) {
+                scratch[w].searches[q].follow(leader);
+            }
+            if (leader.tolerant()) {
+                float largest = sums.maximum(leader.slot(), lead);
+                float limit = leader.sumLimit(largest, sums.sum(leader.slot(), lead, largest), head.tokenCount());
+                for (Scratch s : scratch) {
+                    s.searches[q].limitSum(limit);
+                }
+            }
         }
-        for (int w = 1; question.drawn && w < scratch.length; w++) {
-            scratch[0].noise.merge(scratch[w].noise, 1);
-            scratch[w].noise.merge(scratch[0].noise, 1);
+    }
+
+    /** Whether there are questions about a state. */
+    private boolean asked(int state) {
+        return firstQuestion[state] < firstQuestion[state + 1];
+    }
+
+    /**
+     * Turns the questions about a state to a tile.
+     *
+     * @return the logit below which no token of the tile matters; infinite if none does
+     */
+    float turnTo(int state, int tile, Scratch s) {
+        if (target != null) {
+            return Float.NEGATIVE_INFINITY;
         }
-        if (question.summed) {
-            float maximum = sums.maximum(0, lead);
-            double sum = sums.sum(0, lead, maximum, question.inverse);
-            double negligible = Math.log(question.tolerance * sum / head.tokenCount());
-            found = Math.min(found, (float) (maximum + negligible / question.inverse));
+        float least = Float.POSITIVE_INFINITY;
+        for (int q = firstQuestion[state]; q < firstQuestion[state + 1]; q++) {
+            least = Math.min(least, s.searches[q].turnTo(tile, head.tokens));
         }
-        return found;
+        return least;
     }
 
-    /** The states and their coordinates. */
-    StateProjection projection() {
-        return projection;
+    /** Takes in the logits of a state, which start at {@code at}, for all that is asked about it. */
+    void consume(int state, int tile, float[] logits, int at, Scratch s) {
+        if (target != null) {
+            long row = ((long) firstState + state) * head.tokenCount();
+            for (int i = 0; i < head.group(tile).rows(tile); i++) {
+                long token = head.tokens[tile * TILE + i];
+                target.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, row + token, logits[at + i]);
+            }
+            return;
+        }
+        for (int q = firstQuestion[state]; q < firstQuestion[state + 1]; q++) {
+            s.searches[q].take(tile, head.tokens, logits, at, s.softmax, s.part);
+        }
     }
 
-    /** Whether a state has coordinates; without, some logits would pass comparisons in silence, and there is no answer. */
-    boolean finite(int state) {
-        return projection.finite(state);
+    /** Writes all logits of the states that were taken; not a number, all, of a state without coordinates. */
+    void write(MemorySegment all) {
+        for (Scratch s : scratch) {
+            s.start(states, 0);
+        }
+        target = all;
+        bounded = false;
+        slots = 0;
+        firstQuestion = firstQuestion.length <= states ? new int[states + 1] : firstQuestion;
+        Arrays.fill(firstQuestion, 0, states + 1, 0);
+        sums.start(tasks, 0);
+        for (int state = 0; state < states && few; state++) {
+            projection.prepare(state);
+        }
+        sweep(0, tasks);
+        for (int state = 0; state < states; state++) {
+            if (!projection.finite(state)) {
+                long row = ((long) firstState + state) * head.tokenCount();
+                for (int token = 0; token < head.tokenCount(); token++) {
+                    all.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, row + token, Float.NaN);
+                }
+            }
+        }
+        target = null;
     }
 
-    /** The top tokens found. */
-    Ranking ranking() {
-        return scratch[0].ranking;
+    /** Computes the logits of tokens chosen for the states that were taken. */
+    void gather(Chosen tokens) {
+        chosen = tokens;
+        firstChosen = tokens.from()[firstState];
+        int count = tokens.from()[firstState + states] - firstChosen;
+        share(gathering, Math.ceilDiv(count, CHOSEN), headBytes * count / head.tokenCount());
+        chosen = null;
     }
 
-    /** The k tokens of largest logit of a single state that was taken, k of any size. */
-    Ranking rankAll(int k) {
-        ask(Question.logits(full.target(), 0));
-        return full.best(k);
-    }
-
-    /** The token drawn; {@link Drawing#NONE} of a state without an answer. */
-    int drawn(int state) {
-        return finite(state) ? scratch[0].noise.token(state) : Drawing.NONE;
-    }
-
-    /** sum exp((x - m) / T) with m the largest logit. */
-    double sum(int state) {
-        return sums.sum(state, tasks, sums.maximum(state, tasks), question.inverse);
-    }
-
-    /** log sum exp(x / T); not a number of a state without an answer. */
-    double logSumExp(int state) {
-        return finite(state) ? sums.logSumExp(state, tasks, question.inverse) : Double.NaN;
+    private void gatherTask(int task, int worker) {
+        int at = firstChosen + task * CHOSEN;
+        int end = Math.min(at + CHOSEN, chosen.from()[firstState + states]);
+        int state = -1;
+        boolean finite = false;
+        for (; at < end; at++) {
+            if (state < 0 || at >= chosen.from()[firstState + state + 1]) {
+                do {
+                    state++;
+                } while (at >= chosen.from()[firstState + state + 1]);
+                finite = projection.finite(state);
+            }
+            int token = chosen.tokens()[at];
+            chosen.logits()[at] = finite ? rows.logit(token, projection, state) : Float.NaN;
+        }
     }
 }

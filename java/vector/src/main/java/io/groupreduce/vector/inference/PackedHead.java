@@ -4,10 +4,10 @@ import static io.groupreduce.vector.inference.Codes.TILE;
 import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
-import io.groupreduce.internal.select.Ranking;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.vector.kernel.HyperbolicTangent;
 import io.groupreduce.vector.kernel.PackedMatrix;
 import io.groupreduce.vector.kernel.Workers;
 import java.lang.foreign.Arena;
@@ -17,7 +17,6 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * A compressed matrix laid out for the kernels: its rows in tiles of one group, groups by falling rank, since the rows that matter
@@ -32,11 +31,16 @@ final class PackedHead implements AutoCloseable {
      */
     static final float NO_TOKEN = -Float.MAX_VALUE / 2;
 
+    /** The lanes of a tile, as the lowest bits of a word. */
+    static final long ALL_LANES = -1L >>> Long.SIZE - TILE;
+
     final Group[] groups;
     /** The group, in the order of {@link #groups}, of each tile. */
     final int[] groupOfTile;
     /** Per place, the token; {@link Integer#MAX_VALUE} where there is none. */
     final int[] tokens;
+    /** Per tile, the lanes that have a token. */
+    final long[] lanes;
     /** Per place, the scale of the row; 1 where it has none or one for each segment. */
     final float[] scales;
     /** Per place. */
@@ -47,8 +51,11 @@ final class PackedHead implements AutoCloseable {
     final PackedMatrix[] right;
     /** D. */
     final int columns;
+    /** c of {@code c tanh(y / c)}, what logits become after the bias; 0 where they are as they are. */
+    final float cap;
 
-    private final int tokenCount;
+    private final CompressedMatrix matrix;
+    private final int[] firstPlace = new int[256];
     private final Arena arena = Arena.ofShared();
 
     /**
@@ -96,8 +103,9 @@ final class PackedHead implements AutoCloseable {
         }
     }
 
-    PackedHead(Workers workers, CompressedMatrix matrix, float[] biasOfToken) {
-        tokenCount = matrix.rows();
+    PackedHead(Workers workers, CompressedMatrix matrix, float[] biasOfToken, double cap) {
+        this.matrix = matrix;
+        this.cap = (float) cap;
         columns = matrix.columns();
         right = new PackedMatrix[matrix.bases()];
         for (int b = 0; b < right.length; b++) {
@@ -123,6 +131,7 @@ final class PackedHead implements AutoCloseable {
         }
         groupOfTile = new int[tiles];
         tokens = new int[tiles * TILE];
+        lanes = new long[tiles];
         scales = new float[tiles * TILE];
         bias = new float[tiles * TILE];
         Arrays.fill(tokens, Integer.MAX_VALUE);
@@ -140,6 +149,9 @@ final class PackedHead implements AutoCloseable {
     private void pack(Workers workers, CompressedMatrix matrix, List<Integer> order) {
         for (int i = 0; i < groups.length; i++) {
             Arrays.fill(groupOfTile, groups[i].firstTile(), groups[i].firstTile() + groups[i].tiles(), i);
+            for (int t = groups[i].firstTile(); t < groups[i].firstTile() + groups[i].tiles(); t++) {
+                lanes[t] = ALL_LANES >>> TILE - groups[i].rows(t);
+            }
             EncodedMatrix left = matrix.left(order.get(i));
             if (groups[i].rank() > 0) {
                 TilePacker packer = new TilePacker(groups[i], left, this);
@@ -163,10 +175,10 @@ final class PackedHead implements AutoCloseable {
     }
 
     private void placeTokens(CompressedMatrix matrix, List<Integer> order, float[] biasOfToken) {
-        int[] next = new int[256];
         for (int i = 0; i < groups.length; i++) {
-            next[order.get(i)] = groups[i].firstTile() * TILE;
+            firstPlace[order.get(i)] = groups[i].firstTile() * TILE;
         }
+        int[] next = firstPlace.clone();
         byte[] groupOf = matrix.groupOf();
         for (int token = 0; token < groupOf.length; token++) {
             int place = next[groupOf[token] & 0xff]++;
@@ -178,7 +190,37 @@ final class PackedHead implements AutoCloseable {
 
     /** N. */
     int tokenCount() {
-        return tokenCount;
+        return matrix.rows();
+    }
+
+    /**
+     * Finds the lanes that some tokens have.
+     *
+     * @param open bit t % 64 of word t / 64 for token t
+     * @param target receives the lanes of every tile
+     */
+    void lanesOf(long[] open, long[] target) {
+        int words = Math.ceilDiv(tokenCount(), Long.SIZE);
+        long last = -1L >>> words * Long.SIZE - tokenCount();
+        int count = 0;
+        for (int w = 0; w < words; w++) {
+            count += Long.bitCount(w == words - 1 ? open[w] & last : open[w]);
+        }
+        // From the fewer of both, the open ones or the others.
+        boolean most = count > tokenCount() / 2;
+        if (most) {
+            System.arraycopy(lanes, 0, target, 0, lanes.length);
+        } else {
+            Arrays.fill(target, 0, lanes.length, 0);
+        }
+        for (int w = 0; w < words; w++) {
+            long word = most ? ~open[w] : open[w];
+            for (long left = w == words - 1 ? word & last : word; left != 0; left &= left - 1) {
+                int token = w * Long.SIZE + Long.numberOfTrailingZeros(left);
+                int place = firstPlace[matrix.group(token)] + matrix.slot(token);
+                target[place / TILE] ^= 1L << place % TILE;
+            }
+        }
     }
 
     int tiles() {
@@ -197,28 +239,8 @@ final class PackedHead implements AutoCloseable {
             FloatVector offset = FloatVector.fromArray(FLOATS, bias, place + i);
             FloatVector.fromArray(FLOATS, sums, at + i).fma(scale, offset).intoArray(sums, at + i);
         }
-    }
-
-    /**
-     * Offers {@code count} logits, a multiple of LANES, of which only the first {@code used} have a token, to the list of a state. They
-     * are looked into only if the largest reaches the least of a full list.
-     *
-     * @param names the tokens, from {@code firstName} on
-     */
-    static void offer(
-            Ranking ranking, int state, float[] values, int from, int count, int used, int[] names, int firstName) {
-        FloatVector largest = FloatVector.fromArray(FLOATS, values, from);
-        for (int i = from + LANES; i < from + count; i += LANES) {
-            largest = largest.max(FloatVector.fromArray(FLOATS, values, i));
-        }
-        float threshold = ranking.threshold(state);
-        if (largest.compare(VectorOperators.GE, threshold).anyTrue()) {
-            for (int i = 0; i < used; i++) {
-                if (values[from + i] >= threshold) {
-                    ranking.offer(state, values[from + i], names[firstName + i]);
-                    threshold = ranking.threshold(state);
-                }
-            }
+        if (cap > 0) {
+            HyperbolicTangent.cap(sums, at, TILE, cap);
         }
     }
 

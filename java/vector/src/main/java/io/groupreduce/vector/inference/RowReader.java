@@ -4,12 +4,14 @@ import static io.groupreduce.vector.kernel.Lanes.FLOATS;
 import static io.groupreduce.vector.kernel.Lanes.LANES;
 
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.spi.InferenceProblem;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Single rows, from the file's own layout.
+ * Single rows and single logits, from the file's own layout.
  *
  * <pre>A^[i, :] = L_p[slot(i), :] R_b[0 : k_p, :]</pre>
  *
@@ -17,11 +19,15 @@ import jdk.incubator.vector.FloatVector;
  */
 final class RowReader {
     private final CompressedMatrix matrix;
+    private final float[] bias;
+    private final double cap;
     private final Pool<float[]> coordinates;
 
-    RowReader(CompressedMatrix matrix) {
-        this.matrix = matrix;
-        coordinates = new Pool<>(() -> new float[matrix.columns()]);
+    RowReader(InferenceProblem problem) {
+        matrix = problem.matrix();
+        bias = problem.bias();
+        cap = problem.cap();
+        coordinates = new Pool<>(() -> new float[Math.max(LANES, matrix.columns())]);
     }
 
     /** Bytes of factors, as binary32, that rows take. */
@@ -97,8 +103,15 @@ final class RowReader {
         }
     }
 
+    /** The logit of a token for a projected hidden state; the bias and the cap are those of the head. */
+    float logit(int token, StateProjection projection, int state) {
+        double y = (double) dot(token, projection, state) + (bias == null ? 0 : bias[token]);
+        // Not Math.tanh, which compiled code may answer differently.
+        return (float) (cap == 0 ? y : cap * StrictMath.tanh(y / cap));
+    }
+
     /** The row of a token times a projected hidden state. */
-    double dot(int token, StateProjection projection, int state) {
+    private float dot(int token, StateProjection projection, int state) {
         int group = matrix.group(token);
         GroupPlan plan = matrix.groups().get(group);
         if (plan.isZero() || plan.rank() == 0) {
@@ -107,13 +120,17 @@ final class RowReader {
         int index = projection.index(plan.basis());
         float[] z = projection.z[index];
         int from = state * projection.stride(index);
-        float[] left = coordinates.acquire();
-        matrix.left(group).decodeRow(matrix.slot(token), left, 0);
-        double sum = 0;
-        for (int k = 0; k < plan.rank(); k++) {
-            sum += (double) left[k] * z[from + k];
+        EncodedMatrix left = matrix.left(group);
+        int slot = matrix.slot(token);
+        float[] scratch = coordinates.acquire();
+        float found;
+        if (left.scalesPerRow() == 1 && CodeProducts.fits(left, slot)) {
+            found = CodeProducts.sum(left, slot, z, from, scratch) * left.scale(slot, 0);
+        } else {
+            left.decodeRow(slot, scratch, 0);
+            found = CodeProducts.sum(scratch, plan.rank(), z, from);
         }
-        coordinates.release(left);
-        return sum;
+        coordinates.release(scratch);
+        return found;
     }
 }

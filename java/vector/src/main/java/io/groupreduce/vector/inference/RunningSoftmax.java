@@ -28,10 +28,13 @@ final class RunningSoftmax {
     private float[] maxima = new float[0];
     private float[] sums = new float[0];
     private float[] gaps = new float[0];
+    /** 1 / T. */
+    private float[] inverses = new float[0];
 
-    /** Forgets everything; there is room for {@code states} from now on. */
+    /** Forgets everything; there is room for {@code states} from now on, at temperature 1. */
     void start(int states) {
         if (maxima.length < states * LANES) {
+            inverses = new float[states];
             maxima = new float[states * LANES];
             sums = new float[states * LANES];
             gaps = new float[states * LANES];
@@ -39,17 +42,22 @@ final class RunningSoftmax {
         Arrays.fill(maxima, 0, states * LANES, -Float.MAX_VALUE);
         Arrays.fill(sums, 0, states * LANES, 0f);
         Arrays.fill(gaps, 0, states * LANES, 0f);
+        Arrays.fill(inverses, 0, states, 1f);
+    }
+
+    /** The temperature of a state is 1 / {@code inverse} until the next start. */
+    void setInverse(int state, float inverse) {
+        inverses[state] = inverse;
     }
 
     /**
-     * Adds a tile of logits of some states; {@link PackedHead#NO_TOKEN} where there is no token.
+     * Adds a tile of logits of some states; {@link PackedHead#NO_TOKEN} or minus infinity where there is no token.
      *
      * @param first the state of the first row of logits
-     * @param logits states x TILE
-     * @param inverse 1 / T
+     * @param logits states x TILE, from {@code at} on
      */
-    void add(int first, int states, float[] logits, float inverse) {
-        add(first, states, logits, null, inverse);
+    void add(int first, int states, float[] logits, int at) {
+        add(first, states, logits, at, null);
     }
 
     /**
@@ -60,13 +68,13 @@ final class RunningSoftmax {
      * @param others y, states x TILE
      */
     void addWithGap(int first, int states, float[] logits, float[] others) {
-        add(first, states, logits, others, 1);
+        add(first, states, logits, 0, others);
     }
 
-    private void add(int first, int states, float[] logits, float[] others, float inverse) {
+    private void add(int first, int states, float[] logits, int at, float[] others) {
         for (int from = 0; from < states; from += STEP) {
             int count = Math.min(STEP, states - from);
-            differences(first + from, count, logits, from * TILE, inverse);
+            differences(first + from, count, logits, at + from * TILE);
             Exponential.inPlace(powers, count * ROW);
             accumulate(first + from, count);
             if (others != null) {
@@ -76,8 +84,9 @@ final class RunningSoftmax {
     }
 
     /** For each state (x - m) / T of the tile and (old m - m) / T, five vectors; m is the maximum with the tile. */
-    private void differences(int first, int count, float[] logits, int logits0, float inverse) {
+    private void differences(int first, int count, float[] logits, int logits0) {
         for (int state = 0; state < count; state++) {
+            float inverse = inverses[first + state];
             int at = (first + state) * LANES;
             int from = logits0 + state * TILE;
             int to = state * ROW;
@@ -145,11 +154,11 @@ final class RunningSoftmax {
     }
 
     /** sum exp((x - maximum) / T) of a state. */
-    double sum(int state, float maximum, float inverse) {
+    double sum(int state, float maximum) {
         double total = 0;
         for (int lane = 0; lane < LANES; lane++) {
             int at = state * LANES + lane;
-            total += sums[at] * Math.exp((maxima[at] - (double) maximum) * inverse);
+            total += sums[at] * Math.exp((maxima[at] - (double) maximum) * inverses[state]);
         }
         return total;
     }
@@ -165,6 +174,7 @@ final class RunningSoftmax {
         private float[] maxima = new float[0];
         private double[] sums = new double[0];
         private double[] gaps = new double[0];
+        private float[] inverses = new float[0];
 
         /** Makes room; every task is taken before it is read. */
         void start(int tasks, int stateCount) {
@@ -174,14 +184,23 @@ final class RunningSoftmax {
                 sums = new double[tasks * states];
                 gaps = new double[tasks * states];
             }
+            if (inverses.length < states) {
+                inverses = new float[states];
+            }
+            Arrays.fill(inverses, 0, states, 1f);
         }
 
-        /** Takes what a task found at temperature 1 / {@code inverse}. */
-        void take(int task, RunningSoftmax part, float inverse) {
+        /** The temperature of a state is 1 / {@code inverse} until the next start. */
+        void setInverse(int state, float inverse) {
+            inverses[state] = inverse;
+        }
+
+        /** Takes what a task found. */
+        void take(int task, RunningSoftmax part) {
             for (int state = 0; state < states; state++) {
                 int at = task * states + state;
                 maxima[at] = part.maximum(state);
-                sums[at] = part.sum(state, maxima[at], inverse);
+                sums[at] = part.sum(state, maxima[at]);
             }
         }
 
@@ -203,29 +222,29 @@ final class RunningSoftmax {
         }
 
         /** sum exp((x - maximum) / T) over the first {@code tasks} tasks. */
-        double sum(int state, int tasks, float maximum, float inverse) {
-            return total(sums, state, tasks, maximum, inverse);
+        double sum(int state, int tasks, float maximum) {
+            return total(sums, state, tasks, maximum);
         }
 
-        private double total(double[] of, int state, int tasks, float maximum, float inverse) {
+        private double total(double[] of, int state, int tasks, float maximum) {
             double total = 0;
             for (int task = 0; task < tasks; task++) {
                 int at = task * states + state;
-                total += of[at] * Math.exp(((double) maxima[at] - maximum) * inverse);
+                total += of[at] * Math.exp(((double) maxima[at] - maximum) * inverses[state]);
             }
             return total;
         }
 
-        /** log sum exp(x / T). */
-        double logSumExp(int state, int tasks, float inverse) {
+        /** log sum exp(x), at temperature 1. */
+        double logSumExp(int state, int tasks) {
             float maximum = maximum(state, tasks);
-            return (double) maximum * inverse + Math.log(sum(state, tasks, maximum, inverse));
+            return maximum + Math.log(sum(state, tasks, maximum));
         }
 
         /** sum softmax(x)_i (x_i - y_i), at temperature 1. */
         double expectedGap(int state, int tasks) {
             float maximum = maximum(state, tasks);
-            return total(gaps, state, tasks, maximum, 1) / sum(state, tasks, maximum, 1);
+            return total(gaps, state, tasks, maximum) / sum(state, tasks, maximum);
         }
     }
 }

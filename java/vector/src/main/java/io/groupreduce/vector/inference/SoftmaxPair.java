@@ -93,7 +93,7 @@ public final class SoftmaxPair {
 
     /** Runs both over all hidden states. */
     public static TokenScores compare(Workers workers, SoftmaxComparison task) {
-        try (PackedHead head = new PackedHead(workers, task.compressed(), task.compressedBias())) {
+        try (PackedHead head = new PackedHead(workers, task.compressed(), task.compressedBias(), 0)) {
             return new SoftmaxPair(workers, task, head).run();
         }
     }
@@ -106,7 +106,7 @@ public final class SoftmaxPair {
         for (int start = 0; start < task.hidden().rows(); start += block) {
             int first = start;
             int count = Math.min(block, task.hidden().rows() - first);
-            projection.reserve(count);
+            projection.reserve(count, false);
             task.hidden().readRows(first, count, projection.hidden(), 0);
             workers.run(projection.tasks(), projection);
             for (Scratch used : scratch) {
@@ -116,14 +116,14 @@ public final class SoftmaxPair {
             compressed.start(tasks, count);
             workers.run(tasks, (part, worker) -> {
                 part(part, first, count, scratch[worker]);
-                dense.take(part, scratch[worker].dense, 1);
+                dense.take(part, scratch[worker].dense);
                 dense.takeGaps(part, scratch[worker].dense);
-                compressed.take(part, scratch[worker].compressed, 1);
+                compressed.take(part, scratch[worker].compressed);
             });
             for (int state = 0; state < count; state++) {
-                scores.denseLogSumExp()[first + state] = dense.logSumExp(state, tasks, 1);
+                scores.denseLogSumExp()[first + state] = dense.logSumExp(state, tasks);
                 scores.expectedGap()[first + state] = dense.expectedGap(state, tasks);
-                scores.compressedLogSumExp()[first + state] = compressed.logSumExp(state, tasks, 1);
+                scores.compressedLogSumExp()[first + state] = compressed.logSumExp(state, tasks);
             }
             storeTop(first, count, scratch);
         }
@@ -156,7 +156,7 @@ public final class SoftmaxPair {
                 if (group.rank() == 0) {
                     Arrays.fill(s.y, 0, states * TILE, 0f);
                 }
-                consume(tile, rows, first, state, states, s);
+                consume(tile, first, state, states, s);
             }
         }
     }
@@ -166,7 +166,7 @@ public final class SoftmaxPair {
         Gemm.panel(z, state * stride, stride, states, depth, panel, at, logits, p * NR, TILE, false);
     }
 
-    private void consume(int tile, int rows, int first, int state, int states, Scratch s) {
+    private void consume(int tile, int first, int state, int states, Scratch s) {
         int place = tile * TILE;
         for (int j = 0; j < states; j++) {
             int at = j * TILE;
@@ -176,8 +176,8 @@ public final class SoftmaxPair {
             }
             head.finish(tile, s.y, at);
             if (task.topK() > 0) {
-                PackedHead.offer(s.denseTop, state + j, s.x, at, TILE, rows, head.tokens, place);
-                PackedHead.offer(s.compressedTop, state + j, s.y, at, TILE, rows, head.tokens, place);
+                offer(s.denseTop, state + j, s.x, at, tile);
+                offer(s.compressedTop, state + j, s.y, at, tile);
             }
             int target = placeOfTarget == null ? -1 : placeOfTarget[first + state + j] - place;
             if (target >= 0 && target < TILE) {
@@ -186,7 +186,15 @@ public final class SoftmaxPair {
             }
         }
         s.dense.addWithGap(state, states, s.x, s.y);
-        s.compressed.add(state, states, s.y, 1);
+        s.compressed.add(state, states, s.y, 0);
+    }
+
+    private void offer(Ranking top, int state, float[] logits, int at, int tile) {
+        long reaching = Search.reaching(logits, at, top.threshold(state)) & head.lanes[tile];
+        for (; reaching != 0; reaching &= reaching - 1) {
+            int lane = Long.numberOfTrailingZeros(reaching);
+            top.offer(state, logits[at + lane], head.tokens[tile * TILE + lane]);
+        }
     }
 
     private void storeTop(int first, int count, Scratch[] scratch) {

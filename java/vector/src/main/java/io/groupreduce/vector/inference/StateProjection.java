@@ -17,12 +17,12 @@ import jdk.incubator.vector.FloatVector;
  * <pre>Z_b = H R_b^T,   H: B x D, R_b: k_b x D, Z_b: B x k_b</pre>
  *
  * <p>One task is one panel of NR directions. Bytes: each R_b once, as {@link PackedHead#right} has it, so that a direction is a lane and
- * no sum crosses lanes. For a single state also what kernels and the bounds need.
+ * no sum crosses lanes. A few states are multiplied one by one, each as if it were alone, and get what kernels and bounds need besides.
  */
 final class StateProjection implements Workers.Task {
     /** By basis padRows(states) rows of {@link #stride} coordinates. */
     final float[][] z;
-    /** One state, by group what kernels take; {@code null} where rows are zero. */
+    /** Of a few states, by group what kernels take; {@code null} where rows are zero. */
     final TileLayout.Folded[] folded;
 
     private final PackedHead.Group[] groups;
@@ -32,6 +32,8 @@ final class StateProjection implements Workers.Task {
     private final double[][] magnitudes;
     private int room;
     private int states;
+    private int folds;
+    private boolean few;
 
     StateProjection(PackedHead head) {
         right = head.right;
@@ -42,22 +44,31 @@ final class StateProjection implements Workers.Task {
         magnitudes = new double[count][];
         groups = head.groups;
         folded = new TileLayout.Folded[groups.length];
-        for (int g = 0; g < groups.length; g++) {
-            folded[g] = groups[g].layout() == null ? null : groups[g].layout().new Folded();
-        }
     }
 
-    /** Makes room for so many states, which go to {@link #hidden}. */
-    void reserve(int count) {
+    /**
+     * Makes room for so many states, which go to {@link #hidden}.
+     *
+     * @param each whether they are a few, each to be treated as if it were alone
+     */
+    void reserve(int count, boolean each) {
         states = count;
-        if (count <= room) {
-            return;
+        few = each;
+        if (count > room) {
+            room = count;
+            for (int b = 0; b < z.length; b++) {
+                z[b] = new float[Lanes.padRows(count) * stride(b) + Lanes.NR];
+            }
         }
-        room = count;
-        for (int b = 0; b < z.length; b++) {
-            z[b] = new float[Lanes.padRows(count) * stride(b) + Lanes.NR];
-            squares[b] = new double[stride(b) + 1];
-            magnitudes[b] = new double[stride(b) + 1];
+        if (few && count > folds) {
+            folds = count;
+            for (int b = 0; b < z.length; b++) {
+                squares[b] = new double[count * (stride(b) + 1)];
+                magnitudes[b] = new double[count * (stride(b) + 1)];
+            }
+            for (int g = 0; g < groups.length; g++) {
+                folded[g] = groups[g].layout() == null ? null : groups[g].layout().new Folded(count);
+            }
         }
     }
 
@@ -102,15 +113,17 @@ final class StateProjection implements Workers.Task {
         while (p >= right[b].panels()) {
             p -= right[b++].panels();
         }
-        if (states == 1) {
-            single(right[b].panel(p), z[b], p * NR);
+        if (few) {
+            for (int state = 0; state < states; state++) {
+                single(right[b].panel(p), state * columns, z[b], state * stride(b) + p * NR);
+            }
         } else {
             Gemm.panel(hidden(), 0, columns, states, columns, right[b].panel(p), z[b], p * NR, stride(b));
         }
     }
 
     /** Two vectors of directions at a time and two sums each, or each would wait for its own last addition. */
-    private void single(float[] panel, float[] target, int to) {
+    private void single(float[] panel, int from, float[] target, int to) {
         float[] hidden = hidden();
         for (int lane = 0; lane < NR; lane += 2 * LANES) {
             FloatVector a = FloatVector.zero(FLOATS);
@@ -120,15 +133,15 @@ final class StateProjection implements Workers.Task {
             int j = 0;
             int at = lane;
             for (; j + 2 <= columns; j += 2, at += 2 * NR) {
-                FloatVector u = FloatVector.broadcast(FLOATS, hidden[j]);
-                FloatVector v = FloatVector.broadcast(FLOATS, hidden[j + 1]);
+                FloatVector u = FloatVector.broadcast(FLOATS, hidden[from + j]);
+                FloatVector v = FloatVector.broadcast(FLOATS, hidden[from + j + 1]);
                 a = FloatVector.fromArray(FLOATS, panel, at).fma(u, a);
                 b = FloatVector.fromArray(FLOATS, panel, at + LANES).fma(u, b);
                 c = FloatVector.fromArray(FLOATS, panel, at + NR).fma(v, c);
                 d = FloatVector.fromArray(FLOATS, panel, at + NR + LANES).fma(v, d);
             }
             if (j < columns) {
-                FloatVector u = FloatVector.broadcast(FLOATS, hidden[j]);
+                FloatVector u = FloatVector.broadcast(FLOATS, hidden[from + j]);
                 a = FloatVector.fromArray(FLOATS, panel, at).fma(u, a);
                 b = FloatVector.fromArray(FLOATS, panel, at + LANES).fma(u, b);
             }
@@ -137,31 +150,35 @@ final class StateProjection implements Workers.Task {
         }
     }
 
-    /** After a single state was projected: running sums over its coordinates, and what every group's kernels take of them. */
-    void prepareSingle() {
+    /** After a few states were projected: running sums over the coordinates of one, and what every group's kernels take of them. */
+    void prepare(int state) {
         for (int b = 0; b < z.length; b++) {
-            for (int d = 0; d < stride(b); d++) {
-                float value = z[b][d];
-                squares[b][d + 1] = squares[b][d] + (double) value * value;
-                magnitudes[b][d + 1] = magnitudes[b][d] + Math.abs(value);
+            int from = state * stride(b);
+            int at = state * (stride(b) + 1);
+            for (int d = 0; d < stride(b); d++, at++) {
+                float value = z[b][from + d];
+                squares[b][at + 1] = squares[b][at] + (double) value * value;
+                magnitudes[b][at + 1] = magnitudes[b][at] + Math.abs(value);
             }
         }
         for (int g = 0; g < groups.length; g++) {
             if (folded[g] != null) {
-                folded[g].fold(z[index(groups[g].basis())]);
+                int index = index(groups[g].basis());
+                folded[g].fold(state, z[index], state * stride(index));
             }
         }
     }
 
-    /** At least the norm of the single z from direction {@code from} up to {@code to}. */
-    float norm(int index, int from, int to) {
-        double rest = Math.max(0, squares[index][to] - squares[index][from]);
-        return Math.nextUp((float) Math.sqrt(rest + 1e-14 * squares[index][to]));
+    /** At least the norm of a state's coordinates from direction {@code from} up to {@code to}. */
+    float norm(int state, int index, int from, int to) {
+        int at = state * (stride(index) + 1);
+        double rest = Math.max(0, squares[index][at + to] - squares[index][at + from]);
+        return Math.nextUp((float) Math.sqrt(rest + 1e-14 * squares[index][at + to]));
     }
 
-    /** sum of |z| of the first {@code to} directions of the single z. */
-    float magnitude(int index, int to) {
-        return (float) magnitudes[index][to];
+    /** sum of |z| of a state's first {@code to} directions. */
+    float magnitude(int state, int index, int to) {
+        return (float) magnitudes[index][state * (stride(index) + 1) + to];
     }
 
     /** Whether the coordinates of a state are numbers in every basis; they are not where they left single precision. */

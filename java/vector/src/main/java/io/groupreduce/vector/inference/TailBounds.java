@@ -5,7 +5,7 @@ import static io.groupreduce.vector.kernel.Lanes.NR;
 
 import io.groupreduce.api.Pruning;
 import io.groupreduce.vector.kernel.Workers;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
  * What the directions of a tile from some m on can still add to a logit. Directions fall in energy, so the rest shrinks fast.
@@ -19,8 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * <p>Sums are rounded: what single precision can be off by is added to the bound (Higham, Accuracy and Stability of Numerical Algorithms,
  * 2002, section 3.1), so that leaving out never changes an answer.
  *
- * <p>Bounds are used while they leave out a fifth of the multiplications, which is what looking at them costs and a little more, and
- * tried again now and then where they did not.
+ * <p>Bounds are used while they leave out a fifth of the multiplications, which is what looking at them costs and a little more, or
+ * a larger share where several states ask, and tried again now and then where they did not.
  */
 final class TailBounds {
     /** Directions between two looks at a tile. */
@@ -35,11 +35,17 @@ final class TailBounds {
      */
     private static final float LARGEST_SHARED = 512;
 
+    /** More than what a capped logit is off by, in units of the cap. */
+    private static final double CAP_ROUNDING = 0x1p-20;
+
     /** Queries with bounds after which their worth is judged, and queries without until they are tried again. */
     private static final int TRIED = 32;
 
     private static final int PAUSE = 2048;
-    private static final double ENOUGH = 0.2;
+
+    /** By the number of states, the least share that must be saved: states share the work on a tile that none leaves out. */
+    private static final double[] ENOUGH = {0, 0.2, 0.35, 0.4, 0.5};
+
     private static final int UNIT = 1 << 20;
 
     private final int[] start;
@@ -47,12 +53,16 @@ final class TailBounds {
     private final float[] largestBias;
     private final float[] largestMagnitude;
     private final float[] sharedScale;
+    private final double cap;
     private final Pruning pruning;
-    private final AtomicInteger queries = new AtomicInteger();
-    private final AtomicInteger left = new AtomicInteger();
+    /** By the number of states. */
+    private final AtomicIntegerArray queries = new AtomicIntegerArray(ENOUGH.length);
+
+    private final AtomicIntegerArray left = new AtomicIntegerArray(ENOUGH.length);
 
     TailBounds(Workers workers, PackedHead head, Pruning pruning) {
         this.pruning = pruning;
+        cap = head.cap;
         int tiles = head.tiles();
         start = new int[tiles + 1];
         for (int t = 0; t < tiles; t++) {
@@ -120,27 +130,41 @@ final class TailBounds {
         return largestBias[tile];
     }
 
-    /** The most that a logit of the tile, whole or in part, and its bound can be off by. */
-    float rounding(int tile, int rank, float norm, float sumOfMagnitudes) {
+    /**
+     * What a logit of the tile, whole or in part, must reach as it is computed and before it is capped, so that it may be {@code least}.
+     *
+     * @param norm of z
+     * @param sumOfMagnitudes of z
+     */
+    float needed(int tile, int rank, float least, float norm, float sumOfMagnitudes) {
         float size = tails[start[tile]] * norm + sharedScale[tile] * sumOfMagnitudes + largestMagnitude[tile];
-        return (rank + 8) * ROUNDING * size;
+        return beforeCap(least) - (rank + 8) * ROUNDING * size;
     }
 
-    /** Whether the next query should use bounds. */
-    boolean worthTrying() {
+    /** At most what the cap turns into {@code least}, the rounding of the cap included. */
+    private float beforeCap(float least) {
+        if (cap == 0) {
+            return least;
+        }
+        double x = Math.min(least / cap - CAP_ROUNDING, 1 - CAP_ROUNDING);
+        return x <= -1 ? Float.NEGATIVE_INFINITY : (float) (cap * 0.5 * Math.log((1 + x) / (1 - x)));
+    }
+
+    /** Whether the next query of so many states should use bounds. */
+    boolean worthTrying(int states) {
         if (pruning != Pruning.AUTO) {
             return pruning == Pruning.ALWAYS;
         }
         // Below zero: a pause, counted up query by query.
-        return queries.get() >= 0 || queries.incrementAndGet() >= 0;
+        return queries.get(states) >= 0 || queries.incrementAndGet(states) >= 0;
     }
 
-    /** Takes note of a query that used bounds and made this share of the multiplications. */
-    void add(double made) {
-        int sum = left.addAndGet((int) ((1 - made) * (UNIT / TRIED)));
-        if (pruning == Pruning.AUTO && queries.incrementAndGet() == TRIED) {
-            left.addAndGet(-sum);
-            queries.set(sum < ENOUGH * UNIT ? -PAUSE : 0);
+    /** Takes note of a query of so many states that used bounds and made this share of the multiplications. */
+    void add(int states, double made) {
+        int sum = left.addAndGet(states, (int) ((1 - made) * (UNIT / TRIED)));
+        if (pruning == Pruning.AUTO && queries.incrementAndGet(states) == TRIED) {
+            left.addAndGet(states, -sum);
+            queries.set(states, sum < ENOUGH[states] * UNIT ? -PAUSE : 0);
         }
     }
 }

@@ -45,9 +45,9 @@ final class TileKernel {
     static final int DIRECTIONS = 64;
 
     /** Bits of 2^23; an integer below that in the lowest of them makes the sum of the two. */
-    private static final int INTEGER = 0x4B000000;
+    static final int INTEGER = 0x4B000000;
 
-    private static final float CENTRE = 0x1p23f;
+    static final float CENTRE = 0x1p23f;
 
     private TileKernel() {}
 
@@ -70,6 +70,34 @@ final class TileKernel {
                     quarters(codes, at, whole, z, z0, sums);
                 }
             }
+        }
+    }
+
+    /**
+     * Likewise for 2 to {@link TableKernel#STATES} states; only HALVES and what is in tables.
+     *
+     * @param stride numbers between what was made of one state and of the next, with room for as many states
+     * @param sums TILE of each state, likewise
+     */
+    static void add(
+            Kept kept,
+            MemorySegment codes,
+            long at,
+            int directions,
+            int states,
+            float[] z,
+            int z0,
+            int stride,
+            float[] sums) {
+        int whole = Math.ceilDiv(directions, kept.atOnce) * kept.atOnce;
+        if (kept == Kept.HALVES && states == 2) {
+            HalvesKernel.two(codes, at, whole, z, z0, stride, sums, 0);
+        } else if (kept == Kept.HALVES) {
+            HalvesKernel.four(codes, at, whole, z, z0, stride, sums, 0);
+        } else if (states == 2) {
+            TableKernel.two(codes, at, whole / kept.together, z, z0, stride, sums, 0);
+        } else {
+            TableKernel.several(codes, at, whole / kept.together, z, z0, stride, sums, 0);
         }
     }
 

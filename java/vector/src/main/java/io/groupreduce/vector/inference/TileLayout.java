@@ -12,7 +12,7 @@ import jdk.incubator.vector.FloatVector;
 
 /**
  * Where the directions of a group lie in its tiles: in runs of one form of {@link Codes} each, since widths never rise along a row; and
- * what a single hidden state has to be turned into before kernels meet the codes with it.
+ * what hidden states have to be turned into before kernels meet the codes with them.
  *
  * <p>A kernel does not take a byte apart. With v_j the coordinate of the direction of field j times the distance of its values and divided
  * by what the field's lowest bit counts,
@@ -221,6 +221,16 @@ final class TileLayout {
         return rank;
     }
 
+    /** The first direction that there are kernels of several states for, or {@link #rank}; others follow it. */
+    int togetherFrom() {
+        for (Run run : runs) {
+            if (TABLES && run.kept.together > 1) {
+                return run.from;
+            }
+        }
+        return rank;
+    }
+
     /** The numbers of a state's tables. */
     int tableNumbers() {
         return numbers - tablesAt;
@@ -248,30 +258,34 @@ final class TileLayout {
         }
     }
 
-    /** What a single hidden state is turned into. */
+    /** What some hidden states are turned into. */
     final class Folded {
-        /** What {@link TileKernel} takes. */
+        /** What {@link TileKernel} takes, {@link #stride} numbers of each state. */
         final float[] numbers;
 
+        final int stride = TileLayout.this.numbers;
         private final float[] products = new float[step.length + 1];
-        /** The constants of each {@link TailBounds#STEP} directions. */
-        private final float[] constants = new float[steps];
-        /** Those from each step on. */
-        private final float[] rest = new float[steps + 1];
+        /** By state the constants of each {@link TailBounds#STEP} directions. */
+        private final float[] constants;
+        /** By state those from each step on. */
+        private final float[] rest;
 
-        Folded() {
-            numbers = new float[TileLayout.this.numbers];
+        Folded(int states) {
+            // Kernels for several states may look behind the last one.
+            numbers = new float[(states + TableKernel.STATES - 1) * stride];
+            constants = new float[states * steps];
+            rest = new float[states * (steps + 1)];
         }
 
-        /** Takes a state's coordinates, from direction 0 on. */
-        void fold(float[] z) {
+        /** Takes the coordinates of a state, that of direction 0 at {@code from}. */
+        void fold(int state, float[] z, int from) {
             for (int d = 0; d < rank; d++) {
-                products[d] = z[d] * multiplier[d];
+                products[d] = z[from + d] * multiplier[d];
             }
-            tables(z, 0, numbers, tablesAt);
+            tables(z, from, numbers, state * stride + tablesAt);
             for (Run run : runs) {
                 if (!run.kept.tables) {
-                    int to = run.foldedAt - run.from;
+                    int to = state * stride + run.foldedAt - run.from;
                     for (int d = run.from; d < run.whole(); d++) {
                         numbers[to + d] = products[d] - nested[d] * products[d + 1];
                     }
@@ -282,23 +296,24 @@ final class TileLayout {
                 for (int d = i * TailBounds.STEP; d < Math.min(rank, (i + 1) * TailBounds.STEP); d++) {
                     sum += constant[d] * products[d];
                 }
-                constants[i] = sum;
-                rest[i] = rest[i + 1] + sum;
+                constants[state * steps + i] = sum;
+                int at = state * (steps + 1) + i;
+                rest[at] = rest[at + 1] + sum;
             }
         }
 
         /** What sums of directions {@code from .. to - 1} begin with, both ends of steps, or the last one of the row. */
-        float start(int from, int to) {
+        float start(int state, int from, int to) {
             float sum = 0;
             for (int i = from / TailBounds.STEP; i * TailBounds.STEP < to; i++) {
-                sum += constants[i];
+                sum += constants[state * steps + i];
             }
             return sum;
         }
 
         /** What sums that began with the constant of all directions have of those from {@code m} on, the end of a step. */
-        float rest(int m) {
-            return rest[m / TailBounds.STEP];
+        float rest(int state, int m) {
+            return rest[state * (steps + 1) + m / TailBounds.STEP];
         }
     }
 }

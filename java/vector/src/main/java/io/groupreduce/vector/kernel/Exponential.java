@@ -14,16 +14,16 @@ import jdk.incubator.vector.VectorOperators;
  * would depend on when the compiler came by. Here every step is exact or rounded once, in both.
  */
 public final class Exponential {
-    private static final float LOWEST = -87f;
-    private static final float LOG2_E = 1.44269504f;
+    static final float LOWEST = -87f;
+    static final float LOG2_E = 1.44269504f;
 
     /** ln 2 in two parts, the first with so few bits that its product with n is exact. */
-    private static final float LN2_HIGH = 0.693359375f;
+    static final float LN2_HIGH = 0.693359375f;
 
-    private static final float LN2_LOW = -2.12194440e-4f;
+    static final float LN2_LOW = -2.12194440e-4f;
 
     /** Adding 1.5 * 2^23 leaves the nearest integer in the lowest bits. */
-    private static final float ROUNDER = 12582912f;
+    static final float ROUNDER = 12582912f;
 
     private Exponential() {}
 

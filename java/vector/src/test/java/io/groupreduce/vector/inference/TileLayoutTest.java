@@ -49,7 +49,7 @@ class TileLayoutTest {
                 GroupPlan plan = new GroupPlan(GroupPlan.DENSE, profile);
                 CompressedMatrix matrix =
                         new CompressedMatrix("rows", rank, new byte[ROWS], List.of(plan), List.of(left), List.of());
-                try (PackedHead head = new PackedHead(workers, matrix, null)) {
+                try (PackedHead head = new PackedHead(workers, matrix, null, 0)) {
                     assertStored(profile, left, head);
                 }
             }
@@ -63,14 +63,14 @@ class TileLayoutTest {
             z[d] = (float) random.nextGaussian();
         }
         TileLayout layout = head.group(0).layout();
-        TileLayout.Folded folded = layout.new Folded();
-        folded.fold(z);
+        TileLayout.Folded folded = layout.new Folded(1);
+        folded.fold(0, z, 0);
         int stride = (rank + 7) * NR;
         for (int tile = 0; tile < head.tiles(); tile++) {
             float[] panels = new float[TILE / NR * stride];
             TileDecoder.decode(head, tile, 0, rank, panels, stride);
             float[] sums = new float[TILE];
-            Arrays.fill(sums, folded.start(0, rank));
+            Arrays.fill(sums, folded.start(0, 0, rank));
             for (Run run : layout.runs) {
                 long at = head.group(tile).codesAt(tile) + run.at();
                 int directions = run.end() - run.from();

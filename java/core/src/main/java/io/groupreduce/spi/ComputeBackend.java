@@ -1,5 +1,7 @@
 package io.groupreduce.spi;
 
+import io.groupreduce.api.Backend;
+import io.groupreduce.error.InvalidOptionException;
 import java.util.OptionalDouble;
 import java.util.function.IntConsumer;
 
@@ -9,12 +11,19 @@ import java.util.function.IntConsumer;
  *
  * <p>Results depend on the input alone: the same input gives the same bits whatever the number of threads.
  */
-public interface Backend extends AutoCloseable {
-    /** A short name: {@code reference}, {@code vector}, {@code cuda:0}. */
-    String name();
-
-    /** One line for a person: the instruction set or the card, and how many threads. */
-    String description();
+public interface ComputeBackend extends Backend {
+    /**
+     * What a caller's backend is behind its public face.
+     *
+     * @throws InvalidOptionException if it is none of ours
+     */
+    static ComputeBackend of(Backend backend) {
+        if (backend instanceof ComputeBackend ours) {
+            return ours;
+        }
+        throw new InvalidOptionException(
+                "The backend '" + backend.name() + "' cannot compute; take one from BackendSelection.select.");
+    }
 
     /**
      * Runs tasks 0 to tasks - 1 on the processor's threads that this backend was given, and returns when all are done: for the small
@@ -48,8 +57,4 @@ public interface Backend extends AutoCloseable {
     default OptionalDouble memoryBandwidth() {
         return OptionalDouble.empty();
     }
-
-    /** Frees what the backend holds; calling it again does nothing. */
-    @Override
-    void close();
 }

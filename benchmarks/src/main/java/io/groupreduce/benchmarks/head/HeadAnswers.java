@@ -1,7 +1,7 @@
 package io.groupreduce.benchmarks.head;
 
 /** Room for what a head finds for up to {@link #STATES} hidden states; of state s at s, or at {@code s * TOP} onward. */
-final class Answers {
+final class HeadAnswers {
     static final int STATES = 256;
 
     final int[] tokens = new int[STATES * Head.TOP];
@@ -10,7 +10,7 @@ final class Answers {
     final float[] targetLogProbabilities = new float[STATES];
 
     /** The share of this one's tokens that are among {@code other}'s for the same state, over the first states. */
-    double shared(Answers other, int states) {
+    double shared(HeadAnswers other, int states) {
         int found = 0;
         for (int s = 0; s < states; s++) {
             for (int i = s * Head.TOP; i < (s + 1) * Head.TOP; i++) {

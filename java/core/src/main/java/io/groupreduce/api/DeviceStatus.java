@@ -1,4 +1,4 @@
-package io.groupreduce.spi;
+package io.groupreduce.api;
 
 import java.util.List;
 

@@ -1,0 +1,115 @@
+package io.groupreduce;
+
+import io.groupreduce.LoadedMatrix.Query;
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.select.FullRanking;
+import io.groupreduce.internal.select.WholeDraw;
+import io.groupreduce.spi.Chosen;
+import io.groupreduce.spi.Question;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Answers the requests of a batch: all rows say what they need to know, one pass finds it, rows decide. Those few whose lists do not tell, because
+ * the distribution is flat or the list longer than sessions make, get all their logits in a second pass, in which no other row takes part. Its
+ * memory serves one query after the other.
+ */
+final class Answering {
+    /** Logits that are held at a time: 32 MB. */
+    private static final int MOST_LOGITS = 8 << 20;
+
+    private Question[] questions = {};
+    private int count;
+    private Chosen chosen = new Chosen(new int[0], new int[0], new float[0]);
+    private float[] hidden = {};
+    private float[] all = {};
+    private int[] open = {};
+    private FullRanking ranking;
+    private WholeDraw draw;
+
+    /** Numbers of the longest array. */
+    int longest() {
+        return Math.max(Math.max(chosen.tokens().length, all.length), hidden.length);
+    }
+
+    /**
+     * Answers.
+     *
+     * @throws InvalidDataException naming the row of a request that cannot be answered
+     */
+    void answer(Query query, LoadedMatrix loaded, Request[] requests, Answers answers) {
+        int states = query.states();
+        if (requests.length != states) {
+            throw new InvalidDataException(
+                    "There are " + requests.length + " requests for " + states + " hidden states; give one for each.");
+        }
+        answers.begin(states);
+        ask(loaded, requests, answers);
+        query.session().answer(query.hidden(), states, questions, count, chosen);
+        int left = 0;
+        open = open.length < states ? new int[states] : open;
+        for (int s = 0; s < states; s++) {
+            Row row = answers.row(s);
+            if (!row.collect(chosen.logits(), chosen.from()[s])) {
+                throw query.notFinite(s);
+            }
+            if (row.isOpen()) {
+                open[left++] = s;
+            }
+        }
+        int together = Math.max(1, MOST_LOGITS / loaded.range().count());
+        for (int from = 0; from < left; from += together) {
+            decide(query, loaded, answers, from, Math.min(together, left - from));
+        }
+    }
+
+    private void ask(LoadedMatrix loaded, Request[] requests, Answers answers) {
+        int states = requests.length;
+        if (questions.length < 2 * states) {
+            questions = new Question[2 * states];
+            chosen = new Chosen(new int[states + 1], chosen.tokens(), chosen.logits());
+        }
+        count = 0;
+        int fetched = 0;
+        for (int s = 0; s < states; s++) {
+            if (requests[s] == null) {
+                throw new InvalidDataException("Row " + s + " has no request; give one for each hidden state.");
+            }
+            RowPlan plan = answers.row(s).plan();
+            plan.plan(requests[s], s, loaded.range(), loaded.matrix().name(), loaded.tolerance());
+            if (plan.model().any()) {
+                questions[count++] = plan.model();
+            }
+            if (plan.other().any()) {
+                questions[count++] = plan.other();
+            }
+            chosen.from()[s] = fetched;
+            fetched += plan.fetchedCount();
+        }
+        chosen.from()[states] = fetched;
+        if (chosen.tokens().length < fetched) {
+            chosen = new Chosen(chosen.from(), new int[2 * fetched], new float[2 * fetched]);
+        }
+        for (int s = 0; s < states; s++) {
+            answers.row(s).plan().fetchedTo(chosen.tokens(), chosen.from()[s]);
+        }
+    }
+
+    /** Some of the rows that are still open, from all their logits. */
+    private void decide(Query query, LoadedMatrix loaded, Answers answers, int from, int rows) {
+        int columns = loaded.matrix().columns();
+        int n = loaded.range().count();
+        hidden = hidden.length < rows * columns ? new float[rows * columns] : hidden;
+        all = all.length < rows * n ? new float[rows * n] : all;
+        if (ranking == null) {
+            ranking = new FullRanking();
+            draw = new WholeDraw();
+        }
+        for (int i = 0; i < rows; i++) {
+            System.arraycopy(query.hidden(), open[from + i] * columns, hidden, i * columns, columns);
+        }
+        query.session().logits(hidden, rows, MemorySegment.ofArray(all));
+        for (int i = 0; i < rows; i++) {
+            answers.row(open[from + i]).decideFrom(all, i * n, ranking, draw);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+package io.groupreduce;
+
+import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
+import java.util.Objects;
+
+/**
+ * What a {@link SoftmaxHead} answers to the requests of a batch, a row for each. Give the same object to the next query: its memory is
+ * used again, and no more is taken in steady state.
+ *
+ * <p>What was not asked for is refused with {@link InvalidOptionException}, a row or place that is not there with {@link IndexOutOfBoundsException}.
+ * For one thread at a time; a query that fails leaves the answers undefined.
+ */
+public final class Answers {
+    private final Row[] rows;
+    private int size;
+
+    private Answers(int capacity) {
+        rows = new Row[capacity];
+    }
+
+    /**
+     * Room for the answers to so many requests.
+     *
+     * @throws InvalidOptionException if there are none
+     */
+    public static Answers of(int capacity) {
+        if (capacity < 1) {
+            throw new InvalidOptionException("There is no room for answers in " + capacity + " rows; give at least 1.");
+        }
+        return new Answers(capacity);
+    }
+
+    /**
+     * Begins a query.
+     *
+     * @throws InvalidDataException if there is no room for so many rows
+     */
+    void begin(int states) {
+        if (states > rows.length) {
+            throw new InvalidDataException("There is room for the answers of " + rows.length + " rows, but " + states
+                    + " hidden states were given; make room for as many.");
+        }
+        for (int i = 0; i < states; i++) {
+            rows[i] = rows[i] == null ? new Row() : rows[i];
+        }
+        size = states;
+    }
+
+    Row row(int row) {
+        return rows[Objects.checkIndex(row, size)];
+    }
+
+    /** How many requests were answered. */
+    public int rows() {
+        return size;
+    }
+
+    /** The token that was chosen; of a part of a vocabulary, if it has one to choose from, else -1. */
+    public int token(int row) {
+        Row found = row(row);
+        if (!found.chose()) {
+            throw notAsked(row, "no token was to be chosen", "Request.greedy or Request.sample chooses one");
+        }
+        return found.token();
+    }
+
+    /** The tokens that were chosen, in new memory. */
+    public int[] tokens() {
+        int[] tokens = new int[size];
+        for (int i = 0; i < size; i++) {
+            tokens[i] = token(i);
+        }
+        return tokens;
+    }
+
+    /** The natural logarithm of the probability of the chosen token. */
+    public float logProbability(int row) {
+        token(row);
+        return requireProbabilities(row).tokenLogProbability();
+    }
+
+    /** log sum exp of the model's logits, or with {@link Probabilities#DRAWN} of those that are drawn from, divided by the temperature. */
+    public double logSumExp(int row) {
+        return requireProbabilities(row).logSumExp();
+    }
+
+    /** How many of the likeliest tokens there are: as many as were asked for, or all. */
+    public int top(int row) {
+        return row(row).top();
+    }
+
+    /** The token of this place, 0 the likeliest; ties go to the lower token. */
+    public int topToken(int row, int place) {
+        Row found = row(row);
+        return found.topToken(Objects.checkIndex(place, found.top()));
+    }
+
+    /** The logit of the token of this place. */
+    public float topLogit(int row, int place) {
+        Row found = row(row);
+        return found.topLogit(Objects.checkIndex(place, found.top()));
+    }
+
+    /** The natural logarithm of the probability of the token of this place. */
+    public float topLogProbability(int row, int place) {
+        Row found = requireProbabilities(row);
+        return found.topLogProbability(Objects.checkIndex(place, found.top()));
+    }
+
+    /** The model's logit of the token that {@link Request#score} named at this index; NaN if it is not in the head's part of a vocabulary. */
+    public float scoreLogit(int row, int index) {
+        Row found = row(row);
+        return found.scoreLogit(Objects.checkIndex(index, found.scores()));
+    }
+
+    /** The natural logarithm of the probability of the token that {@link Request#score} named at this index. */
+    public float scoreLogProbability(int row, int index) {
+        Row found = requireProbabilities(row);
+        return found.scoreLogProbability(Objects.checkIndex(index, found.scores()));
+    }
+
+    /**
+     * Takes over what another head of the same model answered to the same requests about its own part of the vocabulary, so that in the end the answers
+     * are the whole's; see {@link io.groupreduce.api.HeadOptions#withPart}. The requests must not have changed since they were asked. A draw with top-p or min-p from a
+     * distribution so flat that parts do not list what stays, 1,024 tokens each, is left undecided, with token -1.
+     *
+     * @throws InvalidDataException if the rows are not as many
+     */
+    public void merge(Answers part) {
+        if (part.size != size) {
+            throw new InvalidDataException("Answers of " + size + " rows cannot be merged with answers of " + part.size
+                    + "; ask all parts the same requests.");
+        }
+        for (int i = 0; i < size; i++) {
+            rows[i].merge(part.rows[i]);
+        }
+    }
+
+    private Row requireProbabilities(int row) {
+        Row found = row(row);
+        if (!found.summed()) {
+            throw notAsked(row, "no log-probabilities were asked for", "Request.probabilities asks for them");
+        }
+        return found;
+    }
+
+    private static InvalidOptionException notAsked(int row, String what, String how) {
+        return new InvalidOptionException("Of row " + row + " " + what + "; " + how + ".");
+    }
+}

@@ -1,0 +1,124 @@
+package io.groupreduce;
+
+import io.groupreduce.error.InvalidDataException;
+import java.util.Arrays;
+import java.util.BitSet;
+
+/** A set of tokens, such as those that a grammar allows next. Immutable; any number of requests and threads may share one. */
+public final class TokenSet {
+    private final long[] words;
+    /** Whether the bits are those of tokens that are not in the set. */
+    private final boolean complement;
+
+    private TokenSet(long[] words, boolean complement) {
+        this.words = words;
+        this.complement = complement;
+    }
+
+    /**
+     * These tokens.
+     *
+     * @throws InvalidDataException if one is below 0
+     */
+    public static TokenSet of(int... tokens) {
+        return new TokenSet(words(tokens), false);
+    }
+
+    /** The tokens whose bits are set. */
+    public static TokenSet of(BitSet tokens) {
+        return new TokenSet(tokens.toLongArray(), false);
+    }
+
+    /** The tokens whose bits are set, bit {@code t % 64} of word {@code t / 64} for token t; the words are copied. */
+    public static TokenSet ofWords(long... words) {
+        return new TokenSet(words.clone(), false);
+    }
+
+    /**
+     * All tokens but these.
+     *
+     * @throws InvalidDataException if one is below 0
+     */
+    public static TokenSet allExcept(int... tokens) {
+        return new TokenSet(words(tokens), true);
+    }
+
+    private static long[] words(int[] tokens) {
+        int largest = -1;
+        for (int token : tokens) {
+            if (token < 0) {
+                throw new InvalidDataException("A set of tokens cannot hold " + token + "; tokens count from 0.");
+            }
+            largest = Math.max(largest, token);
+        }
+        long[] words = new long[wordsOf(largest + 1)];
+        for (int token : tokens) {
+            words[token >> 6] |= 1L << token;
+        }
+        return words;
+    }
+
+    /** Words that hold a bit for each of so many tokens. */
+    static int wordsOf(int tokens) {
+        return (int) ((tokens + 63L) >> 6);
+    }
+
+    /** Whether a token is in the set. */
+    public boolean contains(int token) {
+        return token >= 0 && (word(token >> 6) >>> token & 1) != 0;
+    }
+
+    /** The largest token that was named, to be in the set or not; -1 if there was none. */
+    int largestNamed() {
+        for (int w = words.length - 1; w >= 0; w--) {
+            if (words[w] != 0) {
+                return (w << 6) + 63 - Long.numberOfLeadingZeros(words[w]);
+            }
+        }
+        return -1;
+    }
+
+    private long word(int index) {
+        long named = index < words.length ? words[index] : 0;
+        return complement ? ~named : named;
+    }
+
+    /**
+     * Writes a bit for each of {@code count} tokens from {@code first} on, bit 0 for the first, and zeros after the last.
+     *
+     * @return how many of them are in the set
+     */
+    int copyTo(long[] target, int first, int count) {
+        int shift = first & 63;
+        int from = first >> 6;
+        int used = wordsOf(count);
+        int in = 0;
+        for (int w = 0; w < used; w++) {
+            long bits = word(from + w) >>> shift;
+            if (shift > 0) {
+                bits |= word(from + w + 1) << -shift;
+            }
+            int valid = count - (w << 6);
+            target[w] = valid < 64 ? bits & (1L << valid) - 1 : bits;
+            in += Long.bitCount(target[w]);
+        }
+        return in;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof TokenSet set && set.complement == complement && Arrays.equals(set.words, words);
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * Arrays.hashCode(words) + Boolean.hashCode(complement);
+    }
+
+    /** For a person: how many tokens were named. */
+    @Override
+    public String toString() {
+        long named = Arrays.stream(words).map(Long::bitCount).sum();
+        return (complement ? "all tokens but " : "tokens: ") + named;
+    }
+}
