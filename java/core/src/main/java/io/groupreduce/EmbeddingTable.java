@@ -58,7 +58,6 @@ public final class EmbeddingTable implements AutoCloseable {
      * @throws FileAccessException if the file is missing or unreadable
      * @throws MalformedFileException if it is not a well-formed compressed file
      * @throws InvalidDataException if it is of another version, or has not exactly one candidate for the matrix
-     * @throws InvalidOptionException if the device is unknown
      * @throws DeviceException if the device cannot run
      */
     public static EmbeddingTable open(Path file, HeadOptions options) {

@@ -62,7 +62,6 @@ public final class SoftmaxHead implements AutoCloseable {
      * @throws MalformedFileException if it is not a well-formed compressed file
      * @throws InvalidDataException if it is of another version, has not exactly one candidate for the matrix, or a factor or the bias
      *     holds NaN or infinity
-     * @throws InvalidOptionException if the device is unknown
      * @throws DeviceException if the device cannot run
      */
     public static SoftmaxHead open(Path file, HeadOptions options) {

@@ -6,19 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.groupreduce.api.CompressedModel;
 import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.Device;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Method;
+import io.groupreduce.api.ModelFile;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeTarget;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.format.HiddenStates;
-import io.groupreduce.format.Model;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.internal.reference.ReferenceBackend;
@@ -149,10 +149,9 @@ class ModelLogitsTest {
     }
 
     private Evaluation evaluate(Path file) {
-        try (Model dense = Model.open(model, CHOICE);
-                CompressedFile small = CompressedFile.open(file);
-                HiddenStates judged = HiddenStates.open(states)) {
-            return GroupReduce.evaluate(backend, dense, MATRIX, small.require(MATRIX), dense.softmax(MATRIX, judged));
+        try (ModelFile dense = GroupReduce.openModel(model, CHOICE);
+                CompressedModel small = GroupReduce.openCompressed(file)) {
+            return GroupReduce.evaluate(backend, dense, MATRIX, small.require(MATRIX), dense.softmax(MATRIX, states));
         }
     }
 
