@@ -196,6 +196,23 @@ GR_EXPORT int cuMemFreeHost(void* memory) {
     return SUCCESS;
 }
 
+// Only the device that memory was taken on or for: CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL.
+GR_EXPORT int cuPointerGetAttribute(void* value, int attribute, Address address) {
+    const Lock held(lock);
+    if (current_device() < 0) {
+        return no_context();
+    }
+    if (attribute != 9) {
+        return refuse(INVALID_VALUE, "pointer attribute %d is not known", attribute);
+    }
+    auto next = allocations.upper_bound(address);
+    if (next == allocations.begin() || !in_device_memory(address, 1)) {
+        return INVALID_VALUE;
+    }
+    *static_cast<int*>(value) = (--next)->second.device;
+    return SUCCESS;
+}
+
 GR_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
     const Lock held(lock);
     const Result result = check(to, bytes, "copy to the device");

@@ -210,3 +210,42 @@ struct GrRowsParams {
     int32_t columns;
 };
 // kernel gr_rows
+
+// Hidden states of a caller's, as binary32 and multiplied by a number. grid.x covers columns, grid.y = states, block
+// 256.
+enum GrStateType { GR_STATES_F32 = 0, GR_STATES_F16 = 1, GR_STATES_BF16 = 2 };
+struct GrStatesParams {
+    const void* from;  // state s at s * stride numbers
+    float* hidden;     // states x columns
+    int64_t stride;
+    int32_t type;  // GrStateType
+    int32_t columns;
+    float scale;
+};
+// kernel gr_states
+
+// Writes questions about states first, first + 1, .. to their places: one a state, for all tokens, sums at temperature
+// 1. Parameters of a launch need no memory of the host that would have to wait. One block of 64.
+#define GR_MOST_ASKED 64
+struct GrAskParams {
+    GrQuestion* questions;
+    int32_t first, count, listed;
+    uint64_t noise[GR_MOST_ASKED];
+    double temperature[GR_MOST_ASKED];  // negative: no token is chosen; 0: the likeliest; else drawn
+};
+// kernel gr_ask
+
+// Answers to such questions, to where the caller wants them; what is null is not wanted. grid.x = questions, block 128.
+struct GrDeliverParams {
+    const GrQuestion* questions;
+    const GrAnswer* answers;
+    const int32_t* list_tokens;  // questions x listed, of lists of two and more
+    const float* list_logits;
+    int32_t* tokens;      // one a question: the chosen one; -1 without an answer, as everywhere
+    float* logits;        // its logit; NaN without an answer, as everywhere
+    double* log_sum_exp;  // one a question
+    int32_t* to_tokens;   // questions x listed
+    float* to_logits;     // questions x listed
+    int32_t listed;
+};
+// kernel gr_deliver

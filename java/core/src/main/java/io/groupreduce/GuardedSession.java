@@ -1,7 +1,9 @@
 package io.groupreduce;
 
+import io.groupreduce.api.DeviceAnswers;
 import io.groupreduce.format.MappedFiles;
 import io.groupreduce.spi.Chosen;
+import io.groupreduce.spi.DeviceStates;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.Question;
 import java.lang.foreign.MemorySegment;
@@ -33,6 +35,16 @@ record GuardedSession(InferenceSession session) implements InferenceSession {
         } catch (InternalError e) {
             throw MappedFiles.explain(e);
         }
+    }
+
+    @Override
+    public void fetch(DeviceStates hidden, float[] target) {
+        session.fetch(hidden, target);
+    }
+
+    @Override
+    public void answer(DeviceStates hidden, float scale, double[] temperatures, long[] keys, DeviceAnswers answers) {
+        session.answer(hidden, scale, temperatures, keys, answers);
     }
 
     @Override

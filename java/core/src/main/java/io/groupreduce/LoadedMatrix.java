@@ -119,6 +119,11 @@ final class LoadedMatrix implements AutoCloseable {
         return tolerance;
     }
 
+    /** What hidden states are multiplied by. */
+    float scale() {
+        return scale;
+    }
+
     /** The backend in one line. */
     String device() {
         return device;
@@ -227,7 +232,11 @@ final class LoadedMatrix implements AutoCloseable {
                 use(given.array(), count);
             } else {
                 copied = room(count * columns);
-                given.copyTo(copied, count, columns);
+                if (given.isOnDevice()) {
+                    session.fetch(given.onDevice(count, columns), copied);
+                } else {
+                    given.copyTo(copied, count, columns);
+                }
                 use(copied, count);
             }
         }

@@ -2,6 +2,7 @@ package io.groupreduce;
 
 import io.groupreduce.LoadedMatrix.Query;
 import io.groupreduce.api.Backend;
+import io.groupreduce.api.DeviceAnswers;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.error.ClosedHeadException;
 import io.groupreduce.error.DeviceException;
@@ -117,6 +118,32 @@ public final class SoftmaxHead implements AutoCloseable {
     public void answer(States hidden, Request[] requests, Answers answers) {
         try (Query query = loaded.query(hidden)) {
             query.answering().answer(query, loaded, requests, answers);
+        }
+    }
+
+    /**
+     * Answers where the hidden states are: on the GPU, into buffers of the caller's. The states' stream says in which order; the host waits for
+     * nothing, unless the query is larger than all before it. What can be left there is the likeliest token or a plain draw of each row, the
+     * log-sum-exp, and a list.
+     *
+     * @param hidden of {@link States#onDevice}
+     * @param requests one for each hidden state, not changed: where a sequence draws again, the caller sets its {@link Request#step(long)}
+     * @throws InvalidOptionException naming the row of a request that asks for more (allowed tokens, bias, penalties, scores, top-k, top-p,
+     *     min-p), if hidden states are on the host, or the head has only a part of the vocabulary
+     * @throws InvalidDataException if states or buffers are not memory of the GPU, as far as it can tell
+     * @throws DeviceException if the head is not on a GPU, or it fails
+     */
+    public void answer(States hidden, Request[] requests, DeviceAnswers answers) {
+        if (!hidden.isOnDevice()) {
+            throw new InvalidOptionException("Answers can be left on the device for hidden states there; give"
+                    + " States.onDevice, or use Answers.");
+        }
+        try (Query query = loaded.query()) {
+            int columns = loaded.matrix().columns();
+            int states = hidden.count(columns, name);
+            DeviceRequests asked = new DeviceRequests(requests, states, answers, loaded.range());
+            query.session()
+                    .answer(hidden.onDevice(states, columns), loaded.scale(), asked.temperatures, asked.keys, answers);
         }
     }
 

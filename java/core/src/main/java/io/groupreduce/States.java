@@ -6,6 +6,7 @@ import io.groupreduce.internal.check.Shareable;
 import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.spi.DeviceStates;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Objects;
@@ -23,6 +24,9 @@ public final class States {
 
     private final float[] array;
     private final MemorySegment segment;
+    /** {@code null} unless the states lie in a device's memory. */
+    private final Device device;
+
     private final DType type;
     private final long offset;
     /** 0 for D. */
@@ -30,9 +34,13 @@ public final class States {
     /** 0 for as many as there are. */
     private final int count;
 
-    private States(float[] array, MemorySegment segment, DType type, long offset, long stride, int count) {
+    private record Device(long address, long stream) {}
+
+    private States(
+            float[] array, MemorySegment segment, Device device, DType type, long offset, long stride, int count) {
         this.array = array;
         this.segment = segment;
+        this.device = device;
         this.type = type;
         this.offset = offset;
         this.stride = stride;
@@ -41,7 +49,7 @@ public final class States {
 
     /** All states of an array, whose length gives B. */
     public static States of(float[] values) {
-        return new States(Objects.requireNonNull(values, "values"), null, DType.F32, 0, 0, 0);
+        return new States(Objects.requireNonNull(values, "values"), null, null, DType.F32, 0, 0, 0);
     }
 
     /**
@@ -50,10 +58,33 @@ public final class States {
      * @throws InvalidOptionException if the type is not F32, F16 or BF16
      */
     public static States of(MemorySegment values, DType type) {
+        requireFloats(type);
+        return new States(null, Objects.requireNonNull(values, "values"), null, type, 0, 0, 0);
+    }
+
+    /**
+     * States in the memory of the GPU that the head is on. What the stream holds so far comes before they are read; a query whose
+     * answers come to the host waits for it.
+     *
+     * @param address the device pointer of the first number
+     * @param stream the handle of the caller's stream ({@code CUstream} or {@code cudaStream_t}) in the card's primary context; 0 for the
+     *     default stream
+     * @throws InvalidOptionException if the type is not F32, F16 or BF16, or there is no state
+     * @throws InvalidDataException if the address is 0 or no multiple of the size of a number
+     */
+    public static States onDevice(long address, int states, DType type, long stream) {
+        requireFloats(type);
+        if (address == 0 || address % type.bytes() != 0) {
+            throw new InvalidDataException("The address of the hidden states is 0x" + Long.toHexString(address)
+                    + "; give that of numbers of type " + type + " on the GPU.");
+        }
+        return new States(null, null, new Device(address, stream), type, 0, 0, 0).first(states);
+    }
+
+    private static void requireFloats(DType type) {
         if (!type.compressible()) {
             throw new InvalidOptionException("Hidden states cannot be of type " + type + "; give F32, F16 or BF16.");
         }
-        return new States(null, Objects.requireNonNull(values, "values"), type, 0, 0, 0);
     }
 
     /**
@@ -65,7 +96,7 @@ public final class States {
         if (numbers < 0) {
             throw new InvalidOptionException("The first hidden state cannot begin at " + numbers + "; give 0 or more.");
         }
-        return new States(array, segment, type, numbers, stride, count);
+        return new States(array, segment, device, type, numbers, stride, count);
     }
 
     /**
@@ -77,7 +108,7 @@ public final class States {
         if (numbers < 1) {
             throw new InvalidOptionException("The stride of hidden states is " + numbers + "; give at least D.");
         }
-        return new States(array, segment, type, offset, numbers, count);
+        return new States(array, segment, device, type, offset, numbers, count);
     }
 
     /**
@@ -89,7 +120,18 @@ public final class States {
         if (states < 1) {
             throw new InvalidOptionException("The number of hidden states is " + states + "; give at least 1.");
         }
-        return new States(array, segment, type, offset, stride, states);
+        return new States(array, segment, device, type, offset, stride, states);
+    }
+
+    /** Whether they lie in a device's memory. */
+    boolean isOnDevice() {
+        return device != null;
+    }
+
+    /** The {@code states} that lie in a device's memory. */
+    DeviceStates onDevice(int states, int columns) {
+        long step = stride == 0 ? columns : stride;
+        return new DeviceStates(device.address + offset * type.bytes(), type, step, states, device.stream);
     }
 
     /** Whether this is an array of nothing but states. */
@@ -115,8 +157,11 @@ public final class States {
                         + " bytes, which are no whole numbers of type " + type + "; give whole states.");
             }
         }
-        long there = (array != null ? array.length : segment.byteSize() / type.bytes()) - offset;
         long step = stride == 0 ? columns : stride;
+        // How much there is on a device the backend finds out.
+        long there = device != null
+                ? (count - 1) * step + columns
+                : (array != null ? array.length : segment.byteSize() / type.bytes()) - offset;
         if (step < columns) {
             throw new InvalidDataException("The hidden states have a stride of " + stride + " numbers, but '" + matrix
                     + "' takes states of " + columns + " numbers; the stride must be at least that.");

@@ -14,7 +14,7 @@ import java.util.function.Function;
 /** The command line of {@link HeadComparison}. */
 final class HeadArguments {
     static final List<String> SECTIONS =
-            List.of("prepare", "kernels", "heads", "factors", "perplexity", "pruning", "scaling");
+            List.of("prepare", "kernels", "heads", "factors", "perplexity", "pruning", "requests", "scaling");
 
     private static final String USAGE =
             "Arguments: SECTION... --cache FOLDER [--sizes 151936x1024,...] [--model FOLDER]"

@@ -12,8 +12,8 @@ import java.util.function.Consumer;
  * The fused softmax and its peers in turn in one process, as Markdown tables of medians (least-most). See {@link HeadArguments}
  * for the command line. Sections: {@code prepare} makes the files that the others need; {@code kernels} reads plain left factors
  * against the read bandwidth; {@code heads} answers top-10 queries against every dense peer; {@code factors} and {@code
- * perplexity} run against OpenBLAS on the same factors; {@code pruning} shows what bounds save; {@code scaling} sets many threads
- * against few.
+ * perplexity} run against OpenBLAS on the same factors; {@code pruning} shows what bounds save; {@code requests} what a
+ * request costs beside a plain one; {@code scaling} sets many threads against few.
  */
 public final class HeadComparison {
     private HeadComparison() {}
@@ -47,6 +47,9 @@ public final class HeadComparison {
             }
             if (options.runs("pruning")) {
                 new PruningSection(options, model).run();
+            }
+            if (options.runs("requests")) {
+                new RequestsSection(options, model).run();
             }
             if (options.runs("scaling")) {
                 new ScalingSection(options, model).run();

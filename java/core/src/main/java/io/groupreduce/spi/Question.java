@@ -13,7 +13,10 @@ public interface Question {
     /** The place of the hidden state in the batch. */
     int state();
 
-    /** Which tokens there are: bit {@code t % 64} of word {@code t / 64} for token t, in at least as many words as that takes; {@code null} for all. */
+    /**
+     * Which tokens there are: bit {@code t % 64} of word {@code t / 64} for token t; {@code null} for all. Bits after the last token are 0 in its word;
+     * words after that one mean nothing.
+     */
     long[] open();
 
     /** How many tokens of largest logit are to be listed, best first, ties to the lower token: 0 to {@link #LONGEST_LIST}, no more than are open. */
@@ -43,7 +46,7 @@ public interface Question {
     /** The key of the draw's noise. */
     long key();
 
-    /** Takes the sum as {@code sum exp((y - largest) / T)} and the largest logit; NaN, both, for a state without an answer. */
+    /** Takes the sum as {@code sum exp((y - largest) / T)} and the largest logit; one of them NaN or infinite for a state without an answer. */
     void answerSum(float largest, double sum);
 
     /** Takes the token drawn and its logit; -1 and NaN for a state without an answer. */

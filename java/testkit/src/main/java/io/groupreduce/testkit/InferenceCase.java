@@ -244,13 +244,14 @@ final class InferenceCase implements AutoCloseable {
         return c;
     }
 
-    /** The same, but the logits of each second hidden state are nearly equal. */
-    InferenceCase secondFlat() {
-        float[] flat = hidden.clone();
-        for (int i = 0; i < flat.length; i++) {
-            flat[i] *= i / matrix.columns() % 2 == 0 ? 1 : 1e-3f;
+    /** The same, but in each three hidden states there are logits as they were, others close together, and others nearly equal. */
+    InferenceCase ofEveryWidth() {
+        float[] scaled = hidden.clone();
+        float[] scales = {1, 0.15f, 1e-3f};
+        for (int i = 0; i < scaled.length; i++) {
+            scaled[i] *= scales[i / matrix.columns() % 3];
         }
-        return with("each second flat", bias, flat);
+        return with("of every width", bias, scaled);
     }
 
     /** The same with logits held below this. */

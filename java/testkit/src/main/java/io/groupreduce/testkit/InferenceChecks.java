@@ -64,11 +64,10 @@ final class InferenceChecks {
 
     /** One of the combinations. */
     static PlainQuestion of(InferenceCase c, int state, long[] open, int turn, double tolerance) {
-        int count = open == null
-                ? c.matrix.rows()
-                : Arrays.stream(open).mapToInt(Long::bitCount).sum();
-        return new PlainQuestion(state, open)
-                .list(Math.min(count, LISTS[turn % LISTS.length]))
+        PlainQuestion question = new PlainQuestion(state, open);
+        long count =
+                IntStream.range(0, c.matrix.rows()).filter(question::isOpen).count();
+        return question.list((int) Math.min(count, LISTS[turn % LISTS.length]))
                 .sum(SUMS[turn / LISTS.length % SUMS.length], tolerance)
                 .draw(DRAWS[turn / (LISTS.length * SUMS.length) % DRAWS.length], turn * 0x9E3779B97F4A7C15L);
     }
@@ -153,9 +152,10 @@ final class InferenceChecks {
     /** Every row, some of them twice. */
     static void assertRows(InferenceCase c, InferenceSession session) {
         int columns = c.matrix.columns();
-        int count = 2 * c.matrix.rows() + 1;
+        int rows = c.matrix.rows();
+        int count = rows + rows / 8 + 1;
         int[] tokens = new int[count + 1];
-        Arrays.setAll(tokens, i -> i % 2 == 0 ? (i * 31) % c.matrix.rows() : c.matrix.rows() - 1 - i / 2);
+        Arrays.setAll(tokens, i -> i < rows ? rows - 1 - i : i * 31 % rows);
         tokens[count] = -1;
         float[] expected = new float[(count + 1) * columns + 5];
         float[] actual = new float[expected.length];

@@ -25,6 +25,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -39,7 +40,7 @@ public abstract class InferenceContract extends InferenceEdges {
     void answersMatchTheReference() {
         int[] turn = {1};
         ask(InferenceCase.all(), (c, session) -> {
-            for (int states : BATCHES) {
+            for (int states : slow() ? new int[] {1, 3, 16} : BATCHES) {
                 List<PlainQuestion> questions = mixed(c, states, turn[0], 0);
                 turn[0] += questions.size() + 1;
                 assertAnswers(c, session, first(states), questions, "mixed");
@@ -50,8 +51,8 @@ public abstract class InferenceContract extends InferenceEdges {
     @Test
     void chosenTokensMatchTheReference() {
         ask(InferenceCase.all(), (c, session) -> {
-            for (int states : new int[] {1, 3, 16}) {
-                for (int turn = 0; turn < (states == 1 ? 5 : 1); turn++) {
+            for (int states : slow() ? new int[] {1, 5} : new int[] {1, 3, 16}) {
+                for (int turn = 0; turn < (states == 1 && !slow() ? 5 : 1); turn++) {
                     int[] batch = first(states);
                     Chosen alone = chosen(c, states, turn);
                     List<PlainQuestion> notAsked = mixed(c, states, turn, 0);
@@ -104,7 +105,7 @@ public abstract class InferenceContract extends InferenceEdges {
     @Test
     void allLogitsMatchTheReference() {
         ask(InferenceCase.all(), (c, session) -> {
-            for (int states : new int[] {1, 2, 5, 17}) {
+            for (int states : slow() ? new int[] {1, 5} : new int[] {1, 2, 5, 17}) {
                 assertLogits(c, session, first(states));
             }
         });
@@ -117,7 +118,7 @@ public abstract class InferenceContract extends InferenceEdges {
 
     @Test
     void capsHoldLogits() {
-        for (double cap : new double[] {0.01, 2, 30}) {
+        for (double cap : slow() ? new double[] {2} : new double[] {0.01, 2, 30}) {
             forEach(List.of(InferenceCase.random(24, Numbers.STEEP), InferenceCase.steep(25, 1)), plain -> {
                 InferenceCase c = plain.capped(cap);
                 for (Pruning pruning : prunes() ? Pruning.values() : new Pruning[] {Pruning.AUTO}) {
@@ -139,7 +140,7 @@ public abstract class InferenceContract extends InferenceEdges {
     @Test
     void theNumberOfThreadsChangesNoBitOfAnAnswer() {
         forEach(List.of(InferenceCase.random(31, Numbers.SMOOTH), InferenceCase.steep(32, 1)), c -> {
-            for (int states : new int[] {1, 3, 16, 50}) {
+            for (int states : slow() ? new int[] {5} : new int[] {1, 3, 16, 50}) {
                 int[] batch = first(states);
                 assertThreadsChangeNoBit(c.at(states + " states"), (tested, arena) -> {
                     try (InferenceSession session = c.load(tested)) {
@@ -169,7 +170,7 @@ public abstract class InferenceContract extends InferenceEdges {
     @Test
     void anAnswerDependsOnItsStateAndQuestionAlone() {
         ask(List.of(InferenceCase.random(33, Numbers.STEEP), InferenceCase.steep(34, 0)), (c, session) -> {
-            for (int states : new int[] {2, 5, 16}) {
+            for (int states : slow() ? new int[] {5} : new int[] {2, 5, 16}) {
                 List<PlainQuestion> all = mixed(c, states, 7 * states, 0);
                 assertAnswers(c, session, first(states), all, "together");
                 for (PlainQuestion question : all) {
@@ -209,6 +210,7 @@ public abstract class InferenceContract extends InferenceEdges {
     }
 
     @Test
+    @Tag("long")
     void pruningChangesNoAnswer() {
         forEach(InferenceCase.forPruning(), c -> {
             try (ComputeBackend tested = backend(2);
@@ -227,6 +229,7 @@ public abstract class InferenceContract extends InferenceEdges {
     }
 
     @Test
+    @Tag("long")
     void aToleranceBoundsTheErrorOfTheSum() {
         forEach(InferenceCase.forPruning(), c -> {
             try (ComputeBackend tested = backend(2);
@@ -234,7 +237,7 @@ public abstract class InferenceContract extends InferenceEdges {
                     InferenceSession always = tested.load(c.problem(Pruning.ALWAYS));
                     InferenceSession auto = tested.load(c.problem(Pruning.AUTO))) {
                 for (double tolerance : prunes() ? new double[] {1e-6, 1e-3, 0.1} : new double[] {1e-6}) {
-                    for (int states : prunes() ? new int[] {1, 4, 17} : new int[] {3}) {
+                    for (int states : prunes() ? new int[] {1, 9} : new int[] {3}) {
                         List<PlainQuestion> questions = mixed(c, states, states, tolerance);
                         assertPrunedAlike(c, plain, always, first(states), questions);
                         assertPrunedAlike(c, plain, auto, first(states), questions);

@@ -44,7 +44,7 @@ abstract class InferenceEdges extends RequestContract {
     @Test
     void batchesOfManyStatesMatchTheReference() {
         ask(List.of(InferenceCase.chunks(71)), (c, session) -> {
-            for (int states : new int[] {265, InferenceCase.MANY_STATES}) {
+            for (int states : slow() ? new int[] {265} : new int[] {265, InferenceCase.MANY_STATES}) {
                 assertAnswers(c, session, first(states), mixed(c, states, states, 0), "many");
                 assertLogits(c, session, first(states));
                 Chosen some = chosen(c, states, 2);
@@ -80,7 +80,7 @@ abstract class InferenceEdges extends RequestContract {
             Chosen some = chosen(c, 5, 2);
             InferenceChecks.ask(c, plain, first(5), List.of(), some);
             assertChosen(c, first(5), some, "foreign");
-            for (int states : new int[] {1, 2, 5, 17}) {
+            for (int states : slow() ? new int[] {5} : new int[] {1, 2, 5, 17}) {
                 assertLogits(c, plain, first(states));
                 assertPrunedAlike(c, plain, always, first(states), mixed(c, states, 3 + states, 0));
             }
@@ -134,7 +134,7 @@ abstract class InferenceEdges extends RequestContract {
                 }
                 for (Pruning pruning : new Pruning[] {Pruning.OFF, Pruning.ALWAYS}) {
                     try (InferenceSession session = tested.load(c.problem(pruning))) {
-                        for (int[] states : new int[][] {{0}, {1}, {2, 0, 3}, {4, 5, 6, 7, 8, 9, 2, 3, 1}}) {
+                        for (int[] states : new int[][] {{0}, {2, 0, 3}, {4, 5, 6, 7, 8, 9, 2, 3, 1}}) {
                             assertBrokenAndOthers(c, session, states, dense);
                         }
                     }

@@ -13,7 +13,7 @@ enum OpenTokens {
     ONE_GROUP,
     RANDOM;
 
-    /** Bits of tokens; {@code null} for all. One is open at least. */
+    /** Bits of tokens, and a word after them that means nothing; {@code null} for all. One is open at least. */
     long[] of(InferenceCase c, SplittableRandom random) {
         int rows = c.matrix.rows();
         int one = random.nextInt(rows);
@@ -31,7 +31,8 @@ enum OpenTokens {
     }
 
     private static long[] bits(int rows, IntPredicate open) {
-        long[] bits = new long[(rows + 63) / 64];
+        long[] bits = new long[(rows + 63) / 64 + 1];
+        bits[bits.length - 1] = -1;
         for (int token = 0; token < rows; token++) {
             bits[token >> 6] |= open.test(token) ? 1L << token : 0;
         }

@@ -159,9 +159,10 @@ final class PlainQuestion implements Question {
 
     @Override
     public String toString() {
-        int tokensOpen =
-                open == null ? -1 : Arrays.stream(open).mapToInt(Long::bitCount).sum();
-        return "state " + state + ", open " + (open == null ? "all" : tokensOpen) + ", list of " + listed + ", sum at "
-                + sumTemperature + " within " + tolerance + ", draw at " + drawTemperature + " with " + key;
+        String tokensOpen = open == null
+                ? "all tokens"
+                : Arrays.stream(open).map(Long::bitCount).sum() + " bits";
+        return "state " + state + ", open to " + tokensOpen + ", list of " + listed + ", sum at " + sumTemperature
+                + " within " + tolerance + ", draw at " + drawTemperature + " with " + key;
     }
 }

@@ -42,6 +42,23 @@ final class RequestSpec {
         return spec;
     }
 
+    /** Draws by this seed with every combination of filters that leaves many of so many tokens, in each with and without a mask. */
+    static List<RequestSpec> filtered(long seed, int rows) {
+        List<RequestSpec> specs = new ArrayList<>();
+        for (int topK : new int[] {0, 300, rows - 100}) {
+            for (double topP : new double[] {1, 0.8, 0.95}) {
+                for (double minP : new double[] {0, 0.05, 0.7}) {
+                    Sampling sampling = new Sampling(1, topK, topP, minP);
+                    specs.add(sample(sampling, seed));
+                    specs.add(sample(sampling, seed));
+                    specs.getLast().allowed =
+                            TokenSet.allExcept(IntStream.range(7, rows / 3).toArray());
+                }
+            }
+        }
+        return specs;
+    }
+
     /** A request of any kind over so many tokens. */
     static RequestSpec any(SplittableRandom random, int rows) {
         RequestSpec spec = new RequestSpec();

@@ -19,4 +19,9 @@ class ReferenceInferenceTest extends InferenceContract {
     protected boolean prunes() {
         return false;
     }
+
+    @Override
+    protected boolean slow() {
+        return true;
+    }
 }

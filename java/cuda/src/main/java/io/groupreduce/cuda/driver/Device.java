@@ -1,7 +1,10 @@
 package io.groupreduce.cuda.driver;
 
 import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.InvalidDataException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.function.Supplier;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
@@ -15,6 +18,8 @@ public final class Device implements AutoCloseable {
     // Smaller uploads take the main stream: events between two streams would cost more than the overlap brings.
     private static final long OVERLAP_BYTES = 1 << 20;
     private static final int EVENT_WITHOUT_TIME = 2;
+    // CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL.
+    private static final int ORDINAL_OF_POINTER = 9;
 
     private final int ordinal;
     private final CudaLibraries libraries;
@@ -108,6 +113,35 @@ public final class Device implements AutoCloseable {
     /** A second queue, for uploads during the work of {@link #stream}. */
     public Stream copyStream() {
         return context.copyStream();
+    }
+
+    /** A stream of somebody else's in the card's primary context, by its handle; 0 is the default stream. */
+    public Stream foreign(long handle) {
+        return new Stream(context.calls(), handle);
+    }
+
+    /**
+     * Looks whether a range that somebody else gave is this card's memory, by its first and its last byte.
+     *
+     * @param address 0 for a range that is not wanted
+     * @param what what the message calls it
+     * @throws InvalidDataException if it is not
+     */
+    public void requireMemory(long address, long bytes, String what) {
+        if (address == 0) {
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment found = arena.allocate(ValueLayout.JAVA_INT);
+            for (long at : new long[] {address, address + bytes - 1}) {
+                int code = context.calls().pointerAttribute(found, ORDINAL_OF_POINTER, at);
+                if (code != CUresult.CUDA_SUCCESS || found.get(ValueLayout.JAVA_INT, 0) != ordinal) {
+                    throw new InvalidDataException("The " + bytes + " bytes for " + what + " from address 0x"
+                            + Long.toHexString(address) + " on are not memory of the GPU " + name()
+                            + ": they are freed, too few, or elsewhere.");
+                }
+            }
+        }
     }
 
     /**

@@ -34,6 +34,7 @@ final class DriverCalls {
     private static final MethodHandle WORD_INT_INT = handle(WORD, INT, INT);
     private static final MethodHandle WORD_INT = handle(WORD, INT);
     private static final MethodHandle WORD_POINTER = handle(WORD, POINTER);
+    private static final MethodHandle POINTER_INT_WORD = handle(POINTER, INT, WORD);
     private static final MethodHandle POINTER_WORD_LONG = handle(POINTER, WORD, WORD);
 
     /** A downcall; returns the status. */
@@ -52,6 +53,7 @@ final class DriverCalls {
     private final MemorySegment eventSynchronize;
     private final MemorySegment streamWait;
     private final MemorySegment streamSynchronize;
+    private final MemorySegment pointerAttribute;
 
     /** Finds the functions; throws {@link DeviceException} when the driver lacks one. */
     DriverCalls(SymbolLookup driver) {
@@ -66,6 +68,7 @@ final class DriverCalls {
         eventSynchronize = function("cuEventSynchronize");
         streamWait = function("cuStreamWaitEvent");
         streamSynchronize = function("cuStreamSynchronize");
+        pointerAttribute = function("cuPointerGetAttribute");
     }
 
     /** Blocks in one dimension, a grid in two; returns the status, which only the kernel can explain. */
@@ -119,6 +122,11 @@ final class DriverCalls {
 
     void synchronizeStream(long stream) {
         check("waiting for the card", () -> (int) ONE_WORD.invokeExact(streamSynchronize, stream));
+    }
+
+    /** Fills {@code value} with what is known of an address; returns the status, which is a failure where nothing is. */
+    int pointerAttribute(MemorySegment value, int attribute, long address) {
+        return call(() -> (int) POINTER_INT_WORD.invokeExact(pointerAttribute, value, attribute, address));
     }
 
     /** What is launched on the stream from now on is noted instead of run. */

@@ -94,20 +94,53 @@ final class CudaHeadPass implements AutoCloseable {
     private void reserve() {
         while (true) {
             Shape shape = round.plan(budget);
-            try {
-                if (buffers.reserve(shape)) {
-                    forgetGraphs();
-                }
+            if (isReserved(shape, round.isSmallest())) {
                 return;
-            } catch (OutOfDeviceMemoryException e) {
-                forgetGraphs();
-                buffers.close();
-                if (round.isSmallest()) {
-                    throw e;
-                }
-                budget = PassBuffers.bytes(layout, shape) / 2;
             }
         }
+    }
+
+    /** Makes room for a pass, or makes the budget smaller. */
+    private boolean isReserved(Shape shape, boolean smallest) {
+        try {
+            if (buffers.reserve(shape)) {
+                forgetGraphs();
+            }
+            return true;
+        } catch (OutOfDeviceMemoryException e) {
+            forgetGraphs();
+            buffers.close();
+            if (smallest) {
+                throw e;
+            }
+            budget = PassBuffers.bytes(layout, shape) / 2;
+            return false;
+        }
+    }
+
+    /** Room for questions about so many states, one each, or about as many as there is memory for; the shape of their pass. */
+    Shape reserve(int states, int listed, boolean drawn) {
+        long each = PassBuffers.bytes(layout, Shape.one(0, listed, false));
+        int count = Math.clamp(budget / each, 1, states);
+        while (true) {
+            Shape shape = new Shape(count, count, 0, 0, listed, drawn, false);
+            if (isReserved(shape, count == 1)) {
+                return shape;
+            }
+            count = (count + 1) / 2;
+        }
+    }
+
+    HeadLayout layout() {
+        return layout;
+    }
+
+    CudaSweep sweep() {
+        return sweep;
+    }
+
+    PassBuffers buffers() {
+        return buffers;
     }
 
     private void forgetGraphs() {

@@ -1,11 +1,13 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.api.DeviceAnswers;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceProperties;
 import io.groupreduce.cuda.inference.PassBuffers.Shape;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Chosen;
+import io.groupreduce.spi.DeviceStates;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.Question;
@@ -25,6 +27,7 @@ public final class CudaInference implements InferenceSession {
     private final Device device;
     private final CudaPackedHead head;
     private final CudaHeadPass pass;
+    private final DevicePass onDevice;
     private final CudaRowReader rows;
     private boolean closed;
 
@@ -44,6 +47,7 @@ public final class CudaInference implements InferenceSession {
             long budget = device.call(() -> Math.min(PassBuffers.MOST_BYTES, device.availableMemory() / 4));
             opened = device.call(() -> new CudaHeadPass(device, head, problem.cap(), budget));
             pass = opened;
+            onDevice = device.call(() -> new DevicePass(device, pass));
         } catch (Throwable e) {
             try (head) {
                 if (opened != null) {
@@ -96,6 +100,16 @@ public final class CudaInference implements InferenceSession {
     }
 
     @Override
+    public void fetch(DeviceStates hidden, float[] target) {
+        device.run(() -> onDevice.fetch(hidden, target));
+    }
+
+    @Override
+    public void answer(DeviceStates hidden, float scale, double[] temperatures, long[] keys, DeviceAnswers answers) {
+        device.run(() -> onDevice.answer(hidden, scale, temperatures, keys, answers));
+    }
+
+    @Override
     public void logits(float[] hidden, int states, MemorySegment target) {
         device.run(() -> pass.logits(hidden, states, target));
     }
@@ -111,7 +125,8 @@ public final class CudaInference implements InferenceSession {
             if (!closed) {
                 closed = true;
                 try (head;
-                        pass) {
+                        pass;
+                        onDevice) {
                     rows.close();
                 }
             }

@@ -29,7 +29,7 @@ class CudaInferenceTest extends InferenceContract {
     }
 
     @Override
-    protected boolean emulated() {
+    protected boolean slow() {
         return TestDevice.emulated();
     }
 }

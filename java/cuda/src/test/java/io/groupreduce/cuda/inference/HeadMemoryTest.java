@@ -163,7 +163,7 @@ class HeadMemoryTest {
         // The first session loads what the device keeps.
         new CudaInference(device, problem).close();
         long objects = EmulatedDriver.objects(device.libraries());
-        for (String kernel : List.of("gr_pack", "gr_rows", "gr_project", "gr_select_sorted")) {
+        for (String kernel : List.of("gr_pack", "gr_rows", "gr_project", "gr_select_sorted", "gr_deliver")) {
             for (Throwable planted : List.of(new DeviceException("planted"), new OutOfMemoryError("planted"))) {
                 FailingKernel.during(device, kernel, planted, () -> {
                     Throwable told = assertThrows(Throwable.class, () -> new CudaInference(device, problem));

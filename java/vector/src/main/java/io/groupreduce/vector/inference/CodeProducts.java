@@ -9,83 +9,79 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.CodeValues;
-import io.groupreduce.matrix.EncodedMatrix;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
-import java.util.Arrays;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
  * One row, as a file stores it, times the coordinates of one hidden state.
  *
  * <pre>sum over d of value[code[d]] z[d],   d &lt; k</pre>
  *
- * <p>Directions lie across the lanes: codes of up to four bits are cut out of a word that all lanes share, and those of one bit choose which
- * coordinates are added. Bytes: the codes of the row, which lie together, and z from the caches. Never materialised: a decoded number of up
- * to four bits.
+ * <p>Directions lie across the lanes. As many codes of a width as there are lanes begin with the same bit of a byte as those before them, so
+ * one shuffle of bytes and one vector of shifts serves all of that width; codes of one bit choose which coordinates are added. Bytes: the
+ * codes of the row, which lie together, and z from the caches. Never materialised: a decoded number.
  */
 final class CodeProducts {
-    private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    /** What may be read behind the codes of a row. */
+    static final int OVERREAD = 4 * LANES;
 
-    /** Lanes that share a word of 32 bits. */
-    private static final int SHARING = Math.min(LANES, 8);
+    private static final VectorSpecies<Byte> BYTES = VectorSpecies.of(byte.class, INTS.vectorShape());
+    private static final VarHandle WORD = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
-    /** The widest codes of which as many fit. */
-    private static final int NARROW = 4;
+    /** By the bit of a byte that codes begin with, and their width: the bytes, and by how much they are shifted then. */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    private static final VectorShuffle<Byte>[] SHUFFLES = new VectorShuffle[Byte.SIZE * (CodeValues.MOST_BITS + 1)];
 
-    private static final IntVector[] SHIFTS = new IntVector[NARROW + 1];
-    private static final VectorMask<Integer> UPPER = VectorMask.fromLong(INTS, -1L << SHARING);
+    private static final IntVector[] SHIFTS = new IntVector[SHUFFLES.length];
 
     static {
-        for (int bits = 1; bits <= NARROW; bits++) {
-            int width = bits;
+        for (int i = 0; i < SHUFFLES.length; i++) {
+            int first = i % Byte.SIZE;
+            int bits = i / Byte.SIZE;
             int[] shifts = new int[LANES];
-            Arrays.setAll(shifts, lane -> lane % SHARING * width);
-            SHIFTS[bits] = IntVector.fromArray(INTS, shifts, 0);
+            int[] bytes = new int[4 * LANES];
+            for (int lane = 0; lane < LANES; lane++) {
+                int bit = first + lane * bits;
+                shifts[lane] = bit % Byte.SIZE;
+                for (int b = 0; b < 4; b++) {
+                    bytes[4 * lane + b] = bit / Byte.SIZE + Math.min(b, 1);
+                }
+            }
+            SHIFTS[i] = IntVector.fromArray(INTS, shifts, 0);
+            SHUFFLES[i] = VectorShuffle.fromArray(BYTES, bytes, 0);
         }
     }
 
     private CodeProducts() {}
 
-    /** Whether reading words does not leave the memory of the matrix. */
-    static boolean fits(EncodedMatrix left, long row) {
-        return (row + 1) * left.profile().rowBytes() + 2 * Long.BYTES
-                <= left.data().byteSize();
-    }
-
     /**
      * The sum of a row of codes, before its scale.
      *
+     * @param row the codes, from {@code at} on, and {@link #OVERREAD} bytes behind them
      * @param z of direction 0 at {@code from}, with LANES numbers behind the last one
-     * @param lanes room for LANES numbers, or as many as there are directions
+     * @param lanes room for LANES numbers
      */
-    static float sum(EncodedMatrix left, long row, float[] z, int from, float[] lanes) {
-        BitProfile profile = left.profile();
-        int first = profile.atLeast(NARROW + 1);
-        float wide = 0;
-        if (first > 0) {
-            left.decodeValues(row, first, lanes, 0);
-            wide = sum(lanes, first, z, from);
-        }
+    static float sum(BitProfile profile, byte[] row, int at, float[] z, int from, float[] lanes) {
         FloatVector.zero(FLOATS).intoArray(lanes, 0);
-        long bit = 8 * row * profile.rowBytes();
-        for (int bits = CodeValues.MOST_BITS; bits > NARROW; bits--) {
-            bit += (long) bits * (profile.atLeast(bits) - profile.atLeast(bits + 1));
-        }
-        for (int bits = NARROW; bits > 0; bits--) {
+        int bit = 0;
+        for (int bits = profile.most(); bits > 0; bits--) {
             int begin = profile.atLeast(bits + 1);
-            int end = profile.atLeast(bits);
-            if (begin < end && bits > 1) {
-                narrow(left.data(), bit, bits, end - begin, z, from + begin, lanes);
-            } else if (begin < end) {
-                single(left.data(), bit, end - begin, z, from + begin, lanes);
+            int count = profile.atLeast(bits) - begin;
+            if (count > 0 && bits > 1) {
+                codes(bits, row, 8 * at + bit, count, z, from + begin, lanes);
+            } else if (count > 0) {
+                singleBits(row, 8 * at + bit, count, z, from + begin, lanes);
             }
-            bit += (long) bits * (end - begin);
+            bit += bits * count;
         }
-        return wide + total(lanes);
+        return total(lanes);
     }
 
     /** In the order of halves. */
@@ -98,40 +94,48 @@ final class CodeProducts {
         return lanes[0];
     }
 
-    /** Codes of two to four bits. */
-    private static void narrow(
-            MemorySegment data, long start, int bits, int count, float[] z, int from, float[] lanes) {
-        IntVector shifts = SHIFTS[bits];
+    private static void codes(int bits, byte[] row, int bit, int count, float[] z, int from, float[] lanes) {
+        VectorShuffle<Byte> shuffle = SHUFFLES[bits * Byte.SIZE + bit % Byte.SIZE];
+        IntVector shifts = SHIFTS[bits * Byte.SIZE + bit % Byte.SIZE];
         int mask = (1 << bits) - 1;
-        float centre = 0.5f * mask;
+        float centre = bits == CodeValues.MOST_BITS ? 128 : 0.5f * mask;
+        int bytes = bits * LANES / Byte.SIZE;
+        int at = bit / Byte.SIZE;
+        int whole = count / LANES * LANES;
         FloatVector sum = FloatVector.zero(FLOATS);
-        long bit = start;
-        for (int i = 0; i < count; i += LANES, bit += (long) bits * LANES) {
-            IntVector word = IntVector.broadcast(INTS, (int) (data.get(WORD, bit >> 3) >>> (bit & 7)));
-            if (LANES > SHARING) {
-                long next = bit + (long) bits * SHARING;
-                word = word.blend((int) (data.get(WORD, next >> 3) >>> (next & 7)), UPPER);
-            }
-            FloatVector coordinates = FloatVector.fromArray(FLOATS, z, from + i);
-            if (count - i < LANES) {
-                coordinates =
-                        FloatVector.zero(FLOATS).blend(coordinates, VectorMask.fromLong(FLOATS, (1L << count - i) - 1));
-            }
-            IntVector codes = word.lanewise(LSHR, shifts).lanewise(AND, mask);
-            sum = ((FloatVector) codes.convert(I2F, 0)).sub(centre).fma(coordinates, sum);
+        for (int i = 0; i < whole; i += LANES, at += bytes) {
+            IntVector codes = ByteVector.fromArray(BYTES, row, at)
+                    .rearrange(shuffle)
+                    .reinterpretAsInts()
+                    .lanewise(LSHR, shifts)
+                    .lanewise(AND, mask);
+            sum = ((FloatVector) codes.convert(I2F, 0))
+                    .sub(centre)
+                    .fma(FloatVector.fromArray(FLOATS, z, from + i), sum);
+        }
+        if (whole < count) {
+            IntVector codes = ByteVector.fromArray(BYTES, row, at)
+                    .rearrange(shuffle)
+                    .reinterpretAsInts()
+                    .lanewise(LSHR, shifts)
+                    .lanewise(AND, mask);
+            FloatVector rest = FloatVector.zero(FLOATS)
+                    .blend(
+                            FloatVector.fromArray(FLOATS, z, from + whole),
+                            VectorMask.fromLong(FLOATS, (1L << count - whole) - 1));
+            sum = ((FloatVector) codes.convert(I2F, 0)).sub(centre).fma(rest, sum);
         }
         sum.mul(CodeValues.step(bits))
                 .add(FloatVector.fromArray(FLOATS, lanes, 0))
                 .intoArray(lanes, 0);
     }
 
-    /** Codes of one bit. */
-    private static void single(MemorySegment data, long start, int count, float[] z, int from, float[] lanes) {
+    private static void singleBits(byte[] row, int start, int count, float[] z, int from, float[] lanes) {
         FloatVector all = FloatVector.zero(FLOATS);
         FloatVector upper = all;
-        long bit = start;
+        int bit = start;
         for (int i = 0; i < count; i += LANES, bit += LANES) {
-            long word = data.get(WORD, bit >> 3) >>> (bit & 7);
+            long word = (long) WORD.get(row, bit / Byte.SIZE) >>> bit % Byte.SIZE;
             FloatVector coordinates = FloatVector.fromArray(FLOATS, z, from + i);
             if (count - i < LANES) {
                 coordinates =
@@ -147,7 +151,7 @@ final class CodeProducts {
                 .intoArray(lanes, 0);
     }
 
-    /** {@code sum left[d] z[from + d]} for {@code d < count}. */
+    /** {@code sum left[d] z[from + d]} for {@code d < count}; changes {@code left}. */
     static float sum(float[] left, int count, float[] z, int from) {
         FloatVector even = FloatVector.zero(FLOATS);
         FloatVector odd = even;

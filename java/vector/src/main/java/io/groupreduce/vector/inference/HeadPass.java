@@ -347,17 +347,14 @@ final class HeadPass {
     private void gatherTask(int task, int worker) {
         int at = firstChosen + task * CHOSEN;
         int end = Math.min(at + CHOSEN, chosen.from()[firstState + states]);
-        int state = -1;
-        boolean finite = false;
-        for (; at < end; at++) {
-            if (state < 0 || at >= chosen.from()[firstState + state + 1]) {
-                do {
-                    state++;
-                } while (at >= chosen.from()[firstState + state + 1]);
-                finite = projection.finite(state);
+        for (int state = 0; at < end; state++) {
+            int next = Math.min(end, chosen.from()[firstState + state + 1]);
+            if (at < next && projection.finite(state)) {
+                rows.logits(chosen.tokens(), at, next, projection, state, chosen.logits());
+            } else if (at < next) {
+                Arrays.fill(chosen.logits(), at, next, Float.NaN);
             }
-            int token = chosen.tokens()[at];
-            chosen.logits()[at] = finite ? rows.logit(token, projection, state) : Float.NaN;
+            at = Math.max(at, next);
         }
     }
 }

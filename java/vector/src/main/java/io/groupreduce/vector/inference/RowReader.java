@@ -7,6 +7,8 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.spi.InferenceProblem;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
@@ -18,16 +20,33 @@ import jdk.incubator.vector.FloatVector;
  * <p>Bytes a row: its codes, and k_p D of R_b from the caches.
  */
 final class RowReader {
+    /** Rows that are fetched at a time. */
+    private static final int TOGETHER = 16;
+
     private final CompressedMatrix matrix;
     private final float[] bias;
     private final double cap;
-    private final Pool<float[]> coordinates;
+    private final Pool<Scratch> scratches;
+    /** Bytes for a row of codes. */
+    private final int room;
+
+    /** Coordinates of a row, and some rows of codes. */
+    private record Scratch(float[] numbers, byte[] codes) {}
 
     RowReader(InferenceProblem problem) {
         matrix = problem.matrix();
         bias = problem.bias();
         cap = problem.cap();
-        coordinates = new Pool<>(() -> new float[Math.max(LANES, matrix.columns())]);
+        long longest = 0;
+        for (int g = 0; g < matrix.groups().size(); g++) {
+            EncodedMatrix left = matrix.left(g);
+            longest = left == null || left.scalesPerRow() != 1
+                    ? longest
+                    : Math.max(longest, left.profile().rowBytes());
+        }
+        room = (int) longest + CodeProducts.OVERREAD;
+        int numbers = Math.max(LANES, matrix.columns());
+        scratches = new Pool<>(() -> new Scratch(new float[numbers], new byte[TOGETHER * room]));
     }
 
     /** Bytes of factors, as binary32, that rows take. */
@@ -60,10 +79,11 @@ final class RowReader {
             Arrays.fill(target, offset, offset + columns, 0f);
             return;
         }
-        float[] left = coordinates.acquire();
+        Scratch scratch = scratches.acquire();
+        float[] left = scratch.numbers();
         matrix.left(group).decodeRow(matrix.slot(token), left, 0);
         multiply(left, plan.rank(), matrix.decodedRight(plan.basis()), columns, target, offset);
-        coordinates.release(left);
+        scratches.release(scratch);
     }
 
     /** Sums of four vectors of columns, then of one, then of single ones stay in registers; directions come in order in all of them. */
@@ -103,15 +123,38 @@ final class RowReader {
         }
     }
 
-    /** The logit of a token for a projected hidden state; the bias and the cap are those of the head. */
-    float logit(int token, StateProjection projection, int state) {
-        double y = (double) dot(token, projection, state) + (bias == null ? 0 : bias[token]);
-        // Not Math.tanh, which compiled code may answer differently.
-        return (float) (cap == 0 ? y : cap * StrictMath.tanh(y / cap));
+    /**
+     * The logits of tokens {@code from .. to - 1} for a projected hidden state; the bias and the cap are those of the head. Rows lie anywhere:
+     * fetching some of them at a time takes hardly longer than one.
+     */
+    void logits(int[] tokens, int from, int to, StateProjection projection, int state, float[] target) {
+        Scratch scratch = scratches.acquire();
+        for (int first = from; first < to; first += TOGETHER) {
+            int end = Math.min(to, first + TOGETHER);
+            for (int i = first; i < end; i++) {
+                fetch(tokens[i], scratch.codes(), (i - first) * room);
+            }
+            for (int i = first; i < end; i++) {
+                double y = dot(tokens[i], projection, state, (i - first) * room, scratch);
+                y += bias == null ? 0 : bias[tokens[i]];
+                // Not Math.tanh, which compiled code may answer differently.
+                target[i] = (float) (cap == 0 ? y : cap * StrictMath.tanh(y / cap));
+            }
+        }
+        scratches.release(scratch);
     }
 
-    /** The row of a token times a projected hidden state. */
-    private float dot(int token, StateProjection projection, int state) {
+    private void fetch(int token, byte[] target, int to) {
+        EncodedMatrix left = matrix.left(matrix.group(token));
+        if (left != null && left.scalesPerRow() == 1) {
+            int bytes = (int) left.profile().rowBytes();
+            long at = (long) matrix.slot(token) * bytes;
+            MemorySegment.copy(left.data(), ValueLayout.JAVA_BYTE, at, target, to, bytes);
+        }
+    }
+
+    /** The row of a token, whose codes were fetched, times a projected hidden state. */
+    private float dot(int token, StateProjection projection, int state, int at, Scratch scratch) {
         int group = matrix.group(token);
         GroupPlan plan = matrix.groups().get(group);
         if (plan.isZero() || plan.rank() == 0) {
@@ -122,15 +165,11 @@ final class RowReader {
         int from = state * projection.stride(index);
         EncodedMatrix left = matrix.left(group);
         int slot = matrix.slot(token);
-        float[] scratch = coordinates.acquire();
-        float found;
-        if (left.scalesPerRow() == 1 && CodeProducts.fits(left, slot)) {
-            found = CodeProducts.sum(left, slot, z, from, scratch) * left.scale(slot, 0);
-        } else {
-            left.decodeRow(slot, scratch, 0);
-            found = CodeProducts.sum(scratch, plan.rank(), z, from);
+        if (left.scalesPerRow() == 1) {
+            return CodeProducts.sum(left.profile(), scratch.codes(), at, z, from, scratch.numbers())
+                    * left.scale(slot, 0);
         }
-        coordinates.release(scratch);
-        return found;
+        left.decodeRow(slot, scratch.numbers(), 0);
+        return CodeProducts.sum(scratch.numbers(), plan.rank(), z, from);
     }
 }

@@ -59,9 +59,9 @@ final class Scratch {
             logits = new float[needed];
         }
         if (searches.length < questions) {
-            int made = searches.length;
+            int before = searches.length;
             searches = Arrays.copyOf(searches, questions);
-            Arrays.setAll(searches, q -> q < made ? searches[q] : new Search());
+            Arrays.setAll(searches, q -> q < before ? searches[q] : new Search());
         }
         made = 0;
         all = 0;

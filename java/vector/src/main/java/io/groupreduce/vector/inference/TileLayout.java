@@ -271,8 +271,8 @@ final class TileLayout {
         private final float[] rest;
 
         Folded(int states) {
-            // Kernels for several states may look behind the last one.
-            numbers = new float[(states + TableKernel.STATES - 1) * stride];
+            // Kernels of four states take three as well, and look at one more.
+            numbers = new float[(states > 2 ? states + 1 : states) * stride];
             constants = new float[states * steps];
             rest = new float[states * (steps + 1)];
         }
