@@ -6,12 +6,17 @@ import java.util.BitSet;
 
 /** A set of tokens, such as those that a grammar allows next. Immutable; any number of requests and threads may share one. */
 public final class TokenSet {
+    /** The last of them, if there is one, is not 0. */
     private final long[] words;
     /** Whether the bits are those of tokens that are not in the set. */
     private final boolean complement;
 
     private TokenSet(long[] words, boolean complement) {
-        this.words = words;
+        int used = words.length;
+        while (used > 0 && words[used - 1] == 0) {
+            used--;
+        }
+        this.words = Arrays.copyOf(words, used);
         this.complement = complement;
     }
 
@@ -31,7 +36,7 @@ public final class TokenSet {
 
     /** The tokens whose bits are set, bit {@code t % 64} of word {@code t / 64} for token t; the words are copied. */
     public static TokenSet ofWords(long... words) {
-        return new TokenSet(words.clone(), false);
+        return new TokenSet(words, false);
     }
 
     /**
@@ -41,6 +46,17 @@ public final class TokenSet {
      */
     public static TokenSet allExcept(int... tokens) {
         return new TokenSet(words(tokens), true);
+    }
+
+    /** The tokens that are in both, such as those of a grammar without one that is banned. */
+    public TokenSet and(TokenSet other) {
+        boolean both = complement && other.complement;
+        long[] common = new long[Math.max(words.length, other.words.length)];
+        for (int w = 0; w < common.length; w++) {
+            long in = word(w) & other.word(w);
+            common[w] = both ? ~in : in;
+        }
+        return new TokenSet(common, both);
     }
 
     private static long[] words(int[] tokens) {
@@ -70,12 +86,8 @@ public final class TokenSet {
 
     /** The largest token that was named, to be in the set or not; -1 if there was none. */
     int largestNamed() {
-        for (int w = words.length - 1; w >= 0; w--) {
-            if (words[w] != 0) {
-                return (w << 6) + 63 - Long.numberOfLeadingZeros(words[w]);
-            }
-        }
-        return -1;
+        int last = words.length - 1;
+        return last < 0 ? -1 : (last << 6) + 63 - Long.numberOfLeadingZeros(words[last]);
     }
 
     private long word(int index) {

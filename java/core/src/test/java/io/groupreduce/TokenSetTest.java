@@ -27,10 +27,31 @@ class TokenSetTest {
         assertFalse(rest.contains(3) || rest.contains(64) || rest.contains(-1));
         assertTrue(rest.contains(0) && rest.contains(1_000_000));
         assertEquals(TokenSet.of(3, 64), TokenSet.of(bits));
+        assertEquals(TokenSet.of(3, 64), TokenSet.ofWords(8, 1, 0));
         assertNotEquals(TokenSet.of(3, 64), rest);
         assertEquals(-1, TokenSet.of().largestNamed());
         assertFails(InvalidDataException.class, () -> TokenSet.of(1, -2), -2);
         assertFails(InvalidDataException.class, () -> TokenSet.allExcept(-1), -1);
+    }
+
+    @Test
+    void twoSetsHaveInCommonWhatIsInBoth() {
+        Random random = new Random(5);
+        for (int round = 0; round < 40; round++) {
+            int[] tokens = random.ints(40, 0, 300).toArray();
+            int[] others = random.ints(40, 0, 100 + 5 * round).toArray();
+            for (TokenSet set : List.of(TokenSet.of(tokens), TokenSet.allExcept(tokens))) {
+                for (TokenSet other : List.of(TokenSet.of(others), TokenSet.allExcept(others))) {
+                    TokenSet common = set.and(other);
+                    for (int token = 0; token < 500; token++) {
+                        assertEquals(set.contains(token) && other.contains(token), common.contains(token));
+                    }
+                    assertEquals(common, other.and(set));
+                }
+            }
+        }
+        assertEquals(TokenSet.of(), TokenSet.of(1, 70).and(TokenSet.of(2, 71)));
+        assertEquals(TokenSet.allExcept(1, 70), TokenSet.allExcept(1).and(TokenSet.allExcept(70)));
     }
 
     @Test
