@@ -32,7 +32,7 @@ public final class Request {
 
     private final Choice choice;
     private final Sampling sampling;
-    private final long seed;
+    private long seed;
     private long step;
     private int top;
     private Probabilities probabilities = Probabilities.NONE;
@@ -198,6 +198,12 @@ public final class Request {
         entry.seen = true;
         entry.accepted++;
         step++;
+        return this;
+    }
+
+    /** Draws with this seed from now on: for copies that are to differ. */
+    public Request seed(long number) {
+        seed = number;
         return this;
     }
 

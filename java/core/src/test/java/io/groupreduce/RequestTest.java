@@ -78,6 +78,9 @@ class RequestTest {
         assertEquals(0, altered(request, 4, 1));
         assertEquals(-1, altered(copy, 4, 1));
         assertEquals(-1, request.find(5));
+        assertEquals(
+                Request.sample(Sampling.temperature(1), 10).step(1).noiseKey(),
+                request.copy().seed(10).noiseKey());
     }
 
     @Test
