@@ -3,8 +3,8 @@
 //   {i : key_i >= t}  with t such that there are k of them
 //
 // Shapes: keys questions x n, all different, but 0, which is none; places, or tokens and logits, questions x k. The
-// usual way, for short lists: the k-th largest of the maxima of 128 shares of the keys is a bound that hardly more than k
-// keys reach; those go onto a shortlist, on which each counts how many are larger. Few meetings of the block, because
+// usual way, for short lists: the k-th largest of the maxima of 128 shares of the keys is a bound that hardly more than
+// k keys reach; those go onto a shortlist, on which each counts how many are larger. Few meetings of the block, because
 // at small batches the time of a selection is that of the answer. Where the shortlist would be long, t is found by
 // digits of 11 bits from the top. Bytes: the keys twice, or once a digit, six times at most, and once more. Never
 // materialised: a sorted list longer than k. Twin: io.groupreduce.internal.select.Ranking.

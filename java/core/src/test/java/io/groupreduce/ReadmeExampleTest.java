@@ -50,6 +50,33 @@ class ReadmeExampleTest {
     }
 
     @Test
+    void theExampleOfAnEngineRuns(@TempDir Path directory) {
+        Path file = HeadFixture.write(directory.resolve("model.safetensors"));
+        float[] hidden = HeadFixture.hidden(2);
+        int[] prompt = {3, 7};
+        TokenSet grammar = TokenSet.allExcept(7);
+        Sampling sampling = Sampling.temperature(0.8).withTopP(0.95);
+        try (SoftmaxHead head = SoftmaxHead.open(file)) {
+            // begin engine
+            // Once: the body writes the states of a step into an array of its own, B x D.
+            States states = States.of(hidden);
+            Answers answers = Answers.of(2);
+            Request[] requests = { // one for each sequence, kept as long as it lives
+                Request.sample(sampling, 42).repetitionPenalty(1.1).prompt(prompt),
+                Request.greedy().allow(grammar).top(5).probabilities(Probabilities.MODEL)
+            };
+            // Every step, in place of matmul(logits, lmHead, hidden), penalties, masks, softmax and sampler:
+            head.answer(states, requests, answers);
+            for (int i = 0; i < requests.length; i++) {
+                requests[i].accept(answers.token(i)); // penalties count it, and the next draw is another one
+            }
+            // end
+            assertEquals(7, answers.topToken(1, 0));
+            assertTrue(answers.token(1) != 7 && requests[0].step() == 1);
+        }
+    }
+
+    @Test
     void theExampleThatCompressesRuns(@TempDir Path directory) {
         Path file = directory.resolve("model.safetensors");
         int rows = 3000;
@@ -78,8 +105,10 @@ class ReadmeExampleTest {
     @Test
     void theDocumentsShowTheseExamples() throws IOException {
         Path root = Path.of("../..");
+        String readme = Files.readString(root.resolve("README.md"));
         String library = Files.readString(root.resolve("docs/library.md"));
-        assertTrue(Files.readString(root.resolve("README.md")).contains(example("query")));
+        assertTrue(readme.contains(example("query")));
+        assertTrue(readme.contains(example("engine")));
         assertTrue(library.contains(example("query")));
         assertTrue(library.contains(example("compression")));
     }
