@@ -271,6 +271,16 @@ public final class SoftmaxHead implements AutoCloseable {
         }
     }
 
+    /**
+     * Asks questions that nobody needs answers to, so that a server is fast before it takes traffic: the first one lays the codes out, and
+     * Java compiles what is asked often.
+     *
+     * @param batchSizes numbers of hidden states that will be asked for together, each at least 1
+     */
+    public void warmUp(int... batchSizes) {
+        WarmUp.run(this, loaded, batchSizes);
+    }
+
     /** Waits for running queries and closes what this head made; calling it again does nothing. */
     @Override
     public void close() {

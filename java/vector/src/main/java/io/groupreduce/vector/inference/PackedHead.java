@@ -154,8 +154,8 @@ final class PackedHead implements AutoCloseable {
             }
             EncodedMatrix left = matrix.left(order.get(i));
             if (groups[i].rank() > 0) {
-                TilePacker packer = new TilePacker(groups[i], left, this);
-                workers.run(groups[i].tiles(), (tile, worker) -> packer.pack(tile));
+                TilePacker packer = new TilePacker(groups[i], left, this, workers.count());
+                workers.run(groups[i].tiles(), packer::pack);
             }
         }
     }

@@ -1,10 +1,10 @@
 package io.groupreduce.vector.inference;
 
 import static io.groupreduce.vector.inference.Codes.TILE;
-import static io.groupreduce.vector.kernel.Lanes.NR;
 
 import io.groupreduce.api.Pruning;
 import io.groupreduce.vector.kernel.Workers;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
@@ -72,53 +72,30 @@ final class TailBounds {
         largestBias = new float[tiles];
         largestMagnitude = new float[tiles];
         sharedScale = new float[tiles];
-        int most = 0;
-        for (PackedHead.Group group : head.groups) {
-            most = Math.max(most, group.rank());
-        }
-        float[][] scratch = new float[workers.count()][(most + 7) * TILE];
+        Squares[] scratch = new Squares[workers.count()];
+        Arrays.setAll(scratch, worker -> new Squares(head));
         workers.run(tiles, (tile, worker) -> measure(head, tile, scratch[worker]));
     }
 
-    private void measure(PackedHead head, int tile, float[] panels) {
+    private void measure(PackedHead head, int tile, Squares squares) {
         PackedHead.Group group = head.group(tile);
-        int rank = group.rank();
-        int stride = (rank + 7) * NR;
-        if (rank > 0) {
-            TileDecoder.decode(head, tile, 0, rank, panels, stride);
-        }
+        int rows = group.rows(tile);
         largestBias[tile] = Float.NEGATIVE_INFINITY;
-        for (int i = 0; i < TILE; i++) {
-            int place = tile * TILE + i;
-            if (head.tokens[place] == Integer.MAX_VALUE) {
-                continue;
-            }
+        for (int place = tile * TILE; place < tile * TILE + rows; place++) {
             largestBias[tile] = Math.max(largestBias[tile], head.bias[place]);
             largestMagnitude[tile] = Math.max(largestMagnitude[tile], Math.abs(head.bias[place]));
-            float scale = head.scales[place];
-            if (rank > 0 && group.layout().shared()) {
-                sharedScale[tile] = Math.max(sharedScale[tile], LARGEST_SHARED * largestScale(head, tile, i));
-            }
-            double rest = 0;
-            int at = i / NR * stride + i % NR;
-            for (int d = rank - 1; d >= 0; d--) {
-                double value = (double) scale * panels[at + d * NR];
-                rest += value * value;
-                if (d % STEP == 0) {
-                    int entry = start[tile] + d / STEP;
-                    tails[entry] = Math.max(tails[entry], Math.nextUp((float) Math.sqrt(rest)));
-                }
+        }
+        boolean segmented = group.segmentScales() != null;
+        float[] scales = segmented ? group.segmentScales() : head.scales;
+        double[] rest = new double[TILE];
+        squares.read(tile);
+        for (int step = Math.ceilDiv(group.rank(), STEP) - 1; step >= 0; step--) {
+            int from = segmented ? group.scalesAt(tile, step * STEP / group.segment()) : tile * TILE;
+            tails[start[tile] + step] = Math.nextUp((float) Math.sqrt(squares.addTo(rest, step, scales, from, rows)));
+            for (int i = from; i < from + rows && group.layout().shared(); i++) {
+                sharedScale[tile] = Math.max(sharedScale[tile], LARGEST_SHARED * Math.abs(scales[i]));
             }
         }
-    }
-
-    private static float largestScale(PackedHead head, int tile, int row) {
-        PackedHead.Group group = head.group(tile);
-        float largest = Math.abs(head.scales[tile * TILE + row]);
-        for (int s = 0; group.segmentScales() != null && s < group.segments(); s++) {
-            largest = Math.max(largest, Math.abs(group.segmentScales()[group.scalesAt(tile, s) + row]));
-        }
-        return largest;
     }
 
     /** The most that directions from {@code m} on, a multiple of {@link #STEP}, add, given the norm of z from there on. */
