@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.sun.management.ThreadMXBean;
 import io.groupreduce.Answers;
+import io.groupreduce.EmbeddingTable;
 import io.groupreduce.Probabilities;
 import io.groupreduce.Request;
 import io.groupreduce.SoftmaxHead;
@@ -41,19 +42,19 @@ import org.junit.jupiter.api.io.TempDir;
  * InferenceContract}.
  */
 abstract class HeadContract extends Contract {
-    private static final int CALLS = 200;
+    private static final long FEW_OBJECTS = 512;
 
-    private static final int FEW_CALLS = 20;
+    private static final int CALLS = 25;
 
     /** Calls until which kernels are compiled and stop boxing vectors. */
-    private static final int MOST_ROUNDS = 100;
+    private static final int MOST_ROUNDS = 800;
 
     /**
      * How many bytes a call may allocate in steady state: a few small objects, such as the task that is given to workers, but no array that grows with states,
      * width or vocabulary. Only a backend made to be read may allocate without a limit.
      */
     protected long mostAllocated(int threads) {
-        return 512;
+        return FEW_OBJECTS;
     }
 
     /** Whether queries may leave work out by bounds; what leaves nothing out is asked about that only briefly. */
@@ -84,7 +85,8 @@ abstract class HeadContract extends Contract {
         for (int threads = 1; threads <= 2; threads++) {
             try (InferenceCase c = InferenceCase.steep(51, 1);
                     ComputeBackend tested = backend(threads);
-                    SoftmaxHead head = SoftmaxHead.of(tested, c.matrix, c.bias, HeadOptions.defaults())) {
+                    SoftmaxHead head = SoftmaxHead.of(tested, c.matrix, c.bias, HeadOptions.defaults());
+                    EmbeddingTable table = EmbeddingTable.of(tested, c.matrix)) {
                 for (int states : slow() ? new int[] {3} : new int[] {1, 16}) {
                     States hidden = States.of(Arrays.copyOf(c.hidden, states * c.matrix.columns()));
                     Answers answers = Answers.of(states);
@@ -95,6 +97,10 @@ abstract class HeadContract extends Contract {
                     long most = mostAllocated(threads);
                     batches.forEach((name, requests) ->
                             assertAllocates(most, name + where, () -> head.answer(hidden, requests, answers)));
+                    int[] tokens = new int[states];
+                    float[] target = new float[states * c.matrix.rows()];
+                    assertAllocates(FEW_OBJECTS, "logits" + where, () -> head.logits(hidden, target));
+                    assertAllocates(FEW_OBJECTS, "rows" + where, () -> table.rows(tokens, target, 0));
                 }
             }
         }
@@ -128,18 +134,17 @@ abstract class HeadContract extends Contract {
     }
 
     /** Rounds go on until one allocates no more than that, so that slow compilation is not mistaken for a leak. */
-    private void assertAllocates(long most, String name, Runnable query) {
+    private static void assertAllocates(long most, String name, Runnable query) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-        int calls = slow() ? FEW_CALLS : CALLS;
         long least = Long.MAX_VALUE;
-        for (int round = 0; round < MOST_ROUNDS && least > most * calls; round++) {
+        for (int round = 0; round < MOST_ROUNDS && least > most * CALLS; round++) {
             long before = threads.getCurrentThreadAllocatedBytes();
-            for (int i = 0; i < calls; i++) {
+            for (int i = 0; i < CALLS; i++) {
                 query.run();
             }
             least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
         }
-        assertTrue(least <= most * calls, name + " allocates " + least / (double) calls + " bytes a call");
+        assertTrue(least <= most * CALLS, name + " allocates " + least / (double) CALLS + " bytes a call");
     }
 
     @Test

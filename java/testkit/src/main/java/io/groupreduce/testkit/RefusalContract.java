@@ -142,9 +142,8 @@ abstract class RefusalContract extends HeadContract {
                 }
                 States odd = States.of(segment.asSlice(0, whole - 1), DType.F32);
                 asked.refuses("no whole numbers of type F32", data, () -> asked.head.greedy(odd));
-                // Two states of half the width are one of the whole: a wrong type shows by the size alone where B is
-                // not even.
-                States halves = States.of(segment.asSlice(0, 2L * STATES * columns), DType.F32);
+                // Of a narrower type the same memory holds more numbers.
+                States halves = States.of(segment.asSlice(0, whole / 2), DType.F32);
                 asked.refuses("whole states", data, () -> asked.head.greedy(halves));
                 asked.refuses(
                         "stride",

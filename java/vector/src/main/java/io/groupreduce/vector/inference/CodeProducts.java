@@ -24,8 +24,8 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <pre>sum over d of value[code[d]] z[d],   d &lt; k</pre>
  *
- * <p>Directions lie across the lanes. As many codes of a width as there are lanes begin with the same bit of a byte as those before them, so
- * one shuffle of bytes and one vector of shifts serves all of that width; codes of one bit choose which coordinates are added. Bytes: the
+ * <p>Directions lie across the lanes. Where there are eight or more, as many codes of a width begin with the same bit of a byte as those before
+ * them, so that one shuffle of bytes and one vector of shifts serves all of that width; codes of one bit choose which coordinates are added. Bytes: the
  * codes of the row, which lie together, and z from the caches. Never materialised: a decoded number.
  */
 final class CodeProducts {
@@ -94,36 +94,29 @@ final class CodeProducts {
         return lanes[0];
     }
 
-    private static void codes(int bits, byte[] row, int bit, int count, float[] z, int from, float[] lanes) {
-        VectorShuffle<Byte> shuffle = SHUFFLES[bits * Byte.SIZE + bit % Byte.SIZE];
-        IntVector shifts = SHIFTS[bits * Byte.SIZE + bit % Byte.SIZE];
+    private static void codes(int bits, byte[] row, int start, int count, float[] z, int from, float[] lanes) {
+        VectorShuffle<Byte> shuffle = SHUFFLES[bits * Byte.SIZE + start % Byte.SIZE];
+        IntVector shifts = SHIFTS[bits * Byte.SIZE + start % Byte.SIZE];
         int mask = (1 << bits) - 1;
         float centre = bits == CodeValues.MOST_BITS ? 128 : 0.5f * mask;
-        int bytes = bits * LANES / Byte.SIZE;
-        int at = bit / Byte.SIZE;
-        int whole = count / LANES * LANES;
+        int bit = start;
         FloatVector sum = FloatVector.zero(FLOATS);
-        for (int i = 0; i < whole; i += LANES, at += bytes) {
-            IntVector codes = ByteVector.fromArray(BYTES, row, at)
+        for (int i = 0; i < count; i += LANES, bit += bits * LANES) {
+            if (LANES < Byte.SIZE) {
+                shuffle = SHUFFLES[bits * Byte.SIZE + bit % Byte.SIZE];
+                shifts = SHIFTS[bits * Byte.SIZE + bit % Byte.SIZE];
+            }
+            FloatVector coordinates = FloatVector.fromArray(FLOATS, z, from + i);
+            if (count - i < LANES) {
+                coordinates =
+                        FloatVector.zero(FLOATS).blend(coordinates, VectorMask.fromLong(FLOATS, (1L << count - i) - 1));
+            }
+            IntVector codes = ByteVector.fromArray(BYTES, row, bit / Byte.SIZE)
                     .rearrange(shuffle)
                     .reinterpretAsInts()
                     .lanewise(LSHR, shifts)
                     .lanewise(AND, mask);
-            sum = ((FloatVector) codes.convert(I2F, 0))
-                    .sub(centre)
-                    .fma(FloatVector.fromArray(FLOATS, z, from + i), sum);
-        }
-        if (whole < count) {
-            IntVector codes = ByteVector.fromArray(BYTES, row, at)
-                    .rearrange(shuffle)
-                    .reinterpretAsInts()
-                    .lanewise(LSHR, shifts)
-                    .lanewise(AND, mask);
-            FloatVector rest = FloatVector.zero(FLOATS)
-                    .blend(
-                            FloatVector.fromArray(FLOATS, z, from + whole),
-                            VectorMask.fromLong(FLOATS, (1L << count - whole) - 1));
-            sum = ((FloatVector) codes.convert(I2F, 0)).sub(centre).fma(rest, sum);
+            sum = ((FloatVector) codes.convert(I2F, 0)).sub(centre).fma(coordinates, sum);
         }
         sum.mul(CodeValues.step(bits))
                 .add(FloatVector.fromArray(FLOATS, lanes, 0))

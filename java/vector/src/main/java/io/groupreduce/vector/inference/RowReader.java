@@ -26,12 +26,12 @@ final class RowReader {
     private final CompressedMatrix matrix;
     private final float[] bias;
     private final double cap;
-    private final Pool<Scratch> scratches;
+    private final Pool<Fetched> pool;
     /** Bytes for a row of codes. */
     private final int room;
 
     /** Coordinates of a row, and some rows of codes. */
-    private record Scratch(float[] numbers, byte[] codes) {}
+    private record Fetched(float[] numbers, byte[] codes) {}
 
     RowReader(InferenceProblem problem) {
         matrix = problem.matrix();
@@ -46,7 +46,7 @@ final class RowReader {
         }
         room = (int) longest + CodeProducts.OVERREAD;
         int numbers = Math.max(LANES, matrix.columns());
-        scratches = new Pool<>(() -> new Scratch(new float[numbers], new byte[TOGETHER * room]));
+        pool = new Pool<>(() -> new Fetched(new float[numbers], new byte[TOGETHER * room]));
     }
 
     /** Bytes of factors, as binary32, that rows take. */
@@ -79,11 +79,11 @@ final class RowReader {
             Arrays.fill(target, offset, offset + columns, 0f);
             return;
         }
-        Scratch scratch = scratches.acquire();
-        float[] left = scratch.numbers();
+        Fetched fetched = pool.acquire();
+        float[] left = fetched.numbers();
         matrix.left(group).decodeRow(matrix.slot(token), left, 0);
         multiply(left, plan.rank(), matrix.decodedRight(plan.basis()), columns, target, offset);
-        scratches.release(scratch);
+        pool.release(fetched);
     }
 
     /** Sums of four vectors of columns, then of one, then of single ones stay in registers; directions come in order in all of them. */
@@ -128,20 +128,20 @@ final class RowReader {
      * fetching some of them at a time takes hardly longer than one.
      */
     void logits(int[] tokens, int from, int to, StateProjection projection, int state, float[] target) {
-        Scratch scratch = scratches.acquire();
+        Fetched fetched = pool.acquire();
         for (int first = from; first < to; first += TOGETHER) {
             int end = Math.min(to, first + TOGETHER);
             for (int i = first; i < end; i++) {
-                fetch(tokens[i], scratch.codes(), (i - first) * room);
+                fetch(tokens[i], fetched.codes(), (i - first) * room);
             }
             for (int i = first; i < end; i++) {
-                double y = dot(tokens[i], projection, state, (i - first) * room, scratch);
+                double y = dot(tokens[i], projection, state, (i - first) * room, fetched);
                 y += bias == null ? 0 : bias[tokens[i]];
                 // Not Math.tanh, which compiled code may answer differently.
                 target[i] = (float) (cap == 0 ? y : cap * StrictMath.tanh(y / cap));
             }
         }
-        scratches.release(scratch);
+        pool.release(fetched);
     }
 
     private void fetch(int token, byte[] target, int to) {
@@ -154,7 +154,7 @@ final class RowReader {
     }
 
     /** The row of a token, whose codes were fetched, times a projected hidden state. */
-    private float dot(int token, StateProjection projection, int state, int at, Scratch scratch) {
+    private float dot(int token, StateProjection projection, int state, int at, Fetched fetched) {
         int group = matrix.group(token);
         GroupPlan plan = matrix.groups().get(group);
         if (plan.isZero() || plan.rank() == 0) {
@@ -166,10 +166,10 @@ final class RowReader {
         EncodedMatrix left = matrix.left(group);
         int slot = matrix.slot(token);
         if (left.scalesPerRow() == 1) {
-            return CodeProducts.sum(left.profile(), scratch.codes(), at, z, from, scratch.numbers())
+            return CodeProducts.sum(left.profile(), fetched.codes(), at, z, from, fetched.numbers())
                     * left.scale(slot, 0);
         }
-        left.decodeRow(slot, scratch.numbers(), 0);
-        return CodeProducts.sum(scratch.numbers(), plan.rank(), z, from);
+        left.decodeRow(slot, fetched.numbers(), 0);
+        return CodeProducts.sum(fetched.numbers(), plan.rank(), z, from);
     }
 }
