@@ -68,10 +68,23 @@ public final class Answers {
     /** The tokens that were chosen, in new memory. */
     public int[] tokens() {
         int[] tokens = new int[size];
-        for (int i = 0; i < size; i++) {
-            tokens[i] = token(i);
-        }
+        tokens(tokens);
         return tokens;
+    }
+
+    /**
+     * Writes the tokens that were chosen.
+     *
+     * @throws InvalidDataException if there is no room for them
+     */
+    public void tokens(int[] target) {
+        if (target.length < size) {
+            throw new InvalidDataException(
+                    "There is room for " + target.length + " tokens, but " + size + " were chosen; make room for all.");
+        }
+        for (int i = 0; i < size; i++) {
+            target[i] = token(i);
+        }
     }
 
     /** The natural logarithm of the probability of the chosen token. */

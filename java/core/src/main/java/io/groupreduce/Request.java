@@ -8,7 +8,7 @@ import java.util.Objects;
 
 /**
  * What one sequence asks of a {@link SoftmaxHead}: how its next token is chosen, and what is to be known beside it. An engine keeps one for
- * each sequence and tells it of every token with {@link #accept}.
+ * each sequence and tells it of every token with {@link #accept}. An object is changed by its methods, which return it; sequences never share one.
  *
  * <p>The logits y of the model become those that are chosen from in this order: a token's bias is added; of a token seen before, in the
  * prompt or accepted, a positive logit is divided by the repetition penalty and a negative one multiplied; of a token accepted n
@@ -19,7 +19,7 @@ import java.util.Objects;
  * {@link #accept} counts the step up, so that every token of a sequence is drawn anew. A head does not change a request: asked twice, it
  * answers the same.
  *
- * <p>Mutable, for one thread at a time; methods return this object.
+ * <p>For one thread at a time.
  */
 public final class Request {
     private enum Choice {
@@ -38,6 +38,8 @@ public final class Request {
     private Probabilities probabilities = Probabilities.NONE;
     private int[] scored = NO_TOKENS;
     private TokenSet allowed;
+    private TokenSet banned;
+    private double lookTemperature = 1;
     private double repetition = 1;
     private double frequency;
     private double presence;
@@ -72,6 +74,8 @@ public final class Request {
         copy.probabilities = probabilities;
         copy.scored = scored;
         copy.allowed = allowed;
+        copy.banned = banned;
+        copy.lookTemperature = lookTemperature;
         copy.repetition = repetition;
         copy.frequency = frequency;
         copy.presence = presence;
@@ -117,6 +121,29 @@ public final class Request {
     /** Chooses among these tokens only; {@code null} for all. */
     public Request allow(TokenSet tokens) {
         allowed = tokens;
+        return this;
+    }
+
+    /** Never chooses one of these tokens, for instance an end of text that would come too soon, whatever is allowed; {@code null} for none. */
+    public Request ban(TokenSet tokens) {
+        banned = tokens;
+        return this;
+    }
+
+    /**
+     * At which temperature {@link Probabilities#DRAWN} are where nothing is drawn; 1 unless it is said.
+     *
+     * @throws InvalidOptionException if it is not a finite number above 0, or the request draws, at the temperature of its sampling
+     */
+    public Request temperature(double value) {
+        if (draws() || !(value > 0 && value <= Double.MAX_VALUE)) {
+            throw new InvalidOptionException(
+                    draws()
+                            ? "The request draws at temperature " + sampling.temperature()
+                                    + "; give another sampling to change that."
+                            : "The temperature is " + value + "; give a finite number above 0.");
+        }
+        lookTemperature = value;
         return this;
     }
 
@@ -233,7 +260,7 @@ public final class Request {
 
     /** What logits are divided by before they are probabilities of what is drawn. */
     double temperature() {
-        return draws() ? sampling.temperature() : 1;
+        return draws() ? sampling.temperature() : lookTemperature;
     }
 
     long noiseKey() {
@@ -258,6 +285,21 @@ public final class Request {
         return allowed;
     }
 
+    /** {@code null} for none. */
+    TokenSet banned() {
+        return banned;
+    }
+
+    /** Whether a token may be chosen. */
+    boolean allows(int token) {
+        return (allowed == null || allowed.contains(token)) && (banned == null || !banned.contains(token));
+    }
+
+    /** Whether every token may be chosen. */
+    boolean allowsAll() {
+        return allowed == null && banned == null;
+    }
+
     /** Tokens with a bias, seen or accepted; those to {@link #named} may be altered. */
     int named() {
         return named.size();
@@ -270,6 +312,7 @@ public final class Request {
     /** The largest token that was named, of whatever use; -1 for none. */
     int largestNamed() {
         int largest = allowed == null ? -1 : allowed.largestNamed();
+        largest = Math.max(largest, banned == null ? -1 : banned.largestNamed());
         for (int token : scored) {
             largest = Math.max(largest, token);
         }

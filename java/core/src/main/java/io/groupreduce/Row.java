@@ -239,9 +239,8 @@ final class Row {
             int name = scored[i];
             scoreLogits[i] = plan.range().holds(name) ? fetchedLogits[at++] : Float.NaN;
             int named = request.find(name);
-            boolean allowed = request.allowed() == null || request.allowed().contains(name);
             float altered = named < 0 ? scoreLogits[i] : request.altered(named, scoreLogits[i]);
-            scoreAltered[i] = allowed ? altered : Float.NEGATIVE_INFINITY;
+            scoreAltered[i] = request.allows(name) ? altered : Float.NEGATIVE_INFINITY;
         }
     }
 
@@ -269,8 +268,8 @@ final class Row {
         if (plan.choosing() == null || plan.openCount() == 0) {
             return;
         }
-        for (int row = 0; row < n && request.allowed() != null; row++) {
-            if (!request.allowed().contains(row + first())) {
+        for (int row = 0; row < n && !request.allowsAll(); row++) {
+            if (!request.allows(row + first())) {
                 all[at + row] = Float.NEGATIVE_INFINITY;
             }
         }

@@ -120,11 +120,13 @@ final class RowPlan {
 
     /** Finds which tokens are open and which are fetched; whether what is chosen from is another distribution than the model's. */
     private boolean alter() {
-        TokenSet allowed = request.allowed();
-        boolean altered = allowed != null;
+        boolean altered = !request.allowsAll();
         openCount = range.count();
         if (altered) {
-            openTo(allowed);
+            openTo(request.allowed() == null ? EVERY : request.allowed());
+            if (request.banned() != null) {
+                openCount = request.banned().removeFrom(open, range.first(), range.count());
+            }
             if (openCount == 0 && !range.partial()) {
                 throw new InvalidDataException(
                         "The request of row " + state + " allows no token; allow one at least, or all with null.");

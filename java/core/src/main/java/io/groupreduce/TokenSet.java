@@ -95,26 +95,41 @@ public final class TokenSet {
         return complement ? ~named : named;
     }
 
+    /** A bit for each of 64 tokens. */
+    private long window(long first) {
+        int word = (int) (first >> 6);
+        int shift = (int) first & 63;
+        return shift == 0 ? word(word) : word(word) >>> shift | word(word + 1) << -shift;
+    }
+
     /**
      * Writes a bit for each of {@code count} tokens from {@code first} on, bit 0 for the first, and zeros after the last.
      *
      * @return how many of them are in the set
      */
     int copyTo(long[] target, int first, int count) {
-        int shift = first & 63;
-        int from = first >> 6;
-        int used = wordsOf(count);
         int in = 0;
-        for (int w = 0; w < used; w++) {
-            long bits = word(from + w) >>> shift;
-            if (shift > 0) {
-                bits |= word(from + w + 1) << -shift;
-            }
+        for (int w = 0; w < wordsOf(count); w++) {
+            long bits = window(first + ((long) w << 6));
             int valid = count - (w << 6);
             target[w] = valid < 64 ? bits & (1L << valid) - 1 : bits;
             in += Long.bitCount(target[w]);
         }
         return in;
+    }
+
+    /**
+     * Clears the bits of its tokens, among bits as {@link #copyTo} writes them.
+     *
+     * @return how many are left
+     */
+    int removeFrom(long[] target, int first, int count) {
+        int left = 0;
+        for (int w = 0; w < wordsOf(count); w++) {
+            target[w] &= ~window(first + ((long) w << 6));
+            left += Long.bitCount(target[w]);
+        }
+        return left;
     }
 
     @Override

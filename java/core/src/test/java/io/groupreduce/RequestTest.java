@@ -52,6 +52,18 @@ class RequestTest {
     }
 
     @Test
+    void aBanHoldsWhateverIsAllowed() {
+        Request request = Request.greedy();
+        assertTrue(request.allowsAll());
+        request.ban(TokenSet.of(2));
+        assertTrue(request.allows(1) && !request.allows(2) && !request.allowsAll());
+        request.allow(TokenSet.of(2, 3));
+        assertTrue(!request.allows(1) && !request.allows(2) && request.allows(3));
+        assertEquals(3, request.copy().largestNamed());
+        assertFalse(request.copy().allows(2));
+    }
+
+    @Test
     void manyTokensAreFoundAgain() {
         Request request = Request.greedy().presencePenalty(1);
         for (int i = 0; i < 5000; i++) {
@@ -111,6 +123,9 @@ class RequestTest {
         assertFails(InvalidOptionException.class, () -> request.repetitionPenalty(0), "0.0");
         assertFails(InvalidOptionException.class, () -> request.repetitionPenalty(-1), "-1.0");
         assertFails(InvalidOptionException.class, () -> request.top(-1), -1);
+        assertFails(InvalidOptionException.class, () -> Request.look().temperature(0), "0.0");
+        Request drawing = Request.sample(Sampling.temperature(0.5), 1);
+        assertFails(InvalidOptionException.class, () -> drawing.temperature(1), "0.5", "another sampling");
         for (int bad : new int[] {-1, Integer.MIN_VALUE}) {
             assertFails(InvalidDataException.class, () -> request.bias(bad, 1), bad);
             assertFails(InvalidDataException.class, () -> request.prompt(bad), bad);

@@ -156,6 +156,30 @@ class SoftmaxHeadTest {
     }
 
     @Test
+    void probabilitiesOfWhatIsLookedAtHaveItsTemperatureAndBans() {
+        try (SoftmaxHead head = SoftmaxHead.of(new ReferenceBackend(), matrix, null, reference())) {
+            double[] logits = HeadFixture.logits(matrix, null, values, 0);
+            double sum = 0;
+            for (int i = 0; i < logits.length; i++) {
+                sum += i == 3 || i == 70 ? 0 : Math.exp(logits[i] / 0.25);
+            }
+            Answers answers = Answers.of(1);
+            Request look = Request.look()
+                    .score(5, 70)
+                    .top(HeadFixture.ROWS)
+                    .ban(TokenSet.of(3, 70))
+                    .temperature(0.25)
+                    .probabilities(Probabilities.DRAWN);
+            head.answer(hidden.first(1), new Request[] {look}, answers);
+            assertEquals(Math.log(sum), answers.logSumExp(0), 1e-4);
+            assertEquals(logits[5] / 0.25 - Math.log(sum), answers.scoreLogProbability(0, 0), 1e-4);
+            assertEquals(Float.NEGATIVE_INFINITY, answers.scoreLogProbability(0, 1));
+            assertEquals(logits[70], answers.scoreLogit(0, 1), 1e-4);
+            assertEquals(HeadFixture.ROWS - 2, answers.top(0));
+        }
+    }
+
+    @Test
     void theBiasIsTheOptionsElseTheMatrixsElseTheModels() {
         float[] other = new float[HeadFixture.ROWS];
         other[11] = 500;

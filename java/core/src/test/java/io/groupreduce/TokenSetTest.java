@@ -71,6 +71,14 @@ class TokenSetTest {
                 expected += bit ? 1 : 0;
             }
             assertEquals(expected, in);
+            TokenSet other = TokenSet.of(random.ints(random.nextInt(60), 0, 400).toArray());
+            int left = other.removeFrom(target, first, count);
+            for (int i = 0; i < count; i++) {
+                boolean bit = (target[i >> 6] >>> i & 1) != 0;
+                assertEquals(set.contains(first + i) && !other.contains(first + i), bit, "token " + (first + i));
+                left -= bit ? 1 : 0;
+            }
+            assertEquals(0, left);
         }
     }
 }
