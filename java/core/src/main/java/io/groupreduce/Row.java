@@ -207,14 +207,24 @@ final class Row {
                 listed = Math.min(listed, sampling.topK());
                 missing = 0;
             }
-            double total = sum * Math.exp(((double) largest - candidates.logit(0)) / temperature);
             place = Drawing.draw(
-                    candidates.tokens(), candidates.logits(), listed, missing, total, sampling, request.noiseKey());
+                    candidates.tokens(),
+                    candidates.logits(),
+                    listed,
+                    missing,
+                    totalOverCandidates(),
+                    sampling,
+                    request.noiseKey());
         }
         if (place != Drawing.NONE) {
             token = candidates.token(place);
             logit = candidates.logit(place);
         }
+    }
+
+    /** The sum over what is chosen from, relative to the likeliest candidate. */
+    private double totalOverCandidates() {
+        return sum * Math.exp(((double) largest - candidates.logit(0)) / temperature);
     }
 
     /** The model's logit of a token that was fetched, else {@code otherwise}. */
@@ -282,7 +292,8 @@ final class Row {
         }
         if (isUndecided()) {
             long key = GumbelNoise.shifted(request.noiseKey(), first());
-            int row = draw.draw(all, at, n, request.sampling(), key);
+            double total = plan.sums() && candidates.count() > 0 ? totalOverCandidates() : Double.NaN;
+            int row = draw.draw(all, at, n, total, request.sampling(), key);
             logit = all[at + row];
             token = row + first();
         }

@@ -35,6 +35,8 @@ final class RequestsSection {
     private static final int ALLOWED = 50;
     private static final int SCORED = 1000;
     private static final int TOP = 20;
+    /** At this temperature nearly all tokens are needed to reach a share of 0.95. */
+    private static final double FLAT = 100;
 
     private final HeadArguments options;
     private final HeadModel model;
@@ -90,6 +92,9 @@ final class RequestsSection {
             }
             return request;
         });
+        kinds.put("draw, top-p 0.95", () -> Request.sample(sampling.withTopP(0.95), SEED));
+        Sampling flat = Sampling.temperature(FLAT).withTopP(0.95);
+        kinds.put("draw, top-p 0.95 of a flat distribution", () -> Request.sample(flat, SEED));
         kinds.put("draw, few allowed", () -> Request.sample(sampling, SEED).allow(few));
         kinds.put("scores of " + SCORED, () -> Request.look().score(scored));
         return kinds;

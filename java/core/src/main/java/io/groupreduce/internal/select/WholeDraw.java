@@ -29,9 +29,10 @@ public final class WholeDraw {
      *
      * @param logits of token t at {@code from + t}; negative infinity for tokens that do not count, not all
      * @param count N
+     * @param known the sum of {@code exp((logit - largest) / temperature)} over all tokens; NaN if it is not known
      * @return the token
      */
-    public int draw(float[] logits, int from, int count, Sampling sampling, long key) {
+    public int draw(float[] logits, int from, int count, double known, Sampling sampling, long key) {
         float largest = Float.NEGATIVE_INFINITY;
         for (int i = from; i < from + count; i++) {
             largest = Math.max(largest, logits[i]);
@@ -42,7 +43,8 @@ public final class WholeDraw {
             narrow(logits, from, count, largest, sampling, sampling.topK(), Double.POSITIVE_INFINITY);
         }
         if (sampling.topP() < 1) {
-            double total = total(logits, from, count, largest, sampling);
+            boolean all = staying == Long.MAX_VALUE && !Double.isNaN(known);
+            double total = all ? known : total(logits, from, count, largest, sampling);
             narrow(logits, from, count, largest, sampling, Long.MAX_VALUE, sampling.topP() * total);
         }
         return best(logits, from, count, largest, sampling, key);

@@ -45,7 +45,10 @@ class DrawingTest {
                     assertEquals(expected, listed(logits, most, 0, Double.NaN, sampling, key), what);
                     float[] shifted = new float[VOCABULARY + 7];
                     System.arraycopy(logits, 0, shifted, 7, VOCABULARY);
-                    assertEquals(expected, new WholeDraw().draw(shifted, 7, VOCABULARY, sampling, key), what);
+                    double known = total(logits, sampling);
+                    assertEquals(
+                            expected, new WholeDraw().draw(shifted, 7, VOCABULARY, Double.NaN, sampling, key), what);
+                    assertEquals(expected, new WholeDraw().draw(shifted, 7, VOCABULARY, known, sampling, key), what);
                     if (sampling.topK() == 0) {
                         int missing = VOCABULARY - 60;
                         int drawn = listed(logits, 60, missing, total(logits, sampling), sampling, key);
@@ -69,14 +72,14 @@ class DrawingTest {
         WholeDraw draw = new WholeDraw();
         logits[41] = -3;
         for (Sampling sampling : SAMPLINGS) {
-            assertEquals(41, draw.draw(logits, 0, VOCABULARY, sampling, 5));
+            assertEquals(41, draw.draw(logits, 0, VOCABULARY, Double.NaN, sampling, 5));
         }
         logits[40] = -3;
         Sampling one = Sampling.temperature(1).withTopK(1);
         Sampling half = Sampling.temperature(1).withTopP(0.5);
         for (long seed = 0; seed < 20; seed++) {
-            assertEquals(40, draw.draw(logits, 0, VOCABULARY, one, GumbelNoise.key(seed, 0)));
-            assertEquals(40, draw.draw(logits, 0, VOCABULARY, half, GumbelNoise.key(seed, 0)));
+            assertEquals(40, draw.draw(logits, 0, VOCABULARY, Double.NaN, one, GumbelNoise.key(seed, 0)));
+            assertEquals(40, draw.draw(logits, 0, VOCABULARY, 2, half, GumbelNoise.key(seed, 0)));
         }
     }
 
