@@ -51,8 +51,8 @@ final class DeviceRequests {
         if (request.draws() && !request.sampling().keepsAll()) {
             return "top-k, top-p or min-p";
         }
-        if (request.allowed() != null) {
-            return "a set of allowed tokens";
+        if (!request.allowsAll()) {
+            return "tokens that are allowed or banned";
         }
         for (int i = 0; i < request.named(); i++) {
             if (request.alters(i)) {

@@ -130,8 +130,7 @@ public final class SoftmaxHead implements AutoCloseable {
      * @param requests one for each hidden state, not changed: where a sequence draws again, the caller sets its {@link Request#step(long)}
      * @throws InvalidOptionException naming the row of a request that asks for more (allowed tokens, bias, penalties, scores, top-k, top-p,
      *     min-p), if hidden states are on the host, or the head has only a part of the vocabulary
-     * @throws InvalidDataException if states or buffers are not memory of the GPU, as far as it can tell
-     * @throws DeviceException if the head is not on a GPU, or it fails
+     * @throws DeviceException if the head is not on a GPU, states or buffers are not memory of it as far as it can tell, or it fails
      */
     public void answer(States hidden, Request[] requests, DeviceAnswers answers) {
         if (!hidden.isOnDevice()) {

@@ -7,22 +7,27 @@ import java.util.Arrays;
  * Draws one token from all logits of a hidden state, for distributions so flat that lists of their likeliest tokens would have to be
  * long: in a few passes over N numbers, whatever top-k, top-p and min-p keep. For one thread at a time.
  *
- * <p>The kept tokens are those above a least logit, and of those at it the ones of lowest token. That logit is found by the upper and then the
- * lower half of its ordered bits: the shares and numbers of tokens in each bucket are added up from the largest down.
+ * <p>The kept tokens are those above a least logit, and of those at it the ones of lowest token. That logit is found by its ordered bits, some at a
+ * time from the top: the shares and numbers of tokens in each bucket are added up from the largest down, and only the bucket in which the goal is
+ * reached is looked at more closely.
  */
 public final class WholeDraw {
-    private static final int BUCKETS = 1 << Short.SIZE;
+    /** Ordered bits that a round tells apart: buckets that stay in the nearest cache. */
+    private static final int[] SHIFTS = {21, 10, 0};
+
+    private static final int BUCKETS = 1 << 11;
 
     private final double[] shares = new double[BUCKETS];
     private final int[] counts = new int[BUCKETS];
+    /** Ordered bits of the logits in the bucket at hand. */
+    private int[] near = {};
+
+    private float largest;
+    private double temperature;
     /** Ordered bits of the least logit kept, and how many tokens at it stay. */
     private int least;
 
     private long staying;
-    /** What tokens above {@link #least} have together, and how many they are. */
-    private double above;
-
-    private long tokensAbove;
 
     /**
      * Draws a token.
@@ -33,96 +38,106 @@ public final class WholeDraw {
      * @return the token
      */
     public int draw(float[] logits, int from, int count, double known, Sampling sampling, long key) {
-        float largest = Float.NEGATIVE_INFINITY;
+        largest = Float.NEGATIVE_INFINITY;
         for (int i = from; i < from + count; i++) {
-            largest = Math.max(largest, logits[i]);
+            largest = logits[i] > largest ? logits[i] : largest;
         }
+        temperature = sampling.temperature();
         least = KeyedLogit.rising(-Float.MAX_VALUE);
         staying = Long.MAX_VALUE;
         if (sampling.topK() > 0 && sampling.topK() < count) {
-            narrow(logits, from, count, largest, sampling, sampling.topK(), Double.POSITIVE_INFINITY);
+            narrow(logits, from, count, sampling.topK(), Double.POSITIVE_INFINITY);
         }
         if (sampling.topP() < 1) {
             boolean all = staying == Long.MAX_VALUE && !Double.isNaN(known);
-            double total = all ? known : total(logits, from, count, largest, sampling);
-            narrow(logits, from, count, largest, sampling, Long.MAX_VALUE, sampling.topP() * total);
+            double total = all ? known : total(logits, from, count);
+            narrow(logits, from, count, Long.MAX_VALUE, sampling.topP() * total);
         }
-        return best(logits, from, count, largest, sampling, key);
+        return best(logits, from, count, sampling, key);
     }
 
-    private static double share(float logit, float largest, Sampling sampling) {
-        return Math.exp(((double) logit - largest) / sampling.temperature());
+    private double share(float logit) {
+        return Math.exp(((double) logit - largest) / temperature);
     }
 
     /** Of the tokens that stay. */
-    private double total(float[] logits, int from, int count, float largest, Sampling sampling) {
+    private double total(float[] logits, int from, int count) {
         double sum = 0;
         long tied = staying;
         for (int i = from; i < from + count; i++) {
             int order = Integer.compareUnsigned(KeyedLogit.rising(logits[i]), least);
             if (order > 0 || order == 0 && tied-- > 0) {
-                sum += share(logits[i], largest, sampling);
+                sum += share(logits[i]);
             }
         }
         return sum;
     }
 
     /** Keeps the fewest likeliest tokens that are {@code most} or have {@code goal} together, if that is fewer than stay. */
-    private void narrow(float[] logits, int from, int count, float largest, Sampling sampling, long most, double goal) {
-        above = 0;
-        tokensAbove = 0;
-        int upper = bucket(logits, from, count, largest, sampling, most, goal, -1);
-        int lower = bucket(logits, from, count, largest, sampling, most, goal, upper);
-        int found = upper << Short.SIZE | lower;
-        int order = Integer.compareUnsigned(found, least);
-        if (order < 0) {
-            return;
+    private void narrow(float[] logits, int from, int count, long most, double goal) {
+        near = near.length < count ? new int[count] : near;
+        int candidates = 0;
+        for (int i = from; i < from + count; i++) {
+            if (logits[i] > Float.NEGATIVE_INFINITY) {
+                near[candidates++] = KeyedLogit.rising(logits[i]);
+            }
         }
-        double one = shares[lower] / counts[lower];
-        long needed = Math.min(most - tokensAbove, (long) Math.ceil(Math.min((goal - above) / one, counts[lower])));
-        staying = order == 0 ? Math.min(staying, Math.max(1, needed)) : Math.max(1, needed);
-        least = found;
+        double above = 0;
+        long tokensAbove = 0;
+        int bucket = 0;
+        for (int shift : SHIFTS) {
+            count(candidates, shift, goal < Double.POSITIVE_INFINITY);
+            bucket = BUCKETS - 1;
+            int last = -1;
+            while (bucket >= 0 && tokensAbove + counts[bucket] < most && above + shares[bucket] < goal) {
+                last = counts[bucket] > 0 ? bucket : last;
+                tokensAbove += counts[bucket];
+                above += shares[bucket];
+                bucket--;
+            }
+            if (bucket < 0) {
+                // Rounding: the goal is all there is, and the last bucket with something in it reaches it.
+                bucket = last;
+                tokensAbove -= counts[bucket];
+                above -= shares[bucket];
+            }
+            candidates = keep(candidates, shift, bucket);
+        }
+        // All that are left have the same logit.
+        double one = shares[bucket] / candidates;
+        double needed = Math.min(most - tokensAbove, Math.ceil(Math.min((goal - above) / one, candidates)));
+        int order = Integer.compareUnsigned(near[0], least);
+        if (order >= 0) {
+            long stay = Math.max(1, (long) needed);
+            staying = order == 0 ? Math.min(staying, stay) : stay;
+            least = near[0];
+        }
     }
 
-    /**
-     * The bucket in which the goal is reached, coming from the largest.
-     *
-     * @param upper -1 to look at upper halves, else at the lower halves of those logits
-     */
-    private int bucket(
-            float[] logits, int from, int count, float largest, Sampling sampling, long most, double goal, int upper) {
+    private void count(int candidates, int shift, boolean weighted) {
         Arrays.fill(shares, 0);
         Arrays.fill(counts, 0);
-        for (int i = from; i < from + count; i++) {
-            int bits = KeyedLogit.rising(logits[i]);
-            int half = bits >>> Short.SIZE;
-            if (Float.isInfinite(logits[i]) || upper >= 0 && half != upper) {
-                continue;
-            }
-            int bucket = upper >= 0 ? bits & BUCKETS - 1 : half;
+        for (int i = 0; i < candidates; i++) {
+            int bucket = near[i] >>> shift & BUCKETS - 1;
             counts[bucket]++;
-            if (goal < Double.POSITIVE_INFINITY) {
-                shares[bucket] += share(logits[i], largest, sampling);
+            if (weighted) {
+                shares[bucket] += share(KeyedLogit.logit((long) near[i] << Integer.SIZE));
             }
         }
-        int last = 0;
-        for (int b = BUCKETS - 1; b >= 0; b--) {
-            if (counts[b] > 0) {
-                last = b;
-                if (tokensAbove + counts[b] >= most || above + shares[b] >= goal) {
-                    return b;
-                }
-                tokensAbove += counts[b];
-                above += shares[b];
-            }
-        }
-        // Rounding: the goal is all there is, and the last bucket with something in it has the rest.
-        tokensAbove -= counts[last];
-        above -= shares[last];
-        return last;
     }
 
-    private int best(float[] logits, int from, int count, float largest, Sampling sampling, long key) {
+    /** Keeps the candidates of a bucket. */
+    private int keep(int candidates, int shift, int bucket) {
+        int kept = 0;
+        for (int i = 0; i < candidates; i++) {
+            if ((near[i] >>> shift & BUCKETS - 1) == bucket) {
+                near[kept++] = near[i];
+            }
+        }
+        return kept;
+    }
+
+    private int best(float[] logits, int from, int count, Sampling sampling, long key) {
         int best = -1;
         double most = Double.NEGATIVE_INFINITY;
         long tied = staying;
@@ -132,7 +147,7 @@ public final class WholeDraw {
             if (order < 0 || order == 0 && tied-- <= 0) {
                 continue;
             }
-            double scaled = ((double) logit - largest) / sampling.temperature();
+            double scaled = ((double) logit - largest) / temperature;
             int hash = GumbelNoise.hash(key, token);
             // Most tokens lose without a logarithm.
             if (scaled + GumbelNoise.atMost(hash) >= most

@@ -1,7 +1,6 @@
 package io.groupreduce.cuda.driver;
 
 import io.groupreduce.error.DeviceException;
-import io.groupreduce.error.InvalidDataException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -125,7 +124,7 @@ public final class Device implements AutoCloseable {
      *
      * @param address 0 for a range that is not wanted
      * @param what what the message calls it
-     * @throws InvalidDataException if it is not
+     * @throws DeviceException if it is not
      */
     public void requireMemory(long address, long bytes, String what) {
         if (address == 0) {
@@ -136,7 +135,7 @@ public final class Device implements AutoCloseable {
             for (long at : new long[] {address, address + bytes - 1}) {
                 int code = context.calls().pointerAttribute(found, ORDINAL_OF_POINTER, at);
                 if (code != CUresult.CUDA_SUCCESS || found.get(ValueLayout.JAVA_INT, 0) != ordinal) {
-                    throw new InvalidDataException("The " + bytes + " bytes for " + what + " from address 0x"
+                    throw new DeviceException("The " + bytes + " bytes for " + what + " from address 0x"
                             + Long.toHexString(address) + " on are not memory of the GPU " + name()
                             + ": they are freed, too few, or elsewhere.");
                 }

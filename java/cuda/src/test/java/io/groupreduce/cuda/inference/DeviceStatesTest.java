@@ -245,6 +245,7 @@ class DeviceStatesTest {
         States hidden = onDevice(states, DType.F32).first(2);
         refused("top-p", hidden, Request.sample(Sampling.temperature(1).withTopP(0.9), 1), answers);
         refused("allowed", hidden, Request.greedy().allow(TokenSet.of(3)), answers);
+        refused("allowed", hidden, Request.greedy().ban(TokenSet.of(3)), answers);
         refused("bias", hidden, Request.greedy().bias(3, 1), answers);
         refused("penalty", hidden, Request.greedy().repetitionPenalty(1.2).prompt(3), answers);
         refused("scores", hidden, Request.greedy().score(3), answers);
@@ -300,16 +301,16 @@ class DeviceStatesTest {
         says(InvalidOptionException.class, "k is 0", () -> DeviceAnswers.none().top(0, 4, 4));
         States hidden = onDevice(states, f32);
         says(
-                InvalidDataException.class,
+                DeviceException.class,
                 "the tokens",
                 () -> head.answer(hidden, requests(), DeviceAnswers.none().tokens(few.address(), 0)));
         says(
-                InvalidDataException.class,
+                DeviceException.class,
                 "freed",
                 () -> head.answer(hidden, requests(), DeviceAnswers.none().tokens(gone, 0)));
-        says(InvalidDataException.class, "the hidden states", () -> head.greedy(hidden.first(STATES + 1)));
+        says(DeviceException.class, "the hidden states", () -> head.greedy(hidden.first(STATES + 1)));
         says(InvalidDataException.class, "stride of 39", () -> head.greedy(hidden.every(39)));
-        says(InvalidDataException.class, "cuda:0", () -> head.greedy(States.onDevice(gone, 1, f32, 0)));
+        says(DeviceException.class, "cuda:0", () -> head.greedy(States.onDevice(gone, 1, f32, 0)));
         says(
                 DeviceException.class,
                 "INVALID_HANDLE",
