@@ -42,7 +42,7 @@ final class Answering {
             throw new InvalidDataException(
                     "There are " + requests.length + " requests for " + states + " hidden states; give one for each.");
         }
-        answers.begin(states);
+        answers.begin(states, loaded.range());
         ask(loaded, requests, answers);
         query.session().answer(query.hidden(), states, questions, count, chosen);
         int left = 0;

@@ -2,6 +2,7 @@ package io.groupreduce;
 
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
+import java.util.Arrays;
 import java.util.Objects;
 
 /**
@@ -14,6 +15,10 @@ import java.util.Objects;
 public final class Answers {
     private final Row[] rows;
     private int size;
+    /** Which tokens the answers are about, part by part. */
+    private TokenRange[] parts = new TokenRange[1];
+
+    private int partCount;
 
     private Answers(int capacity) {
         rows = new Row[capacity];
@@ -32,11 +37,11 @@ public final class Answers {
     }
 
     /**
-     * Begins a query.
+     * Begins a query about these tokens.
      *
      * @throws InvalidDataException if there is no room for so many rows
      */
-    void begin(int states) {
+    void begin(int states, TokenRange tokens) {
         if (states > rows.length) {
             throw new InvalidDataException("There is room for the answers of " + rows.length + " rows, but " + states
                     + " hidden states were given; make room for as many.");
@@ -45,6 +50,8 @@ public final class Answers {
             rows[i] = rows[i] == null ? new Row() : rows[i];
         }
         size = states;
+        parts[0] = tokens;
+        partCount = 1;
     }
 
     Row row(int row) {
@@ -87,7 +94,7 @@ public final class Answers {
         }
     }
 
-    /** The natural logarithm of the probability of the chosen token. */
+    /** The natural logarithm of the probability of the chosen token; NaN if a part has none to choose from. */
     public float logProbability(int row) {
         token(row);
         return requireProbabilities(row).tokenLogProbability();
@@ -135,18 +142,34 @@ public final class Answers {
 
     /**
      * Takes over what another head of the same model answered to the same requests about its own part of the vocabulary, so that in the end the answers
-     * are the whole's; see {@link io.groupreduce.api.HeadOptions#withPart}. The requests must not have changed since they were asked. A draw with top-p or min-p from a
+     * are the whole's; see {@link io.groupreduce.api.HeadOptions#withPart}. All parts must be asked before a request changes. A draw with top-p or min-p from a
      * distribution so flat that parts do not list what stays, 1,024 tokens each, is left undecided, with token -1.
      *
-     * @throws InvalidDataException if the rows are not as many
+     * @throws InvalidDataException if the rows are not as many, or both have an answer about the same tokens, or they are of different vocabularies
      */
     public void merge(Answers part) {
         if (part.size != size) {
             throw new InvalidDataException("Answers of " + size + " rows cannot be merged with answers of " + part.size
                     + "; ask all parts the same requests.");
         }
+        for (int i = 0; i < partCount; i++) {
+            for (int j = 0; j < part.partCount; j++) {
+                requireOthers(parts[i], part.parts[j]);
+            }
+        }
+        int both = partCount + part.partCount;
+        parts = parts.length < both ? Arrays.copyOf(parts, both) : parts;
+        System.arraycopy(part.parts, 0, parts, partCount, part.partCount);
+        partCount = both;
         for (int i = 0; i < size; i++) {
             rows[i].merge(part.rows[i]);
+        }
+    }
+
+    private static void requireOthers(TokenRange mine, TokenRange others) {
+        if (!mine.completes(others)) {
+            throw new InvalidDataException("Answers about " + mine + " cannot be merged with answers about " + others
+                    + "; merge each part of one vocabulary once.");
         }
     }
 

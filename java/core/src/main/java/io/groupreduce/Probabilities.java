@@ -8,7 +8,7 @@ public enum Probabilities {
     MODEL,
     /**
      * The one that is drawn from: with bias, penalties and temperature, over allowed tokens only; before top-k, top-p and min-p. Without a draw
-     * the temperature is 1.
+     * the temperature is that of {@link Request#temperature}.
      */
     DRAWN
 }

@@ -46,6 +46,7 @@ final class Row {
     private float logit;
     private float tokenModelLogit;
     private double noise;
+    private long noiseKey;
 
     /** Of the tokens to be scored, the model's logits and those as altered; NaN outside the range. */
     private float[] scoreLogits = {};
@@ -74,6 +75,7 @@ final class Row {
     boolean collect(float[] chosen, int at) {
         request = plan.request();
         temperature = request.temperature();
+        noiseKey = request.noiseKey();
         chose = request.chooses();
         asDrawn = request.probabilities() == Probabilities.DRAWN;
         summed = request.probabilities() != Probabilities.NONE;
@@ -180,7 +182,7 @@ final class Row {
 
     /** Takes a token if it beats the one drawn so far. Compared are differences: at a temperature near 0 a logit divided by it has no meaning. */
     private void consider(int name, float altered) {
-        double its = GumbelNoise.of(GumbelNoise.hash(request.noiseKey(), name));
+        double its = GumbelNoise.of(GumbelNoise.hash(noiseKey, name));
         double ahead =
                 token == NONE ? Double.POSITIVE_INFINITY : ((double) altered - logit) / temperature + (its - noise);
         if (ahead > 0 || ahead == 0 && name < token) {
@@ -214,7 +216,7 @@ final class Row {
                     missing,
                     totalOverCandidates(),
                     sampling,
-                    request.noiseKey());
+                    noiseKey);
         }
         if (place != Drawing.NONE) {
             token = candidates.token(place);
@@ -291,7 +293,7 @@ final class Row {
             decide();
         }
         if (isUndecided()) {
-            long key = GumbelNoise.shifted(request.noiseKey(), first());
+            long key = GumbelNoise.shifted(noiseKey, first());
             double total = plan.sums() && candidates.count() > 0 ? totalOverCandidates() : Double.NaN;
             int row = draw.draw(all, at, n, total, request.sampling(), key);
             logit = all[at + row];
@@ -366,8 +368,9 @@ final class Row {
         return (float) Math.min(0, relative);
     }
 
+    /** NaN without a chosen token. */
     float tokenLogProbability() {
-        return logProbability(asDrawn ? logit : tokenModelLogit);
+        return token == NONE ? Float.NaN : logProbability(asDrawn ? logit : tokenModelLogit);
     }
 
     /** The list that the caller gets. */
