@@ -9,11 +9,13 @@ import java.util.List;
 
 /**
  * Asks questions of every kind until their code is compiled. The states are rows of the matrix: like those of a model they have a
- * likeliest token, or heads that leave work out would learn here that it does not pay.
+ * likeliest token.
  */
 final class WarmUp {
-    /** Fewer than it takes to judge whether leaving work out pays. */
     private static final int ROUNDS = 16;
+
+    /** Rounds that work may be left out of: heads learn in use whether that pays, and not from made-up states. */
+    private static final int BOUNDED = 2;
 
     private static final Sampling SOME = Sampling.temperature(0.8).withTopK(50).withTopP(0.95);
 
@@ -32,15 +34,26 @@ final class WarmUp {
             Answers answers = Answers.of(count);
             Request[] requests = new Request[count];
             for (int round = 0; round < ROUNDS; round++) {
-                for (Request request : List.of(
-                        Request.greedy(),
-                        Request.sample(Sampling.temperature(1), round),
-                        Request.sample(SOME, round).top(20).probabilities(Probabilities.MODEL))) {
+                for (Request request : requests(round, loaded.tolerance())) {
                     Arrays.fill(requests, request);
                     head.answer(hidden, requests, answers);
                 }
             }
         }
+    }
+
+    private static List<Request> requests(int round, double tolerance) {
+        Request greedy = Request.greedy();
+        Request plain = Request.sample(Sampling.temperature(1), round);
+        // Its sum takes all tokens.
+        Request filtered = Request.sample(SOME, round).top(20).probabilities(Probabilities.DRAWN);
+        if (round < BOUNDED) {
+            return List.of(greedy, plain, filtered);
+        }
+        return tolerance > 0
+                ? List.of(filtered)
+                : List.of(
+                        greedy.probabilities(Probabilities.MODEL), plain.probabilities(Probabilities.MODEL), filtered);
     }
 
     private static float[] states(LoadedMatrix loaded, int count) {
