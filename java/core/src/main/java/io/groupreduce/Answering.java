@@ -4,6 +4,7 @@ import io.groupreduce.LoadedMatrix.Query;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.select.FullRanking;
 import io.groupreduce.internal.select.WholeDraw;
+import io.groupreduce.matrix.Matrix;
 import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.Question;
 import java.lang.foreign.MemorySegment;
@@ -69,7 +70,7 @@ final class Answering {
             chosen = new Chosen(new int[states + 1], chosen.tokens(), chosen.logits());
         }
         count = 0;
-        int fetched = 0;
+        long fetched = 0;
         for (int s = 0; s < states; s++) {
             if (requests[s] == null) {
                 throw new InvalidDataException("Row " + s + " has no request; give one for each hidden state.");
@@ -82,12 +83,17 @@ final class Answering {
             if (plan.other().any()) {
                 questions[count++] = plan.other();
             }
-            chosen.from()[s] = fetched;
+            chosen.from()[s] = (int) fetched;
             fetched += plan.fetchedCount();
+            if (fetched > Matrix.LONGEST_ARRAY) {
+                throw new InvalidDataException("The requests of rows 0 to " + s + " take " + fetched
+                        + " logits one by one, too many for one query; ask in several batches.");
+            }
         }
-        chosen.from()[states] = fetched;
+        chosen.from()[states] = (int) fetched;
         if (chosen.tokens().length < fetched) {
-            chosen = new Chosen(chosen.from(), new int[2 * fetched], new float[2 * fetched]);
+            int room = (int) Math.min(2 * fetched, Matrix.LONGEST_ARRAY);
+            chosen = new Chosen(chosen.from(), new int[room], new float[room]);
         }
         for (int s = 0; s < states; s++) {
             answers.row(s).plan().fetchedTo(chosen.tokens(), chosen.from()[s]);
