@@ -181,10 +181,7 @@ public final class SoftmaxHead implements AutoCloseable {
      * @throws InvalidOptionException if the head has only a part of the vocabulary: its answers must be merged first
      */
     public int[] sample(States hidden, Request... requests) {
-        if (loaded.range().partial()) {
-            throw new InvalidOptionException("The softmax head of '" + name
-                    + "' has only a part of the vocabulary, which cannot choose; use answer and merge.");
-        }
+        requireWhole();
         Answers answers = Answers.of(Math.max(1, requests.length));
         answer(hidden, requests, answers);
         int[] tokens = answers.tokens();
@@ -194,12 +191,22 @@ public final class SoftmaxHead implements AutoCloseable {
         return tokens;
     }
 
+    private void requireWhole() {
+        if (loaded.range().partial()) {
+            throw new InvalidOptionException(
+                    "The softmax head of '" + name
+                            + "' has only a part of the vocabulary, which neither draws nor knows probabilities; use answer and merge.");
+        }
+    }
+
     /**
      * The natural logarithm of the probability of one given token for each hidden state, at temperature 1: what perplexity is made of.
      *
      * @param tokens one for each hidden state
+     * @throws InvalidOptionException if the head has only a part of the vocabulary: its answers must be merged first
      */
     public float[] logProbabilities(States hidden, int[] tokens) {
+        requireWhole();
         try (Query query = loaded.query(hidden)) {
             int states = query.states();
             if (tokens.length != states) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Sampling;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.internal.reference.ReferenceBackend;
 import io.groupreduce.matrix.CompressedMatrix;
 import org.junit.jupiter.api.Test;
@@ -42,6 +43,23 @@ class MergeTest {
         assertFails(data, () -> merged.merge(ask(60, 71, request)), "tokens 70 to 100");
         merged.merge(ask(40, 70, request));
         assertEquals(ask(HeadOptions.defaults(), request).token(0), merged.token(0));
+    }
+
+    @Test
+    void aPartAloneNeitherDrawsNorKnowsProbabilities() {
+        HeadOptions part = HeadOptions.defaults().withPart(0, 40);
+        try (SoftmaxHead head = SoftmaxHead.of(new ReferenceBackend(), matrix, null, part)) {
+            Class<InvalidOptionException> option = InvalidOptionException.class;
+            Request request = Request.sample(Sampling.temperature(1), 1);
+            assertFails(option, () -> head.sample(hidden, request), "only a part", "merge");
+            assertEquals(0, request.step());
+            assertFails(option, () -> head.logProbabilities(hidden, new int[] {3}), "only a part", "merge");
+        }
+        assertFails(
+                InvalidOptionException.class,
+                () -> ask(40, HeadFixture.ROWS + 1, Request.greedy()),
+                "tokens 40 to 101 of",
+                "0 to 100");
     }
 
     @Test
