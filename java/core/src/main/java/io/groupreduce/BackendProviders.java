@@ -27,10 +27,15 @@ final class BackendProviders {
     static List<BackendProvider> find() {
         ClassLoader loader = BackendProvider.class.getClassLoader();
         List<BackendProvider> providers = new ArrayList<>(List.of(new ReferenceBackendProvider()));
-        ServiceLoader.load(BackendProvider.class, loader).forEach(providers::add);
+        ModuleLayer layer = BackendProvider.class.getModule().getLayer();
+        // On the module path those of the class path are not asked for: they may not see what they implement.
+        (layer == null
+                        ? ServiceLoader.load(BackendProvider.class, loader)
+                        : ServiceLoader.load(layer, BackendProvider.class))
+                .forEach(providers::add);
         for (Absent ours : OURS) {
             if (providers.stream().noneMatch(found -> found.name().equals(ours.name()))) {
-                providers.add(byName(loader, ours));
+                providers.add(layer == null ? byName(loader, ours) : ours);
             }
         }
         providers.sort(Comparator.comparingInt(BackendProvider::preference).reversed());
