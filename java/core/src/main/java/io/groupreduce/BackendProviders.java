@@ -63,8 +63,8 @@ final class BackendProviders {
 
         @Override
         public List<DeviceStatus> probe() {
-            String reason =
-                    "this installation has no such backend; add the artifact io.groupreduce:groupreduce-" + name;
+            String reason = "this installation has no such backend; add the artifact io.groupreduce:groupreduce-" + name
+                    + " (module io.groupreduce." + name + ")";
             return List.of(new DeviceStatus(device, false, reason, 0, List.of()));
         }
 

@@ -26,8 +26,8 @@ import org.junit.jupiter.api.io.TempDir;
 class BackendSelectionTest {
     private static final DeviceStatus NO_DRIVER = new DeviceStatus("cuda", false, "no driver", 0, List.of());
     private static final String ALONE = "(cuda: this installation has no such backend; add the artifact"
-            + " io.groupreduce:groupreduce-cuda; cpu (vector): this installation has no such backend; add the artifact"
-            + " io.groupreduce:groupreduce-vector).";
+            + " io.groupreduce:groupreduce-cuda (module io.groupreduce.cuda); cpu (vector): this installation has no such backend; add the artifact"
+            + " io.groupreduce:groupreduce-vector (module io.groupreduce.vector)).";
 
     private final PlantedProvider planted = new PlantedProvider();
 
