@@ -23,6 +23,7 @@ final class Answering {
     private Chosen chosen = new Chosen(new int[0], new int[0], new float[0]);
     private float[] hidden = {};
     private float[] all = {};
+    private MemorySegment written;
     private int[] open = {};
     private FullRanking ranking;
     private WholeDraw draw;
@@ -44,6 +45,16 @@ final class Answering {
                     "There are " + requests.length + " requests for " + states + " hidden states; give one for each.");
         }
         answers.begin(states, loaded.range());
+        try {
+            find(query, loaded, requests, answers);
+        } catch (Throwable e) {
+            answers.forget();
+            throw e;
+        }
+    }
+
+    private void find(Query query, LoadedMatrix loaded, Request[] requests, Answers answers) {
+        int states = query.states();
         ask(loaded, requests, answers);
         query.session().answer(query.hidden(), states, questions, count, chosen);
         int left = 0;
@@ -105,7 +116,10 @@ final class Answering {
         int columns = loaded.matrix().columns();
         int n = loaded.range().count();
         hidden = hidden.length < rows * columns ? new float[rows * columns] : hidden;
-        all = all.length < rows * n ? new float[rows * n] : all;
+        if (all.length < rows * n) {
+            all = new float[rows * n];
+            written = MemorySegment.ofArray(all);
+        }
         if (ranking == null) {
             ranking = new FullRanking();
             draw = new WholeDraw();
@@ -113,7 +127,7 @@ final class Answering {
         for (int i = 0; i < rows; i++) {
             System.arraycopy(query.hidden(), open[from + i] * columns, hidden, i * columns, columns);
         }
-        query.session().logits(hidden, rows, MemorySegment.ofArray(all));
+        query.session().logits(hidden, rows, written);
         for (int i = 0; i < rows; i++) {
             answers.row(open[from + i]).decideFrom(all, i * n, ranking, draw);
         }

@@ -10,7 +10,7 @@ import java.util.Objects;
  * used again, and no more is taken in steady state.
  *
  * <p>What was not asked for is refused with {@link InvalidOptionException}, a row or place that is not there with {@link IndexOutOfBoundsException}.
- * For one thread at a time; a query that fails leaves the answers undefined.
+ * After a query that fails there are no rows. For one thread at a time.
  */
 public final class Answers {
     private final Row[] rows;
@@ -52,6 +52,11 @@ public final class Answers {
         size = states;
         parts[0] = tokens;
         partCount = 1;
+    }
+
+    /** After a query that failed there are no answers. */
+    void forget() {
+        size = 0;
     }
 
     Row row(int row) {
@@ -105,39 +110,39 @@ public final class Answers {
         return requireProbabilities(row).logSumExp();
     }
 
-    /** How many of the likeliest tokens there are: as many as were asked for, or all. */
+    /**
+     * How many of the likeliest tokens there are: as many as were asked for, or all. They are the model's, whatever the request allows or alters, but with
+     * {@link Probabilities#DRAWN} those that are chosen from.
+     */
     public int top(int row) {
         return row(row).top();
     }
 
     /** The token of this place, 0 the likeliest; ties go to the lower token. */
     public int topToken(int row, int place) {
-        Row found = row(row);
-        return found.topToken(Objects.checkIndex(place, found.top()));
+        return requireTop(row, place).topToken(place);
     }
 
     /** The logit of the token of this place. */
     public float topLogit(int row, int place) {
-        Row found = row(row);
-        return found.topLogit(Objects.checkIndex(place, found.top()));
+        return requireTop(row, place).topLogit(place);
     }
 
     /** The natural logarithm of the probability of the token of this place. */
     public float topLogProbability(int row, int place) {
-        Row found = requireProbabilities(row);
-        return found.topLogProbability(Objects.checkIndex(place, found.top()));
+        requireProbabilities(row);
+        return requireTop(row, place).topLogProbability(place);
     }
 
     /** The model's logit of the token that {@link Request#score} named at this index; NaN if it is not in the head's part of a vocabulary. */
     public float scoreLogit(int row, int index) {
-        Row found = row(row);
-        return found.scoreLogit(Objects.checkIndex(index, found.scores()));
+        return requireScore(row, index).scoreLogit(index);
     }
 
     /** The natural logarithm of the probability of the token that {@link Request#score} named at this index. */
     public float scoreLogProbability(int row, int index) {
-        Row found = requireProbabilities(row);
-        return found.scoreLogProbability(Objects.checkIndex(index, found.scores()));
+        requireProbabilities(row);
+        return requireScore(row, index).scoreLogProbability(index);
     }
 
     /**
@@ -171,6 +176,24 @@ public final class Answers {
             throw new InvalidDataException("Answers about " + mine + " cannot be merged with answers about " + others
                     + "; merge each part of one vocabulary once.");
         }
+    }
+
+    private Row requireTop(int row, int place) {
+        Row found = row(row);
+        if (!found.listed()) {
+            throw notAsked(row, "no likeliest tokens were asked for", "Request.top asks for them");
+        }
+        Objects.checkIndex(place, found.top());
+        return found;
+    }
+
+    private Row requireScore(int row, int index) {
+        Row found = row(row);
+        if (found.scores() == 0) {
+            throw notAsked(row, "no scores were asked for", "Request.score asks for them");
+        }
+        Objects.checkIndex(index, found.scores());
+        return found;
     }
 
     private Row requireProbabilities(int row) {

@@ -374,20 +374,25 @@ final class Row {
     }
 
     /** The list that the caller gets. */
-    private TokenList listed() {
+    private TokenList list() {
         return asDrawn ? candidates : top;
     }
 
+    /** Whether likeliest tokens were asked for. */
+    boolean listed() {
+        return wantedTop > 0;
+    }
+
     int top() {
-        return Math.min(wantedTop, listed().count());
+        return Math.min(wantedTop, list().count());
     }
 
     int topToken(int place) {
-        return listed().token(place);
+        return list().token(place);
     }
 
     float topLogit(int place) {
-        return listed().logit(place);
+        return list().logit(place);
     }
 
     float topLogProbability(int place) {

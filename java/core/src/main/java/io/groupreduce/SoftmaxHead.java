@@ -158,6 +158,7 @@ public final class SoftmaxHead implements AutoCloseable {
 
     /** The likeliest token of each hidden state, ties to the lower token. */
     public int[] greedy(States hidden) {
+        requireWhole();
         return answer(hidden, Request.greedy()).tokens();
     }
 
@@ -167,6 +168,7 @@ public final class SoftmaxHead implements AutoCloseable {
      * @throws InvalidOptionException if k is below 1; where it is above N there are N
      */
     public Answers topK(States hidden, int k) {
+        requireWhole();
         if (k < 1) {
             throw new InvalidOptionException(
                     "The number of likeliest tokens k is " + k + "; for '" + name + "' give at least 1.");
@@ -175,13 +177,22 @@ public final class SoftmaxHead implements AutoCloseable {
     }
 
     /**
-     * Chooses a token for each hidden state as its request says, and has the request accept it: in a loop, every step draws anew.
+     * Chooses a token for each hidden state as its request says, and has the request accept it: in a loop, every step draws anew. Callers do not
+     * accept it again.
      *
      * @param requests one for each hidden state, in their order
      * @throws InvalidOptionException if the head has only a part of the vocabulary: its answers must be merged first
      */
     public int[] sample(States hidden, Request... requests) {
         requireWhole();
+        for (int i = 1; i < requests.length; i++) {
+            for (int j = 0; j < i; j++) {
+                if (requests[i] != null && requests[i] == requests[j]) {
+                    throw new InvalidDataException("Rows " + j + " and " + i
+                            + " have the same request, which cannot accept a token for each; give every sequence one.");
+                }
+            }
+        }
         Answers answers = Answers.of(Math.max(1, requests.length));
         answer(hidden, requests, answers);
         int[] tokens = answers.tokens();
@@ -195,7 +206,7 @@ public final class SoftmaxHead implements AutoCloseable {
         if (loaded.range().partial()) {
             throw new InvalidOptionException(
                     "The softmax head of '" + name
-                            + "' has only a part of the vocabulary, which neither draws nor knows probabilities; use answer and merge.");
+                            + "' has only a part of the vocabulary, which does not know the whole's answers; use answer and merge.");
         }
     }
 
@@ -230,6 +241,7 @@ public final class SoftmaxHead implements AutoCloseable {
 
     /** log sum_i exp(logit_i) of each hidden state. */
     public double[] logSumExp(States hidden) {
+        requireWhole();
         Answers answers = answer(hidden, Request.look().probabilities(Probabilities.MODEL));
         return IntStream.range(0, answers.rows())
                 .mapToDouble(answers::logSumExp)

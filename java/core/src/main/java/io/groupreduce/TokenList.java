@@ -52,7 +52,7 @@ final class TokenList {
         for (int i = 0; i < count; i++) {
             keys[i] = KeyedLogit.key(logits[i], tokens[i]);
         }
-        KeyedLogit.sort(keys, 0, count);
+        KeyedLogit.sortInPlace(keys, count);
         for (int i = 0; i < count; i++) {
             tokens[i] = KeyedLogit.token(keys[i]);
             logits[i] = KeyedLogit.logit(keys[i]);

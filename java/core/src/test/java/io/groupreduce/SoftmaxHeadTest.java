@@ -88,7 +88,17 @@ class SoftmaxHeadTest {
             assertFails(InvalidOptionException.class, () -> logitsOnly.token(1), "row 1", "Request.greedy");
             assertThrows(IndexOutOfBoundsException.class, () -> logitsOnly.topToken(3, 0));
             assertThrows(IndexOutOfBoundsException.class, () -> logitsOnly.topToken(0, 4));
-            assertThrows(IndexOutOfBoundsException.class, () -> logitsOnly.scoreLogit(0, 0));
+            assertFails(InvalidOptionException.class, () -> logitsOnly.scoreLogit(0, 0), "row 0", "Request.score");
+            assertFails(
+                    InvalidDataException.class,
+                    () -> head.answer(States.of(new float[1]), looks, logitsOnly),
+                    "1 numbers");
+            looks[1] = Request.greedy().accept(HeadFixture.ROWS);
+            assertFails(InvalidDataException.class, () -> head.answer(hidden, looks, logitsOnly), "row 1");
+            assertEquals(0, logitsOnly.rows(), "old answers are not taken for new ones");
+            Request shared = Request.greedy();
+            assertFails(
+                    InvalidDataException.class, () -> head.sample(hidden, looks[0], shared, shared), "Rows 1 and 2");
             float[] some = head.logitsOf(hidden, 100, 3, 3);
             for (int i = 0; i < some.length; i++) {
                 int token = i % 3 == 0 ? 100 : 3;

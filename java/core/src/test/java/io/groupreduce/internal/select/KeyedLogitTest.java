@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 class KeyedLogitTest {
@@ -61,5 +62,20 @@ class KeyedLogitTest {
         long[] expected = {7, keys[3], keys[4], keys[2], keys[5], worst, 8};
         KeyedLogit.sort(keys, 1, 6);
         assertArrayEquals(expected, keys);
+    }
+
+    @Test
+    void sortsInPlaceAsItSortsOtherwise() {
+        SplittableRandom random = new SplittableRandom(4);
+        for (int count : new int[] {0, 1, 2, 3, 64, 1000}) {
+            long[] keys = new long[count + 1];
+            for (int i = 0; i < keys.length; i++) {
+                keys[i] = KeyedLogit.key((float) Math.rint(5 * random.nextGaussian()), i);
+            }
+            long[] expected = keys.clone();
+            KeyedLogit.sort(expected, 0, count);
+            KeyedLogit.sortInPlace(keys, count);
+            assertArrayEquals(expected, keys);
+        }
     }
 }
