@@ -119,7 +119,8 @@ abstract class RefusalContract extends HeadContract {
             asked.refuses("row 2 no log-probabilities", InvalidOptionException.class, () -> answers.logSumExp(2));
             assertThrows(IndexOutOfBoundsException.class, () -> answers.token(STATES));
             assertThrows(IndexOutOfBoundsException.class, () -> answers.topToken(0, 3));
-            assertThrows(IndexOutOfBoundsException.class, () -> answers.scoreLogit(0, 0));
+            asked.refuses("row 2 no likeliest", InvalidOptionException.class, () -> answers.topToken(2, 0));
+            asked.refuses("row 0 no scores", InvalidOptionException.class, () -> answers.scoreLogit(0, 0));
             asked.refuses("rows cannot be merged", InvalidDataException.class, () -> {
                 Answers one = Answers.of(1);
                 asked.head.answer(States.of(asked.hidden).first(1), new Request[] {Request.look()}, one);
