@@ -5,7 +5,6 @@ import static io.groupreduce.testkit.InferenceChecks.assertAnswers;
 import static io.groupreduce.testkit.InferenceChecks.assertChosen;
 import static io.groupreduce.testkit.InferenceChecks.assertLogits;
 import static io.groupreduce.testkit.InferenceChecks.assertPrunedAlike;
-import static io.groupreduce.testkit.InferenceChecks.assertSameBits;
 import static io.groupreduce.testkit.InferenceChecks.chosen;
 import static io.groupreduce.testkit.InferenceChecks.first;
 import static io.groupreduce.testkit.InferenceChecks.forEach;
@@ -137,31 +136,38 @@ public abstract class InferenceContract extends InferenceEdges {
         }
     }
 
+    /** Not even of sums from which work is left out. */
     @Test
     void theNumberOfThreadsChangesNoBitOfAnAnswer() {
         forEach(List.of(InferenceCase.random(31, Numbers.SMOOTH), InferenceCase.steep(32, 1)), c -> {
             for (int states : slow() ? new int[] {5} : new int[] {1, 3, 16, 50}) {
-                int[] batch = first(states);
-                assertThreadsChangeNoBit(c.at(states + " states"), (tested, arena) -> {
-                    try (InferenceSession session = c.load(tested)) {
-                        List<Object> made = new ArrayList<>();
-                        for (int turn : new int[] {3, 5}) {
-                            List<PlainQuestion> questions = mixed(c, states, turn, 0);
-                            Chosen few = chosen(c, states, turn);
-                            InferenceChecks.ask(c, session, batch, questions, few);
-                            for (PlainQuestion question : questions) {
-                                made.addAll(question.bits());
-                                made.add(question.largest);
-                                made.add(question.sum);
-                            }
-                            made.add(few.logits());
-                        }
-                        float[] logits = new float[states * c.matrix.rows()];
-                        session.logits(c.hidden(batch), states, MemorySegment.ofArray(logits));
-                        made.add(logits);
-                        return made;
+                assertThreadsChangeNoBit(c, states, Pruning.OFF);
+                if (prunes()) {
+                    assertThreadsChangeNoBit(c, states, Pruning.ALWAYS);
+                }
+            }
+        });
+    }
+
+    private void assertThreadsChangeNoBit(InferenceCase c, int states, Pruning pruning) {
+        assertThreadsChangeNoBit(c.at(states + " states, pruning " + pruning), (tested, arena) -> {
+            try (InferenceSession session = tested.load(c.problem(pruning))) {
+                List<Object> made = new ArrayList<>();
+                for (int turn : new int[] {3, 5}) {
+                    List<PlainQuestion> questions = mixed(c, states, turn, 1e-3);
+                    Chosen few = chosen(c, states, turn);
+                    InferenceChecks.ask(c, session, first(states), questions, few);
+                    for (PlainQuestion question : questions) {
+                        c.oracle().assertAnswer(question.state(), question, "pruning " + pruning);
+                        made.addAll(question.bits());
                     }
-                });
+                    assertChosen(c, first(states), few, "pruning " + pruning);
+                    made.add(few.logits());
+                }
+                float[] logits = new float[states * c.matrix.rows()];
+                session.logits(c.hidden(first(states)), states, MemorySegment.ofArray(logits));
+                made.add(logits);
+                return made;
             }
         });
     }
@@ -174,9 +180,9 @@ public abstract class InferenceContract extends InferenceEdges {
                 List<PlainQuestion> all = mixed(c, states, 7 * states, 0);
                 assertAnswers(c, session, first(states), all, "together");
                 for (PlainQuestion question : all) {
-                    List<PlainQuestion> alone = List.of(question.again(question.state()));
+                    List<PlainQuestion> alone = List.of(question.again());
                     InferenceChecks.ask(c, session, first(states), alone, null);
-                    assertSameBits(question, alone.get(0), c.at("alone in " + states));
+                    question.assertSameBits(alone.get(0), c.at("alone in " + states));
                 }
                 int[] turned =
                         IntStream.range(0, states).map(s -> states - 1 - s).toArray();

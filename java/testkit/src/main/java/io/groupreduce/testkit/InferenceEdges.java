@@ -21,6 +21,7 @@ import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.testkit.MatrixBuilder.Layout;
 import io.groupreduce.testkit.MatrixBuilder.Numbers;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
@@ -170,16 +171,24 @@ abstract class InferenceEdges extends RequestContract {
                 assertBroken(question, c.at("broken"));
             }
         }
+        int rows = c.matrix.rows();
+        float[] all = new float[states.length * rows];
+        session.logits(c.hidden(states), states.length, MemorySegment.ofArray(all));
         for (int s = 0; s < states.length; s++) {
             for (int i = some.from()[s]; i < some.from()[s + 1]; i++) {
-                int token = some.tokens()[i];
-                float logit = some.logits()[i];
-                if (states[s] > 1) {
-                    c.oracle().assertLogit(states[s], token, logit, "chosen beside broken ones");
-                } else if (Float.isFinite(logit)) {
-                    assertDense(c, states[s], token, logit);
-                }
+                assertLogit(c, states[s], some.tokens()[i], some.logits()[i]);
             }
+            for (int token = 0; token < rows; token++) {
+                assertLogit(c, states[s], token, all[s * rows + token]);
+            }
+        }
+    }
+
+    private static void assertLogit(InferenceCase c, int state, int token, float logit) {
+        if (state > 1) {
+            c.oracle().assertLogit(state, token, logit, "beside broken ones");
+        } else if (Float.isFinite(logit)) {
+            assertDense(c, state, token, logit);
         }
     }
 

@@ -2,12 +2,14 @@ package io.groupreduce.testkit;
 
 import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
 
 /** Which tokens a question is open to. */
 enum OpenTokens {
     ALL,
     SECOND,
     ALL_BUT_ONE,
+    /** Any, or the last of its group, which stands where a tile of rows is seldom full. */
     ONE,
     LAST,
     ONE_GROUP,
@@ -23,7 +25,11 @@ enum OpenTokens {
             case ALL -> null;
             case SECOND -> bits(rows, token -> token % 2 == 0);
             case ALL_BUT_ONE -> bits(rows, token -> token != one || rows == 1);
-            case ONE -> bits(rows, token -> token == one);
+            case ONE -> {
+                IntStream same = IntStream.range(0, rows).filter(token -> c.matrix.group(token) == group);
+                int only = share % 2 == 0 ? one : same.max().getAsInt();
+                yield bits(rows, token -> token == only);
+            }
             case LAST -> bits(rows, token -> token == rows - 1);
             case ONE_GROUP -> bits(rows, token -> c.matrix.group(token) == group);
             case RANDOM -> bits(rows, token -> token == one || random.nextInt(share) == 0);

@@ -1,5 +1,6 @@
 package io.groupreduce.testkit;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.groupreduce.spi.Question;
@@ -7,7 +8,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /** A question of a test, and its answer: how often it was given, and what was written beyond its end. */
-final class PlainQuestion implements Question {
+public final class PlainQuestion implements Question {
+    /** What stands where nothing was answered. */
     static final float UNTOUCHED = -77;
 
     private static final int AFTER = 3;
@@ -29,33 +31,45 @@ final class PlainQuestion implements Question {
     private int sums;
     private int draws;
 
-    /** Asks nothing yet. */
-    PlainQuestion(int state, long[] open) {
+    /**
+     * Asks nothing yet.
+     *
+     * @param open bits of tokens, {@code null} for all
+     */
+    public PlainQuestion(int state, long[] open) {
         this.state = state;
         this.open = open;
     }
 
-    PlainQuestion list(int length) {
+    /** Asks for the tokens of largest logit. */
+    public PlainQuestion list(int length) {
         listed = length;
         tokens = untouched(length);
         logits = untouchedLogits(length);
         return this;
     }
 
-    PlainQuestion sum(double temperature, double nats) {
+    /** Asks for the sum, which may be off by so many nats for work that is left out; at temperature 0 for none. */
+    public PlainQuestion sum(double temperature, double nats) {
         sumTemperature = temperature;
         tolerance = nats;
         return this;
     }
 
-    PlainQuestion draw(double temperature, long noise) {
+    /** Asks for a draw; at temperature 0 for none. */
+    public PlainQuestion draw(double temperature, long noise) {
         drawTemperature = temperature;
         key = noise;
         return this;
     }
 
+    /** The same question, not answered yet. */
+    public PlainQuestion again() {
+        return again(state);
+    }
+
     /** The same question about this state of a batch, not answered yet. */
-    PlainQuestion again(int ofState) {
+    public PlainQuestion again(int ofState) {
         return new PlainQuestion(ofState, open)
                 .list(listed)
                 .sum(sumTemperature, tolerance)
@@ -93,9 +107,33 @@ final class PlainQuestion implements Question {
         assertEquals(asked && drawTemperature > 0 ? 1 : 0, draws, what + ": how often the draw was given");
     }
 
-    /** Everything but the sum, whose bits may differ where other work was left out. */
+    /** Every part of the answer. */
     List<Object> bits() {
-        return List.of(tokens, logits, drawn, drawnLogit);
+        return List.of(tokens, logits, largest, sum, drawn, drawnLogit);
+    }
+
+    /** The answers are the same bits. */
+    public void assertSameBits(PlainQuestion other, String what) {
+        assertSameBitsButSum(other, what);
+        assertEquals(largest, other.largest, what + ", largest logit, " + this);
+        assertEquals(sum, other.sum, what + ", sum, " + this);
+    }
+
+    /** The answers are the same bits but for those of the sum, which may differ where other work was left out. */
+    public void assertSameBitsButSum(PlainQuestion other, String what) {
+        List<Object> expected = List.of(tokens, logits, drawn, drawnLogit);
+        List<Object> actual = List.of(other.tokens, other.logits, other.drawn, other.drawnLogit);
+        assertArrayEquals(expected.toArray(), actual.toArray(), what + ", " + this);
+    }
+
+    /** The largest logit that came with the sum. */
+    public float largest() {
+        return largest;
+    }
+
+    /** The sum that was answered. */
+    public double sum() {
+        return sum;
     }
 
     @Override

@@ -7,6 +7,7 @@ import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.testkit.PlainQuestion;
 import java.lang.foreign.Arena;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -25,24 +26,24 @@ class CudaHeadPassTest {
         TestDevice.assertNothingLeaked();
     }
 
-    private TestQuestion[] top(InferenceSession session, int states, int k, int seed) {
+    private PlainQuestion[] top(InferenceSession session, int states, int k, int seed) {
         float[] hidden = TestHeads.hidden(states, matrix.columns(), seed);
-        TestQuestion[] questions = new TestQuestion[states];
+        PlainQuestion[] questions = new PlainQuestion[states];
         for (int s = 0; s < states; s++) {
-            questions[s] = new TestQuestion(s).list(k).sumAt(1);
+            questions[s] = new PlainQuestion(s, null).list(k).sum(1, 0);
         }
         session.answer(hidden, states, questions, states, null);
         return questions;
     }
 
-    private static void assertSame(TestQuestion[] expected, TestQuestion[] actual, String what) {
+    private static void assertSame(PlainQuestion[] expected, PlainQuestion[] actual, String what) {
         for (int s = 0; s < expected.length; s++) {
-            expected[s].assertSame(actual[s], what);
+            expected[s].assertSameBits(actual[s], what);
         }
     }
 
     private void assertAsTheFirst(InferenceSession session, int states, int k, int seed) {
-        TestQuestion[] expected;
+        PlainQuestion[] expected;
         try (InferenceSession other = new CudaInference(TestDevice.open(), problem)) {
             expected = top(other, states, k, seed);
         }
@@ -71,9 +72,9 @@ class CudaHeadPassTest {
                     assertSame(top(session, 1, k, k), top(session, 1, k, k), "top " + k);
                 }
             }
-            TestQuestion most = top(session, 1, 70, 99)[0];
-            TestQuestion one = top(session, 1, 1, 99)[0];
-            assertEquals(most.tokens[0], one.tokens[0]);
+            PlainQuestion most = top(session, 1, 70, 99)[0];
+            PlainQuestion one = top(session, 1, 1, 99)[0];
+            assertEquals(most.listTokens()[0], one.listTokens()[0]);
         }
     }
 }

@@ -18,6 +18,7 @@ import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.Chosen;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
+import io.groupreduce.testkit.PlainQuestion;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -61,7 +62,7 @@ class HeadMemoryTest {
 
     /** What a session says to every kind of query. */
     private final class Answers {
-        final TestQuestion[] questions;
+        final PlainQuestion[] questions;
         final Chosen chosen;
         final float[] every;
         final float[] rows;
@@ -70,13 +71,12 @@ class HeadMemoryTest {
             float[] hidden = TestHeads.hidden(states, matrix.columns(), states);
             long[] odd = new long[Math.ceilDiv(matrix.rows(), Long.SIZE)];
             Arrays.fill(odd, 0xAAAAAAAAAAAAAAAAL);
-            questions = new TestQuestion[2 * states];
+            questions = new PlainQuestion[2 * states];
             int[] from = new int[states + 1];
             int[] tokens = new int[states];
             for (int s = 0; s < states; s++) {
-                questions[2 * s] = new TestQuestion(s).list(k).sumAt(1);
-                questions[2 * s + 1] =
-                        new TestQuestion(s).among(odd).list(k / 3).drawAt(0.8, s);
+                questions[2 * s] = new PlainQuestion(s, null).list(k).sum(1, 0);
+                questions[2 * s + 1] = new PlainQuestion(s, odd).list(k / 3).draw(0.8, s);
                 from[s + 1] = s + 1;
                 tokens[s] = s * 7 % matrix.rows();
             }
@@ -90,7 +90,7 @@ class HeadMemoryTest {
 
         void assertSame(Answers other) {
             for (int q = 0; q < questions.length; q++) {
-                questions[q].assertSame(other.questions[q], questions[q].toString());
+                questions[q].assertSameBits(other.questions[q], "question " + q);
             }
             assertArrayEquals(chosen.logits(), other.chosen.logits());
             assertArrayEquals(every, other.every);

@@ -13,6 +13,7 @@ import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceProblem;
 import io.groupreduce.spi.InferenceSession;
 import io.groupreduce.spi.Question;
+import io.groupreduce.testkit.PlainQuestion;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -58,8 +59,8 @@ class QuestionsTest {
         CompressedMatrix zeros = new TestHeads(4).zero(VOCABULARY).build("zeros");
         InferenceProblem problem = new InferenceProblem(zeros, bias, 0, Pruning.OFF);
         int states = 3;
-        Question[] asked = questions(states, 12, VOCABULARY);
-        Question[] again = again(asked);
+        PlainQuestion[] asked = questions(states, 12, VOCABULARY);
+        PlainQuestion[] again = again(asked);
         Chosen chosen = chosen(states, VOCABULARY);
         Chosen sameChosen = new Chosen(chosen.from(), chosen.tokens(), new float[chosen.logits().length]);
         try (ComputeBackend backend = new ReferenceBackend();
@@ -69,20 +70,20 @@ class QuestionsTest {
             session.answer(new float[states * 4], states, again, again.length - 1, sameChosen);
         }
         for (int q = 0; q < asked.length; q++) {
-            TestQuestion expected = (TestQuestion) asked[q];
-            TestQuestion actual = (TestQuestion) again[q];
+            PlainQuestion expected = asked[q];
+            PlainQuestion actual = again[q];
             String what = label + ": " + expected;
-            assertEquals(expected.sum, actual.sum, 1e-6 * expected.sum, what);
-            actual.sum = expected.sum;
-            expected.assertSame(actual, what);
+            assertEquals(expected.sum(), actual.sum(), 1e-6 * Math.abs(expected.sum()), what);
+            assertEquals(expected.largest(), actual.largest(), what);
+            expected.assertSameBitsButSum(actual, label);
         }
         assertArrayEquals(chosen.logits(), sameChosen.logits(), label);
         TestDevice.assertNothingLeaked();
     }
 
     /** Several about each state but the second, each with its own wishes. */
-    private Question[] questions(int states, int each, int vocabulary) {
-        List<Question> questions = new ArrayList<>();
+    private PlainQuestion[] questions(int states, int each, int vocabulary) {
+        List<PlainQuestion> questions = new ArrayList<>();
         long[] half = set(vocabulary, 2);
         long[] few = set(vocabulary, 100);
         for (int state = 0; state < states; state++) {
@@ -93,18 +94,17 @@ class QuestionsTest {
                 int most = open == null
                         ? vocabulary
                         : Arrays.stream(open).mapToInt(Long::bitCount).sum();
-                questions.add(new TestQuestion(state)
-                        .among(open)
+                questions.add(new PlainQuestion(state, open)
                         .list(Math.min(most, LISTS[number % LISTS.length]))
-                        .sumAt(SUMS[number % SUMS.length])
-                        .drawAt(TEMPERATURES[number % TEMPERATURES.length], GumbelNoise.key(7, number)));
+                        .sum(SUMS[number % SUMS.length], 0)
+                        .draw(TEMPERATURES[number % TEMPERATURES.length], GumbelNoise.key(7, number)));
             }
         }
-        return questions.toArray(Question[]::new);
+        return questions.toArray(PlainQuestion[]::new);
     }
 
-    private static Question[] again(Question[] questions) {
-        return Arrays.stream(questions).map(q -> ((TestQuestion) q).again()).toArray(Question[]::new);
+    private static PlainQuestion[] again(PlainQuestion[] questions) {
+        return Arrays.stream(questions).map(PlainQuestion::again).toArray(PlainQuestion[]::new);
     }
 
     /** A bit for one token of so many, and the last. */
@@ -134,14 +134,14 @@ class QuestionsTest {
             InferenceProblem problem = new InferenceProblem(matrix, null, 3, Pruning.OFF);
             int states = 130;
             float[] hidden = TestHeads.hidden(states, matrix.columns(), 3);
-            Question[] together = questions(states, 5, matrix.rows());
-            Question[] alone = again(together);
+            PlainQuestion[] together = questions(states, 5, matrix.rows());
+            PlainQuestion[] alone = again(together);
             Chosen chosen = chosen(states, matrix.rows());
             try (InferenceSession session = new CudaInference(TestDevice.open(), problem)) {
                 session.answer(hidden, states, together, together.length, chosen);
                 for (int q = 0; q < alone.length; q += 13) {
                     session.answer(hidden, states, new Question[] {alone[q]}, 1, null);
-                    ((TestQuestion) together[q]).assertSame((TestQuestion) alone[q], together[q].toString());
+                    together[q].assertSameBits(alone[q], "alone");
                 }
                 Chosen again = new Chosen(chosen.from(), chosen.tokens(), new float[chosen.logits().length]);
                 session.answer(hidden, states, new Question[0], 0, again);
