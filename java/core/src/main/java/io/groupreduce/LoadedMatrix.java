@@ -10,7 +10,6 @@ import io.groupreduce.internal.check.Finite;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.spi.ComputeBackend;
 import io.groupreduce.spi.InferenceSession;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.StampedLock;
@@ -27,8 +26,6 @@ final class LoadedMatrix implements AutoCloseable {
 
     /** Numbers of an array that is kept for the next query: 4 MiB of floats. Longer ones are rare and costly to hold. */
     private static final int MOST_KEPT = 1 << 20;
-
-    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     private final String kind;
     private final CompressedMatrix matrix;
