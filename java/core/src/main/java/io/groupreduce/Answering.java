@@ -15,9 +15,6 @@ import java.lang.foreign.MemorySegment;
  * memory serves one query after the other.
  */
 final class Answering {
-    /** Logits that are held at a time: 32 MB. */
-    private static final int MOST_LOGITS = 8 << 20;
-
     private Question[] questions = {};
     private int count;
     private Chosen chosen = new Chosen(new int[0], new int[0], new float[0]);
@@ -68,7 +65,8 @@ final class Answering {
                 open[left++] = s;
             }
         }
-        int together = Math.max(1, MOST_LOGITS / loaded.range().count());
+        // As many as are kept for the next query.
+        int together = Math.max(1, LoadedMatrix.MOST_KEPT / loaded.range().count());
         for (int from = 0; from < left; from += together) {
             decide(query, loaded, answers, from, Math.min(together, left - from));
         }

@@ -24,8 +24,8 @@ import java.util.function.Supplier;
 final class LoadedMatrix implements AutoCloseable {
     private static final int POOLED = 16;
 
-    /** Numbers of an array that is kept for the next query: 4 MiB of floats. Longer ones are rare and costly to hold. */
-    private static final int MOST_KEPT = 1 << 20;
+    /** Numbers of an array that is kept for the next query: 8 MiB of floats. Longer ones are rare and costly to hold. */
+    static final int MOST_KEPT = 2 << 20;
 
     private final String kind;
     private final CompressedMatrix matrix;
