@@ -10,7 +10,7 @@
 #   benchmarks/run.sh java io.groupreduce.benchmarks.QualityChart TABLE.md PICTURE.svg   draws what QualityCurves wrote anew
 # the first two with [--title TEXT] [--name NAME] [--epochs E] [--out DIR] [--quick]; Ablation with [--ratio R]
 # The fused softmax against OpenBLAS, ONNX Runtime and dense heads; CACHE is a folder where matrices and heads are kept (15 GB):
-#   benchmarks/run.sh head SECTION... --cache CACHE      SECTION: prepare kernels heads factors perplexity pruning scaling
+#   benchmarks/run.sh head SECTION... --cache CACHE      SECTION: prepare kernels heads factors perplexity pruning requests scaling
 # [--sizes 151936x1024,...] [--model FOLDER] [--heads rate-distortion@26,...] [--peers LIST|none] [--batches 1,4,...] [--threads 1,2]
 # [--ranks 64,...] [--codecs f32,...] [--rounds R] [--seconds PER-CELL] [--pruning auto|off|always] [--flush MEGABYTES]
 # [--read MEGABYTES] [--warm-up SECONDS]; --flush reads so much between two timed calls, so that each begins with cold caches
@@ -56,7 +56,7 @@ case ${1:-} in
     run io.groupreduce.benchmarks.QualityCurves "$demo" --quick
     run io.groupreduce.benchmarks.Ablation "$demo" --quick
     run io.groupreduce.benchmarks.head.PeerCheck
-    run io.groupreduce.benchmarks.head.HeadComparison prepare kernels heads factors perplexity pruning scaling --cache "$folder" --sizes 2000x64 \
+    run io.groupreduce.benchmarks.head.HeadComparison prepare kernels heads factors perplexity pruning requests scaling --cache "$folder" --sizes 2000x64 \
       --ranks 16 --codecs int8,int4 --heads rate-distortion@6.6 --batches 4 --threads 2 --rounds 1 --seconds 0 --warm-up 0 --read 64
     run org.openjdk.jmh.Main -f 0 -wi 0 -i 1 -r 100ms -p threads=2 -p size=2000x64 -p batch=4 -p codec=INT8 -v SILENT
     # No card is needed for this: the stand-in driver of the tests runs the same kernels, as slowly as a processor does.
