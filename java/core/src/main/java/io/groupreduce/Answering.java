@@ -37,21 +37,8 @@ final class Answering {
      */
     void answer(Query query, LoadedMatrix loaded, Request[] requests, Answers answers) {
         int states = query.states();
-        if (requests.length != states) {
-            throw new InvalidDataException(
-                    "There are " + requests.length + " requests for " + states + " hidden states; give one for each.");
-        }
+        Request.requireEach(requests, states);
         answers.begin(states, loaded.range());
-        try {
-            find(query, loaded, requests, answers);
-        } catch (Throwable e) {
-            answers.forget();
-            throw e;
-        }
-    }
-
-    private void find(Query query, LoadedMatrix loaded, Request[] requests, Answers answers) {
-        int states = query.states();
         ask(loaded, requests, answers);
         query.session().answer(query.hidden(), states, questions, count, chosen);
         int left = 0;
@@ -81,9 +68,6 @@ final class Answering {
         count = 0;
         long fetched = 0;
         for (int s = 0; s < states; s++) {
-            if (requests[s] == null) {
-                throw new InvalidDataException("Row " + s + " has no request; give one for each hidden state.");
-            }
             RowPlan plan = answers.row(s).plan();
             plan.plan(requests[s], s, loaded.range(), loaded.matrix().name(), loaded.tolerance());
             if (plan.model().any()) {

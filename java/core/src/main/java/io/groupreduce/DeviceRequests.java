@@ -1,7 +1,6 @@
 package io.groupreduce;
 
 import io.groupreduce.api.DeviceAnswers;
-import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.spi.Question;
 
@@ -16,10 +15,7 @@ final class DeviceRequests {
      * @throws InvalidOptionException naming the row of a request that needs the host
      */
     DeviceRequests(Request[] requests, int states, DeviceAnswers answers, TokenRange range) {
-        if (requests.length != states) {
-            throw new InvalidDataException(
-                    "There are " + requests.length + " requests for " + states + " hidden states; give one for each.");
-        }
+        Request.requireEach(requests, states);
         if (range.partial()) {
             throw new InvalidOptionException(
                     "A head with a part of the vocabulary cannot leave answers on the device; use Answers and merge.");
@@ -32,9 +28,6 @@ final class DeviceRequests {
         temperatures = new double[states];
         keys = new long[states];
         for (int s = 0; s < states; s++) {
-            if (requests[s] == null) {
-                throw new InvalidDataException("Row " + s + " has no request; give one for each hidden state.");
-            }
             String needed = needed(requests[s]);
             if (needed != null) {
                 throw new InvalidOptionException("Row " + s + " asks for " + needed

@@ -51,6 +51,19 @@ public final class Request {
         this.seed = seed;
     }
 
+    /** @throws InvalidDataException if there is not one request for each of so many hidden states */
+    static void requireEach(Request[] requests, int states) {
+        if (requests.length != states) {
+            throw new InvalidDataException(
+                    "There are " + requests.length + " requests for " + states + " hidden states; give one for each.");
+        }
+        for (int s = 0; s < states; s++) {
+            if (requests[s] == null) {
+                throw new InvalidDataException("Row " + s + " has no request; give one for each hidden state.");
+            }
+        }
+    }
+
     /** Chooses the likeliest token, ties to the lower one. */
     public static Request greedy() {
         return new Request(Choice.LIKELIEST, null, 0);

@@ -118,6 +118,10 @@ public final class SoftmaxHead implements AutoCloseable {
     public void answer(States hidden, Request[] requests, Answers answers) {
         try (Query query = loaded.query(hidden)) {
             query.answering().answer(query, loaded, requests, answers);
+        } catch (Throwable e) {
+            // Whatever failed: old answers must not be taken for new ones.
+            answers.forget();
+            throw e;
         }
     }
 

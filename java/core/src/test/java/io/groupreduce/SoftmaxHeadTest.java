@@ -93,6 +93,8 @@ class SoftmaxHeadTest {
                     InvalidDataException.class,
                     () -> head.answer(States.of(new float[1]), looks, logitsOnly),
                     "1 numbers");
+            assertEquals(0, logitsOnly.rows(), "old answers are not taken for new ones");
+            head.answer(hidden, looks, logitsOnly);
             looks[1] = Request.greedy().accept(HeadFixture.ROWS);
             assertFails(InvalidDataException.class, () -> head.answer(hidden, looks, logitsOnly), "row 1");
             assertEquals(0, logitsOnly.rows(), "old answers are not taken for new ones");
