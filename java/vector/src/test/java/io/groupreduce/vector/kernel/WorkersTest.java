@@ -248,16 +248,16 @@ class WorkersTest {
         for (Threads threads : new Threads[] {Threads.own(2), Threads.of(pool, 1)}) {
             Workers workers = new Workers(threads);
             CountDownLatch begun = new CountDownLatch(1);
-            AtomicBoolean done = new AtomicBoolean();
+            AtomicInteger done = new AtomicInteger();
             Thread asking = Thread.ofPlatform()
                     .start(() -> workers.run(2, (task, worker) -> {
                         begun.countDown();
                         sleep(50);
-                        done.set(task == 1 || done.get());
+                        done.incrementAndGet();
                     }));
             assertTrue(begun.await(10, TimeUnit.SECONDS));
             workers.close();
-            assertTrue(done.get());
+            assertEquals(2, done.get());
             asking.join();
         }
     }
