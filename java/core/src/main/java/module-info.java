@@ -10,6 +10,7 @@ module io.groupreduce {
     exports io.groupreduce.error;
     exports io.groupreduce.matrix;
     exports io.groupreduce.format to
+            io.groupreduce.models,
             io.groupreduce.testkit;
     exports io.groupreduce.internal.check to
             io.groupreduce.cuda,
@@ -40,5 +41,6 @@ module io.groupreduce {
             io.groupreduce.testkit,
             io.groupreduce.vector;
 
+    uses io.groupreduce.format.ModelReader;
     uses io.groupreduce.spi.BackendProvider;
 }

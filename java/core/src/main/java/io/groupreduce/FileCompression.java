@@ -178,7 +178,7 @@ final class FileCompression {
         }
         copied = (earlier == null ? model.tensors() : earlier.copied())
                 .values().stream()
-                        .filter(t -> job.only()
+                        .filter(t -> job.only() || model.isForeign()
                                 ? biases.contains(t.name())
                                 : !compressed.contains(t.name()) && !tied.containsKey(t.name()))
                         .toList();

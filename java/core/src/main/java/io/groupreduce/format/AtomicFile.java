@@ -71,7 +71,7 @@ public final class AtomicFile {
     }
 
     /** Writes all remaining bytes. */
-    static void writeFully(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
+    public static void writeFully(WritableByteChannel channel, ByteBuffer bytes) throws IOException {
         while (bytes.hasRemaining()) {
             channel.write(bytes);
         }

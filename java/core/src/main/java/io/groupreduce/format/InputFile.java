@@ -19,7 +19,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /** Opens files that others wrote. */
-final class InputFile {
+public final class InputFile {
     /** The longest JSON text that is read; the limit of the safetensors format for its header. */
     static final int LONGEST_JSON = 100_000_000;
 
@@ -44,7 +44,7 @@ final class InputFile {
      *
      * @throws FileAccessException if it is missing, not a regular file, or unreadable
      */
-    static MemorySegment map(Path file, Arena arena) {
+    public static MemorySegment map(Path file, Arena arena) {
         // A FIFO would block for ever, so only regular files are opened at all.
         if (Files.isDirectory(file)) {
             throw new FileAccessException(Wording.file(file) + " is a directory; name a file in it.");

@@ -75,7 +75,7 @@ public final class Model implements ModelFile {
     public static Model open(Path input, VocabularyChoice choice) {
         Objects.requireNonNull(input, "input");
         return MappedFiles.reading(() -> {
-            Model model = new Model(input, ModelFiles.open(input), choice);
+            Model model = new Model(input, ModelFiles.open(input, choice), choice);
             try {
                 Stream.of(choice.output(), choice.input(), choice.bias())
                         .filter(Objects::nonNull)
@@ -140,7 +140,12 @@ public final class Model implements ModelFile {
      * to be such and are not.
      */
     public List<VocabularyMatrix> vocabulary() {
-        return finder().found();
+        return isForeign() ? files.foreign().vocabulary() : finder().found();
+    }
+
+    /** Whether it is of another format, whose file the rest of the model stays in. */
+    public boolean isForeign() {
+        return files.foreign() != null;
     }
 
     private synchronized VocabularyFinder finder() {
@@ -228,15 +233,18 @@ public final class Model implements ModelFile {
         if (!matrix.isMatrix() || !servesAsOutput(tensor)) {
             return Logits.PLAIN;
         }
+        if (isForeign()) {
+            return files.foreign().logits(tensor);
+        }
         Tensor bias = SoftmaxBias.find(Wording.file(path), tensors, matrix, choice.bias())
                 .orElse(null);
         boolean shared = role(tensor) == Role.EMBEDDING || duplicates().containsKey(tensor);
         return LogitsConfig.read(files.config(), matrix.shape()[1], shared, bias == null ? null : bias.name());
     }
 
-    /** Whether there is a {@code config.json}, without which no factor of the logits is known. */
+    /** Whether there is what tells a factor of the logits: {@code config.json}, or another format's own description. */
     public boolean isConfigured() {
-        return files.config() != ModelConfig.NONE;
+        return isForeign() || files.config() != ModelConfig.NONE;
     }
 
     /** The numbers of the bias that {@link #logits} names; {@code null} for none. */
@@ -271,6 +279,9 @@ public final class Model implements ModelFile {
 
     /** Biases that the softmax of {@link #logits} might have instead, for all their names tell. */
     public Map<String, float[]> otherBiases(String tensor) {
+        if (isForeign()) {
+            return Map.of();
+        }
         String known = logits(tensor).bias();
         Map<String, float[]> others = new LinkedHashMap<>();
         SoftmaxBias.unnamed(tensors, require(tensor).shape()[0])
@@ -281,6 +292,9 @@ public final class Model implements ModelFile {
 
     /** Why hidden states meet no matrix of the model, without a full stop; empty if they meet one. */
     public Optional<String> withoutOutput() {
+        if (isForeign()) {
+            return files.foreign().withoutOutput();
+        }
         return vocabulary().stream().anyMatch(VocabularyMatrix::servesAsOutput)
                 ? Optional.empty()
                 : Optional.ofNullable(finder().embeddingRefused());

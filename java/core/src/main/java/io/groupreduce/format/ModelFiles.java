@@ -1,8 +1,10 @@
 package io.groupreduce.format;
 
+import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.MalformedFileException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,6 +12,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.ServiceLoader;
 
 /** The files of a model, opened: whatever form the model comes in, and which tensor lies where. */
 final class ModelFiles implements AutoCloseable {
@@ -22,21 +26,23 @@ final class ModelFiles implements AutoCloseable {
     private final Map<String, Path> fileOf = new LinkedHashMap<>();
     private final List<String> notes = new ArrayList<>();
     private ModelConfig config = ModelConfig.NONE;
+    /** The whole model, where another format's reader has it. */
+    private ForeignModel foreign;
 
     private ModelFiles(Path path) {
         this.path = path;
     }
 
     /** See {@link Model#open}. */
-    static ModelFiles open(Path input) {
+    static ModelFiles open(Path input, VocabularyChoice choice) {
         ModelFiles files = new ModelFiles(input);
         try {
-            ModelDirectory.Choice choice =
+            ModelDirectory.Choice listed =
                     Files.isDirectory(input) ? ModelDirectory.of(input) : ModelDirectory.ofIndex(input);
-            if (choice != null) {
-                files.openAll(choice);
+            if (listed != null) {
+                files.openAll(listed);
             } else {
-                files.openFile();
+                files.openFile(choice);
             }
             return files;
         } catch (Throwable e) {
@@ -45,7 +51,15 @@ final class ModelFiles implements AutoCloseable {
         }
     }
 
-    private void openFile() {
+    private void openFile(VocabularyChoice choice) {
+        Optional<ModelReader> reader = reader();
+        if (reader.isPresent()) {
+            foreign = reader.get().open(path, choice);
+            tensors.putAll(foreign.tensors());
+            tensors.keySet().forEach(name -> fileOf.put(name, foreign.fileOf(name)));
+            notes.addAll(foreign.notes());
+            return;
+        }
         if (isNumpy()) {
             numpy = Arena.ofShared();
             tensors.put(NumpyFile.TENSOR, NumpyFile.open(path, numpy));
@@ -61,6 +75,21 @@ final class ModelFiles implements AutoCloseable {
             // It may have nothing to do with the file.
             notes.add(Wording.file(beside)
                     + " cannot be read and is left aside, so what it says of the model is not known.");
+        }
+    }
+
+    private Optional<ModelReader> reader() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment content = InputFile.map(path, arena);
+            ClassLoader loader = ModelReader.class.getClassLoader();
+            ModuleLayer layer = ModelReader.class.getModule().getLayer();
+            return (layer == null
+                            ? ServiceLoader.load(ModelReader.class, loader)
+                            : ServiceLoader.load(layer, ModelReader.class))
+                    .stream()
+                            .map(ServiceLoader.Provider::get)
+                            .filter(reader -> reader.reads(path, content))
+                            .findFirst();
         }
     }
 
@@ -144,8 +173,16 @@ final class ModelFiles implements AutoCloseable {
         return numpy != null;
     }
 
+    /** The model in another format; {@code null} for ours. */
+    ForeignModel foreign() {
+        return foreign;
+    }
+
     @Override
     public void close() {
+        if (foreign != null) {
+            foreign.close();
+        }
         parts.forEach(Safetensors::close);
         if (numpy != null && numpy.scope().isAlive()) {
             numpy.close();

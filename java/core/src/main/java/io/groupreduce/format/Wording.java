@@ -18,31 +18,31 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /** How names, paths and causes are put into messages: on one line and short, whatever a file contains. */
-final class Wording {
+public final class Wording {
     private static final int LONGEST = 120;
     private static final int MOST_CANDIDATES = 8;
-    static final int MOST_LISTED = 4;
+    public static final int MOST_LISTED = 4;
 
     private Wording() {}
 
     /** A path as it was given, without control characters. */
-    static String file(Path path) {
+    public static String file(Path path) {
         return plain(path.toString(), 4096);
     }
 
     /** A tensor or file name in quotes; long ones are cut. */
-    static String quoted(String text) {
+    public static String quoted(String text) {
         return '"' + plain(text, LONGEST) + '"';
     }
 
     /** The first few names of a list, in quotes. */
-    static String some(List<String> names) {
+    public static String some(List<String> names) {
         String listed = names.stream().limit(MOST_LISTED).map(Wording::quoted).collect(Collectors.joining(", "));
         return listed + (names.size() > MOST_LISTED ? " and more" : "");
     }
 
     /** A shape as in {@code [3, 4]}; long ones are cut. */
-    static String shape(long[] shape) {
+    public static String shape(long[] shape) {
         return Arrays.stream(shape)
                 .limit(MOST_CANDIDATES)
                 .mapToObj(Long::toString)
@@ -50,7 +50,7 @@ final class Wording {
     }
 
     /** @throws InvalidDataException if a file has no tensor or the like of that name; the message lists names like it */
-    static <T> T require(Path file, String kind, String name, Map<String, T> named) {
+    public static <T> T require(Path file, String kind, String name, Map<String, T> named) {
         T found = named.get(name);
         if (found == null) {
             throw new InvalidDataException(file(file) + " has no " + kind + " " + quoted(name) + "; it has "
@@ -60,7 +60,7 @@ final class Wording {
     }
 
     /** Names that resemble the wanted one most, to put after "it has". */
-    static String candidates(String wanted, Collection<String> names) {
+    public static String candidates(String wanted, Collection<String> names) {
         if (names.isEmpty()) {
             return "no tensor at all";
         }
@@ -86,7 +86,7 @@ final class Wording {
         return prefix + suffix;
     }
 
-    static FileAccessException cannotRead(Path file, IOException cause) {
+    public static FileAccessException cannotRead(Path file, IOException cause) {
         if (cause instanceof NoSuchFileException) {
             return new FileAccessException(file(file) + " does not exist; check the path.", cause);
         }
@@ -94,7 +94,7 @@ final class Wording {
     }
 
     /** {@code bytes} is the size of the whole output, 0 when it is not known. */
-    static FileAccessException cannotWrite(Path target, long bytes, IOException cause) {
+    public static FileAccessException cannotWrite(Path target, long bytes, IOException cause) {
         if (isDiskFull(cause)) {
             String needed = bytes > 0 ? "; " + bytes + " bytes are needed." : "; free some space.";
             return new FileAccessException(file(target) + " was not written: the disk is full" + needed, cause);
@@ -125,7 +125,7 @@ final class Wording {
     }
 
     /** A text of a file on one line; what is longer than a sentence is cut. */
-    static String line(String text) {
+    public static String line(String text) {
         return plain(text, 1024);
     }
 

@@ -1,0 +1,2 @@
+/** ONNX: files, graphs, and what is put in them. */
+package io.groupreduce.models.onnx;

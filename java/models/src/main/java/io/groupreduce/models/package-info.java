@@ -1,0 +1,2 @@
+/** Models of other software: read, written, and run over text. */
+package io.groupreduce.models;
