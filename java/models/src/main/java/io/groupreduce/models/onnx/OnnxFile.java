@@ -1,7 +1,10 @@
 package io.groupreduce.models.onnx;
 
 import ai.onnx.proto.OnnxMl;
+import ai.onnx.proto.OnnxMl.AttributeProto;
+import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
+import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.StringStringEntryProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import com.google.protobuf.CodedOutputStream;
@@ -26,6 +29,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * An ONNX model: its graph as messages, the numbers of its initializers where they lie in mapped files. Only what is not numbers is parsed, so
@@ -57,7 +61,7 @@ public final class OnnxFile implements AutoCloseable {
         this.path = path;
         try {
             content = InputFile.map(path, arena);
-            model = parse();
+            model = hoisted(parse());
             Map<Path, MemorySegment> mapped = new HashMap<>();
             for (TensorProto tensor : model.getGraph().getInitializerList()) {
                 if (tensor.getDataLocation() == TensorProto.DataLocation.EXTERNAL) {
@@ -102,6 +106,22 @@ public final class OnnxFile implements AutoCloseable {
         if (arena.scope().isAlive()) {
             arena.close();
         }
+    }
+
+    /** Constants that nodes hold become initializers, so that there is one way in which a graph stores numbers. */
+    private static ModelProto hoisted(ModelProto parsed) {
+        GraphProto graph = parsed.getGraph();
+        GraphProto.Builder hoisted = graph.toBuilder().clearNode();
+        for (NodeProto node : graph.getNodeList()) {
+            Optional<AttributeProto> value =
+                    node.getOpType().equals("Constant") ? Graph.attribute(node, "value") : Optional.empty();
+            if (value.isPresent() && value.get().hasT()) {
+                hoisted.addInitializer(value.get().getT().toBuilder().setName(node.getOutput(0)));
+            } else {
+                hoisted.addNode(node);
+            }
+        }
+        return parsed.toBuilder().setGraph(hoisted).build();
     }
 
     private ModelProto parse() {
