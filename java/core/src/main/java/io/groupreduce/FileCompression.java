@@ -20,6 +20,7 @@ import io.groupreduce.format.Logits;
 import io.groupreduce.format.MetricFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
+import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.format.VocabularyMatrix;
 import io.groupreduce.internal.check.CompressionChecks;
@@ -94,6 +95,7 @@ final class FileCompression {
 
     /** Before the long work: the output can be written and is none of the files that are read. */
     private static OutputFile claim(CompressionJob job, Model model) {
+        SafetensorsWriter.requireName(job.output());
         List<Path> read = new ArrayList<>(job.metrics().values());
         read.addAll(job.countsOf().values());
         read.addAll(OutputFile.filesOf(model));
@@ -245,8 +247,11 @@ final class FileCompression {
         }
         List<String> names = model.tensors().keySet().stream().limit(MENTIONED).toList();
         int more = model.tensors().size() - names.size();
-        return model.path() + " has no embedding or output matrix under a known name; name one with --tensor. It holds "
-                + String.join(", ", names) + (more > 0 ? " and " + more + " more." : ".");
+        String missed = model.isForeign()
+                ? " has no matrix that token ids choose rows from and none that makes logits"
+                : " has no embedding or output matrix under a known name";
+        return model.path() + missed + "; name one with --tensor. It holds " + String.join(", ", names)
+                + (more > 0 ? " and " + more + " more." : ".");
     }
 
     /** The tensor that the hidden states meet; {@code null} without hidden states. */

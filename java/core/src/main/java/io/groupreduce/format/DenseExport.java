@@ -1,6 +1,7 @@
 package io.groupreduce.format;
 
 import io.groupreduce.error.FileAccessException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.DType;
@@ -37,9 +38,11 @@ public final class DenseExport {
      * Writes the model. Matrices are multiplied out into a scratch file beside the target, which is gone afterwards, so memory
      * stays small however large they are.
      *
+     * @throws InvalidOptionException if the target has the name of another format
      * @throws FileAccessException if the target is a directory or cannot be written
      */
     public static void write(CompressedFile source, Path target) {
+        SafetensorsWriter.requireName(target);
         DenseExport export = new DenseExport(source);
         try (Claim claim = Claim.of(OutputFile.destination(target), target, true);
                 TemporaryFile scratch = claim.temporary();

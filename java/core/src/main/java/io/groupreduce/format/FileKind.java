@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.Optional;
 
 /** What a file is that cannot be read as what it should be, told by its first bytes, and what its owner can do about it. */
-final class FileKind {
+public final class FileKind {
     private static final int SEEN = 512;
     private static final String NUMPY = "\u0093NUMPY";
     private static final String ZIP = "PK\u0003\u0004";
@@ -23,16 +23,18 @@ final class FileKind {
                     + " import save_file; save_file(torch.load(FILE, weights_only=True), 'model.safetensors')";
 
     private static final String ONNX =
-            "is an ONNX model, which is not read here; start from the safetensors model that it was exported from";
+            "is an ONNX model, which is read as a model only, by the library groupreduce-models; have that on the"
+                    + " class path, or start from the safetensors model that it was exported from";
+
+    private static final String GGUF =
+            "is a GGUF file, which is read as a model only, by the library groupreduce-models; have that on the class"
+                    + " path, or start from the safetensors model that it was converted from";
 
     /** Bytes at a place, as Latin-1 text, and what they mean. */
     private record Magic(int at, String bytes, String meaning) {}
 
     private static final List<Magic> MAGICS = List.of(
-            new Magic(
-                    0,
-                    "GGUF",
-                    "is a GGUF file, which is not read here; start from the safetensors model that it was converted from"),
+            new Magic(0, "GGUF", GGUF),
             new Magic(
                     0,
                     "version https://git-lfs",
@@ -46,6 +48,10 @@ final class FileKind {
                     NUMPY,
                     "is a NumPy array, which can only be the input; save it with safetensors.numpy.save_file({NAME: array}, FILE)"),
             new Magic(0, "\u0089HDF", "is an HDF5 file, as Keras writes; save the weights as safetensors"),
+            new Magic(
+                    4,
+                    "ORTM",
+                    "is a model in ONNX Runtime's own format; start from the .onnx file that it was made from"),
             new Magic(4, "TFL3", "is a TensorFlow Lite model; start from the safetensors model that it was made from"),
             new Magic(0, "PAR1", "is a Parquet table; save the matrix with numpy.save"),
             new Magic(0, "\u001f\u008b", archive("gzip")),
@@ -74,9 +80,15 @@ final class FileKind {
         String name = file.toString().toLowerCase(Locale.ROOT);
         return binary(file, content)
                 .or(() -> text(content, start(content)))
+                .or(() -> name.endsWith(".onnx") ? Optional.of(ONNX) : Optional.empty())
                 .or(() -> PICKLE_SUFFIXES.stream().anyMatch(name::endsWith)
                         ? Optional.of("is named like a PyTorch pickle and is none; download it again")
                         : Optional.empty());
+    }
+
+    /** The same of a file that is named like another format's model, and that no reader of such could read. */
+    public static Optional<String> instead(Path file, MemorySegment content) {
+        return of(file, content).filter(what -> !what.equals(ONNX) && !what.equals(GGUF));
     }
 
     /** The same of a file that should be text. */
@@ -94,7 +106,7 @@ final class FileKind {
         if (isPickle(start)) {
             return Optional.of(PICKLE);
         }
-        if (name.endsWith(".onnx") || isOnnx(start)) {
+        if (isOnnx(start)) {
             return Optional.of(ONNX);
         }
         boolean wide = start.length() > 2 && start.charAt(0) != 0 && start.charAt(1) == 0 && start.charAt(2) != 0;

@@ -21,8 +21,8 @@ import java.util.stream.Stream;
  */
 public final class OutputFile implements AutoCloseable {
     /** What lies beside a model file and belongs to it: configuration, tokenizer, other shards. */
-    private static final Pattern COMPANIONS =
-            Pattern.compile(".*\\.json|tokenizer.*|vocab.*|merges.*|.*-\\d{5}-of-\\d{5}\\.safetensors");
+    private static final Pattern COMPANIONS = Pattern.compile(
+            ".*\\.json|tokenizer.*|vocab.*|merges.*|.*-\\d{5}-of-\\d{5}\\.safetensors|.*\\.onnx[._]data");
 
     /** As many links in a row as Linux follows. */
     private static final int MOST_LINKS = 40;
@@ -83,6 +83,7 @@ public final class OutputFile implements AutoCloseable {
             addFrom(model.path(), Pattern.compile(".*"), files);
             return files;
         }
+        files.add(model.path());
         try {
             addFrom(model.path().toAbsolutePath().getParent(), COMPANIONS, files);
             addFrom(model.path().toRealPath().getParent(), COMPANIONS, files);

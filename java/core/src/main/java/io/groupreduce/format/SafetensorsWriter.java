@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.error.MalformedFileException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -30,7 +32,25 @@ public final class SafetensorsWriter {
     /** Data passes through a window of this many bytes, so that heap, native and mapped segments are written alike. */
     private static final int WINDOW = 1 << 20;
 
+    /** Names of other formats, which programs and people would take the file for. */
+    private static final List<String> OTHERS =
+            List.of("onnx", "gguf", "npy", "npz", "bin", "pt", "pth", "ckpt", "h5", "ort", "tflite");
+
     private SafetensorsWriter() {}
+
+    /** @throws InvalidOptionException if the name of a file to write is one of another format */
+    public static void requireName(Path target) {
+        String name = target.getFileName() == null ? "" : target.getFileName().toString();
+        int dot = name.lastIndexOf('.');
+        String suffix = name.substring(dot + 1).toLowerCase(Locale.ROOT);
+        if (dot >= 0 && OTHERS.contains(suffix)) {
+            boolean written = suffix.equals("onnx") || suffix.equals("gguf");
+            throw new InvalidOptionException(Wording.file(target)
+                    + " would be a safetensors file under the name of another format; name it "
+                    + Wording.quoted(name.substring(0, dot) + ".safetensors")
+                    + (written ? ", and then let 'groupreduce export --to " + suffix + "' write the other one." : "."));
+        }
+    }
 
     /**
      * Writes {@code tensors} in the given order to {@code target}. The data starts at a multiple of 8 bytes; whether a
@@ -40,10 +60,12 @@ public final class SafetensorsWriter {
      * <p>The file is first written under a temporary name beside the target, then opened again; names, types, shapes and
      * checksums must agree before it replaces {@code target}. After a failure an earlier target is as it was.
      *
+     * @throws InvalidOptionException if the target has the name of another format
      * @throws InvalidDataException if two tensors have one name, or a name is not Unicode text or is reserved
      * @throws FileAccessException if the disk is full, the directory is missing, or what was written reads back otherwise
      */
     public static void write(Path target, List<Tensor> tensors, Map<String, String> metadata) {
+        requireName(target);
         write(target, tensors, metadata, UnaryOperator.identity());
     }
 

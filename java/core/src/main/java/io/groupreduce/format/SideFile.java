@@ -18,6 +18,9 @@ enum SideFile {
     TRAINING(
             "(optimizer|optim_states?|scheduler|scaler|training_(state|args)|trainer_state|random_states?|rng_state)([-_.\\d].*)?");
 
+    /** Those of them that are models by themselves, one in a file. */
+    private static final List<String> MODELS = List.of(".gguf", ".onnx");
+
     private static final String ADAPTER_CONFIG = "adapter_config.json";
     /** Forms that models also come in, those a user is likeliest to want first. */
     private static final List<String> FOREIGN = List.of(
@@ -80,11 +83,14 @@ enum SideFile {
             return Optional.of(adapter(directory));
         }
         for (String suffix : FOREIGN) {
-            for (String name : names) {
-                if (name.toLowerCase(Locale.ROOT).endsWith(suffix) && of(name) == null) {
-                    return Optional.of(
-                            "holds no .safetensors file but " + Wording.quoted(name) + kind(directory.resolve(name)));
-                }
+            List<String> found = names.stream()
+                    .filter(name -> name.toLowerCase(Locale.ROOT).endsWith(suffix) && of(name) == null)
+                    .toList();
+            if (!found.isEmpty()) {
+                return Optional.of("holds no .safetensors file but "
+                        + (MODELS.contains(suffix)
+                                ? Wording.some(found) + "; name the file to read"
+                                : Wording.quoted(found.get(0)) + kind(directory.resolve(found.get(0)))));
             }
         }
         return Optional.empty();

@@ -42,19 +42,25 @@ public final class Graph {
 
     /** What the branches and bodies inside a node may take from outside. */
     private static void captured(NodeProto node, Set<String> used) {
+        for (GraphProto graph : inner(node)) {
+            for (NodeProto deeper : graph.getNodeList()) {
+                used.addAll(deeper.getInputList());
+                captured(deeper, used);
+            }
+            graph.getOutputList().forEach(output -> used.add(output.getName()));
+        }
+    }
+
+    /** The branches or bodies of a node. */
+    static List<GraphProto> inner(NodeProto node) {
+        List<GraphProto> inner = new ArrayList<>();
         for (AttributeProto attribute : node.getAttributeList()) {
-            List<GraphProto> inner = new ArrayList<>(attribute.getGraphsList());
+            inner.addAll(attribute.getGraphsList());
             if (attribute.hasG()) {
                 inner.add(attribute.getG());
             }
-            for (GraphProto graph : inner) {
-                for (NodeProto deeper : graph.getNodeList()) {
-                    used.addAll(deeper.getInputList());
-                    captured(deeper, used);
-                }
-                graph.getOutputList().forEach(output -> used.add(output.getName()));
-            }
         }
+        return inner;
     }
 
     /** All nodes, each after those that it needs. */
@@ -90,6 +96,11 @@ public final class Graph {
     /** Whether a value goes to one node and to no caller. */
     boolean isInner(String value) {
         return users(value).size() == 1 && !outputs.containsKey(value);
+    }
+
+    /** A set of operators, whose names are separated by spaces. */
+    static Set<String> operators(String names) {
+        return Set.of(names.split(" "));
     }
 
     /** An input of a node; {@code null} where it has none there. */

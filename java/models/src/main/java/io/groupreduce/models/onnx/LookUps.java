@@ -20,28 +20,10 @@ import java.util.regex.Pattern;
 /** Rows that are chosen by numbers which a caller passes in: the embedding of the vocabulary, and tables that look like one. */
 final class LookUps {
     /** Nodes that number, cut and shape tokens without making other numbers of them; their first input is looked at. */
-    private static final Set<String> PASSING = Set.of(
-            "Cast",
-            "Reshape",
-            "Squeeze",
-            "Unsqueeze",
-            "Slice",
-            "Identity",
-            "Flatten",
-            "Transpose",
-            "Gather",
-            "Split",
-            "Clip",
-            "Max",
-            "Min",
-            "Expand",
-            "Tile",
-            "Abs",
-            "ScatterElements",
-            "ScatterND",
-            "Pad");
+    private static final Set<String> PASSING = Graph.operators("Cast Reshape Squeeze Unsqueeze Slice Identity Flatten"
+            + " Transpose Gather Split Clip Max Min Expand Tile Pad ScatterElements ScatterND");
     /** The same with several inputs that may be the tokens. */
-    private static final Set<String> JOINING = Set.of("Where", "Concat");
+    private static final Set<String> JOINING = Graph.operators("Where Concat");
 
     private static final Pattern TOKENS =
             Pattern.compile("(?i)(.*[^a-z])?(input_?ids?|tokens?|token_?ids?|inp_?ids?|text|x_?ids?)([^a-z].*)?");
@@ -52,8 +34,11 @@ final class LookUps {
     /** The input that a place's ids come from, by the place's input. */
     private final Map<String, String> origins = new HashMap<>();
 
-    LookUps(Graph graph) {
+    private final VocabularyChoice choice;
+
+    LookUps(Graph graph, VocabularyChoice choice) {
         this.graph = graph;
+        this.choice = choice;
     }
 
     /** The place of a node, not judged yet; its {@code why} is the name of the graph's input. */
@@ -185,7 +170,7 @@ final class LookUps {
      *
      * @param found with the name of the graph's input as their {@code why}
      */
-    static List<Place> judge(List<Place> found, List<Place> layers, VocabularyChoice choice) {
+    List<Place> judge(List<Place> found, List<Place> layers) {
         List<Place> preferred =
                 found.stream().filter(place -> isTokens(place.why())).toList();
         boolean byName = !preferred.isEmpty();

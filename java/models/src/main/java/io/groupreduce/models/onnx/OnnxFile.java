@@ -1,31 +1,25 @@
 package io.groupreduce.models.onnx;
 
-import ai.onnx.proto.OnnxMl;
 import ai.onnx.proto.OnnxMl.AttributeProto;
 import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
-import ai.onnx.proto.OnnxMl.StringStringEntryProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
-import com.google.protobuf.WireFormat;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
+import io.groupreduce.format.FileKind;
 import io.groupreduce.format.InputFile;
 import io.groupreduce.format.Wording;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +27,7 @@ import java.util.Optional;
 
 /**
  * An ONNX model: its graph as messages, the numbers of its initializers where they lie in mapped files. Only what is not numbers is parsed, so
- * a large model takes no more memory than its graph.
+ * a large model takes no more memory than its graph. Constants that nodes hold are initializers here.
  */
 public final class OnnxFile implements AutoCloseable {
     /** Numbers of fewer bytes stay in the messages: shapes, axes and other constants. */
@@ -42,31 +36,24 @@ public final class OnnxFile implements AutoCloseable {
     /** The numbers of an initializer, little-endian and row-major; {@code file} holds them. */
     public record Numbers(MemorySegment data, Path file) {}
 
-    /** A fault of the file's bytes. */
-    private static final class Damage extends Exception {
-        private static final long serialVersionUID = 1;
-
-        Damage(String what) {
-            super(what);
-        }
-    }
-
     private final Path path;
     private final Arena arena = Arena.ofShared();
-    private final MemorySegment content;
     private final Map<String, Numbers> numbers = new LinkedHashMap<>();
+    private final Map<String, TensorProto> initializers = new LinkedHashMap<>();
     private final ModelProto model;
 
     private OnnxFile(Path path) {
         this.path = path;
         try {
-            content = InputFile.map(path, arena);
-            model = hoisted(parse());
-            Map<Path, MemorySegment> mapped = new HashMap<>();
-            for (TensorProto tensor : model.getGraph().getInitializerList()) {
-                if (tensor.getDataLocation() == TensorProto.DataLocation.EXTERNAL) {
-                    numbers.put(tensor.getName(), external(tensor, mapped));
-                }
+            MemorySegment content = InputFile.map(path, arena);
+            try {
+                model = hoisted(parse(content));
+                check();
+            } catch (Fields.Damage | InvalidProtocolBufferException e) {
+                String what = FileKind.instead(path, content)
+                        .orElse("is no ONNX model, or a damaged one: it " + Wording.line(e.getMessage())
+                                + "; download or export it again");
+                throw new MalformedFileException(Wording.file(path) + " " + what + ".", e);
             }
         } catch (Throwable e) {
             arena.close();
@@ -100,221 +87,15 @@ public final class OnnxFile implements AutoCloseable {
         return Collections.unmodifiableMap(numbers);
     }
 
-    /** Unmaps all files; may be called again. */
-    @Override
-    public void close() {
-        if (arena.scope().isAlive()) {
-            arena.close();
-        }
-    }
-
-    /** Constants that nodes hold become initializers, so that there is one way in which a graph stores numbers. */
-    private static ModelProto hoisted(ModelProto parsed) {
-        GraphProto graph = parsed.getGraph();
-        GraphProto.Builder hoisted = graph.toBuilder().clearNode();
-        for (NodeProto node : graph.getNodeList()) {
-            Optional<AttributeProto> value =
-                    node.getOpType().equals("Constant") ? Graph.attribute(node, "value") : Optional.empty();
-            if (value.isPresent() && value.get().hasT()) {
-                hoisted.addInitializer(value.get().getT().toBuilder().setName(node.getOutput(0)));
-            } else {
-                hoisted.addNode(node);
-            }
-        }
-        return parsed.toBuilder().setGraph(hoisted).build();
-    }
-
-    private ModelProto parse() {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try {
-            CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-            copy(new Fields(0, content.byteSize()), out, ModelProto.GRAPH_FIELD_NUMBER, this::graph);
-            out.flush();
-            return ModelProto.parseFrom(bytes.toByteArray());
-        } catch (Damage | InvalidProtocolBufferException e) {
-            throw new MalformedFileException(
-                    Wording.file(path) + " is no ONNX model, or a damaged one: " + Wording.line(e.getMessage())
-                            + "; download or export it again.",
-                    e);
-        } catch (IOException e) {
-            throw new IllegalStateException("memory cannot be written to", e);
-        }
-    }
-
-    /** What becomes of a message inside another one. */
-    @FunctionalInterface
-    private interface Rewriting {
-        byte[] of(Fields message) throws IOException, Damage;
-    }
-
-    /** Copies the fields of a message; those of one number are rewritten. */
-    private void copy(Fields from, CodedOutputStream to, int number, Rewriting rewriting) throws IOException, Damage {
-        while (from.next()) {
-            if (from.number == number && from.isBytes()) {
-                to.writeByteArray(number, rewriting.of(from.message()));
-            } else {
-                to.writeRawBytes(from.bytes());
-            }
-        }
-    }
-
-    private byte[] graph(Fields message) throws IOException, Damage {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-        copy(message, out, OnnxMl.GraphProto.INITIALIZER_FIELD_NUMBER, this::initializer);
-        out.flush();
-        return bytes.toByteArray();
-    }
-
-    private byte[] initializer(Fields message) throws IOException, Damage {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-        MemorySegment data = null;
-        while (message.next()) {
-            // Packed floats are as they would be among raw bytes.
-            boolean isData = message.isBytes()
-                    && message.value.byteSize() >= SMALL
-                    && (message.number == TensorProto.RAW_DATA_FIELD_NUMBER
-                            || message.number == TensorProto.FLOAT_DATA_FIELD_NUMBER);
-            if (isData && data == null) {
-                data = message.value;
-            } else {
-                out.writeRawBytes(message.bytes());
-            }
-        }
-        out.flush();
-        byte[] rest = bytes.toByteArray();
-        if (data != null) {
-            String name = TensorProto.parseFrom(rest).getName();
-            if (numbers.put(name, new Numbers(data, path)) != null) {
-                throw new Damage("it has two initializers " + Wording.quoted(name));
-            }
-        }
-        return rest;
-    }
-
-    private Numbers external(TensorProto tensor, Map<Path, MemorySegment> mapped) {
-        Map<String, String> where = new HashMap<>();
-        for (StringStringEntryProto entry : tensor.getExternalDataList()) {
-            where.put(entry.getKey(), entry.getValue());
-        }
-        String location = where.getOrDefault("location", "");
-        String label = Wording.file(path) + ": tensor " + Wording.quoted(tensor.getName());
-        Path file = inside(label, location);
-        MemorySegment data = mapped.computeIfAbsent(file, name -> {
-            if (!Files.exists(name)) {
-                throw new FileAccessException(label + " has its numbers in " + Wording.quoted(location)
-                        + ", which is not there; put it beside the model.");
-            }
-            return InputFile.map(name, arena);
-        });
-        try {
-            long offset = Long.parseLong(where.getOrDefault("offset", "0"));
-            long length = Long.parseLong(where.getOrDefault("length", Long.toString(data.byteSize() - offset)));
-            return new Numbers(data.asSlice(offset, length), file);
-        } catch (NumberFormatException | IndexOutOfBoundsException e) {
-            throw new MalformedFileException(
-                    label + " lies beyond the end of " + Wording.quoted(location) + " or has no proper place in it;"
-                            + " download it again.",
-                    e);
-        }
-    }
-
-    /** The file of external data, which must not lead out of the model's folder. */
-    private Path inside(String label, String location) {
-        Path folder = path.toAbsolutePath().normalize().getParent();
-        try {
-            Path file = folder.resolve(location).normalize();
-            boolean inside = !location.isEmpty() && !Path.of(location).isAbsolute() && file.startsWith(folder);
-            if (inside && !file.equals(folder)) {
-                return file;
-            }
-        } catch (InvalidPathException e) {
-            // Said below.
-        }
-        throw new InvalidDataException(label + " has its numbers in " + Wording.quoted(location)
-                + ", which is no file in the model's folder; nothing outside it is read.");
-    }
-
-    /** The fields of one message, one after the other, without what they hold being parsed. */
-    private final class Fields {
-        private long at;
-        private final long end;
-        private long start;
-        private int type;
-        private int number;
-        private MemorySegment value;
-
-        Fields(long at, long end) {
-            this.at = at;
-            this.end = end;
-        }
-
-        boolean isBytes() {
-            return type == WireFormat.WIRETYPE_LENGTH_DELIMITED;
-        }
-
-        /** The field's value as a message. */
-        Fields message() {
-            return new Fields(at - value.byteSize(), at);
-        }
-
-        /** The whole field with its tag. */
-        byte[] bytes() {
-            return content.asSlice(start, at - start).toArray(ValueLayout.JAVA_BYTE);
-        }
-
-        boolean next() throws Damage {
-            if (at == end) {
-                return false;
-            }
-            start = at;
-            long tag = varint();
-            type = (int) (tag & 7);
-            if (tag >>> 3 == 0 || tag >>> 32 != 0) {
-                throw new Damage("there is no field at byte " + start);
-            }
-            number = (int) (tag >>> 3);
-            long length =
-                    switch (type) {
-                        case WireFormat.WIRETYPE_VARINT -> {
-                            varint();
-                            yield 0;
-                        }
-                        case WireFormat.WIRETYPE_FIXED32 -> Integer.BYTES;
-                        case WireFormat.WIRETYPE_FIXED64 -> Long.BYTES;
-                        case WireFormat.WIRETYPE_LENGTH_DELIMITED -> varint();
-                        default -> throw new Damage("there is no field at byte " + start);
-                    };
-            if (length < 0 || length > end - at) {
-                throw new Damage("it ends before the field at byte " + start + " does");
-            }
-            value = content.asSlice(at, length);
-            at += length;
-            return true;
-        }
-
-        private long varint() throws Damage {
-            long result = 0;
-            for (int shift = 0; shift < 64; shift += 7) {
-                if (at == end) {
-                    throw new Damage("it ends within a field");
-                }
-                byte part = content.get(ValueLayout.JAVA_BYTE, at++);
-                result |= (part & 0x7fL) << shift;
-                if (part >= 0) {
-                    return result;
-                }
-            }
-            throw new Damage("there is no number at byte " + (at - 10));
-        }
-    }
-
     /** The initializers by name, without numbers where {@link #numbers} has them. */
     public Map<String, TensorProto> initializers() {
-        Map<String, TensorProto> byName = new LinkedHashMap<>();
-        model.getGraph().getInitializerList().forEach(tensor -> byName.put(tensor.getName(), tensor));
-        return byName;
+        return Collections.unmodifiableMap(initializers);
+    }
+
+    /** The numbers of an initializer, wherever they are; little-endian and row-major. */
+    public MemorySegment data(String initializer) {
+        Numbers apart = numbers.get(initializer);
+        return apart != null ? apart.data() : Constants.data(initializers.get(initializer));
     }
 
     /** The files that it is read from, the model first. */
@@ -326,5 +107,155 @@ public final class OnnxFile implements AutoCloseable {
                 .filter(file -> !files.contains(file))
                 .forEach(files::add);
         return files;
+    }
+
+    /** Unmaps all files; may be called again. */
+    @Override
+    public void close() {
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
+    }
+
+    /** What becomes of the bytes of a message inside another one. */
+    @FunctionalInterface
+    private interface Rewriting {
+        byte[] of(Fields message) throws Fields.Damage, InvalidProtocolBufferException;
+    }
+
+    /** A message whose inner messages of some numbers are rewritten. */
+    private static byte[] copy(Fields from, Map<Integer, Rewriting> rewritten)
+            throws Fields.Damage, InvalidProtocolBufferException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        CodedOutputStream out = CodedOutputStream.newInstance(bytes);
+        try {
+            while (from.next()) {
+                Rewriting rewriting = from.isBytes() ? rewritten.get(from.number()) : null;
+                if (rewriting == null) {
+                    out.writeRawBytes(from.bytes());
+                } else {
+                    out.writeByteArray(from.number(), rewriting.of(from.message()));
+                }
+            }
+            out.flush();
+            return bytes.toByteArray();
+        } catch (InvalidProtocolBufferException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new IllegalStateException("memory cannot be written to", e);
+        }
+    }
+
+    private ModelProto parse(MemorySegment content) throws Fields.Damage, InvalidProtocolBufferException {
+        Rewriting graph = message -> copy(
+                message,
+                Map.of(
+                        GraphProto.INITIALIZER_FIELD_NUMBER,
+                        tensor -> tensor(tensor, null),
+                        GraphProto.NODE_FIELD_NUMBER,
+                        this::node));
+        return ModelProto.parseFrom(
+                copy(new Fields(content, 0, content.byteSize()), Map.of(ModelProto.GRAPH_FIELD_NUMBER, graph)));
+    }
+
+    /** A node; the numbers of a constant are taken out as those of an initializer are. */
+    private byte[] node(Fields message) throws Fields.Damage, InvalidProtocolBufferException {
+        String operator = "";
+        String output = null;
+        Fields names = message.again();
+        while (names.next()) {
+            if (names.isBytes() && names.number() == NodeProto.OP_TYPE_FIELD_NUMBER) {
+                operator = names.text();
+            } else if (names.isBytes() && names.number() == NodeProto.OUTPUT_FIELD_NUMBER && output == null) {
+                output = names.text();
+            }
+        }
+        String constant = output;
+        Rewriting value = attribute -> copy(attribute, Map.of(AttributeProto.T_FIELD_NUMBER, t -> tensor(t, constant)));
+        return copy(
+                message,
+                operator.equals("Constant") && constant != null
+                        ? Map.of(NodeProto.ATTRIBUTE_FIELD_NUMBER, value)
+                        : Map.of());
+    }
+
+    /** A tensor without its numbers, if they are many; {@code name} if it has none of its own. */
+    private byte[] tensor(Fields message, String name) throws Fields.Damage, InvalidProtocolBufferException {
+        ByteArrayOutputStream rest = new ByteArrayOutputStream();
+        MemorySegment data = null;
+        while (message.next()) {
+            // Packed floats are as they would be among raw bytes.
+            boolean isData = message.isBytes()
+                    && message.value().byteSize() >= SMALL
+                    && (message.number() == TensorProto.RAW_DATA_FIELD_NUMBER
+                            || message.number() == TensorProto.FLOAT_DATA_FIELD_NUMBER);
+            if (!isData) {
+                rest.writeBytes(message.bytes());
+            } else if (data == null) {
+                data = message.value();
+            } else {
+                throw new Fields.Damage("has a tensor in two pieces");
+            }
+        }
+        byte[] bytes = rest.toByteArray();
+        if (data != null) {
+            numbers.put(name == null ? TensorProto.parseFrom(bytes).getName() : name, new Numbers(data, path));
+        }
+        return bytes;
+    }
+
+    /** Constants that nodes hold become initializers, so that there is one way in which a graph stores numbers. */
+    private static ModelProto hoisted(ModelProto parsed) {
+        GraphProto graph = parsed.getGraph();
+        GraphProto.Builder hoisted = graph.toBuilder().clearNode();
+        for (NodeProto node : graph.getNodeList()) {
+            Optional<AttributeProto> value =
+                    node.getOpType().equals("Constant") ? Graph.attribute(node, "value") : Optional.empty();
+            if (value.isPresent() && value.get().hasT() && node.getOutputCount() == 1) {
+                hoisted.addInitializer(value.get().getT().toBuilder().setName(node.getOutput(0)));
+            } else {
+                hoisted.addNode(node);
+            }
+        }
+        return parsed.toBuilder().setGraph(hoisted).build();
+    }
+
+    /** That it is a model, and each of its initializers has the numbers that type and shape need. */
+    private void check() throws Fields.Damage {
+        if (!model.hasGraph() || model.getIrVersion() < 1 || model.getGraph().getOutputCount() == 0) {
+            throw new Fields.Damage("has no graph with outputs");
+        }
+        ExternalData outside = new ExternalData(path, arena);
+        for (TensorProto tensor : model.getGraph().getInitializerList()) {
+            String name = tensor.getName();
+            if (initializers.put(name, tensor) != null) {
+                throw new Fields.Damage("has two initializers " + Wording.quoted(name));
+            }
+            if (tensor.getDataLocation() == TensorProto.DataLocation.EXTERNAL) {
+                numbers.put(name, outside.of(tensor));
+            }
+            long needed = Constants.bytes(tensor);
+            long stored = needed < 0 ? needed : data(name).byteSize();
+            if (stored != needed) {
+                throw new Fields.Damage("stores " + stored + " bytes of the " + needed + " that tensor "
+                        + Wording.quoted(name) + " needs");
+            }
+        }
+        model.getGraph().getNodeList().forEach(node -> requireInside(node, Graph.inner(node)));
+    }
+
+    /** Numbers of branches are parsed with them, and those in other files are not looked for. */
+    private void requireInside(NodeProto node, List<GraphProto> branches) {
+        for (GraphProto branch : branches) {
+            for (TensorProto tensor : branch.getInitializerList()) {
+                if (tensor.getDataLocation() == TensorProto.DataLocation.EXTERNAL) {
+                    throw new InvalidDataException(Wording.file(path) + ": tensor " + Wording.quoted(tensor.getName())
+                            + " belongs to a branch of node " + Wording.quoted(node.getName())
+                            + " and has its numbers in another file, which is not read; export the model with its"
+                            + " tensors in the main graph, or without branches.");
+                }
+            }
+            branch.getNodeList().forEach(deeper -> requireInside(deeper, Graph.inner(deeper)));
+        }
     }
 }

@@ -2,6 +2,8 @@ package io.groupreduce.models.onnx;
 
 import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
+import ai.onnx.proto.OnnxMl.TensorShapeProto;
+import ai.onnx.proto.OnnxMl.ValueInfoProto;
 import io.groupreduce.format.Logits;
 import io.groupreduce.format.Wording;
 import java.util.HashSet;
@@ -15,86 +17,62 @@ import java.util.Set;
  */
 record Outcome(String output, Logits logits) {
     /** What leaves every logit as it is, and what a softmax takes. */
-    private static final Set<String> PASSING = Set.of(
-            "Identity",
-            "Cast",
-            "Reshape",
-            "Squeeze",
-            "Unsqueeze",
-            "Flatten",
-            "Transpose",
-            "Slice",
-            "Gather",
-            "GatherND",
-            "GatherElements",
-            "Concat",
-            "Split",
-            "Dropout",
-            "Expand");
+    private static final Set<String> PASSING = Graph.operators("Identity Cast Reshape Squeeze Unsqueeze Flatten Slice"
+            + " Gather GatherND GatherElements Concat Split Dropout Expand");
 
-    private static final Set<String> LAST = Set.of("Softmax", "LogSoftmax", "ArgMax", "TopK", "Multinomial");
-    private static final Set<String> CHANGING = Set.of(
-            "Relu",
-            "Sigmoid",
-            "Clip",
-            "Where",
-            "Exp",
-            "Log",
-            "Neg",
-            "Softplus",
-            "Abs",
-            "Sqrt",
-            "Pow",
-            "Min",
-            "Max",
-            "QuantizeLinear",
-            "DequantizeLinear",
-            "ScatterElements",
-            "ScatterND",
-            "Add",
-            "Sub",
-            "Mul",
-            "Div");
+    private static final Set<String> NORMALISING = Graph.operators("Softmax LogSoftmax");
+    private static final Set<String> CHOOSING = Graph.operators("ArgMax TopK Multinomial");
+    private static final Set<String> JOINING = Graph.operators("Add Sub Mul Div");
+    private static final Set<String> CHANGING =
+            Graph.operators("Add Sub Mul Div Tanh Relu Sigmoid Clip Where Exp Log Neg"
+                    + " Softplus Pow Min Max QuantizeLinear DequantizeLinear ScatterElements ScatterND");
 
     /** Factors nearer to 1 than binary32 can tell, after a few roundings. */
     private static final double ROUNDING = 1e-6;
 
-    /** {@code scale * (A h) + share * bias}, then {@code cap * tanh} of that, where {@code cap} is not 0. */
-    private record State(double scale, double share, String bias, double cap, String unknown, boolean isOver) {
+    /** {@code scale * (A h) + share * bias}, then {@code cap * tanh} of that, where {@code cap} is not 0; {@code stage}: what a softmax made. */
+    private record State(double scale, double share, String bias, double cap, String unknown, Stage stage) {
         State times(double factor) {
-            return new State(scale * factor, share * factor, bias, cap * factor, unknown, isOver);
+            return new State(scale * factor, share * factor, bias, cap * factor, unknown, stage);
         }
 
         State unknown(String what) {
-            return new State(scale, share, bias, cap, unknown == null ? what : unknown, isOver);
+            return new State(scale, share, bias, cap, unknown == null ? what : unknown, stage);
+        }
+
+        State at(Stage next) {
+            return new State(scale, share, bias, cap, unknown, next);
         }
     }
 
-    /** Where a value goes; empty if it comes to no caller, or not as logits. */
-    static Optional<Outcome> of(Graph graph, String value, double factor, String bias) {
-        return new Walk(graph).from(value, new State(factor, bias == null ? 0 : 1, bias, 0, null, false));
+    private enum Stage {
+        LOGITS,
+        PROBABILITIES,
+        TOKENS
     }
 
-    private record Walk(Graph graph, Set<String> seen) {
-        Walk(Graph graph) {
-            this(graph, new HashSet<>());
-        }
+    /**
+     * Where the result of a product goes; empty if it comes to no caller, or not as logits.
+     *
+     * @param rows the numbers of one result
+     */
+    static Optional<Outcome> of(Graph graph, String value, long rows, double factor, String bias) {
+        return new Walk(graph, rows, new HashSet<>())
+                .from(value, new State(factor, bias == null ? 0 : 1, bias, 0, null, Stage.LOGITS));
+    }
 
+    private record Walk(Graph graph, long rows, Set<String> seen) {
         Optional<Outcome> from(String value, State state) {
-            if (graph.outputs().containsKey(value)) {
+            ValueInfoProto output = graph.outputs().get(value);
+            if (output != null && (state.stage == Stage.TOKENS || fits(output))) {
                 return Optional.of(new Outcome(value, logits(state)));
             }
             if (!seen.add(value)) {
                 return Optional.empty();
             }
             for (NodeProto user : graph.users(value)) {
-                State after = state.isOver() ? state : after(user, value, state);
-                boolean goesOn = after != null
-                        && (!state.isOver()
-                                || PASSING.contains(user.getOpType())
-                                || CHANGING.contains(user.getOpType())
-                                || LAST.contains(user.getOpType()));
-                for (int o = 0; goesOn && o < user.getOutputCount(); o++) {
+                State after = after(user, value, state);
+                for (int o = 0; after != null && o < user.getOutputCount(); o++) {
                     Optional<Outcome> found = from(user.getOutput(o), after);
                     if (found.isPresent()) {
                         return found;
@@ -104,48 +82,63 @@ record Outcome(String output, Logits logits) {
             return Optional.empty();
         }
 
+        /** Whether an output may be logits, some of which may be cut off where a vocabulary is padded. */
+        private boolean fits(ValueInfoProto output) {
+            TensorShapeProto shape = output.getType().getTensorType().getShape();
+            long last = shape.getDimCount() == 0
+                    ? 0
+                    : shape.getDim(shape.getDimCount() - 1).getDimValue();
+            return last == 0 || last <= rows && 2 * last > rows;
+        }
+
         /** {@code null} if the node makes something else of it. */
         private State after(NodeProto node, String value, State state) {
             String operator = node.getOpType();
-            if (LAST.contains(operator)) {
-                return new State(state.scale, state.share, state.bias, state.cap, state.unknown, true);
-            }
-            boolean first = node.getInput(0).equals(value);
+            boolean first = node.getInputCount() > 0 && node.getInput(0).equals(value);
             if (PASSING.contains(operator)) {
                 // Numbers that choose or shape are not what is chosen or shaped.
                 return first || operator.equals("Concat") ? state : null;
             }
+            if (CHOOSING.contains(operator)) {
+                return state.at(Stage.TOKENS);
+            }
+            if (NORMALISING.contains(operator)) {
+                return state.at(Stage.PROBABILITIES);
+            }
+            if (!CHANGING.contains(operator)) {
+                return null;
+            }
+            return state.stage == Stage.LOGITS ? changed(node, operator, value, state) : state;
+        }
+
+        private State changed(NodeProto node, String operator, String value, State state) {
             if (operator.equals("Tanh")) {
                 return state.cap == 0
-                        ? new State(state.scale, state.share, state.bias, 1, state.unknown, false)
+                        ? new State(state.scale, state.share, state.bias, 1, state.unknown, state.stage)
                         : state.unknown("the graph bounds its logits twice");
             }
+            State unknown = state.unknown("the graph changes its logits with " + Wording.quoted(operator)
+                    + " in a way that is not known here");
+            boolean first = node.getInput(0).equals(value);
             String other = Graph.input(node, first ? 1 : 0);
-            Double number = other == null ? null : scalar(other);
-            return switch (operator) {
-                case "Mul" -> number == null ? state.unknown(changes(operator)) : state.times(number);
-                case "Div" -> number == null || !first ? state.unknown(changes(operator)) : state.times(1 / number);
-                case "Add" -> added(state, other, number);
-                default -> CHANGING.contains(operator) ? state.unknown(changes(operator)) : null;
-            };
-        }
-
-        /** A constant that is added to all logits changes no probability. */
-        private State added(State state, String other, Double number) {
-            if (number != null && state.cap == 0) {
+            boolean joins = JOINING.contains(operator);
+            if (!joins) {
+                return unknown;
+            }
+            Double number = scalar(other);
+            if (number != null && (operator.equals("Mul") || operator.equals("Div") && first)) {
+                return state.times(operator.equals("Mul") ? number : 1 / number);
+            }
+            if (operator.equals("Add") && state.cap == 0 && number != null) {
+                // What is added to all logits changes no probability.
                 return state;
             }
-            TensorProto bias = graph.constant(other);
-            return bias != null
-                            && state.bias == null
-                            && state.cap == 0
-                            && isVector(bias, bias.getDims(Math.max(0, bias.getDimsCount() - 1)))
-                    ? new State(state.scale, 1, other, 0, state.unknown, false)
-                    : state.unknown(changes("Add"));
-        }
-
-        private static String changes(String operator) {
-            return "the graph changes its logits with " + Wording.quoted(operator) + " in a way that is not known here";
+            TensorProto constant = graph.constant(other);
+            if (operator.equals("Add") && state.cap == 0 && state.bias == null && isVector(constant, rows)) {
+                return new State(state.scale, 1, other, 0, state.unknown, state.stage);
+            }
+            // With what the graph computes it would be a part of something else, such as a gate or a residual.
+            return constant != null || number != null || graph.inputs().containsKey(other) ? unknown : null;
         }
 
         private Double scalar(String value) {

@@ -4,6 +4,7 @@ import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.api.VocabularyChoice;
+import io.groupreduce.format.Logits;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Wording;
 import java.util.ArrayList;
@@ -32,8 +33,11 @@ final class OutputLayers {
 
     private final Graph graph;
 
-    OutputLayers(Graph graph) {
+    private final VocabularyChoice choice;
+
+    OutputLayers(Graph graph, VocabularyChoice choice) {
         this.graph = graph;
+        this.choice = choice;
     }
 
     /** The place of a node, not judged yet; its {@code why} is the name of the graph's output. */
@@ -43,7 +47,10 @@ final class OutputLayers {
             return Optional.empty();
         }
         Product whole = product.bias() == null ? withBias(product) : product;
-        return Outcome.of(graph, whole.output(), whole.factor(), whole.bias())
+        Outcome hidden = new Outcome("", new Logits(1, whole.bias(), 0, "the graph gives its logits to no caller"));
+        Optional<Outcome> named = Optional.of(hidden).filter(o -> whole.tensor().equals(choice.output()));
+        return Outcome.of(graph, whole.output(), whole.rows(), whole.factor(), whole.bias())
+                .or(() -> named)
                 .map(outcome -> new Place(
                         whole.tensor(),
                         whole.rows(),
@@ -241,7 +248,7 @@ final class OutputLayers {
      *
      * @param found with the name of the graph's output as their {@code why}
      */
-    static List<Place> judge(List<Place> found, List<Place> tables, VocabularyChoice choice) {
+    List<Place> judge(List<Place> found, List<Place> tables) {
         long tokens = tables.stream()
                 .filter(Place::taken)
                 .mapToLong(Place::rows)

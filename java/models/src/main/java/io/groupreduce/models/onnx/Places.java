@@ -1,8 +1,13 @@
 package io.groupreduce.models.onnx;
 
+import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
+import ai.onnx.proto.OnnxMl.TensorProto;
+import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.api.VocabularyChoice;
+import io.groupreduce.format.Logits;
 import io.groupreduce.format.Model;
+import io.groupreduce.format.Wording;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -10,6 +15,9 @@ import java.util.Set;
 
 /** Finds where a graph uses the matrices of its vocabulary, by what it does with them. */
 public final class Places {
+    /** The input of a fused look-up that is the table of words. */
+    private static final int WORDS = 2;
+
     private final Graph graph;
     private final VocabularyChoice choice;
 
@@ -31,17 +39,77 @@ public final class Places {
     private List<Place> all() {
         List<Place> lookUps = new ArrayList<>();
         List<Place> layers = new ArrayList<>();
-        LookUps tables = new LookUps(graph);
-        OutputLayers outputs = new OutputLayers(graph);
+        LookUps tables = new LookUps(graph, choice);
+        OutputLayers outputs = new OutputLayers(graph, choice);
         for (NodeProto node : graph.nodes()) {
             tables.of(node).ifPresent(lookUps::add);
             outputs.of(node).ifPresent(layers::add);
         }
-        List<Place> found = new ArrayList<>(LookUps.judge(lookUps, layers, choice));
-        found.addAll(OutputLayers.judge(layers, found, choice));
+        List<Place> found = new ArrayList<>(tables.judge(lookUps, layers));
+        found.addAll(outputs.judge(layers, found));
+        graph.nodes().forEach(node -> outOfReach(node, found));
         return found.stream()
                 .map(place -> place.elsewhere(elsewhere(place, found)))
                 .toList();
+    }
+
+    /** Look-ups and products where nothing is found out about them and nothing could be put in their place. */
+    private void outOfReach(NodeProto node, List<Place> found) {
+        if (node.getOpType().equals("EmbedLayerNormalization") && node.getInputCount() > WORDS) {
+            outOfReach(
+                    graph.constant(node.getInput(WORDS)),
+                    node,
+                    Model.Role.EMBEDDING,
+                    found,
+                    "is inside a fused EmbedLayerNormalization; start from the model before ONNX Runtime's optimizer"
+                            + " fused it");
+        }
+        for (GraphProto branch : Graph.inner(node)) {
+            for (NodeProto deeper : branch.getNodeList()) {
+                boolean looksUp = deeper.getOpType().equals("Gather");
+                if (looksUp || deeper.getOpType().equals("MatMul")) {
+                    outOfReach(
+                            graph.constant(deeper.getInput(looksUp ? 0 : 1)),
+                            deeper,
+                            looksUp ? Model.Role.EMBEDDING : Model.Role.OUTPUT,
+                            found,
+                            "is used in a branch of a node " + Wording.quoted(node.getOpType())
+                                    + ", where it is not looked for; start from the model without branches, such as"
+                                    + " decoder_model.onnx instead of decoder_model_merged.onnx");
+                }
+                outOfReach(deeper, found);
+            }
+        }
+    }
+
+    private static void outOfReach(TensorProto stored, NodeProto node, Model.Role role, List<Place> found, String why) {
+        boolean embedding = role == Model.Role.EMBEDDING;
+        if (stored == null
+                || stored.getDimsCount() != 2
+                || !Operand.isPlain(DataType.forNumber(stored.getDataType()))) {
+            return;
+        }
+        long rows = stored.getDims(embedding ? 0 : 1);
+        long columns = stored.getDims(embedding ? 1 : 0);
+        if (rows > columns) {
+            found.add(new Place(
+                    stored.getName(),
+                    rows,
+                    columns,
+                    role,
+                    !embedding,
+                    node.getInput(0),
+                    node.getOutput(0),
+                    DataType.forNumber(stored.getDataType()),
+                    List.of(),
+                    null,
+                    1,
+                    Logits.PLAIN,
+                    null,
+                    null,
+                    false,
+                    why));
+        }
     }
 
     /** The operator of a node that uses a place's initializer, directly or transposed, and belongs to no place of it. */
