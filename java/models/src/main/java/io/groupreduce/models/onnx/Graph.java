@@ -16,6 +16,9 @@ import java.util.Set;
 
 /** The values of a graph: which node makes each and which use it. */
 public final class Graph {
+    /** Nodes between a stored tensor and its use; what has more goes in a circle. */
+    static final int LONGEST_CHAIN = 16;
+
     private final Map<String, NodeProto> makers = new HashMap<>();
     private final Map<String, List<NodeProto>> users = new HashMap<>();
     private final Map<String, TensorProto> constants = new HashMap<>();

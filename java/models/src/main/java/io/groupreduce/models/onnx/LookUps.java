@@ -44,11 +44,11 @@ final class LookUps {
     /** The place of a node, not judged yet; its {@code why} is the name of the graph's input. */
     Optional<Place> of(NodeProto node) {
         boolean packed = node.getOpType().equals("GatherBlockQuantized");
-        if (!packed && !node.getOpType().equals("Gather") || node.getInputCount() < 2) {
+        if (!packed && !node.getOpType().equals("Gather") || Graph.input(node, 1) == null) {
             return Optional.empty();
         }
         String axis = packed ? "gather_axis" : "axis";
-        String ids = node.getInput(1);
+        String ids = Graph.input(node, 1);
         String origin = origins.computeIfAbsent(ids, value -> origin(value, new HashSet<>()));
         if (origin == null || Graph.integer(node, axis, 0) != 0) {
             return Optional.empty();
@@ -57,7 +57,7 @@ final class LookUps {
     }
 
     private Optional<Place> plain(NodeProto gather, String ids, String origin) {
-        Operand table = Operand.of(graph, gather.getInput(0));
+        Operand table = Operand.of(graph, Graph.input(gather, 0));
         if (table == null) {
             return Optional.empty();
         }
@@ -73,7 +73,7 @@ final class LookUps {
             }
             nodes.add(next);
             output = next.getOutput(0);
-            TensorProto scale = graph.constant(next.getInput(1));
+            TensorProto scale = graph.constant(Graph.input(next, 1));
             type = scale == null ? DataType.FLOAT : DataType.forNumber(scale.getDataType());
         }
         return Optional.of(place(
@@ -90,8 +90,8 @@ final class LookUps {
     }
 
     private Optional<Place> packed(NodeProto gather, String ids, String origin) {
-        TensorProto codes = graph.constant(gather.getInput(0));
-        TensorProto scales = graph.constant(gather.getInput(2));
+        TensorProto codes = graph.constant(Graph.input(gather, 0));
+        TensorProto scales = graph.constant(Graph.input(gather, 2));
         if (codes == null || scales == null || codes.getDimsCount() < 2) {
             return Optional.empty();
         }
@@ -153,7 +153,7 @@ final class LookUps {
             return null;
         }
         if (PASSING.contains(maker.getOpType())) {
-            return origin(maker.getInput(0), seen);
+            return origin(Graph.input(maker, 0), seen);
         }
         if (JOINING.contains(maker.getOpType())) {
             return maker.getInputList().stream()

@@ -5,6 +5,7 @@ import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
+import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.groupreduce.error.FileAccessException;
@@ -17,6 +18,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -204,15 +206,19 @@ public final class OnnxFile implements AutoCloseable {
         return bytes;
     }
 
-    /** Constants that nodes hold become initializers, so that there is one way in which a graph stores numbers. */
-    private static ModelProto hoisted(ModelProto parsed) {
+    /** Constants that nodes hold become initializers, and small numbers in other files are fetched: there is one place for each kind. */
+    private ModelProto hoisted(ModelProto parsed) {
         GraphProto graph = parsed.getGraph();
-        GraphProto.Builder hoisted = graph.toBuilder().clearNode();
+        GraphProto.Builder hoisted = graph.toBuilder().clearNode().clearInitializer();
+        ExternalData outside = new ExternalData(path, arena);
+        graph.getInitializerList().forEach(tensor -> hoisted.addInitializer(fetched(tensor, outside)));
         for (NodeProto node : graph.getNodeList()) {
             Optional<AttributeProto> value =
                     node.getOpType().equals("Constant") ? Graph.attribute(node, "value") : Optional.empty();
             if (value.isPresent() && value.get().hasT() && node.getOutputCount() == 1) {
-                hoisted.addInitializer(value.get().getT().toBuilder().setName(node.getOutput(0)));
+                TensorProto constant = value.get().getT();
+                hoisted.addInitializer(
+                        fetched(constant.toBuilder().setName(node.getOutput(0)).build(), outside));
             } else {
                 hoisted.addNode(node);
             }
@@ -220,19 +226,31 @@ public final class OnnxFile implements AutoCloseable {
         return parsed.toBuilder().setGraph(hoisted).build();
     }
 
+    private TensorProto fetched(TensorProto tensor, ExternalData outside) {
+        if (tensor.getDataLocation() != TensorProto.DataLocation.EXTERNAL) {
+            return tensor;
+        }
+        Numbers found = outside.of(tensor);
+        if (found.data().byteSize() >= SMALL) {
+            numbers.put(tensor.getName(), found);
+            return tensor;
+        }
+        return tensor.toBuilder()
+                .clearExternalData()
+                .clearDataLocation()
+                .setRawData(ByteString.copyFrom(found.data().toArray(ValueLayout.JAVA_BYTE)))
+                .build();
+    }
+
     /** That it is a model, and each of its initializers has the numbers that type and shape need. */
     private void check() throws Fields.Damage {
         if (!model.hasGraph() || model.getIrVersion() < 1 || model.getGraph().getOutputCount() == 0) {
             throw new Fields.Damage("has no graph with outputs");
         }
-        ExternalData outside = new ExternalData(path, arena);
         for (TensorProto tensor : model.getGraph().getInitializerList()) {
             String name = tensor.getName();
             if (initializers.put(name, tensor) != null) {
                 throw new Fields.Damage("has two initializers " + Wording.quoted(name));
-            }
-            if (tensor.getDataLocation() == TensorProto.DataLocation.EXTERNAL) {
-                numbers.put(name, outside.of(tensor));
             }
             long needed = Constants.bytes(tensor);
             long stored = needed < 0 ? needed : data(name).byteSize();
@@ -241,7 +259,12 @@ public final class OnnxFile implements AutoCloseable {
                         + Wording.quoted(name) + " needs");
             }
         }
-        model.getGraph().getNodeList().forEach(node -> requireInside(node, Graph.inner(node)));
+        for (NodeProto node : model.getGraph().getNodeList()) {
+            if (node.getOutputCount() == 0) {
+                throw new Fields.Damage("has a node " + Wording.quoted(node.getOpType()) + " that makes nothing");
+            }
+            requireInside(node, Graph.inner(node));
+        }
     }
 
     /** Numbers of branches are parsed with them, and those in other files are not looked for. */

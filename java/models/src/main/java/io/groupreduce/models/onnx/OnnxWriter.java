@@ -6,7 +6,9 @@ import ai.onnx.proto.OnnxMl.StringStringEntryProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.WireFormat;
+import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.AtomicFile;
+import io.groupreduce.format.Wording;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -47,8 +49,16 @@ public final class OnnxWriter {
         return model.getSerializedSize() + data + 20L * numbers.size();
     }
 
-    /** Writes one file. It must not be longer than {@link #LONGEST_MESSAGE}. */
+    /**
+     * Writes one file.
+     *
+     * @throws InvalidDataException if it would be longer than {@link #LONGEST_MESSAGE}
+     */
     public void write(Path target) {
+        if (bytes() > LONGEST_MESSAGE) {
+            throw new InvalidDataException(Wording.file(target) + " would have " + bytes() + " bytes, and one ONNX file"
+                    + " cannot have more than " + LONGEST_MESSAGE + "; write the numbers to a file beside it.");
+        }
         AtomicFile.write(target, this::writeTo);
     }
 
@@ -75,8 +85,7 @@ public final class OnnxWriter {
         for (TensorProto.Builder tensor : outside.getGraphBuilder().getInitializerBuilderList()) {
             MemorySegment stored = numbers.get(tensor.getName());
             if (stored != null) {
-                tensor.clearFloatData()
-                        .clearExternalData()
+                bare(tensor)
                         .setDataLocation(TensorProto.DataLocation.EXTERNAL)
                         .addExternalData(entry("location", data.getFileName().toString()))
                         .addExternalData(entry("offset", Long.toString(offsets.get(tensor.getName()))))
@@ -121,15 +130,22 @@ public final class OnnxWriter {
         if (!numbers.containsKey(tensor.getName())) {
             return tensor.toByteArray();
         }
-        TensorProto bare = tensor.toBuilder()
-                .clearFloatData()
-                .clearExternalData()
-                .clearDataLocation()
-                .build();
         ByteArrayOutputStream head = new ByteArrayOutputStream();
-        bare.writeTo(head);
+        bare(tensor.toBuilder()).build().writeTo(head);
         head.write(prefix(TensorProto.RAW_DATA_FIELD_NUMBER, size(tensor)));
         return head.toByteArray();
+    }
+
+    /** Without numbers of its own and their place. */
+    private static TensorProto.Builder bare(TensorProto.Builder tensor) {
+        return tensor.clearRawData()
+                .clearFloatData()
+                .clearDoubleData()
+                .clearInt32Data()
+                .clearInt64Data()
+                .clearUint64Data()
+                .clearExternalData()
+                .clearDataLocation();
     }
 
     private long size(TensorProto tensor) {

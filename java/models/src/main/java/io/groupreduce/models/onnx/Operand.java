@@ -29,10 +29,10 @@ record Operand(TensorProto stored, boolean turned, DataType type, List<NodeProto
         DataType type = null;
         String quantised = null;
         String at = value;
-        while (at != null && graph.constant(at) == null) {
+        for (int steps = 0; at != null && graph.constant(at) == null; steps++) {
             NodeProto maker = graph.maker(at);
             alone &= graph.isInner(at);
-            if (maker == null) {
+            if (maker == null || steps == Graph.LONGEST_CHAIN) {
                 return null;
             }
             switch (maker.getOpType()) {
@@ -41,7 +41,7 @@ record Operand(TensorProto stored, boolean turned, DataType type, List<NodeProto
                 case "Transpose" -> turned = !turned;
                 case "DequantizeLinear" -> {
                     quantised = "DequantizeLinear";
-                    TensorProto scale = graph.constant(maker.getInput(1));
+                    TensorProto scale = graph.constant(Graph.input(maker, 1));
                     type = type == null && scale != null ? DataType.forNumber(scale.getDataType()) : type;
                 }
                 default -> {

@@ -22,6 +22,7 @@ record Outcome(String output, Logits logits) {
 
     private static final Set<String> NORMALISING = Graph.operators("Softmax LogSoftmax");
     private static final Set<String> CHOOSING = Graph.operators("ArgMax TopK Multinomial");
+    private static final Set<String> CASTING = Graph.operators("Identity Cast CastLike");
     private static final Set<String> JOINING = Graph.operators("Add Sub Mul Div");
     private static final Set<String> CHANGING =
             Graph.operators("Add Sub Mul Div Tanh Relu Sigmoid Clip Where Exp Log Neg"
@@ -94,7 +95,7 @@ record Outcome(String output, Logits logits) {
         /** {@code null} if the node makes something else of it. */
         private State after(NodeProto node, String value, State state) {
             String operator = node.getOpType();
-            boolean first = node.getInputCount() > 0 && node.getInput(0).equals(value);
+            boolean first = value.equals(Graph.input(node, 0));
             if (PASSING.contains(operator)) {
                 // Numbers that choose or shape are not what is chosen or shaped.
                 return first || operator.equals("Concat") ? state : null;
@@ -119,7 +120,7 @@ record Outcome(String output, Logits logits) {
             }
             State unknown = state.unknown("the graph changes its logits with " + Wording.quoted(operator)
                     + " in a way that is not known here");
-            boolean first = node.getInput(0).equals(value);
+            boolean first = value.equals(Graph.input(node, 0));
             String other = Graph.input(node, first ? 1 : 0);
             boolean joins = JOINING.contains(operator);
             if (!joins) {
@@ -142,10 +143,15 @@ record Outcome(String output, Logits logits) {
         }
 
         private Double scalar(String value) {
-            NodeProto maker = graph.maker(value);
-            boolean passes =
-                    maker != null && Set.of("Identity", "Cast", "CastLike").contains(maker.getOpType());
-            return passes ? scalar(maker.getInput(0)) : Constants.scalar(graph.constant(value));
+            String at = value;
+            for (int steps = 0; graph.constant(at) == null && steps < Graph.LONGEST_CHAIN; steps++) {
+                NodeProto maker = graph.maker(at);
+                if (maker == null || !CASTING.contains(maker.getOpType())) {
+                    return null;
+                }
+                at = Graph.input(maker, 0);
+            }
+            return Constants.scalar(graph.constant(at));
         }
     }
 

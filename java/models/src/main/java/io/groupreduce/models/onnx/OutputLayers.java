@@ -71,7 +71,7 @@ final class OutputLayers {
     }
 
     private Product product(NodeProto node) {
-        if (node.getInputCount() < 2) {
+        if (Graph.input(node, 0) == null || Graph.input(node, 1) == null) {
             return null;
         }
         return switch (node.getOpType()) {
@@ -92,7 +92,7 @@ final class OutputLayers {
     }
 
     private Product plain(NodeProto node, boolean turned, double factor, String bias) {
-        Operand right = Operand.of(graph, node.getInput(1));
+        Operand right = Operand.of(graph, Graph.input(node, 1));
         if (right == null) {
             return null;
         }
@@ -106,7 +106,7 @@ final class OutputLayers {
                 stored.getDims(transposed ? 1 : 0),
                 stored.getDims(transposed ? 0 : 1),
                 transposed,
-                node.getInput(0),
+                Graph.input(node, 0),
                 nodes,
                 bias,
                 factor,
@@ -141,8 +141,8 @@ final class OutputLayers {
     }
 
     private Product packed(NodeProto node) {
-        TensorProto codes = graph.constant(node.getInput(1));
-        TensorProto scales = graph.constant(node.getInput(2));
+        TensorProto codes = graph.constant(Graph.input(node, 1));
+        TensorProto scales = graph.constant(Graph.input(node, 2));
         if (codes == null || scales == null) {
             return null;
         }
@@ -152,7 +152,7 @@ final class OutputLayers {
                 Graph.integer(node, "N", 0),
                 Graph.integer(node, "K", 0),
                 false,
-                node.getInput(0),
+                Graph.input(node, 0),
                 List.of(node),
                 bias,
                 1,
@@ -163,8 +163,8 @@ final class OutputLayers {
 
     /** A product of whole numbers; {@code nodes} begin with it and end with what makes it floats. */
     private Product integers(NodeProto node, List<NodeProto> nodes, String bias) {
-        TensorProto codes = graph.constant(node.getInput(1));
-        NodeProto rounding = graph.maker(node.getInput(0));
+        TensorProto codes = graph.constant(Graph.input(node, 1));
+        NodeProto rounding = graph.maker(Graph.input(node, 0));
         if (nodes == null
                 || codes == null
                 || codes.getDimsCount() != 2
@@ -183,7 +183,7 @@ final class OutputLayers {
                 codes.getDims(1),
                 codes.getDims(0),
                 true,
-                rounding.getInput(0),
+                Graph.input(rounding, 0),
                 all,
                 bias,
                 1,
@@ -219,7 +219,8 @@ final class OutputLayers {
     /** With the bias that follows at once, if nothing else uses what has none. */
     private Product withBias(Product product) {
         NodeProto adding = next(product.output(), "Add");
-        String bias = adding == null ? null : adding.getInput(adding.getInput(0).equals(product.output()) ? 1 : 0);
+        String bias =
+                adding == null ? null : Graph.input(adding, product.output().equals(Graph.input(adding, 0)) ? 1 : 0);
         if (bias == null || product.other() != null || !isBias(bias, product.rows())) {
             return product;
         }

@@ -18,6 +18,8 @@ public final class Places {
     /** The input of a fused look-up that is the table of words. */
     private static final int WORDS = 2;
 
+    private static final Set<String> PASSING = Graph.operators("Identity Cast Transpose DequantizeLinear");
+
     private final Graph graph;
     private final VocabularyChoice choice;
 
@@ -55,9 +57,9 @@ public final class Places {
 
     /** Look-ups and products where nothing is found out about them and nothing could be put in their place. */
     private void outOfReach(NodeProto node, List<Place> found) {
-        if (node.getOpType().equals("EmbedLayerNormalization") && node.getInputCount() > WORDS) {
+        if (node.getOpType().equals("EmbedLayerNormalization")) {
             outOfReach(
-                    graph.constant(node.getInput(WORDS)),
+                    graph.constant(Graph.input(node, WORDS)),
                     node,
                     Model.Role.EMBEDDING,
                     found,
@@ -69,7 +71,7 @@ public final class Places {
                 boolean looksUp = deeper.getOpType().equals("Gather");
                 if (looksUp || deeper.getOpType().equals("MatMul")) {
                     outOfReach(
-                            graph.constant(deeper.getInput(looksUp ? 0 : 1)),
+                            graph.constant(Graph.input(deeper, looksUp ? 0 : 1)),
                             deeper,
                             looksUp ? Model.Role.EMBEDDING : Model.Role.OUTPUT,
                             found,
@@ -98,7 +100,7 @@ public final class Places {
                     columns,
                     role,
                     !embedding,
-                    node.getInput(0),
+                    Graph.input(node, 0),
                     node.getOutput(0),
                     DataType.forNumber(stored.getDataType()),
                     List.of(),
@@ -125,11 +127,10 @@ public final class Places {
             return "output " + value;
         }
         for (NodeProto user : graph.users(value)) {
-            if (served.contains(user.getOutput(0))) {
+            if (!served.add(user.getOutput(0))) {
                 continue;
             }
-            boolean passes =
-                    Set.of("Identity", "Cast", "Transpose", "DequantizeLinear").contains(user.getOpType());
+            boolean passes = PASSING.contains(user.getOpType());
             String deeper = passes ? unserved(user.getOutput(0), served) : user.getOpType();
             if (deeper != null) {
                 return deeper;
