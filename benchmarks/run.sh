@@ -26,7 +26,7 @@ jdk=$(find_jdk)
 
 stamp=$here/target/run-built
 if ! [ -e "$stamp" ] || ! ls "$here"/target/lib/groupreduce-benchmarks-*.jar >/dev/null 2>&1 \
-  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector,cuda,cli,testkit}/pom.xml "$here/pom.xml" "$root"/java/{core,vector,cuda,cli,testkit}/src/main \
+  || [ -n "$(find "$root"/pom.xml "$root"/java/{core,vector,cuda,models,cli,testkit}/pom.xml "$here/pom.xml" "$root"/java/{core,vector,cuda,models,cli,testkit}/src/main \
     "$here/src" "$root"/native/{CMakeLists.txt,build.sh,include,kernels} "$root"/cmake \
     -newer "$stamp" -print)" ]; then
   echo "building the benchmarks" >&2

@@ -19,6 +19,7 @@ import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Logits;
 import io.groupreduce.format.MetricFile;
 import io.groupreduce.format.Model;
+import io.groupreduce.format.ModelFolder;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
@@ -89,7 +90,7 @@ final class FileCompression {
             compression.requireReachable();
             output.requireRoom(compression.bytesNeeded());
             compression.requireSense();
-            return compression.write(progress);
+            return compression.write(output, progress);
         }
     }
 
@@ -100,6 +101,9 @@ final class FileCompression {
         read.addAll(job.countsOf().values());
         read.addAll(OutputFile.filesOf(model));
         Stream.of(job.counts(), job.hidden()).filter(Objects::nonNull).forEach(read::add);
+        if (toDirectory(job)) {
+            return OutputFile.claimDirectory(job.output(), job.input(), job.overwrite());
+        }
         OutputFile output = OutputFile.claim(job.output(), read, job.overwrite());
         try {
             output.requireOutside(job.input());
@@ -108,6 +112,10 @@ final class FileCompression {
             output.close();
             throw e;
         }
+    }
+
+    private static boolean toDirectory(CompressionJob job) {
+        return ModelFolder.isWanted(job.input(), job.output());
     }
 
     /** The output as far as its size is known: what is copied, and the target where there is one. */
@@ -120,7 +128,7 @@ final class FileCompression {
 
     /** To a compressed file a tensor can be added, if it is named. */
     private static CompressedFile earlier(CompressionJob job, Model model) {
-        if (!model.metadata().containsKey(CompressedFile.METADATA_KEY)) {
+        if (!model.isCompressed()) {
             return null;
         }
         if (job.tensors().isEmpty()) {
@@ -333,7 +341,7 @@ final class FileCompression {
     }
 
     /** Compresses one part after the other and writes them and what is copied. */
-    private List<CompressionSummary> write(Progress progress) {
+    private List<CompressionSummary> write(OutputFile output, Progress progress) {
         try (Arena arena = Arena.ofShared()) {
             List<CompressionSummary> summaries = new ArrayList<>();
             List<CompressedEntry> entries = new ArrayList<>();
@@ -351,10 +359,54 @@ final class FileCompression {
                 entries.addAll(earlier.entries());
             }
             progress.at("writing " + job.output(), 0.95);
-            CompressedFile.write(job.output(), entries, copied, metadata, tied);
+            if (toDirectory(job)) {
+                writeDirectory(output, entries);
+            } else {
+                CompressedFile.write(job.output(), entries, copied, metadata, tied);
+            }
             progress.at("done", 1);
             return measured(summaries);
         }
+    }
+
+    /** Every shard under its name, with what it held before: compressed, copied, or as it is. */
+    private void writeDirectory(OutputFile output, List<CompressedEntry> entries) {
+        ModelFolder folder = ModelFolder.of(job.input());
+        List<String> leftOut = folder.leftOut();
+        if (!leftOut.isEmpty()) {
+            tell.accept("Not copied, since they hold the weights in other forms: " + String.join(", ", leftOut) + ".");
+        }
+        Set<Path> changed = new HashSet<>();
+        entries.forEach(entry -> changed.add(home(entry.matrix().name())));
+        tied.keySet().stream()
+                .filter(model.tensors()::containsKey)
+                .map(this::home)
+                .forEach(changed::add);
+        folder.copy(
+                output,
+                job.only() ? model.files() : List.copyOf(changed),
+                (source, target) -> {
+                    List<CompressedEntry> here = entries.stream()
+                            .filter(entry -> home(entry.matrix().name()).equals(source))
+                            .toList();
+                    List<Tensor> kept = copied.stream()
+                            .filter(tensor -> home(tensor.name()).equals(source))
+                            .toList();
+                    Map<String, String> equal = new HashMap<>(tied);
+                    equal.values().removeIf(name -> !home(name).equals(source));
+                    Map<String, String> own = earlier == null ? model.metadata(source) : earlier.sourceMetadata(source);
+                    if (here.isEmpty()) {
+                        SafetensorsWriter.write(target, kept, own);
+                    } else {
+                        CompressedFile.write(target, here, kept, own, equal);
+                    }
+                },
+                true);
+    }
+
+    /** The file of the input that holds a tensor, compressed or not. */
+    private Path home(String tensor) {
+        return earlier == null ? model.fileOf(tensor) : earlier.fileOf(tensor);
     }
 
     /** With the bytes that the file took, rather than the most it could have taken. */

@@ -48,7 +48,8 @@ final class CompressCommand implements Callable<Integer> {
             names = {"-o", "--output"},
             required = true,
             paramLabel = "OUT",
-            description = "The .safetensors file to write.")
+            description =
+                    "The .safetensors file to write; of a model directory, under any other name, a directory like it.")
     Path output;
 
     @Option(

@@ -7,7 +7,6 @@ import io.groupreduce.format.Model;
 import io.groupreduce.format.Tensor;
 import io.groupreduce.format.VocabularyMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -56,11 +55,8 @@ final class InspectCommand implements Callable<Integer> {
     }
 
     private boolean compressed() {
-        if (Files.isDirectory(file)) {
-            return false;
-        }
         try (Model opened = Model.open(file)) {
-            return opened.metadata().containsKey(CompressedFile.METADATA_KEY);
+            return opened.isCompressed();
         }
     }
 

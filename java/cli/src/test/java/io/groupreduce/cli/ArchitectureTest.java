@@ -48,7 +48,7 @@ class ArchitectureTest {
             Set.of("io.groupreduce", "io.groupreduce.api", "io.groupreduce.error", "io.groupreduce.matrix"));
 
     private static final Set<String> OUR_MODULES =
-            Set.of("io.groupreduce.cuda", "io.groupreduce.testkit", "io.groupreduce.vector");
+            Set.of("io.groupreduce.cuda", "io.groupreduce.models", "io.groupreduce.testkit", "io.groupreduce.vector");
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)

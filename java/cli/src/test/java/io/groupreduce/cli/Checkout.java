@@ -34,7 +34,7 @@ record Checkout(Path root) {
         for (String folder : new String[] {"cmake", "native/include", "native/kernels", "java/cli/target/lib"}) {
             Files.createDirectories(root.resolve(folder));
         }
-        for (String module : new String[] {"core", "vector", "cuda", "cli"}) {
+        for (String module : new String[] {"core", "vector", "cuda", "models", "cli"}) {
             Files.createDirectories(root.resolve("java/" + module + "/src/main"));
             Files.createFile(root.resolve("java/" + module + "/pom.xml"));
         }

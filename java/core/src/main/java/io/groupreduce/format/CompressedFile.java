@@ -1,6 +1,7 @@
 package io.groupreduce.format;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import io.groupreduce.api.CompressedModel;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.FileAccessException;
@@ -8,6 +9,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -18,6 +20,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -34,58 +37,111 @@ public final class CompressedFile implements CompressedModel {
     /** The format version that is written, and the only one that is read. */
     public static final int FORMAT_VERSION = 3;
 
-    private final Safetensors file;
+    /** A file with a document of its own; in a directory also those without one, whose document is {@code null}. */
+    private record Part(Safetensors file, JsonNode document) {
+        Map<String, String> sourceMetadata() {
+            Map<String, String> kept = new LinkedHashMap<>(file.metadata());
+            kept.remove(METADATA_KEY);
+            return kept;
+        }
+    }
+
+    private final Path path;
+    private final List<Part> parts;
     /** Memory of what was packed. */
     private final Arena unpacked;
 
-    private final JsonNode document;
+    /** By tensor, compressed or copied. */
+    private final Map<String, Part> partOf = new LinkedHashMap<>();
+
     private final Map<String, CompressedMatrix> matrices = new LinkedHashMap<>();
     private final Map<String, Tensor> copied;
     private final Map<String, String> tied = new LinkedHashMap<>();
     private final Map<String, Logits> logits = new LinkedHashMap<>();
 
-    private CompressedFile(Safetensors file, Arena unpacked) {
-        this.file = file;
+    private CompressedFile(Path path, List<Part> parts, Arena unpacked) {
+        this.path = path;
+        this.parts = parts;
         this.unpacked = unpacked;
-        document = CompressedDocument.read(path(), file.metadata().get(METADATA_KEY));
-        copied = new LinkedHashMap<>(file.tensors());
-        document.path(CompressedDocument.TENSORS).properties().forEach(entry -> {
-            CompressedLayout layout = new CompressedLayout(path(), entry.getKey(), entry.getValue(), copied);
-            CompressedMatrix matrix = layout.read(unpacked);
-            CompressedEntry.wrong(entry.getValue(), matrix).ifPresent(what -> {
-                throw CompressedLayout.damaged(
-                        path(), "the metadata of " + Wording.quoted(entry.getKey()) + " " + what, null);
-            });
-            matrices.put(entry.getKey(), matrix);
-        });
+        copied = new LinkedHashMap<>();
+        for (Part part : parts) {
+            for (Tensor tensor : part.file().tensors().values()) {
+                if (copied.put(tensor.name(), tensor) != null) {
+                    throw CompressedLayout.damaged(
+                            path, "two files of it hold the tensor " + Wording.quoted(tensor.name()), null);
+                }
+                partOf.put(tensor.name(), part);
+            }
+        }
+        described(CompressedDocument.TENSORS, this::readMatrix);
         requireSeparate();
-        document.path(CompressedDocument.TIED)
-                .properties()
-                .forEach(entry -> tie(entry.getKey(), entry.getValue().asText()));
-        readLogits();
-        countHeader();
+        described(
+                CompressedDocument.TIED,
+                (part, entry) -> tie(entry.getKey(), entry.getValue().asText()));
+        described(CompressedDocument.LOGITS, (part, entry) -> readLogits(entry));
+        parts.stream().filter(part -> part.document() != null).forEach(this::countHeader);
+    }
+
+    /** Goes through the members of an object that documents have. */
+    private void described(String object, BiConsumer<Part, Map.Entry<String, JsonNode>> reader) {
+        for (Part part : parts) {
+            JsonNode members = part.document() == null
+                    ? MissingNode.getInstance()
+                    : part.document().path(object);
+            if (!members.isMissingNode() && !members.isObject()) {
+                throw damaged("has " + object + " that are no object", null);
+            }
+            members.properties().forEach(entry -> reader.accept(part, entry));
+        }
+    }
+
+    private void readMatrix(Part part, Map.Entry<String, JsonNode> entry) {
+        String name = entry.getKey();
+        CompressedLayout layout = new CompressedLayout(path(), name, entry.getValue(), copied);
+        CompressedMatrix matrix = layout.read(unpacked);
+        CompressedEntry.wrong(entry.getValue(), matrix).ifPresent(what -> {
+            throw CompressedLayout.damaged(path(), "the metadata of " + Wording.quoted(name) + " " + what, null);
+        });
+        if (matrices.put(name, matrix) != null) {
+            throw damaged("describes " + Wording.quoted(name) + " in two files", null);
+        }
+        partOf.put(name, part);
     }
 
     /**
-     * Opens and checks a compressed file. Left factors and dense rows are checked for their shape, not number by number.
+     * Opens and checks a compressed file, or a directory of which one file or several are such. Left factors and dense rows are checked for
+     * their shape, not number by number.
      *
-     * @throws FileAccessException if it is missing, a directory, or unreadable
+     * @throws FileAccessException if it is missing or unreadable
      * @throws MalformedFileException if it is not a safetensors file, its parts do not fit each other, or a right factor, a
      *     scale or a bias is not finite
-     * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, or is of another version
+     * @throws InvalidDataException if it is a safetensors file that holds nothing compressed, is of another version, or a directory that
+     *     holds no model or several
      */
     public static CompressedFile open(Path path) {
         return MappedFiles.reading(() -> openUnguarded(path));
     }
 
     private static CompressedFile openUnguarded(Path path) {
-        Safetensors file = Safetensors.open(path);
+        List<Path> files = Files.isDirectory(path) ? ModelDirectory.of(path).files() : List.of(path);
+        List<Part> parts = new ArrayList<>();
         Arena unpacked = Arena.ofShared();
         try {
-            return new CompressedFile(file, unpacked);
+            for (Path name : files) {
+                Safetensors file = Safetensors.open(name);
+                String text = file.metadata().get(METADATA_KEY);
+                parts.add(new Part(file, null));
+                if (text != null || files.size() == 1) {
+                    parts.set(parts.size() - 1, new Part(file, CompressedDocument.read(name, text)));
+                }
+            }
+            if (parts.stream().allMatch(part -> part.document() == null)) {
+                CompressedDocument.read(path, null);
+            }
+            return new CompressedFile(path, parts, unpacked);
         } catch (Throwable e) {
             unpacked.close();
-            file.close();
+            parts.forEach(part -> part.file().close());
             throw e;
         }
     }
@@ -94,16 +150,19 @@ public final class CompressedFile implements CompressedModel {
      * Tells every matrix its share of the header: the entries of its tensors and of its name in the document. What is there once for
      * all counts with the first. What is copied, tied names, logits and the source's metadata are no matrix's.
      */
-    private void countHeader() {
-        long common = file.headerBytes();
+    private void countHeader(Part part) {
+        long common = part.file().headerBytes();
+        JsonNode document = part.document();
         Map<String, Long> shares = new LinkedHashMap<>();
-        for (String name : matrices.keySet()) {
+        for (Map.Entry<String, JsonNode> entry :
+                document.path(CompressedDocument.TENSORS).properties()) {
+            String name = entry.getKey();
             long described = CompressedDocument.textBytes(Map.of(name, described(name)));
             shares.put(name, described);
             common -= described;
         }
         long at = 0;
-        for (Tensor tensor : file.tensors().values()) {
+        for (Tensor tensor : part.file().tensors().values()) {
             long entry = SafetensorsWriter.entryBytes(tensor, at);
             at += tensor.bytes();
             common -= entry;
@@ -115,7 +174,7 @@ public final class CompressedFile implements CompressedModel {
         for (String member : List.of(CompressedDocument.TIED, CompressedDocument.LOGITS)) {
             common -= document.has(member) ? CompressedDocument.textBytes(Map.of(member, document.path(member))) : 0;
         }
-        for (Map.Entry<String, String> kept : sourceMetadata().entrySet()) {
+        for (Map.Entry<String, String> kept : part.sourceMetadata().entrySet()) {
             common -= SafetensorsWriter.memberBytes(kept);
         }
         for (Map.Entry<String, Long> share : shares.entrySet()) {
@@ -147,26 +206,20 @@ public final class CompressedFile implements CompressedModel {
         tied.put(name, stored);
     }
 
-    private void readLogits() {
-        JsonNode all = document.path(CompressedDocument.LOGITS);
-        if (!all.isMissingNode() && !all.isObject()) {
-            throw damaged("has logits that are no object", null);
-        }
-        for (Map.Entry<String, JsonNode> entry : all.properties()) {
-            CompressedMatrix matrix = matrices.get(entry.getKey());
-            try {
-                if (matrix == null) {
-                    throw new IllegalArgumentException("are of no compressed matrix");
-                }
-                Logits read = Logits.read(entry.getValue());
-                // A bias of the matrix's own stands in for the model's.
-                if (read.bias() != null && matrix.bias() == null) {
-                    SoftmaxBias.requireFits(copied.get(read.bias()), matrix.rows());
-                }
-                logits.put(entry.getKey(), read);
-            } catch (IllegalArgumentException e) {
-                throw damaged("has logits of " + Wording.quoted(entry.getKey()) + " that " + e.getMessage(), e);
+    private void readLogits(Map.Entry<String, JsonNode> entry) {
+        CompressedMatrix matrix = matrices.get(entry.getKey());
+        try {
+            if (matrix == null) {
+                throw new IllegalArgumentException("are of no compressed matrix");
             }
+            Logits read = Logits.read(entry.getValue());
+            // A bias of the matrix's own stands in for the model's.
+            if (read.bias() != null && matrix.bias() == null) {
+                SoftmaxBias.requireFits(copied.get(read.bias()), matrix.rows());
+            }
+            logits.put(entry.getKey(), read);
+        } catch (IllegalArgumentException e) {
+            throw damaged("has logits of " + Wording.quoted(entry.getKey()) + " that " + e.getMessage(), e);
         }
     }
 
@@ -232,7 +285,7 @@ public final class CompressedFile implements CompressedModel {
 
     @Override
     public Path path() {
-        return file.path();
+        return path;
     }
 
     @Override
@@ -335,11 +388,33 @@ public final class CompressedFile implements CompressedModel {
         return Collections.unmodifiableMap(copied);
     }
 
-    /** Metadata of the source that was kept. */
+    /** Metadata of the source that was kept; of a directory, that of its first file. */
     public Map<String, String> sourceMetadata() {
-        Map<String, String> kept = new LinkedHashMap<>(file.metadata());
-        kept.remove(METADATA_KEY);
-        return kept;
+        return parts.get(0).sourceMetadata();
+    }
+
+    /** Metadata of the source that one of {@link #files} keeps. */
+    public Map<String, String> sourceMetadata(Path file) {
+        return parts.stream()
+                .filter(part -> part.file().path().equals(file))
+                .findFirst()
+                .map(Part::sourceMetadata)
+                .orElse(Map.of());
+    }
+
+    /** The files that were opened. */
+    public List<Path> files() {
+        return parts.stream().map(part -> part.file().path()).toList();
+    }
+
+    /** Whether a matrix of this name is compressed, or tied to one that is. */
+    boolean has(String name) {
+        return matrices.containsKey(tied.getOrDefault(name, name));
+    }
+
+    /** The file that holds a compressed matrix or a copied tensor. */
+    public Path fileOf(String name) {
+        return partOf.get(tied.getOrDefault(name, name)).file().path();
     }
 
     /** Names that are not stored because they equal a compressed matrix, and which one. */
@@ -354,7 +429,10 @@ public final class CompressedFile implements CompressedModel {
 
     /** {@link #provenance} as it stands in the document; of a name that is not compressed, a missing node. */
     JsonNode described(String name) {
-        return document.path(CompressedDocument.TENSORS).path(name);
+        Part part = matrices.containsKey(name) ? partOf.get(name) : null;
+        return part == null
+                ? MissingNode.getInstance()
+                : part.document().path(CompressedDocument.TENSORS).path(name);
     }
 
     @Override
@@ -362,6 +440,6 @@ public final class CompressedFile implements CompressedModel {
         if (unpacked.scope().isAlive()) {
             unpacked.close();
         }
-        file.close();
+        parts.forEach(part -> part.file().close());
     }
 }

@@ -56,6 +56,45 @@ public final class DenseExport {
         }
     }
 
+    /**
+     * Writes a compressed directory as a plain one with the same files.
+     *
+     * @param target claimed with {@link OutputFile#claimDirectory}
+     * @throws FileAccessException if it cannot be written
+     */
+    public static void writeDirectory(CompressedFile source, OutputFile target) {
+        DenseExport export = new DenseExport(source);
+        ModelFolder folder = ModelFolder.of(source.path());
+        try (TemporaryFile scratch = target.temporary();
+                Arena arena = Arena.ofConfined()) {
+            List<Tensor> tensors = export.tensors(export.multiplyOut(scratch, arena));
+            folder.copy(
+                    target,
+                    source.files(),
+                    (file, to) -> SafetensorsWriter.write(
+                            to,
+                            tensors.stream()
+                                    .filter(tensor -> export.home(tensor.name()).equals(file))
+                                    .toList(),
+                            source.sourceMetadata(file)),
+                    false);
+        } catch (IOException e) {
+            throw Wording.cannotWrite(target.path(), 0, e);
+        }
+    }
+
+    /** The file of the source that a tensor goes to: that of what it was, or for a bias that is new that of its matrix. */
+    private Path home(String tensor) {
+        return source.copied().containsKey(tensor) || source.has(tensor)
+                ? source.fileOf(tensor)
+                : source.matrices().values().stream()
+                        .filter(matrix ->
+                                matrix.bias() != null && bias(matrix).name().equals(tensor))
+                        .findFirst()
+                        .map(matrix -> source.fileOf(matrix.name()))
+                        .orElseThrow();
+    }
+
     /** What the disk must have room for: matrices as they are multiplied out, and again in the model. */
     public static long bytesNeeded(CompressedFile source) {
         DenseExport export = new DenseExport(source);

@@ -130,6 +130,21 @@ public final class Model implements ModelFile {
         return files.fileOf().get(require(tensor).name());
     }
 
+    /** The files that hold tensors, in the order of {@link #tensors}. */
+    public List<Path> files() {
+        return files.fileOf().values().stream().distinct().toList();
+    }
+
+    /** The {@code __metadata__} of one of {@link #files}; empty for what is no safetensors file. */
+    public Map<String, String> metadata(Path file) {
+        return files.metadata(file);
+    }
+
+    /** Whether some of it is compressed already. */
+    public boolean isCompressed() {
+        return files().stream().anyMatch(file -> metadata(file).containsKey(CompressedFile.METADATA_KEY));
+    }
+
     /** The {@code __metadata__} of the first file; empty for a NumPy matrix. */
     public Map<String, String> metadata() {
         return files.metadata();

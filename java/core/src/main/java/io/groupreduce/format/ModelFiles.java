@@ -158,6 +158,15 @@ final class ModelFiles implements AutoCloseable {
         return parts.isEmpty() ? Map.of() : parts.get(0).metadata();
     }
 
+    /** The {@code __metadata__} of one file. */
+    Map<String, String> metadata(Path file) {
+        return parts.stream()
+                .filter(part -> part.path().equals(file))
+                .findFirst()
+                .map(Safetensors::metadata)
+                .orElse(Map.of());
+    }
+
     /** What {@code config.json} beside them says. */
     ModelConfig config() {
         return config;

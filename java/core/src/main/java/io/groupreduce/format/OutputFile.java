@@ -66,6 +66,50 @@ public final class OutputFile implements AutoCloseable {
         return new OutputFile(output, file, claim);
     }
 
+    /**
+     * Checks a directory as output and takes it for this run.
+     *
+     * @param input a directory that is read
+     * @param overwrite whether an existing directory that holds a model may be replaced
+     * @throws InvalidDataException if one of the two directories lies in the other
+     * @throws FileAccessException if it cannot be made there, exists and may not be replaced, or another run is writing it
+     */
+    public static OutputFile claimDirectory(Path output, Path input, boolean overwrite) {
+        Path at = output.toAbsolutePath().normalize();
+        try {
+            Path file = folder(at, output).resolve(at.getFileName());
+            Path read = input.toRealPath();
+            if (file.startsWith(read) || read.startsWith(file)) {
+                throw new InvalidDataException("The output " + Wording.file(output) + " and the input "
+                        + Wording.file(input) + " lie in each other; write it elsewhere.");
+            }
+            Claim claim = Claim.of(file, output, false);
+            if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)
+                    && !(overwrite
+                            && Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)
+                            && ModelFolder.isReplaceable(file))) {
+                claim.close();
+                throw new FileAccessException(Wording.file(output) + " exists already; give another name"
+                        + (overwrite
+                                ? ", since only a directory with a model is replaced."
+                                : ", or --force to replace a directory with a model."));
+            }
+            return new OutputFile(output, file, claim);
+        } catch (IOException e) {
+            throw Wording.cannotWrite(output, 0, e);
+        }
+    }
+
+    /** Where it lies, in a folder without links. */
+    Path file() {
+        return file;
+    }
+
+    /** Names something beside it that does not exist yet and is gone when it is closed. */
+    TemporaryFile temporary() {
+        return claim.temporary();
+    }
+
     /** The output as it was named. */
     public Path path() {
         return output;

@@ -82,6 +82,11 @@ final class ShardIndex {
         return shard == null ? null : file.resolveSibling(Path.of(shard).normalize());
     }
 
+    /** The index itself. */
+    Path file() {
+        return file;
+    }
+
     /** Whether a file is named as a shard. */
     boolean names(String shard) {
         return shardOf.containsValue(shard);

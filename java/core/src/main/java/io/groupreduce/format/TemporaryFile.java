@@ -3,6 +3,7 @@ package io.groupreduce.format;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
@@ -13,7 +14,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * A hidden file beside a target, gone when it is closed, or when a signal ends the process before. After a signal that no
+ * A hidden file or directory beside a target, gone when it is closed, or when a signal ends the process before. After a signal that no
  * process can heed the next {@link Claim} in the folder removes it.
  */
 final class TemporaryFile implements AutoCloseable {
@@ -77,6 +78,9 @@ final class TemporaryFile implements AutoCloseable {
 
     static void delete(Path path) {
         try {
+            if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
+                ModelFolder.delete(path);
+            }
             Files.deleteIfExists(path);
         } catch (IOException e) {
             // The failure that led here is the one to report.
@@ -84,7 +88,7 @@ final class TemporaryFile implements AutoCloseable {
         OPEN.remove(path);
     }
 
-    /** Deletes the file if it still has this name. */
+    /** Deletes what still has this name. */
     @Override
     public void close() {
         delete(path);
