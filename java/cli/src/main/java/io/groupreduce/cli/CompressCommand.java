@@ -41,7 +41,7 @@ final class CompressCommand implements Callable<Integer> {
     @Mixin
     DeviceOptions device;
 
-    @Parameters(paramLabel = "INPUT", description = "A .safetensors file, a model directory, or a .npy file.")
+    @Parameters(paramLabel = "INPUT", description = "A .safetensors, .onnx, .gguf or .npy file, or a model directory.")
     Path input;
 
     @Option(

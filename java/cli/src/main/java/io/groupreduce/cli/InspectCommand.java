@@ -31,7 +31,8 @@ final class InspectCommand implements Callable<Integer> {
 
     @Parameters(
             paramLabel = "FILE",
-            description = "A compressed file, a .safetensors file, a model directory or a .npy file.")
+            description =
+                    "A compressed file, another .safetensors file, an .onnx, .gguf or .npy file, or a model directory.")
     Path file;
 
     @Override

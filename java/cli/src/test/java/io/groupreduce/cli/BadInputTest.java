@@ -45,6 +45,31 @@ class BadInputTest extends RefusalCase {
     }
 
     @Test
+    void namesOfOtherFormatsForTheOutput() throws Exception {
+        output = directory.resolve("out.onnx");
+        refused(
+                2,
+                "name it \"out.safetensors\", and then let 'groupreduce export --to onnx' write the other one",
+                model);
+        output = directory.resolve("out.npy");
+        refused(2, "would be a safetensors file under the name of another format; name it \"out.safetensors\".", model);
+        Path compressed = directory.resolve("done.safetensors");
+        assertEquals(
+                0,
+                Shell.run("compress", model, "-o", compressed, "--ratio", "2").code());
+        output = directory.resolve("dense.gguf");
+        Outcome outcome = Shell.run("export", compressed, "--to", "dense", "-o", output);
+        assertEquals(2, outcome.code(), outcome.err());
+        assertFalse(Files.exists(output));
+    }
+
+    @Test
+    void anOnnxFileThatIsNone() throws Exception {
+        refused(1, "is no ONNX model, or a damaged one", bytes("m.onnx", new byte[] {8, 9, 0x12, 2, 1}));
+        refused(1, "is a Git LFS pointer", bytes("p.onnx", "version https://git-lfs.github.com/spec/v1".getBytes()));
+    }
+
+    @Test
     void tensorsThatDoNotFit() throws Exception {
         refused(1, "\"softmax.weight\"", model, "--tensor", "nope");
         refused(1, "\"nope\"", model, "--tensor", "nope");

@@ -28,6 +28,7 @@ enum SideFile {
             ".npz",
             ".gguf",
             ".onnx",
+            ".ort",
             ".bin",
             ".pt",
             ".pth",

@@ -40,10 +40,16 @@ class FileKindTest {
                 Arguments.of(
                         "m.gguf",
                         "GGUF\3\0\0\0\1",
-                        "is a GGUF file, which is not read here; start from the safetensors"),
+                        "is a GGUF file, which is read as a model only, by the library groupreduce-models"),
                 Arguments.of("m.safetensors", "GGUF\3\0\0\0\1", "is a GGUF file"),
-                Arguments.of("m.onnx", "\10\7\22\7pytorch", "is an ONNX model, which is not read here"),
+                Arguments.of(
+                        "m.onnx",
+                        "\10\7\22\7pytorch",
+                        "is an ONNX model, which is read as a model only, by the library groupreduce-models"),
                 Arguments.of("m", "\10\12\22\7pytorch", "is an ONNX model"),
+                Arguments.of("m.onnx", "version https://git-lfs", "is a Git LFS pointer"),
+                Arguments.of("m.onnx", "<html>", "is a web page"),
+                Arguments.of("m.ort", "\50\0\0\0ORTM", "is a model in ONNX Runtime's own format"),
                 Arguments.of("m.h5", "\u0089HDF\r\n\u001a\n", "is an HDF5 file, as Keras writes"),
                 Arguments.of("m.tgz", "\u001f\u008b\10\0\0\0", "packed with gzip; unpack it first"),
                 Arguments.of("m.tar", "\1".repeat(257) + "ustar", "packed with tar; unpack it first"),
@@ -70,8 +76,9 @@ class FileKindTest {
         assertFails(MalformedFileException.class, () -> Model.open(file), file, message);
         assertFails(MalformedFileException.class, () -> HiddenStates.open(file), file, message);
         if (!name.endsWith(".safetensors") && name.contains(".") && !name.endsWith(".json")) {
-            assertFails(
-                    InvalidDataException.class, () -> Model.open(directory), directory, "\"" + name + "\"", message);
+            // What can be read is to be named; what it is will be said of the file.
+            String what = name.endsWith(".onnx") || name.endsWith(".gguf") ? "name the file to read" : message;
+            assertFails(InvalidDataException.class, () -> Model.open(directory), directory, "\"" + name + "\"", what);
         }
     }
 

@@ -7,12 +7,14 @@ import static io.groupreduce.format.FormatFixtures.names;
 import static io.groupreduce.format.FormatFixtures.write;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.matrix.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -42,6 +44,20 @@ class SafetensorsWriterTest {
 
     private static List<Tensor> sample() {
         return List.of(f32("b", new long[] {1, 2}, 3f, 4f), i64("a", 5, 6, 7));
+    }
+
+    @Test
+    void takesNoNameOfAnotherFormat() {
+        for (String name : List.of("m.onnx", "m.GGUF", "m.npy", "a.b.bin", ".onnx")) {
+            Path file = directory.resolve(name);
+            InvalidOptionException failure =
+                    assertThrows(InvalidOptionException.class, () -> SafetensorsWriter.write(file, sample(), Map.of()));
+            assertTrue(failure.getMessage().startsWith(file + " would be a safetensors file"), failure.getMessage());
+            assertFalse(Files.exists(file));
+        }
+        for (String name : List.of("onnx", "m", "m.onnx.safetensors", "m.model")) {
+            SafetensorsWriter.write(directory.resolve(name), sample(), Map.of());
+        }
     }
 
     @Test

@@ -1,5 +1,6 @@
 package io.groupreduce.models.onnx;
 
+import ai.onnx.proto.OnnxMl.OperatorSetIdProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.InvalidDataException;
@@ -23,6 +24,9 @@ import java.util.Optional;
 
 /** The vocabulary of an ONNX model: what {@link Places} tells, as tensors of N x D. */
 final class OnnxModel implements ForeignModel {
+    /** The oldest set of operators that ONNX Runtime promises to run. */
+    private static final int OLDEST = 7;
+
     private final OnnxFile file;
     private final VocabularyChoice choice;
     private final List<Place> places;
@@ -34,6 +38,7 @@ final class OnnxModel implements ForeignModel {
     OnnxModel(OnnxFile file, VocabularyChoice choice) {
         this.file = file;
         this.choice = choice;
+        requireNewEnough();
         places = Places.all(file, choice);
         try {
             file.initializers().values().forEach(this::add);
@@ -46,6 +51,16 @@ final class OnnxModel implements ForeignModel {
         } catch (Throwable e) {
             turned.close();
             throw e;
+        }
+    }
+
+    /** Before, an operator said in another way which sides it stretches. */
+    private void requireNewEnough() {
+        for (OperatorSetIdProto operators : file.model().getOpsetImportList()) {
+            if (operators.getDomain().isEmpty() && operators.getVersion() < OLDEST) {
+                throw new InvalidDataException(Wording.file(file.path()) + " has operators of version "
+                        + operators.getVersion() + "; export it again with opset " + OLDEST + " or newer.");
+            }
         }
     }
 
