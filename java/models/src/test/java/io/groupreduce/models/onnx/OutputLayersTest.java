@@ -8,6 +8,7 @@ import static io.groupreduce.models.onnx.TestGraph.transposed;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.onnx.proto.OnnxMl.TensorProto;
@@ -16,6 +17,8 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import io.groupreduce.api.VocabularyChoice;
+import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.Logits;
 import io.groupreduce.format.Model;
 import io.groupreduce.matrix.Matrix;
@@ -360,6 +363,43 @@ class OutputLayersTest {
                     "makes output \"z\" of 12 numbers, fewer than there are tokens",
                     model.vocabularyMatrix("labels").orElseThrow().why());
             assertTrue(model.vocabularyMatrix("inner").isEmpty());
+        }
+    }
+
+    @Test
+    void aMatrixThatIsUsedTwiceHasTwoPlacesAndTwoMatricesAreNotChosenFrom() throws IOException {
+        TestGraph twice = turned().input("g", DataType.FLOAT, -1, COLUMNS)
+                .output("more", DataType.FLOAT, -1, ROWS)
+                .scalar("s", 2)
+                .node("MatMul", "h w", "logits")
+                .node("MatMul", "g w", "y")
+                .node("Mul", "y s", "more");
+        Path file = twice.save(directory.resolve("m.onnx"));
+        try (OnnxFile opened = OnnxFile.open(file)) {
+            List<Place> places = Places.find(opened);
+            assertEquals(List.of("h", "g"), places.stream().map(Place::input).toList());
+            assertNull(places.get(0).elsewhere());
+        }
+        try (Model model = Model.open(file)) {
+            assertEquals(List.of("w"), model.matrices());
+            assertEquals(
+                    "the graph makes logits of it twice, and not in the same way",
+                    model.logits("w").unknown());
+        }
+        TestGraph two = turned().output("more", DataType.FLOAT, -1, ROWS)
+                .gaussian("v", 5, COLUMNS, ROWS)
+                .node("MatMul", "h w", "logits")
+                .node("MatMul", "h v", "more");
+        try (Model model = Model.open(two.save(file))) {
+            assertEquals(List.of("w", "v"), model.matrices());
+            String message = assertThrows(InvalidDataException.class, model::outputMatrix)
+                    .getMessage();
+            assertTrue(
+                    message.endsWith("each of \"w\", \"v\" may be the output; say which with --output-tensor."),
+                    message);
+        }
+        try (Model model = Model.open(file, new VocabularyChoice("v", null, null))) {
+            assertEquals("v", model.outputMatrix());
         }
     }
 
