@@ -175,7 +175,7 @@ final class FileCompression {
                 tell.accept(model.path() + " has no config.json beside it, so a factor of the logits of " + name
                         + " is not known; where the model has one, copy the model's config.json there first.");
             }
-            totalBytes += matrix.bytes();
+            totalBytes += matrix.storedBytes();
         }
         tied = new HashMap<>(job.tensors().isEmpty() ? model.duplicates() : Map.of());
         Set<String> compressed = parts.stream().map(Part::name).collect(Collectors.toSet());
@@ -304,7 +304,7 @@ final class FileCompression {
                 }
                 // One more than the share needs, since shares are rounded down.
                 smallest = Math.max(smallest, (long) Math.ceil(
-                        (e.smallest() + 1) * (totalBytes / part.matrix().bytes())));
+                        (e.smallest() + 1) * (totalBytes / part.matrix().storedBytes())));
             }
         }
         if (smallest > 0) {
@@ -331,7 +331,7 @@ final class FileCompression {
     private CompressionOptions options(Part part) {
         SizeTarget target = job.options().target();
         if (target.size() > 0 && parts.size() > 1) {
-            long share = (long) (target.size() * (part.matrix().bytes() / totalBytes));
+            long share = (long) (target.size() * (part.matrix().storedBytes() / totalBytes));
             target = new SizeTarget(0, Math.max(1, share), target.unit());
         }
         CompressionOptions options = job.options().withTarget(target);

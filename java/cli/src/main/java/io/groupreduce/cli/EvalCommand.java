@@ -71,18 +71,18 @@ final class EvalCommand implements Callable<Integer> {
             common.print(Texts.format(
                     "%s: %s -> %s, %.2f times smaller",
                     name,
-                    Figures.bytes(dense.bytes()),
+                    Figures.bytes(dense.storedBytes()),
                     Figures.bytes(matrix.bytes()),
-                    (double) dense.bytes() / matrix.bytes()));
+                    (double) dense.storedBytes() / matrix.bytes()));
             Summary.lines(evaluation).forEach(common::print);
             common.print(
                     Texts.format("%s relative error: %.4f", counts == null ? "unweighted" : "count-weighted", error));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("file", file.toString());
             document.put("tensor", name);
-            document.put("sourceBytes", dense.bytes());
+            document.put("sourceBytes", dense.storedBytes());
             document.put("bytes", matrix.bytes());
-            document.put("ratio", (double) dense.bytes() / matrix.bytes());
+            document.put("ratio", (double) dense.storedBytes() / matrix.bytes());
             document.put("weightedByCounts", counts != null);
             document.put("relativeError", error);
             document.putAll(Summary.document(evaluation));

@@ -97,7 +97,7 @@ final class InspectCommand implements Callable<Integer> {
             String shape = Arrays.toString(tensor.shape());
             rows.add(List.of(
                     tensor.name(),
-                    tensor.type().name(),
+                    tensor.storedType(),
                     shape,
                     role(found),
                     Objects.requireNonNullElse(found.tiedTo(), "-"),
@@ -106,7 +106,7 @@ final class InspectCommand implements Callable<Integer> {
                     found.why()));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("name", tensor.name());
-            document.put("dtype", tensor.type().name());
+            document.put("dtype", tensor.storedType());
             document.put("shape", tensor.shape());
             document.put("role", found.role() == null ? null : word(found.role()));
             document.put("compressed", found.taken());
@@ -173,14 +173,14 @@ final class InspectCommand implements Callable<Integer> {
         for (Tensor tensor : tensors.values()) {
             rows.add(List.of(
                     tensor.name(),
-                    tensor.type().name(),
+                    tensor.storedType(),
                     Arrays.toString(tensor.shape()),
-                    Figures.bytes(tensor.bytes())));
+                    Figures.bytes(tensor.storedBytes())));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("name", tensor.name());
-            document.put("dtype", tensor.type().name());
+            document.put("dtype", tensor.storedType());
             document.put("shape", tensor.shape());
-            document.put("bytes", tensor.bytes());
+            document.put("bytes", tensor.storedBytes());
             documents.add(document);
         }
         if (!documents.isEmpty()) {

@@ -66,7 +66,7 @@ final class LossCurves {
                                     backend, dense, counts, null, known, at, arena, Progress.NONE)
                             .matrix();
                     increases.add(increase(small));
-                    ratios.add((double) dense.bytes() / small.bytes());
+                    ratios.add((double) dense.storedBytes() / small.bytes());
                 } catch (UnreachableTargetException e) {
                     break;
                 }

@@ -61,7 +61,7 @@ final class Summary {
             }
             return new Source(
                     text(provenance, "method", "unknown"),
-                    text(provenance, "dtype", "F32"),
+                    text(provenance, "sourceType", text(provenance, "dtype", "F32")),
                     (long) number(provenance, "sourceBytes", 4.0 * matrix.rows() * matrix.columns()),
                     Boolean.TRUE.equals(provenance.get("metric")),
                     number(provenance, "energy", Double.NaN),
@@ -84,7 +84,7 @@ final class Summary {
         static Source of(CompressionSummary result) {
             return new Source(
                     result.options().method().label(),
-                    result.type().name(),
+                    result.storedType(),
                     result.sourceBytes(),
                     result.metric(),
                     result.energy(),

@@ -11,7 +11,8 @@ import java.util.List;
  * @param type how the source is stored
  * @param rows N
  * @param columns D
- * @param sourceBytes stored bytes of the source
+ * @param storedType what the file of the source calls the type that it has there
+ * @param sourceBytes what the source takes in its file
  * @param bytes bytes of all that replaces it in a file, its share of the header included; of what is in no file yet, the most it will take
  * @param options what was asked for, codecs filled in
  * @param metric whether the method measures its loss under a metric S; otherwise S is the identity
@@ -28,6 +29,7 @@ import java.util.List;
  */
 public record CompressionSummary(
         DType type,
+        String storedType,
         int rows,
         int columns,
         long sourceBytes,
@@ -61,9 +63,10 @@ public record CompressionSummary(
             HeldOut heldOut) {
         return new CompressionSummary(
                 source.type(),
+                source.storedType(),
                 source.rows(),
                 source.columns(),
-                source.bytes(),
+                source.storedBytes(),
                 bytes,
                 options,
                 metric,
@@ -114,6 +117,7 @@ public record CompressionSummary(
     private CompressionSummary with(long itsBytes, double itsLoss, double error, List<Double> losses) {
         return new CompressionSummary(
                 type,
+                storedType,
                 rows,
                 columns,
                 sourceBytes,

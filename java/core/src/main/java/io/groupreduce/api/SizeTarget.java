@@ -43,7 +43,7 @@ public record SizeTarget(double ratio, long size, SizeUnit unit) {
         if (size > 0) {
             return size;
         }
-        double source = unit == SizeUnit.BYTES ? matrix.bytes() : (double) matrix.rows() * matrix.columns();
+        double source = unit == SizeUnit.BYTES ? matrix.storedBytes() : (double) matrix.rows() * matrix.columns();
         return (long) Math.floor(source / ratio);
     }
 }

@@ -45,6 +45,9 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         document.put("method", summary.options().method().label());
         document.put("options", options(summary.options()));
         document.put("sourceBytes", summary.sourceBytes());
+        if (!summary.storedType().equals(summary.type().name())) {
+            document.put("sourceType", summary.storedType());
+        }
         document.put("metric", summary.metric());
         document.put("energy", rounded(summary.energy()));
         document.put("loss", rounded(summary.loss()));
@@ -87,8 +90,16 @@ public record CompressedEntry(CompressedMatrix matrix, Map<String, Object> docum
         }
         JsonNode source = document.path("sourceBytes");
         long bytes = (long) matrix.rows() * matrix.columns() * type.get().bytes();
-        if (!source.isMissingNode()
-                && !(source.isIntegralNumber() && source.canConvertToLong() && source.longValue() == bytes)) {
+        JsonNode quantised = document.path("sourceType");
+        if (!quantised.isMissingNode() && !quantised.isTextual()) {
+            return Optional.of("has a 'sourceType' that is no text");
+        }
+        boolean fits = source.isIntegralNumber()
+                && source.canConvertToLong()
+                && (quantised.isMissingNode()
+                        ? source.longValue() == bytes
+                        : source.longValue() > 0 && source.longValue() < bytes);
+        if (!source.isMissingNode() && !fits) {
             return Optional.of("has 'sourceBytes' other than the " + bytes + " of its shape in " + type.get());
         }
         if (document.has(OUTPUT) && !document.path(OUTPUT).isBoolean()) {

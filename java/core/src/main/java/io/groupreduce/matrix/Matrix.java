@@ -19,14 +19,26 @@ public final class Matrix {
     private final int rows;
     private final int columns;
     private final MemorySegment data;
+    private final String storedType;
+    private final long storedBytes;
 
-    private Matrix(String name, String tensor, DType type, int rows, int columns, MemorySegment data) {
+    private Matrix(
+            String name,
+            String tensor,
+            DType type,
+            int rows,
+            int columns,
+            MemorySegment data,
+            String storedType,
+            long storedBytes) {
         this.name = name;
         this.tensor = tensor;
         this.type = type;
         this.rows = rows;
         this.columns = columns;
         this.data = data;
+        this.storedType = storedType;
+        this.storedBytes = storedBytes;
     }
 
     /**
@@ -48,7 +60,7 @@ public final class Matrix {
             throw new InvalidDataException(name + " of shape [" + rows + ", " + columns + "] and type " + type
                     + " needs " + rows * columns * type.bytes() + " bytes but has " + data.byteSize() + ".");
         }
-        return new Matrix(name, name, type, (int) rows, (int) columns, data);
+        return new Matrix(name, name, type, (int) rows, (int) columns, data, type.name(), data.byteSize());
     }
 
     /** A view of a row-major array; later changes of the array show through. */
@@ -75,7 +87,12 @@ public final class Matrix {
 
     /** The same matrix, of a tensor that a file calls so; messages keep their name for it. */
     public Matrix ofTensor(String itsName) {
-        return new Matrix(name, itsName, type, rows, columns, data);
+        return new Matrix(name, itsName, type, rows, columns, data, storedType, storedBytes);
+    }
+
+    /** The same matrix, which its file has in a type of its own: its numbers were decoded from that. */
+    public Matrix storedAs(String itsType, long itsBytes) {
+        return new Matrix(name, tensor, type, rows, columns, data, itsType, itsBytes);
     }
 
     /** What messages call it. */
@@ -102,14 +119,24 @@ public final class Matrix {
         return columns;
     }
 
-    /** The stored numbers, {@link #bytes()} of them. */
+    /** The numbers, {@link #bytes()} of them. */
     public MemorySegment data() {
         return data;
     }
 
-    /** Stored bytes. */
+    /** Bytes of its numbers in its type. */
     public long bytes() {
         return data.byteSize();
+    }
+
+    /** What its file calls the type that it has there. */
+    public String storedType() {
+        return storedType;
+    }
+
+    /** What it takes in its file: what sizes of compressed forms are compared with. */
+    public long storedBytes() {
+        return storedBytes;
     }
 
     /** A view of {@code count} rows from {@code first} on. */

@@ -303,6 +303,9 @@ class CompressedLayoutTest {
                 "\"dtype\":\"F16\",\"sourceBytes\":5002.5 | 'sourceBytes'",
                 "\"dtype\":\"F16\",\"sourceBytes\":18446744073709556618 | 'sourceBytes'",
                 "\"sourceBytes\":5002 | 'sourceBytes' other than the 10004",
+                "\"sourceType\":\"Q4_0\",\"sourceBytes\":10004 | 'sourceBytes'",
+                "\"sourceType\":\"Q4_0\",\"sourceBytes\":0 | 'sourceBytes'",
+                "\"sourceType\":4,\"sourceBytes\":5002 | 'sourceType'",
                 "\"relativeError\":-0.1 | 'relativeError'",
                 "\"relativeError\":\"0.1\" | 'relativeError'",
                 "\"relativeError\":null | 'relativeError'",
@@ -313,6 +316,12 @@ class CompressedLayoutTest {
     void figuresThatCannotBeAreRefused(String figures, String said) {
         fixture.replaceMetadata("\"dtype\":\"F16\"", figures);
         assertDamaged(NAME, said);
+    }
+
+    @Test
+    void aQuantisedSourceTakesFewerBytes() {
+        fixture.replaceMetadata("\"dtype\":\"F16\"", "\"dtype\":\"F32\",\"sourceType\":\"Q4_0\",\"sourceBytes\":1407");
+        open().close();
     }
 
     @Test
