@@ -85,6 +85,12 @@ final class FileCompression {
                 HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
                 OutputFile output = claim(job, model)) {
             model.notes().forEach(tell);
+            model.form()
+                    .ifPresent(
+                            form -> tell.accept("Only the vocabulary's matrices and their biases are written; the rest"
+                                    + " stays in " + job.input() + ", and 'groupreduce export " + job.output()
+                                    + " --to " + form
+                                    + " --model " + job.input() + "' puts them back."));
             FileCompression compression = new FileCompression(job, backend, model, earlier, tell);
             compression.gather(hidden);
             compression.requireReachable();

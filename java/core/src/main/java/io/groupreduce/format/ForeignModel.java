@@ -10,6 +10,9 @@ import java.util.Optional;
  * matrices and their biases alone, and {@code export} puts them back in the model.
  */
 public interface ForeignModel extends AutoCloseable {
+    /** The format, by the word that {@code export --to} knows it by. */
+    String form();
+
     /**
      * Matrices of the vocabulary as N x D, whichever way round they are stored, and what is added to logits, in a type that can be compressed;
      * beside them, by name and shape, whatever else a user may name.

@@ -163,6 +163,11 @@ public final class Model implements ModelFile {
         return files.foreign() != null;
     }
 
+    /** That other format, by the word that {@code export --to} knows it by. */
+    public Optional<String> form() {
+        return Optional.ofNullable(files.foreign()).map(ForeignModel::form);
+    }
+
     private synchronized VocabularyFinder finder() {
         if (finder == null) {
             finder = new VocabularyFinder(path, tensors, files.config(), choice, files.bareMatrix());

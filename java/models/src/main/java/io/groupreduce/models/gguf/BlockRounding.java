@@ -44,7 +44,10 @@ final class BlockRounding implements BlockFormat {
         highest = Arrays.stream(values).max().orElseThrow();
         even = layout.type() != GgufType.IQ4_NL;
         hasLeast = layout.leastAt() >= 0;
-        int scaleBits = layout.scales().stream().mapToInt(f -> f.above() + f.bits()).max().orElse(0);
+        int scaleBits = layout.scales().stream()
+                .mapToInt(f -> f.above() + f.bits())
+                .max()
+                .orElse(0);
         signedScales = !layout.scales().isEmpty() && !hasLeast;
         mostScale = signedScales ? 1 << scaleBits - 1 : (1 << scaleBits) - 1;
     }

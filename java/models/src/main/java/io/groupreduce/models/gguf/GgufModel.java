@@ -128,6 +128,11 @@ final class GgufModel implements ForeignModel {
     }
 
     @Override
+    public String form() {
+        return "gguf";
+    }
+
+    @Override
     public Map<String, Tensor> tensors() {
         return Collections.unmodifiableMap(tensors);
     }

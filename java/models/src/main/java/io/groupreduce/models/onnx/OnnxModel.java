@@ -11,16 +11,18 @@ import io.groupreduce.format.Tensor;
 import io.groupreduce.format.VocabularyMatrix;
 import io.groupreduce.format.Wording;
 import io.groupreduce.matrix.DType;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Supplier;
 
 /** The vocabulary of an ONNX model: what {@link Places} tells, as tensors of N x D. */
 final class OnnxModel implements ForeignModel {
@@ -31,27 +33,23 @@ final class OnnxModel implements ForeignModel {
     private final VocabularyChoice choice;
     private final List<Place> places;
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+    /** Those that are stored as [D, N]. */
+    private final Set<String> turned = new HashSet<>();
+
     private final Map<String, VocabularyMatrix> vocabulary = new LinkedHashMap<>();
-    /** Matrices that are stored the other way round, turned. */
-    private final Arena turned = Arena.ofShared();
 
     OnnxModel(OnnxFile file, VocabularyChoice choice) {
         this.file = file;
         this.choice = choice;
         requireNewEnough();
         places = Places.all(file, choice);
-        try {
-            file.initializers().values().forEach(this::add);
-            boolean guessed = places.stream().anyMatch(place -> !place.taken() && isTall(place));
-            places.forEach(place -> add(place, guessed));
-            named(choice.input(), Role.EMBEDDING);
-            named(choice.output(), Role.OUTPUT);
-            tie();
-            requireFits(choice.bias());
-        } catch (Throwable e) {
-            turned.close();
-            throw e;
-        }
+        file.initializers().values().forEach(this::add);
+        boolean guessed = places.stream().anyMatch(place -> !place.taken() && isTall(place));
+        places.forEach(place -> add(place, guessed));
+        named(choice.input(), Role.EMBEDDING);
+        named(choice.output(), Role.OUTPUT);
+        tie();
+        requireFits(choice.bias());
     }
 
     /** Before, an operator said in another way which sides it stretches. */
@@ -85,6 +83,7 @@ final class OnnxModel implements ForeignModel {
         }
         if (place.quantised() == null && place.transposed()) {
             tensors.put(name, turned(tensors.get(name)));
+            turned.add(name);
         }
         String quantised = place.taken() && place.quantised() != null
                 ? "is stored " + place.quantised() + "; start from the unquantised model"
@@ -129,14 +128,10 @@ final class OnnxModel implements ForeignModel {
                 found.tensor(), found.role(), found.taken(), true, found.tiedTo(), found.isWorthAWord(), found.why());
     }
 
-    /** The transpose of a matrix, in memory outside the heap. */
-    private Tensor turned(Tensor stored) {
-        long columns = stored.shape()[0];
-        long rows = stored.shape()[1];
-        MemorySegment data =
-                turned.allocate(Math.max(1, stored.bytes()), Long.BYTES).asSlice(0, stored.bytes());
-        Transpose.of(stored.data(), columns, rows, stored.type().bytes(), data);
-        return new Tensor(stored.name(), stored.type(), new long[] {rows, columns}, data);
+    private static Tensor turned(Tensor stored) {
+        long[] shape = {stored.shape()[1], stored.shape()[0]};
+        return Tensor.decoded(
+                stored.name(), stored.type(), shape, stored.storedType(), stored.storedBytes(), new Turned(stored));
     }
 
     /** Matrices that are stored once more for the output, which exporters turn round. */
@@ -163,10 +158,18 @@ final class OnnxModel implements ForeignModel {
         }
     }
 
-    private static boolean same(Tensor a, Tensor b) {
+    private boolean same(Tensor a, Tensor b) {
         return a.type() == b.type()
                 && Arrays.equals(a.shape(), b.shape())
+                && number(a).mismatch(number(b)) < 0
                 && a.data().mismatch(b.data()) < 0;
+    }
+
+    /** The second number of the first row, whichever way round a matrix is stored: what tells most of them apart without being turned. */
+    private MemorySegment number(Tensor matrix) {
+        long at = matrix.shape()[1] == 1 ? 0 : turned.contains(matrix.name()) ? matrix.shape()[0] : 1;
+        int bytes = matrix.type().bytes();
+        return file.data(matrix.name()).asSlice(at * bytes, bytes);
     }
 
     private void requireFits(String bias) {
@@ -182,6 +185,11 @@ final class OnnxModel implements ForeignModel {
                         + Wording.quoted(found.tensor().name()) + ".");
             }
         }
+    }
+
+    @Override
+    public String form() {
+        return "onnx";
     }
 
     @Override
@@ -228,17 +236,34 @@ final class OnnxModel implements ForeignModel {
 
     @Override
     public List<String> notes() {
-        String name = Wording.file(file.path());
-        return List.of("A compressed file takes only the vocabulary's matrices and biases of " + name
-                + "; the rest stays there, and 'groupreduce export OUT --to onnx --model " + name
-                + "' puts them back.");
+        return List.of();
     }
 
     @Override
     public void close() {
-        if (turned.scope().isAlive()) {
-            turned.close();
-        }
+        tensors.clear();
         file.close();
+    }
+
+    /** The transpose of a matrix, made once, outside the heap, and held as long as anybody has it. */
+    private static final class Turned implements Supplier<MemorySegment> {
+        private final Tensor stored;
+        private MemorySegment numbers;
+
+        Turned(Tensor stored) {
+            this.stored = stored;
+        }
+
+        @Override
+        public synchronized MemorySegment get() {
+            if (numbers == null) {
+                numbers = Transpose.of(
+                        stored.data(),
+                        stored.shape()[0],
+                        stored.shape()[1],
+                        stored.type().bytes());
+            }
+            return numbers;
+        }
     }
 }

@@ -109,7 +109,10 @@ record Outcome(String output, Logits logits) {
             if (!CHANGING.contains(operator)) {
                 return null;
             }
-            return state.stage == Stage.LOGITS ? changed(node, operator, value, state) : state;
+            if (state.stage == Stage.LOGITS) {
+                return changed(node, operator, value, state);
+            }
+            return operator.equals("Log") ? state : null;
         }
 
         private State changed(NodeProto node, String operator, String value, State state) {

@@ -1,6 +1,7 @@
 package io.groupreduce.models.onnx;
 
 import io.groupreduce.matrix.LittleEndian;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** Turns a matrix round in square tiles, so that both sides stay in the cache. */
@@ -9,8 +10,9 @@ final class Transpose {
 
     private Transpose() {}
 
-    /** Writes {@code [rows, columns]} of elements of 1, 2, 4 or 8 bytes as {@code [columns, rows]}. */
-    static void of(MemorySegment from, long rows, long columns, int size, MemorySegment to) {
+    /** {@code [rows, columns]} of elements of {@code size} bytes as {@code [columns, rows]}, outside the heap. */
+    static MemorySegment of(MemorySegment from, long rows, long columns, int size) {
+        MemorySegment to = Arena.ofAuto().allocate(rows * columns * size, Long.BYTES);
         for (long r = 0; r < rows; r += TILE) {
             for (long c = 0; c < columns; c += TILE) {
                 long lastRow = Math.min(rows, r + TILE);
@@ -22,6 +24,7 @@ final class Transpose {
                 }
             }
         }
+        return to.asReadOnly();
     }
 
     private static void copy(MemorySegment from, long at, MemorySegment to, long there, int size) {
