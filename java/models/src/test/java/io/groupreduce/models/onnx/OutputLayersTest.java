@@ -11,6 +11,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import ai.onnx.proto.OnnxMl.ModelProto;
+import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import ai.onnxruntime.OnnxTensor;
@@ -18,12 +20,14 @@ import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import io.groupreduce.api.VocabularyChoice;
+import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.Logits;
 import io.groupreduce.format.Model;
 import io.groupreduce.matrix.Matrix;
 import java.io.IOException;
 import java.nio.FloatBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -403,6 +407,33 @@ class OutputLayersTest {
         }
     }
 
+    @Test
+    void nodesThatLackWhatTheyNeedAreRefusedOrLeftOut() throws IOException {
+        for (Arguments each : computable().toList()) {
+            ModelProto good = ((TestGraph) each.get()[1]).build();
+            for (int n = 0; n < good.getGraph().getNodeCount(); n++) {
+                NodeProto node = good.getGraph().getNode(n);
+                for (NodeProto.Builder worse : List.of(
+                        node.toBuilder().clearInput(),
+                        node.toBuilder().clearOutput(),
+                        node.toBuilder().clearInput().addInput("").addInput("nothing"),
+                        node.toBuilder()
+                                .clearInput()
+                                .addAllInput(node.getInputList().subList(0, node.getInputCount() / 2)),
+                        node.toBuilder().clearAttribute())) {
+                    ModelProto.Builder bad = good.toBuilder();
+                    bad.getGraphBuilder().setNode(n, worse);
+                    try (Model model = Model.open(
+                            Files.write(directory.resolve("m.onnx"), bad.build().toByteArray()))) {
+                        model.matrices().forEach(model::logits);
+                    } catch (GroupReduceException e) {
+                        assertTrue(e.getMessage().endsWith("."), e.getMessage());
+                    }
+                }
+            }
+        }
+    }
+
     private Place only(TestGraph graph) throws IOException {
         try (OnnxFile opened = OnnxFile.open(graph.save(directory.resolve("m.onnx")))) {
             List<Place> places = Places.find(opened);
@@ -412,6 +443,6 @@ class OutputLayersTest {
     }
 
     private static List<String> operators(Place place) {
-        return place.nodes().stream().map(node -> node.getOpType()).toList();
+        return place.nodes().stream().map(NodeProto::getOpType).toList();
     }
 }
