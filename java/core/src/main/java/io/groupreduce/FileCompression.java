@@ -156,8 +156,11 @@ final class FileCompression {
         requireCompressed("A metric was", job.metrics().keySet(), names);
         requireCompressed("Counts were", job.countsOf().keySet(), names);
         if (job.options().method().weighted() && names.stream().anyMatch(name -> job.countsOf(name) == null)) {
-            tell.accept(
-                    "No counts were given, so every token counts alike; --counts makes frequent tokens matter more.");
+            tell.accept((hidden == null ? "Neither counts nor hidden states" : "No counts")
+                    + " were given, so every token counts"
+                    + " alike, which costs quality: 'groupreduce count' "
+                    + (hidden == null ? "and 'groupreduce collect' get them" : "gets them")
+                    + " from text; --counts zipf guesses counts where tokens are in order of frequency.");
         }
         Map<List<Object>, long[]> read = new HashMap<>();
         String output = output(names, hidden);
@@ -170,6 +173,10 @@ final class FileCompression {
                     : read.computeIfAbsent(
                             List.of(file, matrix.rows()), key -> CountsFile.read(file, matrix.rows(), tell));
             SoftmaxData softmax = name.equals(output) ? softmax(name, matrix, hidden) : null;
+            if (CompressionJob.ZIPF.equals(file) && hidden != null && hidden.targets() != null) {
+                CompressionChecks.requireFrequentFirst(
+                        matrix, hidden.targets(), job.hidden().toString());
+            }
             Logits logits = hasOutput() ? Logits.PLAIN : model.logits(name);
             SoftmaxChecks.requireBias(model.bias(logits), matrix);
             if (logits.unknown() != null) {

@@ -63,10 +63,11 @@ final class CompressCommand implements Callable<Integer> {
 
     @Option(
             names = "--counts",
-            paramLabel = "[TENSOR=]FILE",
+            paramLabel = "[TENSOR=]FILE|zipf",
             description =
                     "How often each token occurs: a count, or token<TAB>count, a line, in vocabulary order; with a"
-                            + " tensor for that one alone, may be repeated.")
+                            + " tensor for that one alone, may be repeated. zipf guesses them for a vocabulary in order of"
+                            + " frequency (./zipf is a file).")
     List<String> counts = List.of();
 
     @Option(

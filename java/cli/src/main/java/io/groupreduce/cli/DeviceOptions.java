@@ -38,11 +38,9 @@ final class DeviceOptions {
      * @param tell hears in one sentence why it is not the best one, if nobody asked for that
      */
     Backend start(Consumer<String> tell) {
-        if (threads != null && (threads < 1 || threads > 4096)) {
-            throw new InvalidOptionException("--threads is " + threads + "; it must lie between 1 and 4096.");
-        }
+        Threads own = Threads.own(threadCount());
         Device wanted = Device.parse(device);
-        BackendSelection selection = BackendSelection.select(wanted, Threads.own(threadCount()), tell);
+        BackendSelection selection = BackendSelection.select(wanted, own, tell);
         Backend backend = selection.backend();
         if (wanted.equals(Device.AUTO) && !isGpu(backend) && !isReference(backend)) {
             String reasons = selection.others().stream()
@@ -62,6 +60,14 @@ final class DeviceOptions {
 
     /** Worker threads of a backend on the processor. */
     int threadCount() {
+        return threadCount(threads);
+    }
+
+    /** What {@code --threads} says; {@code null} is one a processor. */
+    static int threadCount(Integer threads) {
+        if (threads != null && (threads < 1 || threads > 4096)) {
+            throw new InvalidOptionException("--threads is " + threads + "; it must lie between 1 and 4096.");
+        }
         return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     }
 }

@@ -31,6 +31,7 @@ import picocli.CommandLine.ParseResult;
             EvalCommand.class,
             InspectCommand.class,
             ExportCommand.class,
+            CountCommand.class,
             DevicesCommand.class,
             BenchCommand.class,
             CommandLine.HelpCommand.class

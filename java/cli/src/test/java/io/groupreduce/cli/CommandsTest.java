@@ -9,10 +9,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.cli.Shell.Outcome;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
+import io.groupreduce.format.Tensor;
+import io.groupreduce.matrix.DType;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -285,9 +289,32 @@ class CommandsTest {
     void equalCountsAreSaid() {
         Outcome outcome = Shell.run("compress", model, "-o", output);
         assertEquals(0, outcome.code());
-        assertTrue(outcome.err().contains("every token counts alike"), outcome.err());
+        assertTrue(outcome.err().contains("Neither counts nor hidden states were given, so every token counts alike"));
+        Outcome fitted = Shell.run("compress", model, "-o", output, "--hidden", hidden, "--force");
+        assertTrue(fitted.err().contains("No counts were given, so every token counts alike"), fitted.err());
         Outcome unweighted = Shell.run("compress", model, "-o", output, "--method", "svd", "--force");
         assertFalse(unweighted.err().contains("counts alike"), unweighted.err());
+    }
+
+    @Test
+    void countsCanBeGuessedAndTheGuessIsSaidAndChecked() throws Exception {
+        Outcome guessed = Shell.run("compress", model, "-o", output, "--counts", "zipf", "--only");
+        assertEquals(0, guessed.code());
+        assertTrue(guessed.err().contains("Counts are guessed: row i counts as 1 / (i + 1)"), guessed.err());
+        assertFalse(guessed.err().contains("alike"), guessed.err());
+        int[] last = IntStream.range(Shell.ROWS - Shell.TOKENS, Shell.ROWS).toArray();
+        SafetensorsWriter.write(
+                hidden,
+                List.of(
+                        Shell.tensor("hidden", Shell.matrix(4, Shell.TOKENS), Shell.TOKENS, Shell.COLUMNS),
+                        new Tensor("targets", DType.I32, new long[] {Shell.TOKENS}, MemorySegment.ofArray(last))),
+                Map.of());
+        Object[] arguments = {"compress", model, "-o", output, "--counts", "zipf", "--hidden", hidden, "--force"};
+        Outcome contradicted = Shell.run(arguments);
+        assertEquals(Main.WRONG_DATA, contradicted.code());
+        assertTrue(contradicted
+                .err()
+                .contains("do not bear --counts zipf out: the 50 tokens that occur have row 575 of 600"));
     }
 
     @Test

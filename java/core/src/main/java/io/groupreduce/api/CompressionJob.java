@@ -13,7 +13,7 @@ import java.util.Map;
  * @param tensors which matrices; empty takes the embedding and output matrices that are found
  * @param vocabulary what is said of the vocabulary matrices in place of what is found
  * @param counts how often each token occurs, one a line or after a tab, for all matrices that {@code countsOf} does not name;
- *     {@code null} counts all alike
+ *     {@code null} counts all alike, {@link #ZIPF} guesses them
  * @param countsOf per tensor, a file like {@code counts}
  * @param metrics per tensor, a safetensors file with {@code metric} [D, D]
  * @param hidden a safetensors file with {@code hidden} [T, D] and maybe {@code targets} [T] that meet the output matrix;
@@ -34,6 +34,12 @@ public record CompressionJob(
         CompressionOptions options,
         boolean only,
         boolean overwrite) {
+    /**
+     * In place of a file of counts: row i counts as 1 / (i + 1), which is Zipf's law for a vocabulary in order of frequency, and nearly so for one
+     * in order of first appearance. A file of that name is {@code ./zipf}.
+     */
+    public static final Path ZIPF = Path.of("zipf");
+
     /** The embedding and output matrices of a model with the default options, all counts alike. */
     public static CompressionJob of(Path input, Path output) {
         return new CompressionJob(

@@ -1,5 +1,6 @@
 package io.groupreduce.format;
 
+import io.groupreduce.api.CompressionJob;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import java.lang.foreign.Arena;
@@ -10,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.function.Consumer;
+import java.util.stream.LongStream;
 
 /**
  * Reads how often each token occurs: one line a token in vocabulary order, a count or {@code token<TAB>count}.
@@ -19,6 +21,8 @@ import java.util.function.Consumer;
  */
 public final class CountsFile {
     private static final byte[] BYTE_ORDER_MARK = {(byte) 0xef, (byte) 0xbb, (byte) 0xbf};
+    /** The guessed count of the first row: the last one of a billion rows counts 1,000 still. */
+    private static final long MOST_FREQUENT = 1_000_000_000_000L;
     /** What a message shows of a count that is none. */
     private static final int SHOWN = 40;
 
@@ -38,8 +42,19 @@ public final class CountsFile {
         return read(file, rows, sentence -> {});
     }
 
-    /** As {@link #read(Path, int)}; {@code tell} hears how many rows at the end count 0, if any. */
+    /**
+     * As {@link #read(Path, int)}; {@code tell} hears how many rows at the end count 0, if any, and that counts are guessed where
+     * {@code file} is {@link CompressionJob#ZIPF}.
+     */
     public static long[] read(Path file, int rows, Consumer<String> tell) {
+        if (file.equals(CompressionJob.ZIPF)) {
+            tell.accept(
+                    "Counts are guessed: row i counts as 1 / (i + 1), which fits a vocabulary in order of frequency or of first"
+                            + " appearance and no other; 'groupreduce count' gets real ones from text.");
+            return LongStream.rangeClosed(1, rows)
+                    .map(rank -> MOST_FREQUENT / rank)
+                    .toArray();
+        }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = InputFile.map(file, arena);
             long[] counts;

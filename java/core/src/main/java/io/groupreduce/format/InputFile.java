@@ -21,7 +21,7 @@ import java.nio.file.StandardOpenOption;
 /** Opens files that others wrote. */
 public final class InputFile {
     /** The longest JSON text that is read; the limit of the safetensors format for its header. */
-    static final int LONGEST_JSON = 100_000_000;
+    public static final int LONGEST_JSON = 100_000_000;
 
     private static final JsonFactory JSON = jsonFactory()
             .streamReadConstraints(StreamReadConstraints.builder()
@@ -66,7 +66,7 @@ public final class InputFile {
     }
 
     /** The bytes of a whole JSON file of at most {@code longest} bytes. */
-    static byte[] readJson(Path file, int longest) {
+    public static byte[] readJson(Path file, int longest) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment content = map(file, arena);
             if (content.byteSize() > longest) {
@@ -78,7 +78,7 @@ public final class InputFile {
     }
 
     /** A parser that takes UTF-8 and nothing else; left to itself, Jackson would guess UTF-16 and UTF-32 too. */
-    static JsonParser parser(byte[] json) throws IOException {
+    public static JsonParser parser(byte[] json) throws IOException {
         return JSON.createParser(
                 new InputStreamReader(new ByteArrayInputStream(json), StandardCharsets.UTF_8.newDecoder()));
     }

@@ -5,6 +5,7 @@ import static io.groupreduce.format.FormatFixtures.write;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.groupreduce.api.CompressionJob;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import java.nio.charset.Charset;
@@ -40,6 +41,16 @@ class CountsFileTest {
             })
     void readsOneCountALine(String text) {
         assertArrayEquals(new long[] {7, 0, 123}, CountsFile.read(file(text), 3));
+    }
+
+    @Test
+    void guessesThatRowsFollowZipfsLaw() {
+        List<String> told = new ArrayList<>();
+        long[] counts = CountsFile.read(CompressionJob.ZIPF, 4, told::add);
+        assertArrayEquals(
+                new long[] {1_000_000_000_000L, 500_000_000_000L, 333_333_333_333L, 250_000_000_000L}, counts);
+        assertEquals(1, told.size());
+        assertFails(FileAccessException.class, () -> CountsFile.read(Path.of("./zipf"), 4), "does not exist");
     }
 
     @Test

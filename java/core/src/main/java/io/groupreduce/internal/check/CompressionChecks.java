@@ -4,9 +4,15 @@ import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
+import java.util.Arrays;
+import java.util.IntSummaryStatistics;
+import java.util.Locale;
 
 /** What a matrix and its counts must be like before they may be compressed. */
 public final class CompressionChecks {
+    private static final int FEWEST_SEEN = 30;
+    private static final double STANDARD_ERRORS = 3;
+
     private CompressionChecks() {}
 
     /**
@@ -58,5 +64,33 @@ public final class CompressionChecks {
             }
         }
         return counts;
+    }
+
+    /**
+     * That tokens which occur stand before those which do not, as they do in order of frequency: their mean row lies clearly below the
+     * middle. A few tokens tell nothing.
+     *
+     * @param targets tokens of a text; those beyond the matrix are left out
+     * @param source where they are from, for the message
+     * @throws InvalidDataException if they lie as any tokens might
+     */
+    public static void requireFrequentFirst(Matrix matrix, int[] targets, String source) {
+        double rows = matrix.rows();
+        IntSummaryStatistics seen =
+                Arrays.stream(targets).filter(token -> token < rows).distinct().summaryStatistics();
+        double middle = (rows - 1) / 2;
+        // The standard error of the mean of so many rows, drawn without putting back.
+        double error = Math.sqrt((rows + 1) * (rows - seen.getCount()) / (12 * Math.max(1, seen.getCount())));
+        if (seen.getCount() >= FEWEST_SEEN && middle - seen.getAverage() < STANDARD_ERRORS * error) {
+            throw new InvalidDataException(String.format(
+                    Locale.ROOT,
+                    "The targets of %s do not bear --counts zipf out: the %d tokens that occur have row %.0f of %d on average, so %s is"
+                            + " not in order of frequency; count its tokens with 'groupreduce count', or leave --counts out.",
+                    source,
+                    seen.getCount(),
+                    seen.getAverage(),
+                    matrix.rows(),
+                    matrix.name()));
+        }
     }
 }

@@ -1,0 +1,2 @@
+/** Text and the tokens that models see of it. */
+package io.groupreduce.models.text;
