@@ -32,6 +32,7 @@ import picocli.CommandLine.ParseResult;
             InspectCommand.class,
             ExportCommand.class,
             CountCommand.class,
+            CollectCommand.class,
             DevicesCommand.class,
             BenchCommand.class,
             CommandLine.HelpCommand.class

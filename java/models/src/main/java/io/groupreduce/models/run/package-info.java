@@ -1,0 +1,2 @@
+/** Runs ONNX models over text. */
+package io.groupreduce.models.run;
