@@ -2,6 +2,8 @@ package io.groupreduce.models.text;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.format.InputFile;
 import io.groupreduce.format.Wording;
@@ -44,6 +46,9 @@ final class Vocabulary {
                     vocabulary.readAdded(in);
                 } else if (name.equals("model") && in.isExpectedStartObjectToken()) {
                     vocabulary.readModel(in);
+                } else if (name.equals("post_processor")) {
+                    in.setCodec(new ObjectMapper());
+                    vocabulary.requireTemplates(in.readValueAsTree());
                 } else {
                     in.skipChildren();
                 }
@@ -63,17 +68,37 @@ final class Vocabulary {
         return vocabulary;
     }
 
+    /** The native library ends the process where a template names a special token that is not listed beside it. */
+    private void requireTemplates(JsonNode processors) {
+        for (JsonNode processor : processors.findParents("special_tokens")) {
+            for (JsonNode special : processor.findValues("SpecialToken")) {
+                String id = special.path("id").asText();
+                if (!processor.path("special_tokens").has(id)) {
+                    throw new MalformedFileException(
+                            Wording.file(file) + " puts the special token " + Wording.quoted(id)
+                                    + " around texts, but does not say which token that is; download it again.");
+                }
+            }
+        }
+    }
+
     private void readModel(JsonParser in) throws IOException {
+        boolean merges = false;
+        boolean prefix = false;
         while (in.nextToken() == JsonToken.FIELD_NAME) {
-            boolean vocab = in.currentName().equals("vocab");
-            in.nextToken();
-            if (vocab && in.isExpectedStartObjectToken()) {
+            String name = in.currentName();
+            JsonToken value = in.nextToken();
+            merges |= name.equals("merges") && value != JsonToken.VALUE_NULL;
+            prefix |= name.equals("continuing_subword_prefix")
+                    && value != JsonToken.VALUE_NULL
+                    && !in.getText().isEmpty();
+            if (name.equals("vocab") && in.isExpectedStartObjectToken()) {
                 while (in.nextToken() == JsonToken.FIELD_NAME) {
                     String token = in.currentName();
                     in.nextToken();
                     put(token, in);
                 }
-            } else if (vocab && in.isExpectedStartArrayToken()) {
+            } else if (name.equals("vocab") && in.isExpectedStartArrayToken()) {
                 // Unigram: pairs of token and score, numbered by their places.
                 for (int id = 0; in.nextToken() == JsonToken.START_ARRAY; id++) {
                     in.nextToken();
@@ -85,6 +110,12 @@ final class Vocabulary {
             } else {
                 in.skipChildren();
             }
+        }
+        if (merges && prefix) {
+            // The native library ends the process where a merge lacks the prefix.
+            throw new MalformedFileException(
+                    Wording.file(file) + " has a byte-pair vocabulary with a continuing_subword_prefix,"
+                            + " which is not read; take a tokenizer without one.");
         }
     }
 

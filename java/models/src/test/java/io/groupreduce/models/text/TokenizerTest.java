@@ -115,6 +115,12 @@ class TokenizerTest {
         assertRefused("number 99999999999999", TokenizerFiles.BERT.replace("\"##s\": 7", "\"##s\": 99999999999999"));
         assertRefused("number 7.5", TokenizerFiles.BERT.replace("\"##s\": 7", "\"##s\": 7.5"));
         assertRefused("is number 10", TokenizerFiles.BERT.replace("\"id\": 11", "\"id\": 10"));
+        assertRefused(
+                "does not say which token", TokenizerFiles.BERT.replace("\"[SEP]\": {\"id\"", "\"[SOP]\": {\"id\""));
+        assertRefused(
+                "continuing_subword_prefix",
+                TokenizerFiles.GPT.replace(
+                        "\"continuing_subword_prefix\": \"\"", "\"continuing_subword_prefix\": \"##\""));
         Path latin = TokenizerFiles.write(directory, "");
         Files.write(latin, TokenizerFiles.T5.getBytes(StandardCharsets.UTF_16));
         assertThrows(MalformedFileException.class, () -> Tokenizer.open(latin));
