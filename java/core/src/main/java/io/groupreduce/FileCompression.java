@@ -14,7 +14,6 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.UnreachableTargetException;
 import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.format.CountsFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Logits;
 import io.groupreduce.format.MetricFile;
@@ -155,28 +154,14 @@ final class FileCompression {
         }
         requireCompressed("A metric was", job.metrics().keySet(), names);
         requireCompressed("Counts were", job.countsOf().keySet(), names);
-        if (job.options().method().weighted() && names.stream().anyMatch(name -> job.countsOf(name) == null)) {
-            tell.accept((hidden == null ? "Neither counts nor hidden states" : "No counts")
-                    + " were given, so every token counts"
-                    + " alike, which costs quality: 'groupreduce count' "
-                    + (hidden == null ? "and 'groupreduce collect' get them" : "gets them")
-                    + " from text; --counts zipf guesses counts where tokens are in order of frequency.");
-        }
-        Map<List<Object>, long[]> read = new HashMap<>();
+        JobCounts known = new JobCounts(job, hidden, tell);
+        known.tellMissing(names);
         String output = output(names, hidden);
         for (int m = 0; m < chosen.size(); m++) {
             String name = names.get(m);
             Matrix matrix = matrices.get(m);
-            Path file = job.countsOf(name);
-            long[] counts = file == null
-                    ? null
-                    : read.computeIfAbsent(
-                            List.of(file, matrix.rows()), key -> CountsFile.read(file, matrix.rows(), tell));
+            long[] counts = known.of(name, matrix);
             SoftmaxData softmax = name.equals(output) ? softmax(name, matrix, hidden) : null;
-            if (CompressionJob.ZIPF.equals(file) && hidden != null && hidden.targets() != null) {
-                CompressionChecks.requireFrequentFirst(
-                        matrix, hidden.targets(), job.hidden().toString());
-            }
             Logits logits = hasOutput() ? Logits.PLAIN : model.logits(name);
             SoftmaxChecks.requireBias(model.bias(logits), matrix);
             if (logits.unknown() != null) {
@@ -373,53 +358,13 @@ final class FileCompression {
             }
             progress.at("writing " + job.output(), 0.95);
             if (toDirectory(job)) {
-                writeDirectory(output, entries);
+                new CompressedFolder(job, model, earlier, tell).write(output, entries, copied, tied);
             } else {
                 CompressedFile.write(job.output(), entries, copied, metadata, tied);
             }
             progress.at("done", 1);
             return measured(summaries);
         }
-    }
-
-    /** Every shard under its name, with what it held before: compressed, copied, or as it is. */
-    private void writeDirectory(OutputFile output, List<CompressedEntry> entries) {
-        ModelFolder folder = ModelFolder.of(job.input());
-        List<String> leftOut = folder.leftOut();
-        if (!leftOut.isEmpty()) {
-            tell.accept("Not copied, since they hold the weights in other forms: " + String.join(", ", leftOut) + ".");
-        }
-        Set<Path> changed = new HashSet<>();
-        entries.forEach(entry -> changed.add(home(entry.matrix().name())));
-        tied.keySet().stream()
-                .filter(model.tensors()::containsKey)
-                .map(this::home)
-                .forEach(changed::add);
-        folder.copy(
-                output,
-                job.only() ? model.files() : List.copyOf(changed),
-                (source, target) -> {
-                    List<CompressedEntry> here = entries.stream()
-                            .filter(entry -> home(entry.matrix().name()).equals(source))
-                            .toList();
-                    List<Tensor> kept = copied.stream()
-                            .filter(tensor -> home(tensor.name()).equals(source))
-                            .toList();
-                    Map<String, String> equal = new HashMap<>(tied);
-                    equal.values().removeIf(name -> !home(name).equals(source));
-                    Map<String, String> own = earlier == null ? model.metadata(source) : earlier.sourceMetadata(source);
-                    if (here.isEmpty()) {
-                        SafetensorsWriter.write(target, kept, own);
-                    } else {
-                        CompressedFile.write(target, here, kept, own, equal);
-                    }
-                },
-                true);
-    }
-
-    /** The file of the input that holds a tensor, compressed or not. */
-    private Path home(String tensor) {
-        return earlier == null ? model.fileOf(tensor) : earlier.fileOf(tensor);
     }
 
     /** With the bytes that the file took, rather than the most it could have taken. */
