@@ -79,7 +79,7 @@ public final class Ablation {
         report.paragraph("All variants have the same total bytes as far as they can fill them. The weighted error is"
                 + " sqrt(sum w ||A - A^||^2 / sum w ||A||^2) with w = (c + 1)^0.5, before calibration, whatever a variant"
                 + " minimised: what perplexity follows is another matter. KL in nats; after ±"
-                + " stands one standard error over the judged tokens. The last two columns add calibration of "
+                + " stands half of the 95 % interval over the judged tokens. The last two columns add calibration of "
                 + epochs(arguments.epochs()) + " on the hidden states, which trains what is stored towards the dense"
                 + " softmax.");
         onAlone();

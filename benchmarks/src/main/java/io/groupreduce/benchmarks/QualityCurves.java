@@ -76,8 +76,8 @@ public final class QualityCurves {
                         + " Dense integers have scales of least error and no group numbers. `groupreduce INT8` is the paper's"
                         + " quantization at the size asked for; with `rank 1` its groups may have ranks from 1 on instead of 5. The"
                         + " paper's methods and svd never see hidden states. Seconds are those of one compression; the first ones"
-                        + " include the start of the JVM's compilers. KL in nats. After ± stands one standard error over the judged"
-                        + " tokens; differences between methods are surer than that, since all are judged on the same tokens.");
+                        + " include the start of the JVM's compilers. KL in nats. After ± stands half of the 95 % interval over the"
+                        + " judged tokens; differences between methods are surer than that, since all are judged on the same tokens.");
         report.line("| ratio asked | method | ratio | bytes | perplexity + % | loss + % | KL | seconds |");
         report.line("|---|---|---|---|---|---|---|---|");
         dense(columns);

@@ -1,6 +1,7 @@
 package io.groupreduce.benchmarks;
 
 import io.groupreduce.api.CompressionOptions;
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import java.util.Locale;
 
@@ -11,8 +12,6 @@ import java.util.Locale;
  * @param bytes of all that replaces the source
  * @param relativeError weighted by (c + 1)^0.5
  * @param evaluation on hidden states that no method saw
- * @param lossError standard error of the rise of the mean cross-entropy, in nats: the compressed softmax's minus the dense
- *     one's, token by token
  * @param seconds of the compression alone
  * @param options as the method settled them; {@code null} where rows were merely rounded
  */
@@ -21,12 +20,11 @@ record Trial(
         long bytes,
         double relativeError,
         Evaluation evaluation,
-        double lossError,
         double seconds,
         CompressionOptions options) {
     /** How much the perplexity rose, in percent. */
     double perplexityIncrease() {
-        return 100 * evaluation.perplexityIncrease();
+        return 100 * evaluation.perplexityIncrease().mean();
     }
 
     /** How much the mean cross-entropy rose, in percent. */
@@ -34,10 +32,11 @@ record Trial(
         return 100 * evaluation.lossIncrease();
     }
 
-    /** The rise of the perplexity in percent and its standard error. */
+    /** The rise of the perplexity in percent, and half of its 95 % interval. */
     String perplexity() {
-        double error = 100 * (1 + evaluation.perplexityIncrease()) * lossError;
-        return percent(perplexityIncrease()) + " ± " + percent(error).substring(1);
+        Estimate rise = evaluation.perplexityIncrease();
+        return percent(perplexityIncrease()) + " ± "
+                + percent(50 * (rise.high() - rise.low())).substring(1);
     }
 
     /** A rise in percent with its sign, as many digits as are worth reading. */
@@ -48,6 +47,6 @@ record Trial(
 
     /** A divergence in nats. */
     String kl() {
-        return String.format(Locale.ROOT, "%.4f", evaluation.meanKl());
+        return String.format(Locale.ROOT, "%.4f", evaluation.kl().mean());
     }
 }

@@ -20,8 +20,6 @@ import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.ScaleFormat;
 import io.groupreduce.spi.ComputeBackend;
-import io.groupreduce.spi.SoftmaxComparison;
-import io.groupreduce.spi.TokenScores;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -123,27 +121,7 @@ final class Trials {
         Evaluation evaluation =
                 GroupReduce.evaluate(backend, dense, judged.bias(), matrix, judged.hidden(), judged.targets());
         double error = GroupReduce.relativeError(backend, dense, counts, ALPHA, matrix);
-        return new Trial((double) dense.bytes() / bytes, bytes, error, evaluation, lossError(matrix), seconds, options);
-    }
-
-    /** The standard error of the mean over tokens of how much the cross-entropy rose. */
-    private double lossError(CompressedMatrix matrix) {
-        float[] bias = matrix.bias() == null ? judged.bias() : matrix.bias();
-        TokenScores scores = backend.compare(
-                new SoftmaxComparison(dense, judged.bias(), matrix, bias, judged.hidden(), judged.targets(), 1));
-        int tokens = judged.hidden().rows();
-        double sum = 0;
-        double squares = 0;
-        for (int t = 0; t < tokens; t++) {
-            double rise = scores.compressedLogSumExp()[t]
-                    - scores.compressedTargetLogit()[t]
-                    - scores.denseLogSumExp()[t]
-                    + scores.denseTargetLogit()[t];
-            sum += rise;
-            squares += rise * rise;
-        }
-        double mean = sum / tokens;
-        return Math.sqrt(Math.max(0, squares / tokens - mean * mean) / tokens);
+        return new Trial((double) dense.bytes() / bytes, bytes, error, evaluation, seconds, options);
     }
 
     private static double secondsSince(long begun) {

@@ -72,10 +72,10 @@ class EvaluationTest {
     @Test
     void aMatrixAgreesWithItself() {
         Evaluation same = evaluate(targets);
-        assertEquals(0, same.meanKl(), 1e-12);
-        assertEquals(1, same.top1Agreement());
-        assertEquals(1, same.top10Agreement());
-        assertEquals(0, same.perplexityIncrease(), 1e-12);
+        assertEquals(0, same.kl().mean(), 1e-12);
+        assertEquals(1, same.top1().mean());
+        assertEquals(1, same.top10().mean());
+        assertEquals(0, same.perplexityIncrease().mean(), 1e-12);
         assertEquals(0, same.lossIncrease(), 1e-12);
         assertFalse(evaluate(null).hasPerplexity());
     }
@@ -84,7 +84,7 @@ class EvaluationTest {
     void everyOtherMatrixDiverges() {
         stored[5] += 2;
         Evaluation other = evaluate(targets);
-        assertTrue(other.meanKl() > 1e-4, other.toString());
+        assertTrue(other.kl().mean() > 1e-4, other.toString());
         assertTrue(other.hasPerplexity());
         double rise = Math.log(other.compressedPerplexity()) / Math.log(other.densePerplexity()) - 1;
         assertEquals(rise, other.lossIncrease(), 1e-12);
@@ -98,15 +98,15 @@ class EvaluationTest {
         }
         ownBias = bias.clone();
         double before = evaluate(targets).densePerplexity();
-        assertEquals(0, evaluate(targets).meanKl(), 1e-4);
+        assertEquals(0, evaluate(targets).kl().mean(), 1e-4);
         // Ten more on token 14, which is the target of one state of six.
         ownBias[14] += 10;
         Evaluation other = evaluate(targets);
-        assertTrue(other.meanKl() > 1, other.toString());
+        assertTrue(other.kl().mean() > 1, other.toString());
         assertEquals(before, other.densePerplexity());
         System.arraycopy(rounded, 0, bias, 0, ROWS);
         ownBias = rounded;
-        assertEquals(0, evaluate(targets).meanKl(), 1e-12);
+        assertEquals(0, evaluate(targets).kl().mean(), 1e-12);
     }
 
     @Test

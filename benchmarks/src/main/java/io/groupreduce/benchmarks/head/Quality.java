@@ -26,7 +26,7 @@ final class Quality {
         try (Backend backend = BackendSelection.select(Device.CPU, threads).backend()) {
             Evaluation evaluation =
                     GroupReduce.evaluate(backend, model.dense(), model.bias(), matrix, queries.hidden(), null);
-            return String.format(Locale.ROOT, "%.4f", evaluation.meanKl());
+            return String.format(Locale.ROOT, "%.4f", evaluation.kl().mean());
         }
     }
 }

@@ -6,6 +6,7 @@ import io.groupreduce.api.CompressionJob;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.CompressionSummary;
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
@@ -223,7 +224,9 @@ final class DemoCommand implements Callable<Integer> {
             }
         }
         Evaluation any = rows.get(0).evaluation();
-        Evaluation itself = new Evaluation(any.tokens(), any.densePerplexity(), any.densePerplexity(), 0, 1, 1);
+        Estimate none = Estimate.exact(0);
+        Estimate all = Estimate.exact(1);
+        Evaluation itself = new Evaluation(any.tokens(), any.denseLoss(), any.denseLoss(), none, none, all, all);
         rows.add(0, new MethodRow("dense", 1, dense.bytes(), dense.columns(), 0, itself));
         return rows;
     }
@@ -267,9 +270,9 @@ final class DemoCommand implements Callable<Integer> {
                     Figures.mean(row.coordinatesPerRow()),
                     Texts.format("%.4f", row.relativeError()),
                     Texts.format("%.2f", e.compressedPerplexity()),
-                    Figures.signedPercent(e.perplexityIncrease()),
-                    Texts.format("%.4f", e.meanKl()),
-                    Figures.percent(e.top1Agreement())));
+                    Figures.signedPercent(e.perplexityIncrease().mean()),
+                    Texts.format("%.4f", e.kl().mean()),
+                    Figures.percent(e.top1().mean())));
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("method", row.method());
             document.put("ratio", row.ratio());

@@ -53,6 +53,15 @@ final class DeviceOptions {
         return backend;
     }
 
+    /** @throws InvalidOptionException if a device was asked for that what comes does not run on */
+    void requireProcessor(String what) {
+        Device wanted = Device.parse(device);
+        if (!wanted.equals(Device.AUTO) && !wanted.equals(Device.CPU)) {
+            throw new InvalidOptionException("--device " + device + " has no meaning for " + what
+                    + ", which ONNX Runtime runs on the processor.");
+        }
+    }
+
     /** How many threads answer queries; one talks to a GPU. */
     int threads(Backend backend) {
         return isReference(backend) || isGpu(backend) ? 1 : threadCount();

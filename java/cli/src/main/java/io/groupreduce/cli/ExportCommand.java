@@ -1,13 +1,8 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.CompressedFile;
-import io.groupreduce.format.DenseExport;
-import io.groupreduce.format.OutputFile;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -15,12 +10,22 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** Turns a compressed file back into an ordinary model. */
-@Command(name = "export", description = "Writes a compressed file as an ordinary model that any framework loads.")
+/** Turns a compressed file into a model that other software runs. */
+@Command(
+        name = "export",
+        description =
+                "Writes a compressed file as a model that other software runs: dense for any, or ONNX at its small size.")
 final class ExportCommand implements Callable<Integer> {
     /** What can be written. */
     enum Form {
-        DENSE
+        DENSE(new DenseForm()),
+        ONNX(new OnnxForm());
+
+        private final ExportForm writer;
+
+        Form(ExportForm writer) {
+            this.writer = writer;
+        }
     }
 
     @Mixin
@@ -29,8 +34,24 @@ final class ExportCommand implements Callable<Integer> {
     @Parameters(paramLabel = "OUT", description = "A file that 'groupreduce compress' wrote.")
     Path file;
 
-    @Option(names = "--to", paramLabel = "FORM", required = true, description = "dense: a plain safetensors model.")
+    @Option(
+            names = "--to",
+            paramLabel = "FORM",
+            required = true,
+            description =
+                    "dense: a plain safetensors model; onnx: the model of --model with the compressed matrices in it.")
     Form form;
+
+    @Option(
+            names = "--model",
+            paramLabel = "MODEL.onnx",
+            description = "onnx: the model that was compressed, or another one with the same vocabulary matrices.")
+    Path model;
+
+    @Option(
+            names = "--external-data",
+            description = "onnx: write the larger numbers to FILE.data, which a runtime maps; needed above 2 GB.")
+    boolean externalData;
 
     @Option(
             names = {"-o", "--output"},
@@ -44,16 +65,13 @@ final class ExportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        try (CompressedFile compressed = CompressedFile.open(file);
-                OutputFile claimed = OutputFile.claim(output, List.of(file), force)) {
-            claimed.requireRoom(DenseExport.bytesNeeded(compressed));
-            DenseExport.write(compressed, claimed.path());
-        }
-        common.print(output + ": " + Figures.bytes(Files.size(output)));
+        form.writer.check(this);
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("input", file.toString());
         document.put("output", output.toString());
-        document.put("bytes", Files.size(output));
+        try (CompressedFile compressed = CompressedFile.open(file)) {
+            document.putAll(form.writer.write(compressed, this));
+        }
         common.printJson(document);
         return 0;
     }

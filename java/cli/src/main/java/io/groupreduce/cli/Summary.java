@@ -1,6 +1,7 @@
 package io.groupreduce.cli;
 
 import io.groupreduce.api.CompressionSummary;
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.cli.report.QueryTime;
@@ -300,13 +301,19 @@ final class Summary {
     static Map<String, Object> document(Evaluation evaluation) {
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("tokens", evaluation.tokens());
-        document.put("densePerplexity", evaluation.hasPerplexity() ? evaluation.densePerplexity() : null);
-        document.put("compressedPerplexity", evaluation.hasPerplexity() ? evaluation.compressedPerplexity() : null);
-        document.put("perplexityIncrease", evaluation.hasPerplexity() ? evaluation.perplexityIncrease() : null);
-        document.put("meanKl", evaluation.meanKl());
-        document.put("top1Agreement", evaluation.top1Agreement());
-        document.put("top10Agreement", evaluation.top10Agreement());
+        put(document, "densePerplexity", evaluation.denseLoss().map(Math::exp));
+        put(document, "compressedPerplexity", evaluation.compressedLoss().map(Math::exp));
+        put(document, "perplexityIncrease", evaluation.perplexityIncrease());
+        put(document, "meanKl", evaluation.kl());
+        put(document, "top1Agreement", evaluation.top1());
+        put(document, "top10Agreement", evaluation.top10());
         return document;
+    }
+
+    /** What was estimated, and under {@code ...Interval} the two ends; {@code null} where they are not known. */
+    static void put(Map<String, Object> document, String key, Estimate estimate) {
+        document.put(key, known(estimate.mean()));
+        document.put(key + "Interval", estimate.hasInterval() ? List.of(estimate.low(), estimate.high()) : null);
     }
 
     static Map<String, Object> document(QueryTime query) {
@@ -326,17 +333,17 @@ final class Summary {
         } else if (Double.isFinite(evaluation.densePerplexity())
                 && Double.isFinite(evaluation.compressedPerplexity())) {
             lines.add(Texts.format(
-                    "perplexity on %d tokens: %.3f -> %.3f (%s)",
+                    "perplexity on %d tokens: %.3f -> %.3f, %s",
                     evaluation.tokens(),
                     evaluation.densePerplexity(),
                     evaluation.compressedPerplexity(),
-                    Figures.signedPercent(evaluation.perplexityIncrease())));
+                    Figures.estimate(evaluation.perplexityIncrease(), Figures::signedPercent)));
         } else {
             lines.add(Texts.format("perplexity on %d tokens: %s", evaluation.tokens(), Figures.NOT_FINITE));
         }
-        lines.add(Texts.format("mean KL(dense || compressed): %.5f nats", evaluation.meanKl()));
-        lines.add("most likely token the same: " + Figures.percent(evaluation.top1Agreement())
-                + ", ten most likely shared: " + Figures.percent(evaluation.top10Agreement()));
+        lines.add("mean KL(dense || compressed), nats: " + Figures.estimate(evaluation.kl(), Figures::nats));
+        lines.add("most likely token the same: " + Figures.estimate(evaluation.top1(), Figures::percent)
+                + ", ten most likely shared: " + Figures.estimate(evaluation.top10(), Figures::percent));
         return lines;
     }
 

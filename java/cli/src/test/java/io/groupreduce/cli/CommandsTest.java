@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.groupreduce.cli.Shell.Outcome;
+import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.format.Tensor;
@@ -158,6 +159,41 @@ class CommandsTest {
                 after.path("relativeError").asDouble());
         assertTrue(Shell.run("inspect", output).out().contains(text), method + ": " + text);
         assertEquals(before.path("bytes").asLong(), after.path("bytes").asLong());
+    }
+
+    @Test
+    void evalWritesWhatItMeasuredWithIntervals() throws Exception {
+        compress();
+        Path card = directory.resolve("README.md");
+        Path page = directory.resolve("eval.html");
+        Outcome evaluated = Shell.run(
+                "eval", output, "--reference", model, "--hidden", hidden, "--json", "--card", card, "--report", page);
+        assertEquals(0, evaluated.code(), evaluated.err());
+        JsonNode found = evaluated.json();
+        for (String figure : List.of("densePerplexity", "perplexityIncrease", "meanKl", "top1Agreement")) {
+            JsonNode interval = found.path(figure + "Interval");
+            double value = found.path(figure).asDouble();
+            assertTrue(
+                    interval.get(0).asDouble() <= value
+                            && value <= interval.get(1).asDouble(),
+                    figure);
+        }
+        String increase = Figures.signedPercent(found.path("perplexityIncrease").asDouble());
+        String readme = Files.readString(card);
+        String html = Files.readString(page);
+        for (String written : List.of(readme, html)) {
+            assertTrue(written.contains(increase) && written.contains("hidden.safetensors"), written);
+            assertTrue(written.contains("embedding.weight"), "all that was compressed");
+            assertFalse(written.contains("Sentence"), "only what was measured");
+        }
+        assertTrue(readme.contains("SoftmaxHead.open(Path.of(\"out.safetensors\")"), readme);
+        assertFalse(readme.contains("fitted to hidden states") || readme.contains(directory.toString()), readme);
+        compress("--hidden", hidden, "--force");
+        Shell.run("eval", output, "--reference", model, "--hidden", hidden, "--card", card, "--force");
+        assertTrue(Files.readString(card).contains("fitted to hidden states"), "what they may hide is said");
+        Outcome over = Shell.run("eval", output, "--reference", model, "--hidden", hidden, "--card", model, "--force");
+        assertEquals(1, over.code());
+        assertTrue(over.err().contains("another file of this run"), over.err());
     }
 
     @Test

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.cli.Shell.Outcome;
 import io.groupreduce.format.SafetensorsWriter;
@@ -123,13 +124,16 @@ class StandardOutputTest {
 
     @Test
     void jsonIsPlainAsciiAndHasNoWordForInfinity() {
-        Evaluation evaluation = new Evaluation(5, Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, 1, 0.5, 0.5);
+        Estimate huge = Estimate.exact(1e9);
+        Estimate half = new Estimate(0.5, Double.NaN, Double.NaN);
+        Evaluation evaluation = new Evaluation(5, huge, huge, Estimate.exact(1), half, half, half);
         List<String> lines = Summary.lines(evaluation);
         assertEquals("perplexity on 5 tokens: not finite", lines.get(0));
         assertEquals("a not finite, 3 %, 1.50", Texts.format("a %.3f, %d %%, %.2f", Double.NaN, 3, 1.5));
-        String json = Json.of(Map.of("größe", Double.NEGATIVE_INFINITY, "x", evaluation));
+        String json = Json.of(Map.of("größe", Double.NEGATIVE_INFINITY, "x", Summary.document(evaluation)));
         assertTrue(json.contains("\"gr\\u00F6\\u00DFe\" : null"), json);
         assertTrue(json.contains("\"densePerplexity\" : null"), json);
+        assertTrue(json.contains("\"meanKl\" : 0.5,") && json.contains("\"meanKlInterval\" : null"), json);
         assertFalse(json.contains("Infinity") || json.contains("NaN"), json);
     }
 }

@@ -34,7 +34,16 @@ public final class AtomicFile {
      *     no file may replace, another process writes it at this moment, or anything else fails
      */
     public static void write(Path target, Content content) {
-        write(target, 0, content, temporary -> {}, UnaryOperator.identity());
+        write(target, content, temporary -> {});
+    }
+
+    /**
+     * As {@link #write(Path, Content)}, with a check.
+     *
+     * @param check throws if the finished temporary file may not take the target's name
+     */
+    public static void write(Path target, Content content, Consumer<Path> check) {
+        write(target, 0, content, check, UnaryOperator.identity());
     }
 
     /** Writes {@code text} as UTF-8, as {@link #write(Path, Content)} does. */

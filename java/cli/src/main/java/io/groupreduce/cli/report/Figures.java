@@ -1,8 +1,10 @@
 package io.groupreduce.cli.report;
 
+import io.groupreduce.api.Estimate;
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.GroupPlan;
 import java.util.Locale;
+import java.util.function.DoubleFunction;
 
 /** How numbers are written for people: the same in every locale. */
 public final class Figures {
@@ -58,6 +60,17 @@ public final class Figures {
     /** {@code 0.0123}; very small numbers in powers of ten. */
     public static String nats(double value) {
         return value != 0 && value < 0.001 ? String.format(Locale.ROOT, "%.2e", value) : decimal(value, 4);
+    }
+
+    /** {@code 1.23 (95 %: 1.10 to 1.36)}; the mean alone where its interval is not known. */
+    public static String estimate(Estimate value, DoubleFunction<String> figure) {
+        String between = between(value, figure);
+        return figure.apply(value.mean()) + (between.isEmpty() ? "" : " (95 %: " + between + ")");
+    }
+
+    /** {@code 1.10 to 1.36}; empty where it is not known. */
+    public static String between(Estimate value, DoubleFunction<String> figure) {
+        return value.hasInterval() ? figure.apply(value.low()) + " to " + figure.apply(value.high()) : "";
     }
 
     /** {@code 3.2 s} or {@code 2 min 5 s}. */

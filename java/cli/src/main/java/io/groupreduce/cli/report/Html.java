@@ -45,6 +45,27 @@ final class Html {
         return escaped.toString();
     }
 
+    /** Begins a page that loads nothing, up to its first heading. */
+    Html begin(String title) {
+        return markup("<!DOCTYPE html>")
+                .markup("<html lang=\"en\">")
+                .markup("<head>")
+                .markup("<meta charset=\"utf-8\">")
+                .markup("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
+                // The browser itself refuses whatever a page that loads nothing has no use for.
+                .markup("<meta http-equiv=\"Content-Security-Policy\""
+                        + " content=\"default-src 'none'; style-src 'unsafe-inline'\">")
+                .element("title", title)
+                .markup("<style>\n" + PageStyle.CSS + "</style>")
+                .markup("</head>")
+                .markup("<body><main>");
+    }
+
+    /** Ends the page. */
+    Html end() {
+        return markup("</main></body>").markup("</html>");
+    }
+
     /** Adds markup as it is. */
     Html markup(String markup) {
         out.append(markup).append('\n');

@@ -46,18 +46,7 @@ public final class HtmlReport {
     }
 
     private void page() {
-        html.markup("<!DOCTYPE html>")
-                .markup("<html lang=\"en\">")
-                .markup("<head>")
-                .markup("<meta charset=\"utf-8\">")
-                .markup("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
-                // The browser itself refuses whatever a page that loads nothing has no use for.
-                .markup("<meta http-equiv=\"Content-Security-Policy\""
-                        + " content=\"default-src 'none'; style-src 'unsafe-inline'\">")
-                .element("title", data.title())
-                .markup("<style>\n" + PageStyle.CSS + "</style>")
-                .markup("</head>")
-                .markup("<body><main>");
+        html.begin(data.title());
         heading();
         headlines();
         if (data.results().size() > 1) {
@@ -81,7 +70,7 @@ public final class HtmlReport {
                         + " relative error: the root of the squared error of what is stored over the squared numbers of the"
                         + " matrix, rows weighted by count + 1, the same for every method. Loss: what the method made small,"
                         + " under weights and a metric of its own. Report by GroupReduce.");
-        html.markup("</main></body>").markup("</html>");
+        html.end();
     }
 
     private void heading() {
@@ -128,8 +117,11 @@ public final class HtmlReport {
             Evaluation here = data.evaluations().get(named.tensor());
             boolean worse = here != null
                     && (shown == null
-                            || here.meanKl()
-                                    > data.evaluations().get(shown.tensor()).meanKl());
+                            || here.kl().mean()
+                                    > data.evaluations()
+                                            .get(shown.tensor())
+                                            .kl()
+                                            .mean());
             shown = worse ? named : shown;
         }
         if (shown == null) {
@@ -142,13 +134,13 @@ public final class HtmlReport {
             html.tile(
                     Figures.perplexity(evaluation.compressedPerplexity()),
                     "perplexity after",
-                    Figures.signedPercent(evaluation.perplexityIncrease()));
+                    Figures.signedPercent(evaluation.perplexityIncrease().mean()));
         }
-        html.tile(Figures.nats(evaluation.meanKl()), "nats of mean KL(dense || compressed)", of);
+        html.tile(Figures.nats(evaluation.kl().mean()), "nats of mean KL(dense || compressed)", of);
         html.tile(
-                Figures.percent(evaluation.top1Agreement()),
+                Figures.percent(evaluation.top1().mean()),
                 "top-1 agreement",
-                "top-10: " + Figures.percent(evaluation.top10Agreement()));
+                "top-10: " + Figures.percent(evaluation.top10().mean()));
         String missing = evaluation.hasPerplexity() ? "" : NO_TARGETS;
         return (data.fittedToHidden() ? FITTED + " " + missing : missing).strip();
     }
@@ -208,10 +200,15 @@ public final class HtmlReport {
                     Figures.mean(row.coordinatesPerRow()),
                     Figures.percent(row.relativeError()),
                     hasPerplexity ? Figures.perplexity(evaluation.compressedPerplexity()) : "–",
-                    hasPerplexity ? Figures.signedPercent(evaluation.perplexityIncrease()) : "–",
-                    evaluation == null ? "–" : Figures.nats(evaluation.meanKl()),
-                    evaluation == null ? "–" : Figures.percent(evaluation.top1Agreement()),
-                    evaluation == null ? "–" : Figures.percent(evaluation.top10Agreement())));
+                    hasPerplexity
+                            ? Figures.signedPercent(
+                                    evaluation.perplexityIncrease().mean())
+                            : "–",
+                    evaluation == null ? "–" : Figures.nats(evaluation.kl().mean()),
+                    evaluation == null ? "–" : Figures.percent(evaluation.top1().mean()),
+                    evaluation == null
+                            ? "–"
+                            : Figures.percent(evaluation.top10().mean())));
         }
         html.markup("<section>")
                 .element("h2", "Methods compared")

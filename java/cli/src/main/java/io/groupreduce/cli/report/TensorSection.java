@@ -3,6 +3,7 @@ package io.groupreduce.cli.report;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.SizeTarget;
@@ -15,6 +16,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.DoubleFunction;
 
 /** What the report says about one tensor. */
 final class TensorSection {
@@ -162,22 +164,28 @@ final class TensorSection {
                 Column.text("Softmax over " + Figures.count(evaluation.tokens()) + " hidden states"),
                 Column.number("Dense"),
                 Column.number("Compressed"),
-                Column.number("Change"));
+                Column.number("Change"),
+                Column.number("95 % interval"));
         List<List<String>> rows = new ArrayList<>();
         if (evaluation.hasPerplexity()) {
             rows.add(List.of(
                     "Perplexity",
                     Figures.perplexity(evaluation.densePerplexity()),
                     Figures.perplexity(evaluation.compressedPerplexity()),
-                    Figures.signedPercent(evaluation.perplexityIncrease())));
+                    Figures.signedPercent(evaluation.perplexityIncrease().mean()),
+                    Figures.between(evaluation.perplexityIncrease(), Figures::signedPercent)));
         }
-        rows.add(List.of("Mean KL(dense || compressed), nats", "", Figures.nats(evaluation.meanKl()), ""));
-        rows.add(List.of("Top-1 agreement", "", Figures.percent(evaluation.top1Agreement()), ""));
-        rows.add(List.of("Top-10 agreement", "", Figures.percent(evaluation.top10Agreement()), ""));
+        rows.add(figure("Mean KL(dense || compressed), nats", evaluation.kl(), Figures::nats));
+        rows.add(figure("Top-1 agreement", evaluation.top1(), Figures::percent));
+        rows.add(figure("Top-10 agreement", evaluation.top10(), Figures::percent));
         html.element("h3", "Softmax before and after").table(columns, rows);
         if (!evaluation.hasPerplexity()) {
             html.element("p class=\"note\"", HtmlReport.NO_TARGETS);
         }
+    }
+
+    private static List<String> figure(String name, Estimate value, DoubleFunction<String> figure) {
+        return List.of(name, "", figure.apply(value.mean()), "", Figures.between(value, figure));
     }
 
     private void groups() {

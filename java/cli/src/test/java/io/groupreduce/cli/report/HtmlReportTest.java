@@ -254,7 +254,7 @@ class HtmlReportTest {
 
     @Test
     void theWorstOfSeveralSoftmaxesIsTheHeadline() {
-        Evaluation worse = new Evaluation(100, 20, 40, 2.5, 0.5, 0.5);
+        Evaluation worse = Samples.evaluation(100, 20, 40, 2.5, 0.5, 0.5);
         List<NamedResult> results = List.of(Samples.named("a", GROUPED), Samples.named("b", ONE_GROUP));
         String page = HtmlReport.render(Samples.report(results, Map.of("a", Samples.EVALUATED, "b", worse)));
         assertTrue(page.contains("class=\"value\">2.5000<"));
@@ -264,8 +264,9 @@ class HtmlReportTest {
     @Test
     void hugePerplexitiesAreLegible() {
         List<MethodRow> rows = List.of(
-                new MethodRow("svd", 5, 200, 12.5, 0.5, new Evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
-                new MethodRow("svd", 9, 100, 12.5, 0.5, new Evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
+                new MethodRow("svd", 5, 200, 12.5, 0.5, Samples.evaluation(10, 20, 3e9, 2, 0.1, 0.1)),
+                new MethodRow(
+                        "svd", 9, 100, 12.5, 0.5, Samples.evaluation(10, 20, Double.POSITIVE_INFINITY, 2, 0.1, 0.1)));
         String page = HtmlReport.render(
                 new ReportData("r", "i", "o", "d", 1, List.of(), Map.of(), false, Map.of(), Map.of(), Map.of(), rows));
         assertTrue(page.contains(">3.00e+09<"));

@@ -6,6 +6,7 @@ import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.CompressionSummary;
 import io.groupreduce.api.ErrorCurve;
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.api.Method;
 import io.groupreduce.api.Progress;
@@ -28,13 +29,26 @@ import java.util.Map;
 /** Small real compressions, and odd ones put together by hand. */
 final class Samples {
     static final String TENSOR = "lm_head.weight";
-    static final Evaluation EVALUATED = new Evaluation(100, 20.25, 21.0, 0.03125, 0.875, 0.9375);
-    static final Evaluation WITHOUT_TARGETS = new Evaluation(100, Double.NaN, Double.NaN, 0.03125, 0.875, 0.9375);
+    static final Evaluation EVALUATED = evaluation(100, 20.25, 21.0, 0.03125, 0.875, 0.9375);
+    static final Evaluation WITHOUT_TARGETS = evaluation(100, Double.NaN, Double.NaN, 0.03125, 0.875, 0.9375);
 
     private static final int ROWS = 400;
     private static final int COLUMNS = 24;
 
     private Samples() {}
+
+    /** Figures of a softmax, all but one with an interval. */
+    static Evaluation evaluation(int tokens, double dense, double compressed, double kl, double top1, double top10) {
+        double rise = Math.log(compressed / dense);
+        return new Evaluation(
+                tokens,
+                Estimate.exact(Math.log(dense)),
+                Estimate.exact(Math.log(compressed)),
+                new Estimate(rise, rise - 0.01, rise + 0.01),
+                new Estimate(kl, kl / 2, 2 * kl),
+                new Estimate(top1, top1 - 0.05, top1 + 0.05),
+                new Estimate(top10, Double.NaN, Double.NaN));
+    }
 
     /** A compression whose factors are gone, as they are when a report is written. */
     static CompressionResult compressed(Method method, Codec codec) {

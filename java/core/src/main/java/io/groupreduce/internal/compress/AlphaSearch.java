@@ -70,7 +70,8 @@ final class AlphaSearch {
             CompressedMatrix small =
                     alternation.stored(alternation.run(start, Progress.NONE).best());
             return SoftmaxEvaluation.of(task.backend(), task.matrix(), sample.bias(), small, sample.hidden(), null)
-                    .meanKl();
+                    .kl()
+                    .mean();
         } catch (UnreachableTargetException e) {
             // The share of a sample may be too small for what the whole size has room for.
             return Double.POSITIVE_INFINITY;

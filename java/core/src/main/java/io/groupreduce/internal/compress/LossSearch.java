@@ -109,8 +109,8 @@ final class LossSearch {
                     task.backend(), task.matrix(), judged.bias(), small, judged.hidden(), judged.targets());
             return new CompressionSummary.HeldOut(
                     evaluation.tokens(),
-                    Math.log(evaluation.densePerplexity()),
-                    Math.log(evaluation.compressedPerplexity()));
+                    evaluation.denseLoss().mean(),
+                    evaluation.compressedLoss().mean());
         }
     }
 }

@@ -1,5 +1,6 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.api.Estimate;
 import io.groupreduce.api.Evaluation;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.internal.check.ChanceCheck;
@@ -34,26 +35,30 @@ public final class SoftmaxEvaluation {
                 backend.compare(new SoftmaxComparison(dense, bias, compressed, compressedBias, hidden, targets, top));
         int tokens = hidden.rows();
         double[] denseLosses = new double[targets == null ? 0 : tokens];
-        double denseLoss = 0;
-        double compressedLoss = 0;
-        double kl = 0;
-        double sameFirst = 0;
-        double shared = 0;
+        double[] compressedLosses = denseLosses.clone();
+        double[] differences = denseLosses.clone();
+        double[] kl = new double[tokens];
+        double[] sameFirst = new double[tokens];
+        double[] shared = new double[tokens];
         for (int t = 0; t < tokens; t++) {
             double z = scores.denseLogSumExp()[t];
             double y = scores.compressedLogSumExp()[t];
             // KL is never negative; what is below 0 here is rounding.
-            kl += Math.max(0, scores.expectedGap()[t] - z + y);
+            kl[t] = Math.max(0, scores.expectedGap()[t] - z + y);
             if (targets != null) {
                 denseLosses[t] = z - scores.denseTargetLogit()[t];
-                denseLoss += denseLosses[t];
-                compressedLoss += y - scores.compressedTargetLogit()[t];
+                compressedLosses[t] = y - scores.compressedTargetLogit()[t];
+                differences[t] = compressedLosses[t] - denseLosses[t];
             }
-            sameFirst += scores.denseTop()[t * top] == scores.compressedTop()[t * top] ? 1 : 0;
-            shared += shared(scores.denseTop(), scores.compressedTop(), t * top, top);
+            sameFirst[t] = scores.denseTop()[t * top] == scores.compressedTop()[t * top] ? 1 : 0;
+            shared[t] = shared(scores.denseTop(), scores.compressedTop(), t * top, top) / (double) top;
         }
+        Estimate meanKl = BatchMeans.of(kl);
+        Estimate denseLoss = targets == null ? Estimate.UNKNOWN : BatchMeans.of(denseLosses);
+        Estimate compressedLoss = targets == null ? Estimate.UNKNOWN : BatchMeans.of(compressedLosses);
         // Of finite inputs only a logit beyond binary32, or a factor that is not finite, can make a result that is not.
-        if (!Double.isFinite(kl) || !Double.isFinite(denseLoss) || !Double.isFinite(compressedLoss)) {
+        double sum = targets == null ? 0 : denseLoss.mean() + compressedLoss.mean();
+        if (!Double.isFinite(sum + meanKl.mean())) {
             throw new InvalidDataException(
                     "The logits of " + dense.name() + " and '" + compressed.name() + "' over "
                             + hidden.name()
@@ -62,11 +67,12 @@ public final class SoftmaxEvaluation {
         ChanceCheck.require(dense, hidden, denseLosses);
         return new Evaluation(
                 tokens,
-                targets == null ? Double.NaN : Math.exp(denseLoss / tokens),
-                targets == null ? Double.NaN : Math.exp(compressedLoss / tokens),
-                kl / tokens,
-                sameFirst / tokens,
-                shared / ((double) tokens * top));
+                denseLoss,
+                compressedLoss,
+                targets == null ? Estimate.UNKNOWN : BatchMeans.of(differences),
+                new Estimate(meanKl.mean(), Math.max(0, meanKl.low()), meanKl.high()),
+                BatchMeans.ofShares(sameFirst),
+                BatchMeans.ofShares(shared));
     }
 
     private static int shared(int[] a, int[] b, int offset, int count) {

@@ -14,11 +14,13 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** Writes an ONNX model whose larger initializers lie elsewhere: in mapped files, or in memory of their own. */
 public final class OnnxWriter {
@@ -43,6 +45,14 @@ public final class OnnxWriter {
         this.numbers = numbers;
     }
 
+    ModelProto model() {
+        return model;
+    }
+
+    Map<String, MemorySegment> numbers() {
+        return numbers;
+    }
+
     /** Bytes of the model in one file. */
     public long bytes() {
         long data = numbers.values().stream().mapToLong(MemorySegment::byteSize).sum();
@@ -52,35 +62,60 @@ public final class OnnxWriter {
     /**
      * Writes one file.
      *
+     * @param check throws if the finished temporary file may not take the target's name
      * @throws InvalidDataException if it would be longer than {@link #LONGEST_MESSAGE}
      */
-    public void write(Path target) {
+    public void write(Path target, Consumer<Path> check) {
         if (bytes() > LONGEST_MESSAGE) {
             throw new InvalidDataException(Wording.file(target) + " would have " + bytes() + " bytes, and one ONNX file"
                     + " cannot have more than " + LONGEST_MESSAGE + "; write the numbers to a file beside it.");
         }
-        AtomicFile.write(target, this::writeTo);
+        AtomicFile.write(target, this::writeTo, check);
     }
 
     /**
      * Writes the larger numbers to a file of their own, which a runtime maps, and the model with their places.
      *
-     * @param data in the same folder as the model, which then names it
+     * @param data in the same folder as the model, which then names it; and by no other
+     * @param check throws if a model may not take the target's name, which is given with its data under temporary names
      */
-    public void write(Path target, Path data) {
+    public void write(Path target, Path data, Consumer<Path> check) {
         Map<String, Long> offsets = new LinkedHashMap<>();
         long end = 0;
         for (Map.Entry<String, MemorySegment> tensor : numbers.entrySet()) {
             offsets.put(tensor.getKey(), end);
             end += (tensor.getValue().byteSize() + PAGE - 1) / PAGE * PAGE;
         }
-        AtomicFile.write(data, channel -> {
+        AtomicFile.Content content = channel -> {
             for (MemorySegment tensor : numbers.values()) {
                 writeNumbers(tensor, channel);
                 int rest = (int) (-tensor.byteSize() & PAGE - 1);
                 AtomicFile.writeFully(channel, ByteBuffer.allocate(rest));
             }
+        };
+        AtomicFile.write(data, content, temporary -> {
+            // What is checked names the data by the name that they have so far.
+            Path probe = temporary.resolveSibling(temporary.getFileName() + ".onnx");
+            try {
+                AtomicFile.writeBytes(probe, outside(temporary, offsets));
+                check.accept(probe);
+            } finally {
+                delete(probe);
+            }
+            AtomicFile.writeBytes(target, outside(data, offsets));
         });
+    }
+
+    private static void delete(Path probe) {
+        try {
+            Files.deleteIfExists(probe);
+        } catch (IOException e) {
+            throw Wording.cannotWrite(probe, 0, e);
+        }
+    }
+
+    /** The model with its larger numbers in a file beside it. */
+    private byte[] outside(Path data, Map<String, Long> offsets) {
         ModelProto.Builder outside = model.toBuilder();
         for (TensorProto.Builder tensor : outside.getGraphBuilder().getInitializerBuilderList()) {
             MemorySegment stored = numbers.get(tensor.getName());
@@ -92,8 +127,7 @@ public final class OnnxWriter {
                         .addExternalData(entry("length", Long.toString(stored.byteSize())));
             }
         }
-        byte[] bytes = outside.build().toByteArray();
-        AtomicFile.writeBytes(target, bytes);
+        return outside.build().toByteArray();
     }
 
     private static StringStringEntryProto entry(String key, String value) {

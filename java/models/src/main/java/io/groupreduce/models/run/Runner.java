@@ -31,7 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** A language model in ONNX Runtime: takes batches of token ids, gives values of its graph. For one thread at a time. */
+/** A language model in ONNX Runtime: takes batches of token ids, gives values of its graph. Any number of threads may run it at once. */
 public final class Runner implements AutoCloseable {
     /** A value of the graph, row-major. */
     public record Values(float[] floats, long[] shape) {
@@ -70,7 +70,7 @@ public final class Runner implements AutoCloseable {
 
     private Runner(Path model) {
         name = Wording.file(model);
-        environment = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+        environment = RuntimeEnvironment.get();
     }
 
     /** How a session is made. */
@@ -100,14 +100,26 @@ public final class Runner implements AutoCloseable {
      * @throws DeviceException if the runtime fails otherwise, for instance for want of memory
      */
     public static Runner open(OnnxFile file, ModelProto changed, int threads) {
-        return open(file, changed, null, threads);
+        return open(file, changed, Map.of(), null, threads);
     }
 
     /** As {@link #open(OnnxFile, ModelProto, int)}, with an input [batch, length, columns] of F32 that the caller has. */
     static Runner open(OnnxFile file, ModelProto changed, String given, int threads) {
+        return open(file, changed, Map.of(), given, threads);
+    }
+
+    /** As {@link #open(OnnxFile, ModelProto, int)}, with initializers whose numbers lie elsewhere in memory that stays as long as this. */
+    public static Runner open(OnnxFile file, ModelProto changed, Map<String, MemorySegment> more, int threads) {
+        return open(file, changed, more, null, threads);
+    }
+
+    private static Runner open(
+            OnnxFile file, ModelProto changed, Map<String, MemorySegment> more, String given, int threads) {
         Runner runner = new Runner(file.path());
+        Map<String, MemorySegment> numbers = new HashMap<>(more);
+        file.numbers().forEach((tensor, its) -> numbers.putIfAbsent(tensor, its.data()));
         return runner.open(threads, given, options -> {
-            byte[] graph = runner.withNumbers(file, changed, options);
+            byte[] graph = runner.withNumbers(numbers, changed, options);
             return runner.environment.createSession(graph, options);
         });
     }
@@ -129,16 +141,16 @@ public final class Runner implements AutoCloseable {
     }
 
     /** The graph as the runtime takes it: mapped numbers are handed over beside it, what Java has no type for inside it. */
-    private byte[] withNumbers(OnnxFile file, ModelProto changed, OrtSession.SessionOptions options)
+    private byte[] withNumbers(
+            Map<String, MemorySegment> numbers, ModelProto changed, OrtSession.SessionOptions options)
             throws OrtException {
         Map<String, OnnxTensorLike> beside = new HashMap<>();
         ModelProto.Builder model = changed.toBuilder();
         for (TensorProto.Builder tensor : model.getGraphBuilder().getInitializerBuilderList()) {
-            OnnxFile.Numbers numbers = file.numbers().get(tensor.getName());
-            if (numbers == null) {
+            MemorySegment data = numbers.get(tensor.getName());
+            if (data == null) {
                 continue;
             }
-            MemorySegment data = numbers.data();
             OnnxJavaType type = TYPES.get(tensor.getDataType());
             tensor.clearExternalData();
             if (type == null || data.byteSize() > Integer.MAX_VALUE) {

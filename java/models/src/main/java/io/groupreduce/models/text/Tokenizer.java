@@ -82,6 +82,11 @@ public final class Tokenizer implements AutoCloseable {
         return vocabulary.size();
     }
 
+    /** How many tokens the file would leave of a text, those around it included; no bound is the largest number. */
+    public int longest() {
+        return vocabulary.longest();
+    }
+
     /** The token as the file writes it, {@code ##ing} or {@code Ġthe}; {@code null} where an id belongs to none. */
     public String token(int id) {
         return vocabulary.token(id);

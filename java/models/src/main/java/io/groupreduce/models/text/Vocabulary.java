@@ -27,6 +27,7 @@ final class Vocabulary {
     private final List<Integer> added = new ArrayList<>();
     private final BitSet special = new BitSet();
     private int size;
+    private int longest = Integer.MAX_VALUE;
 
     private Vocabulary(Path file) {
         this.file = file;
@@ -49,6 +50,8 @@ final class Vocabulary {
                 } else if (name.equals("post_processor")) {
                     in.setCodec(new ObjectMapper());
                     vocabulary.requireTemplates(in.readValueAsTree());
+                } else if (name.equals("truncation") && in.isExpectedStartObjectToken()) {
+                    vocabulary.readTruncation(in);
                 } else {
                     in.skipChildren();
                 }
@@ -119,6 +122,16 @@ final class Vocabulary {
         }
     }
 
+    private void readTruncation(JsonParser in) throws IOException {
+        while (in.nextToken() == JsonToken.FIELD_NAME) {
+            boolean length = in.currentName().equals("max_length");
+            if (in.nextToken() == JsonToken.VALUE_NUMBER_INT && length) {
+                longest = Math.clamp(in.getLongValue(), 0, Integer.MAX_VALUE);
+            }
+            in.skipChildren();
+        }
+    }
+
     private void readAdded(JsonParser in) throws IOException {
         while (in.nextToken() == JsonToken.START_OBJECT) {
             String content = null;
@@ -164,6 +177,11 @@ final class Vocabulary {
 
     int size() {
         return size;
+    }
+
+    /** How many tokens a text may have before the file would cut it; no bound is the largest number. */
+    int longest() {
+        return longest;
     }
 
     /** {@code null} where an id belongs to none. */

@@ -98,14 +98,14 @@ class OnnxFileTest {
             assertTrue(opened.model().getSerializedSize() < 1000);
             OnnxWriter writer = new OnnxWriter(opened.model(), data(opened));
             Path one = directory.resolve("one.onnx");
-            writer.write(one);
+            writer.write(one, written -> {});
             assertEquals(model, ModelProto.parseFrom(Files.readAllBytes(one)));
             assertTrue(Files.size(one) <= writer.bytes());
             Path two = directory.resolve("two.onnx");
-            writer.write(two, directory.resolve("two.onnx_data"));
+            writer.write(two, directory.resolve("two.onnx_data"), written -> {});
             try (OnnxFile again = OnnxFile.open(two)) {
                 assertEquals(List.of(two, directory.resolve("two.onnx_data")), again.files());
-                new OnnxWriter(again.model(), data(again)).write(one);
+                new OnnxWriter(again.model(), data(again)).write(one, written -> {});
                 assertEquals(model, ModelProto.parseFrom(Files.readAllBytes(one)));
             }
         }
@@ -225,7 +225,7 @@ class OnnxFileTest {
         try (OnnxFile opened = OnnxFile.open(file)) {
             OnnxWriter writer = new OnnxWriter(opened.model(), data(opened));
             Path target = directory.resolve("one.onnx");
-            String message = assertThrows(InvalidDataException.class, () -> writer.write(target))
+            String message = assertThrows(InvalidDataException.class, () -> writer.write(target, written -> {}))
                     .getMessage();
             assertTrue(
                     message.contains("would have 17179869184") || message.contains("cannot have more than 2147483647"),

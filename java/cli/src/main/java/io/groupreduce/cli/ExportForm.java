@@ -1,0 +1,18 @@
+package io.groupreduce.cli;
+
+import io.groupreduce.format.CompressedFile;
+import java.io.IOException;
+import java.util.Map;
+
+/** A form that a compressed file can be written in. */
+interface ExportForm {
+    /** Refuses options that the form lacks or has no use for. */
+    void check(ExportCommand command);
+
+    /**
+     * Writes the file and prints what came of it.
+     *
+     * @return what the JSON document says of it beside names
+     */
+    Map<String, Object> write(CompressedFile compressed, ExportCommand command) throws IOException;
+}

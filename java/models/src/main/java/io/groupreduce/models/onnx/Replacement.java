@@ -1,0 +1,15 @@
+package io.groupreduce.models.onnx;
+
+/** What stands in a {@link Place} of a graph: a compressed matrix in operators that stock ONNX Runtime runs. */
+interface Replacement {
+    /**
+     * Adds nodes and initializers that do all that the place's nodes do.
+     *
+     * @param input the value that goes in
+     * @return the value that comes out, F32
+     */
+    String addTo(GraphEditor graph, String input);
+
+    /** How numbers are stored there, in few words for people. */
+    String form();
+}
