@@ -14,6 +14,7 @@
 # [--sizes 151936x1024,...] [--model FOLDER] [--heads rate-distortion@26,...] [--peers LIST|none] [--batches 1,4,...] [--threads 1,2]
 # [--ranks 64,...] [--codecs f32,...] [--rounds R] [--seconds PER-CELL] [--pruning auto|off|always] [--flush MEGABYTES]
 # [--read MEGABYTES] [--warm-up SECONDS]; --flush reads so much between two timed calls, so that each begins with cold caches
+#   benchmarks/run.sh java io.groupreduce.benchmarks.OnnxHeads FOLDER   output layers in ONNX Runtime
 #   benchmarks/run.sh java io.groupreduce.benchmarks.head.PeerCheck   do the peers compute what they are compared for?
 # benchmarks/whole_run.py compares whole compressions as processes; benchmarks/gpu.sh tests and measures an NVIDIA card.
 set -euo pipefail
@@ -55,6 +56,7 @@ case ${1:-} in
     demo=$root/java/cli/src/main/resources/io/groupreduce/cli/demo
     run io.groupreduce.benchmarks.QualityCurves "$demo" --quick
     run io.groupreduce.benchmarks.Ablation "$demo" --quick
+    run io.groupreduce.benchmarks.OnnxHeads "$demo" --quick
     run io.groupreduce.benchmarks.head.PeerCheck
     run io.groupreduce.benchmarks.head.HeadComparison prepare kernels heads factors perplexity pruning requests scaling --cache "$folder" --sizes 2000x64 \
       --ranks 16 --codecs int8,int4 --heads rate-distortion@6.6 --batches 4 --threads 2 --rounds 1 --seconds 0 --warm-up 0 --read 64

@@ -14,9 +14,10 @@ import java.util.Map;
 final class DenseForm implements ExportForm {
     @Override
     public void check(ExportCommand command) {
-        if (command.model != null || command.externalData) {
-            throw new InvalidOptionException("--model and --external-data belong to --to onnx; a dense model is written"
-                    + " from the compressed file alone.");
+        if (command.model != null || command.externalData || command.hidden != null) {
+            throw new InvalidOptionException(
+                    "--model, --hidden and --external-data belong to --to onnx; a dense model is written"
+                            + " from the compressed file alone.");
         }
     }
 

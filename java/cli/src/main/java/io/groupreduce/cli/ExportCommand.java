@@ -49,6 +49,13 @@ final class ExportCommand implements Callable<Integer> {
     Path model;
 
     @Option(
+            names = "--hidden",
+            paramLabel = "FILE",
+            description =
+                    "onnx: hidden states that the exported output layer is judged on, safetensors with hidden [T,D].")
+    Path hidden;
+
+    @Option(
             names = "--external-data",
             description = "onnx: write the larger numbers to FILE.data, which a runtime maps; needed above 2 GB.")
     boolean externalData;

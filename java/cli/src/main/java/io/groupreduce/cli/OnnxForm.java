@@ -3,6 +3,8 @@ package io.groupreduce.cli;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.CompressedFile;
+import io.groupreduce.format.HiddenStates;
+import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.models.onnx.OnnxExport;
 import java.nio.file.Path;
@@ -25,14 +27,30 @@ final class OnnxForm implements ExportForm {
     @Override
     public Map<String, Object> write(CompressedFile compressed, ExportCommand command) {
         Path data = command.externalData ? command.output.resolveSibling(command.output.getFileName() + ".data") : null;
-        try (OnnxExport export = new OnnxExport(compressed, command.model)) {
+        try (HiddenStates states = command.hidden == null ? null : HiddenStates.open(command.hidden);
+                OnnxExport export =
+                        new OnnxExport(compressed, command.model, states == null ? null : states.hidden())) {
             List<Path> read = new ArrayList<>(export.files());
             read.add(command.file);
+            if (command.hidden != null) {
+                read.add(command.hidden);
+            }
             try (OutputFile claimed = OutputFile.claim(command.output, read, command.force);
                     OutputFile beside = data == null ? null : OutputFile.claim(data, read, command.force)) {
                 return told(export.write(claimed.path(), beside == null ? null : beside.path()), command);
             }
         }
+    }
+
+    private static String run(OnnxExport.Placed placed) {
+        String count = Figures.count(placed.counted());
+        if (placed.role() == Model.Role.EMBEDDING) {
+            return count + " rows run";
+        }
+        return Double.isNaN(placed.divergence())
+                ? count + " random states run; --hidden FILE measures it on real ones"
+                : count + " states run: KL " + String.format(Locale.ROOT, "%.5f", placed.divergence())
+                        + " nats, most likely token the same: " + Figures.percent(placed.sameToken());
     }
 
     private static Map<String, Object> told(OnnxExport.Result result, ExportCommand command) {
@@ -44,8 +62,7 @@ final class OnnxForm implements ExportForm {
                     + Figures.bytes(placed.bytes()) + " as " + placed.form() + " ("
                     + Figures.bytes(placed.bytesCompressed()) + " in " + command.file.getFileName() + "), error "
                     + Figures.percent(placed.error()) + ", of which the export added "
-                    + String.format(Locale.ROOT, "%.1e", placed.added()) + "; " + Figures.count(placed.rows())
-                    + " rows run");
+                    + String.format(Locale.ROOT, "%.1e", placed.added()) + "; " + run(placed));
             Map<String, Object> matrix = new LinkedHashMap<>();
             matrix.put("matrix", placed.matrix());
             matrix.put("tensor", placed.tensor());
@@ -55,7 +72,12 @@ final class OnnxForm implements ExportForm {
             matrix.put("bytes", placed.bytes());
             matrix.put("relativeError", placed.error());
             matrix.put("addedError", placed.added());
-            matrix.put("rowsChecked", placed.rows());
+            boolean isOutput = placed.role() == Model.Role.OUTPUT;
+            matrix.put(isOutput ? "statesChecked" : "rowsChecked", placed.counted());
+            if (isOutput && command.hidden != null) {
+                matrix.put("kl", placed.divergence());
+                matrix.put("sameToken", placed.sameToken());
+            }
             matrices.add(matrix);
         }
         Map<String, Object> document = new LinkedHashMap<>();

@@ -125,8 +125,8 @@ class OnnxExportCommandTest extends RefusalCase {
     @Test
     void optionsThatDoNotFitAreRefused() throws Exception {
         refused(2, "--to onnx needs --model MODEL.onnx", "--to", "onnx");
-        refused(2, "--model and --external-data belong to --to onnx", "--to", "dense", "--model", onnx);
-        refused(2, "--model and --external-data belong to --to onnx", "--to", "dense", "--external-data");
+        refused(2, "--model, --hidden and --external-data belong to --to onnx", "--to", "dense", "--model", onnx);
+        refused(2, "--model, --hidden and --external-data belong to --to onnx", "--to", "dense", "--external-data");
         assertFalse(Files.exists(output));
     }
 

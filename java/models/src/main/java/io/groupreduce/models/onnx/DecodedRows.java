@@ -29,10 +29,15 @@ final class DecodedRows implements Replacement {
     }
 
     @Override
-    public String addTo(GraphEditor graph, String input) {
+    public String addTo(GraphEditor graph, Place place) {
         String rows =
                 graph.initializer(matrix.name() + "/rows", DataType.FLOAT, table, matrix.rows(), matrix.columns());
-        return graph.add("Gather", rows, input);
+        return graph.add("Gather", rows, place.input());
+    }
+
+    @Override
+    public boolean isExact() {
+        return true;
     }
 
     @Override

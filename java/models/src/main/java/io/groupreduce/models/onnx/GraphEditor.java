@@ -111,6 +111,11 @@ final class GraphEditor {
         return full;
     }
 
+    /** The numbers of one of the model's own initializers, of F32, F16 or BF16; {@code null} of none. */
+    float[] numbers(String initializer) {
+        return initializer == null ? null : file.floats(initializer);
+    }
+
     /** Whole numbers from 0 to 255 as an initializer. */
     String bytes(byte[] values, long... shape) {
         return constant(DataType.UINT8, ByteBuffer.wrap(values), shape);
@@ -215,7 +220,7 @@ final class GraphEditor {
     long replace(Place place, Replacement replacement) {
         long before = added;
         fresh = new ArrayList<>();
-        String result = replacement.addTo(this, place.input());
+        String result = replacement.addTo(this, place);
         if (place.type() != DataType.FLOAT) {
             result = cast(result, place.type());
         }

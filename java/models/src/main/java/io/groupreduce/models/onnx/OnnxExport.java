@@ -1,12 +1,17 @@
 package io.groupreduce.models.onnx;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import io.groupreduce.api.Metric;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Wording;
+import io.groupreduce.internal.compress.MetricRoot;
+import io.groupreduce.internal.linear.DenseAlgebra;
+import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.matrix.Matrix;
 import io.groupreduce.models.run.GraphCut;
 import io.groupreduce.models.run.Runner;
 import java.io.IOException;
@@ -14,12 +19,16 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Puts the matrices of a compressed file in an ONNX model: the one that they were read from, or another one with the same vocabulary, a quantised one for
@@ -31,24 +40,30 @@ public final class OnnxExport implements AutoCloseable {
      *
      * @param matrix its name in the compressed file
      * @param tensor the initializer that it replaces
+     * @param role what it is there
      * @param form how its numbers are stored now
      * @param bytesBefore what stored it in the model
      * @param bytesCompressed what stores it in the compressed file
      * @param bytes what stores it now, nodes included
-     * @param error its distance from the model's own vectors, as a share of their norm
+     * @param error its distance from the model's own vectors or logits, as a share of their norm
      * @param added the distance of what the graph gives from the compressed matrix, as a share of its norm
-     * @param rows how many rows these two were computed on
+     * @param counted what these were computed on: rows of an embedding, hidden states of an output layer
+     * @param divergence of an output layer, KL of the model's softmax to what is there now on the given states, in nats; NaN without states
+     * @param sameToken the share of these states with the same most likely token; NaN without states
      */
     public record Placed(
             String matrix,
             String tensor,
+            Model.Role role,
             String form,
             long bytesBefore,
             long bytesCompressed,
             long bytes,
             double error,
             double added,
-            int rows) {}
+            int counted,
+            double divergence,
+            double sameToken) {}
 
     /** What was written: bytes are those of all files of a model. */
     public record Result(List<Placed> matrices, long bytesBefore, long bytes) {}
@@ -56,29 +71,47 @@ public final class OnnxExport implements AutoCloseable {
     /** Rows that are so near their neighbours' are no rows of the same matrix. */
     private static final double NEAR = 0.9;
 
+    /** Of rounding to fewer bits: what is further off is a fault. */
+    private static final double ROUNDED = 0.5;
+
+    private static final Parallel THREADS =
+            (tasks, task) -> IntStream.range(0, tasks).parallel().forEach(task);
+
     private final CompressedFile compressed;
     private final OnnxFile model;
     private final Map<Place, CompressedMatrix> chosen = new LinkedHashMap<>();
-    private final Map<Place, RowCheck> checks = new LinkedHashMap<>();
+    private final Map<Place, PlaceCheck> checks = new LinkedHashMap<>();
+    private final Matrix hidden;
 
     /**
      * Opens the model and finds the places of all compressed matrices in it.
      *
      * @param compressed must stay open as long as this
-     * @throws InvalidDataException if a matrix has no place, or does not stand for what is there
+     * @param hidden states that output layers are judged on, and tables rounded for, T x D; {@code null} for none
+     * @throws InvalidDataException if a matrix has no place, or does not stand for what is there, or the states have another width
      */
-    public OnnxExport(CompressedFile compressed, Path model) {
+    public OnnxExport(CompressedFile compressed, Path model, Matrix hidden) {
         this.compressed = compressed;
+        this.hidden = hidden;
         this.model = OnnxFile.open(model);
         try {
             List<Place> places = Places.find(this.model);
             for (CompressedMatrix matrix : compressed.matrices().values()) {
                 placesOf(matrix, places).forEach(place -> chosen.put(place, matrix));
             }
+            if (hidden != null && chosen.keySet().stream().noneMatch(place -> place.role() == Model.Role.OUTPUT)) {
+                throw new InvalidDataException("No matrix of " + Wording.file(compressed.path()) + " makes logits, so "
+                        + hidden.name() + " would serve nothing; leave the hidden states out.");
+            }
         } catch (Throwable e) {
             close();
             throw e;
         }
+    }
+
+    /** Without states of the model: its output layers are judged on random ones. */
+    public OnnxExport(CompressedFile compressed, Path model) {
+        this(compressed, model, null);
     }
 
     /** The files of the model. */
@@ -132,9 +165,10 @@ public final class OnnxExport implements AutoCloseable {
 
     private void requireReplaceable(Place place) {
         String tensor = Wording.file(model.path()) + ": the tensor " + Wording.quoted(place.tensor());
-        if (place.role() != Model.Role.EMBEDDING) {
-            throw new InvalidDataException(
-                    tensor + " is an output layer, and only embeddings are exported to ONNX; use --to dense.");
+        if (place.role() == Model.Role.OUTPUT && hidden != null && hidden.columns() != place.columns()) {
+            throw new InvalidDataException(hidden.name() + " has " + hidden.columns() + " columns, and "
+                    + Wording.quoted(place.tensor()) + " has " + place.columns()
+                    + "; give states of the same model.");
         }
         if (place.elsewhere() != null) {
             throw new InvalidDataException(tensor + " also serves " + Wording.quoted(place.elsewhere())
@@ -144,11 +178,43 @@ public final class OnnxExport implements AutoCloseable {
 
     private boolean standsFor(Place place, CompressedMatrix matrix) {
         requireReplaceable(place);
-        try (PlacedRows own = new PlacedRows(model, place)) {
-            RowCheck check = RowCheck.of(own, matrix);
-            checks.put(place, check);
-            return check.nearness() < NEAR;
+        PlaceCheck check = place.role() == Model.Role.OUTPUT
+                ? OutputCheck.of(model, place, matrix, hidden, THREADS)
+                : rows(model, place, matrix);
+        checks.put(place, check);
+        return check.nearness() < NEAR;
+    }
+
+    private static RowCheck rows(OnnxFile file, Place place, CompressedMatrix matrix) {
+        try (PlacedRows rows = new PlacedRows(file, place)) {
+            return RowCheck.of(rows, matrix);
         }
+    }
+
+    /** What stands for a matrix in each of its roles. */
+    private Map<Model.Role, Replacement> forms(CompressedMatrix matrix, Arena arena) {
+        Set<Model.Role> roles = EnumSet.noneOf(Model.Role.class);
+        chosen.forEach((place, other) -> {
+            if (other == matrix) {
+                roles.add(place.role());
+            }
+        });
+        Map<Model.Role, Replacement> forms = new EnumMap<>(Model.Role.class);
+        long spent = 0;
+        if (roles.contains(Model.Role.OUTPUT)) {
+            HeadForm head = new HeadForm(matrix, THREADS, arena);
+            spent = head.bytes() + matrix.bytes();
+            forms.put(Model.Role.OUTPUT, head);
+        }
+        // Of a matrix of both roles either one table is stored, or two that are smaller together.
+        if (roles.size() > 1 && TiedForm.bytes(matrix) <= spent) {
+            Metric metric = hidden == null ? null : MetricRoot.hiddenMoment(new DenseAlgebra(THREADS), hidden);
+            TiedForm table = new TiedForm(matrix, metric, THREADS, arena);
+            roles.forEach(role -> forms.put(role, table));
+        } else if (roles.contains(Model.Role.EMBEDDING)) {
+            forms.put(Model.Role.EMBEDDING, new StreamLookup(matrix, arena));
+        }
+        return forms;
     }
 
     /**
@@ -162,11 +228,16 @@ public final class OnnxExport implements AutoCloseable {
     public Result write(Path target, Path data) {
         try (Arena arena = Arena.ofShared()) {
             GraphEditor editor = new GraphEditor(model);
-            Map<CompressedMatrix, Replacement> forms = new LinkedHashMap<>();
+            Map<CompressedMatrix, Map<Model.Role, Replacement>> forms = new LinkedHashMap<>();
             Map<Place, Long> bytes = new LinkedHashMap<>();
+            Set<Place> exact = new HashSet<>();
             chosen.forEach((place, matrix) -> {
-                Replacement form = forms.computeIfAbsent(matrix, m -> new StreamLookup(m, arena));
+                Replacement form =
+                        forms.computeIfAbsent(matrix, m -> forms(m, arena)).get(place.role());
                 bytes.put(place, editor.replace(place, form));
+                if (form.isExact()) {
+                    exact.add(place);
+                }
             });
             OnnxWriter writer = editor.writer();
             if (data == null && writer.bytes() > OnnxWriter.LONGEST_MESSAGE) {
@@ -174,23 +245,31 @@ public final class OnnxExport implements AutoCloseable {
                         + " bytes, and an ONNX file of more than " + OnnxWriter.LONGEST_MESSAGE
                         + " cannot be read; add --external-data.");
             }
-            Map<Place, RowCheck> results = new LinkedHashMap<>();
+            Map<Place, PlaceCheck> results = new LinkedHashMap<>();
             if (data == null) {
-                writer.write(target, file -> verify(file, target, results));
+                writer.write(target, file -> verify(file, target, exact, results));
             } else {
-                writer.write(target, data, file -> verify(file, target, results));
+                writer.write(target, data, file -> verify(file, target, exact, results));
             }
             List<Placed> placed = new ArrayList<>();
-            chosen.forEach((place, matrix) -> placed.add(new Placed(
-                    matrix.name(),
-                    place.tensor(),
-                    forms.get(matrix).form(),
-                    bytesBefore(place),
-                    matrix.bytes(),
-                    bytes.get(place),
-                    checks.get(place).error(),
-                    results.get(place).error(),
-                    results.get(place).rows())));
+            chosen.forEach((place, matrix) -> {
+                boolean isOutput = checks.get(place) instanceof OutputCheck;
+                OutputCheck before = isOutput ? (OutputCheck) checks.get(place) : null;
+                OutputCheck after = isOutput ? (OutputCheck) results.get(place) : null;
+                placed.add(new Placed(
+                        matrix.name(),
+                        place.tensor(),
+                        place.role(),
+                        forms.get(matrix).get(place.role()).form(),
+                        bytesBefore(place),
+                        matrix.bytes(),
+                        bytes.get(place),
+                        isOutput ? before.error(after) : total(place, exact, results),
+                        results.get(place).error(),
+                        results.get(place).counted(),
+                        isOutput ? before.divergence(after) : Double.NaN,
+                        isOutput ? before.agreement(after) : Double.NaN));
+            });
             return new Result(
                     placed, size(model.files()), size(data == null ? List.of(target) : List.of(target, data)));
         }
@@ -217,6 +296,14 @@ public final class OnnxExport implements AutoCloseable {
         return Runner.open(model, GraphCut.cut(writer.model(), List.of(output), List.of()), writer.numbers(), threads);
     }
 
+    /** The distance of rows from the model's own ones; what rounding adds has nothing to do with what was lost before. */
+    private double total(Place place, Set<Place> exact, Map<Place, PlaceCheck> results) {
+        double before = checks.get(place).error();
+        return exact.contains(place)
+                ? before
+                : Math.hypot(before, results.get(place).error());
+    }
+
     private long bytesBefore(Place place) {
         return place.nodes().stream()
                 .flatMap(node -> node.getInputList().stream())
@@ -226,20 +313,22 @@ public final class OnnxExport implements AutoCloseable {
                 .sum();
     }
 
-    private void verify(Path file, Path target, Map<Place, RowCheck> results) {
+    private void verify(Path file, Path target, Set<Place> exact, Map<Place, PlaceCheck> results) {
         try (OnnxFile written = OnnxFile.open(file)) {
             chosen.forEach((place, matrix) -> {
-                try (PlacedRows rows = new PlacedRows(written, place)) {
-                    RowCheck check = RowCheck.of(rows, matrix);
-                    if (!(check.worst() <= tolerance(place.type()))) {
-                        throw new InvalidDataException(
-                                Wording.file(target) + " was not written: ONNX Runtime gives row "
-                                        + check.worstRow() + " of " + Wording.quoted(matrix.name())
-                                        + " with a relative error of "
-                                        + check.worst() + "; please report this.");
-                    }
-                    results.put(place, check);
+                PlaceCheck check = checks.get(place) instanceof OutputCheck before
+                        ? before.in(written)
+                        : rows(written, place, matrix);
+                // Of exact rows each one is looked at, of the others how they are as a whole.
+                boolean exactRows = exact.contains(place) && check instanceof RowCheck;
+                double error = exactRows ? ((RowCheck) check).worst() : check.error();
+                if (!(error <= (exactRows ? tolerance(place.type()) : ROUNDED))) {
+                    throw new InvalidDataException(Wording.file(target) + " was not written: ONNX Runtime gives "
+                            + (exactRows ? "row " + ((RowCheck) check).worstRow() + " of " : "")
+                            + Wording.quoted(matrix.name()) + " with a relative error of " + error
+                            + "; please report this.");
                 }
+                results.put(place, check);
             });
         }
     }

@@ -14,6 +14,8 @@ import io.groupreduce.error.MalformedFileException;
 import io.groupreduce.format.FileKind;
 import io.groupreduce.format.InputFile;
 import io.groupreduce.format.Wording;
+import io.groupreduce.matrix.DType;
+import io.groupreduce.matrix.Matrix;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -98,6 +100,16 @@ public final class OnnxFile implements AutoCloseable {
     public MemorySegment data(String initializer) {
         Numbers apart = numbers.get(initializer);
         return apart != null ? apart.data() : Constants.data(initializers.get(initializer));
+    }
+
+    /** The numbers of an initializer of F32, F16 or BF16, row-major. */
+    float[] floats(String initializer) {
+        TensorProto tensor = initializers().get(initializer);
+        DType type = Constants.type(tensor).orElseThrow();
+        MemorySegment data = data(initializer);
+        float[] floats = new float[Math.toIntExact(data.byteSize() / type.bytes())];
+        Matrix.of(initializer, type, 1, floats.length, data).readRow(0, floats, 0);
+        return floats;
     }
 
     /** The files that it is read from, the model first. */

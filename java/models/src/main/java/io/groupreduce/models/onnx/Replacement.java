@@ -5,10 +5,12 @@ interface Replacement {
     /**
      * Adds nodes and initializers that do all that the place's nodes do.
      *
-     * @param input the value that goes in
      * @return the value that comes out, F32
      */
-    String addTo(GraphEditor graph, String input);
+    String addTo(GraphEditor graph, Place place);
+
+    /** Whether it gives the compressed matrix's own numbers, or those of codes that its own were rounded to. */
+    boolean isExact();
 
     /** How numbers are stored there, in few words for people. */
     String form();

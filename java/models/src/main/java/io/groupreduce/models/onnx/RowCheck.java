@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /** How far rows that a graph gives are from those of a compressed matrix. */
-final class RowCheck {
+final class RowCheck implements PlaceCheck {
     /** Larger vocabularies are looked at in so many rows at equal distances, beside the first and the last of each group. */
     private static final int MOST_ROWS = 1 << 14;
 
@@ -81,13 +81,13 @@ final class RowCheck {
         }
     }
 
-    /** Rows that were looked at. */
-    int rows() {
+    @Override
+    public int counted() {
         return rows;
     }
 
-    /** The norm of all differences as a share of that of the rows that the graph gives. */
-    double error() {
+    @Override
+    public double error() {
         return difference == 0 ? 0 : Math.sqrt(difference / ownSquares);
     }
 
@@ -100,8 +100,8 @@ final class RowCheck {
         return worstRow;
     }
 
-    /** How near the rows are to their own ones, as a share of how near they are to their neighbours': clearly below 1 of a matrix that stands for them. */
-    double nearness() {
+    @Override
+    public double nearness() {
         return shifted == 0 ? 0 : Math.sqrt(difference / shifted);
     }
 }

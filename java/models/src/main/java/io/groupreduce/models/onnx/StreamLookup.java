@@ -54,15 +54,20 @@ final class StreamLookup implements Replacement {
     }
 
     @Override
+    public boolean isExact() {
+        return true;
+    }
+
+    @Override
     public String form() {
         return "its own codes";
     }
 
     @Override
-    public String addTo(GraphEditor graph, String input) {
+    public String addTo(GraphEditor graph, Place place) {
         graph.requireOpset(LEAST_OPSET);
         boolean isLong = streams.values().stream().anyMatch(s -> s.data().byteSize() > Integer.MAX_VALUE);
-        RowPlaces.Found rows = places.addTo(graph, input, isLong ? DataType.INT64 : DataType.INT32);
+        RowPlaces.Found rows = places.addTo(graph, place.input(), isLong ? DataType.INT64 : DataType.INT32);
         List<String> parts = new ArrayList<>();
         for (RowStream stream : streams.values()) {
             String name = matrix.name() + "/" + stream.kind().name().toLowerCase(Locale.ROOT);

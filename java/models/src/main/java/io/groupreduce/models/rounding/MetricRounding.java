@@ -16,8 +16,9 @@ import java.util.stream.IntStream;
  * chosen for. Columns that matter most come first, block by block. Then {@link #SWEEPS} times: each block's scale moves to its optimum, and each code to
  * its own with all others held, by the gradient e M.
  *
- * <p>N D^2 multiply-adds for the feedback (half) and the first gradient, at most as many for each sweep, in binary32, as products of a tile of errors with
- * a panel of F or M: 151,936 x 1,024 takes about two minutes of two cores. Memory 8 D^2 bytes. Tiles are fixed, so results do not depend on the threads.
+ * <p>1.5 N D^2 multiply-adds for the feedback and the first gradient, 1 to 2 N D^2 for each sweep, in binary32, the former as products of a tile of errors
+ * with a panel of F or M: 1.4 ms of a core for a row of 1,024, so 151,936 of them take about two minutes of two cores. Memory 8 D^2 bytes. Tiles are fixed, so results do not depend on the
+ * threads.
  */
 public final class MetricRounding {
     /** Relative to the mean of the diagonal: directions that were hardly met are not free to be wrong. */

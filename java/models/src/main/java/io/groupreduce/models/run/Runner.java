@@ -4,6 +4,7 @@ import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.StringStringEntryProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import ai.onnxruntime.NodeInfo;
 import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxTensorLike;
@@ -18,9 +19,11 @@ import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.Wording;
+import io.groupreduce.matrix.Bf16;
 import io.groupreduce.models.onnx.OnnxFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -67,6 +70,7 @@ public final class Runner implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private OrtSession session;
     private ModelInputs inputs;
+    private boolean fedValues;
 
     private Runner(Path model) {
         name = Wording.file(model);
@@ -124,12 +128,28 @@ public final class Runner implements AutoCloseable {
         });
     }
 
+    /**
+     * Opens a changed graph that is fed values of its own, and no tokens.
+     *
+     * @see #open(OnnxFile, ModelProto, int)
+     */
+    public static Runner ofValues(OnnxFile file, ModelProto changed, int threads) {
+        Runner runner = new Runner(file.path());
+        runner.fedValues = true;
+        return runner.open(threads, null, options -> {
+            Map<String, MemorySegment> numbers = new HashMap<>();
+            file.numbers().forEach((tensor, its) -> numbers.put(tensor, its.data()));
+            byte[] graph = runner.withNumbers(numbers, changed, options);
+            return runner.environment.createSession(graph, options);
+        });
+    }
+
     private Runner open(int threads, String given, Opening opening) {
         try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
             options.setIntraOpNumThreads(threads);
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
             session = opening.of(options);
-            inputs = new ModelInputs(name, session.getInputInfo(), given);
+            inputs = fedValues ? null : new ModelInputs(name, session.getInputInfo(), given);
             return this;
         } catch (OrtException e) {
             close();
@@ -221,6 +241,35 @@ public final class Runner implements AutoCloseable {
                 return outputs.stream().map(output -> values(result, output)).toList();
             } finally {
                 fed.values().forEach(OnnxTensor::close);
+            }
+        } catch (OrtException e) {
+            throw failed("cannot be run by", e);
+        }
+    }
+
+    /**
+     * Feeds the only input of a graph of {@link #ofValues} with floats, in the type that it wants, and gives an output.
+     *
+     * @param shape of the input
+     * @throws DeviceException if the runtime fails
+     */
+    public Values run(float[] floats, long[] shape, String output) {
+        try {
+            Map.Entry<String, NodeInfo> input =
+                    session.getInputInfo().entrySet().iterator().next();
+            OnnxJavaType type = ((TensorInfo) input.getValue().getInfo()).type;
+            int size = type == OnnxJavaType.FLOAT ? Float.BYTES : Short.BYTES;
+            ByteBuffer data = ByteBuffer.allocateDirect(floats.length * size).order(ByteOrder.nativeOrder());
+            for (float value : floats) {
+                switch (type) {
+                    case FLOAT16 -> data.putShort(Float.floatToFloat16(value));
+                    case BFLOAT16 -> data.putShort(Bf16.round(value));
+                    default -> data.putFloat(value);
+                }
+            }
+            try (OnnxTensor fed = OnnxTensor.createTensor(environment, data.flip(), shape, type);
+                    OrtSession.Result result = session.run(Map.of(input.getKey(), fed), Set.of(output))) {
+                return values(result, output);
             }
         } catch (OrtException e) {
             throw failed("cannot be run by", e);

@@ -118,7 +118,7 @@ class OnnxExportTest {
         OnnxExport.Placed placed = result.matrices().getFirst();
         assertEquals("words", placed.tensor());
         assertEquals(4L * table.length, placed.bytesBefore());
-        assertEquals(matrix.rows(), placed.rows());
+        assertEquals(matrix.rows(), placed.counted());
         assertEquals(Files.size(model), result.bytesBefore());
         assertEquals(Files.size(output), result.bytes());
         assertTrue(placed.error() > 0.01 && placed.error() < 0.2, "" + placed.error());
