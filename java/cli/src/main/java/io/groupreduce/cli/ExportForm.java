@@ -1,10 +1,9 @@
 package io.groupreduce.cli;
 
-import io.groupreduce.format.CompressedFile;
 import java.io.IOException;
 import java.util.Map;
 
-/** A form that a compressed file can be written in. */
+/** A form that can be written. */
 interface ExportForm {
     /** Refuses options that the form lacks or has no use for. */
     void check(ExportCommand command);
@@ -14,5 +13,5 @@ interface ExportForm {
      *
      * @return what the JSON document says of it beside names
      */
-    Map<String, Object> write(CompressedFile compressed, ExportCommand command) throws IOException;
+    Map<String, Object> write(ExportCommand command) throws IOException;
 }

@@ -22,12 +22,14 @@ final class OnnxForm implements ExportForm {
             throw new InvalidOptionException("--to onnx needs --model MODEL.onnx: the compressed file has the matrices"
                     + " alone, and the rest of the model comes from there.");
         }
+        command.gguf.requireNone();
     }
 
     @Override
-    public Map<String, Object> write(CompressedFile compressed, ExportCommand command) {
+    public Map<String, Object> write(ExportCommand command) {
         Path data = command.externalData ? command.output.resolveSibling(command.output.getFileName() + ".data") : null;
-        try (HiddenStates states = command.hidden == null ? null : HiddenStates.open(command.hidden);
+        try (CompressedFile compressed = CompressedFile.open(command.file);
+                HiddenStates states = command.hidden == null ? null : HiddenStates.open(command.hidden);
                 OnnxExport export =
                         new OnnxExport(compressed, command.model, states == null ? null : states.hidden())) {
             List<Path> read = new ArrayList<>(export.files());

@@ -12,6 +12,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 class TensorTest {
@@ -81,6 +82,25 @@ class TensorTest {
         assertEquals(8, packed.elements());
         assertEquals(6, packed.bytes());
         assertEquals(1, bytes(DType.U8, new long[] {}, 1).elements());
+    }
+
+    @Test
+    void numbersOfATypeOfTheFilesOwnAreMadeWhenTheyAreAskedFor() {
+        AtomicInteger asked = new AtomicInteger();
+        MemorySegment numbers = f32("t", new long[] {4}, 1, 2, 3, 4).data();
+        Tensor tensor = Tensor.decoded("t", DType.F32, new long[] {2, 2}, "Q4_0", 3, () -> {
+            asked.incrementAndGet();
+            return numbers;
+        });
+        assertEquals(16, tensor.bytes());
+        assertEquals(3, tensor.storedBytes());
+        assertEquals("Q4_0", tensor.storedType());
+        assertEquals(0, asked.get());
+        Matrix matrix = tensor.matrix("file");
+        assertEquals(1, asked.get());
+        assertEquals("Q4_0", matrix.storedType());
+        assertEquals(3, matrix.ofTensor("other").storedBytes());
+        assertEquals(16, matrix.bytes());
     }
 
     @Test

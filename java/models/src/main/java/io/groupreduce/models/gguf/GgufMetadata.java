@@ -48,7 +48,8 @@ public final class GgufMetadata {
         }
     }
 
-    private record Value(Kind kind, long at) {}
+    /** A pair lies from {@code start} to {@code end}, its value from {@code at} on. */
+    private record Value(Kind kind, long start, long at, long end) {}
 
     private final Path file;
     private final MemorySegment content;
@@ -59,13 +60,15 @@ public final class GgufMetadata {
         this.file = file;
         this.content = content;
         for (long i = 0; i < pairs; i++) {
+            long start = cursor.at();
             String key = cursor.text();
             Kind kind = kind(key, cursor.int32());
-            if (values.put(key, new Value(kind, cursor.at())) != null) {
+            long at = cursor.at();
+            skip(key, kind, cursor, 0);
+            if (values.put(key, new Value(kind, start, at, cursor.at())) != null) {
                 throw new MalformedFileException(
                         Wording.file(file) + " has two values of " + Wording.quoted(key) + "; download it again.");
             }
-            skip(key, kind, cursor, 0);
         }
     }
 
@@ -101,6 +104,12 @@ public final class GgufMetadata {
     /** All keys in the order of the file. */
     public Set<String> keys() {
         return Collections.unmodifiableSet(values.keySet());
+    }
+
+    /** Key and value as they are stored. */
+    MemorySegment pair(String key) {
+        Value value = values.get(key);
+        return content.asSlice(value.start, value.end - value.start);
     }
 
     /** @throws InvalidDataException if the value is no text */

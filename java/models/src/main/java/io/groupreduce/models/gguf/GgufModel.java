@@ -114,7 +114,7 @@ final class GgufModel implements ForeignModel {
     }
 
     /** Why a model without an output matrix has none rather than the embedding in its place; empty if it has that. */
-    private Optional<String> withoutLogits() {
+    Optional<String> withoutLogits() {
         GgufMetadata metadata = file.metadata();
         String architecture = metadata.text("general.architecture").orElse("");
         boolean encoder = architecture.contains("bert")
@@ -184,7 +184,6 @@ final class GgufModel implements ForeignModel {
 
     @Override
     public void close() {
-        tensors.clear();
         file.close();
     }
 

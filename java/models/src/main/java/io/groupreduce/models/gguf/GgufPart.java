@@ -37,8 +37,6 @@ final class GgufPart {
     private final MemorySegment content;
     private final GgufMetadata metadata;
     private final Map<String, GgufTensor> tensors = new LinkedHashMap<>();
-    private final long metadataStart;
-    private final long metadataEnd;
     private final long alignment;
     private final int version;
 
@@ -54,9 +52,7 @@ final class GgufPart {
         requireReadable();
         long count = cursor.count("tensors", LEAST_ENTRY);
         long pairs = cursor.count("pairs of metadata", LEAST_PAIR);
-        metadataStart = cursor.at();
         metadata = new GgufMetadata(path, content, cursor, pairs);
-        metadataEnd = cursor.at();
         alignment = metadata.integer(ALIGNMENT).orElse(DEFAULT_ALIGNMENT);
         if (alignment <= 0 || alignment % Long.BYTES != 0 || alignment > Integer.MAX_VALUE) {
             throw new MalformedFileException(Wording.file(path) + " aligns its tensors to " + alignment
@@ -175,9 +171,8 @@ final class GgufPart {
         return version;
     }
 
-    /** The metadata as they are stored. */
-    MemorySegment metadataBytes() {
-        return content.asSlice(metadataStart, metadataEnd - metadataStart);
+    long alignment() {
+        return alignment;
     }
 
     /** The next place where data may begin. */

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.error.GroupReduceException;
+import io.groupreduce.format.Model;
+import io.groupreduce.format.VocabularyMatrix;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -14,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -141,6 +144,32 @@ class GgufFileTest {
         }
         assertRefused(new byte[3], "is no GGUF file");
         assertRefused(new byte[64], "is no GGUF file");
+    }
+
+    /** Whatever bytes of the head are changed: the file opens, or it is refused in a sentence. */
+    @Test
+    void noDamageIsMoreThanARefusal() throws IOException {
+        byte[] whole = sample().bytes();
+        Random random = new Random(16);
+        Path file = folder.resolve("m.gguf");
+        int refused = 0;
+        for (int i = 0; i < 300; i++) {
+            byte[] bytes = whole.clone();
+            for (int k = 0; k <= i % 3; k++) {
+                int at = random.nextInt(bytes.length - 100);
+                bytes[at] = (byte) (i % 2 == 0 ? random.nextInt() : bytes[at] ^ 1 << random.nextInt(8));
+            }
+            Files.write(file, bytes);
+            try (Model model = Model.open(file)) {
+                model.vocabulary().stream()
+                        .filter(VocabularyMatrix::taken)
+                        .forEach(found -> model.matrix(found.tensor().name()));
+            } catch (GroupReduceException e) {
+                assertSentence(e, "");
+                refused++;
+            }
+        }
+        assertTrue(refused > 100, refused + " refused");
     }
 
     @Test
