@@ -1,10 +1,15 @@
 package io.groupreduce.cli;
 
+import io.groupreduce.api.Progress;
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.format.OutputFile;
 import io.groupreduce.models.run.CollectJob;
 import io.groupreduce.models.run.Collected;
 import io.groupreduce.models.run.Collector;
+import io.groupreduce.models.text.TextFiles;
+import io.groupreduce.models.text.TokenCounts;
+import io.groupreduce.models.text.Tokenizer;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -55,15 +60,21 @@ final class CollectCommand implements Callable<Integer> {
             description = "The file to write: hidden [T,D] and targets [T], or metric [D,D].")
     Path output;
 
+    @Option(
+            names = "--counts-out",
+            paramLabel = "counts.tsv",
+            description = "Also write how often each token occurs in the texts, as 'groupreduce count' does.")
+    Path countsOutput;
+
     @Mixin
     VocabularyOptions vocabulary;
 
     @Option(
             names = "--states",
             paramLabel = "T",
-            description =
-                    "The most hidden states, evenly spaced over the text (default: " + CollectJob.USUAL_STATES + ").")
-    int states = CollectJob.USUAL_STATES;
+            description = "The most hidden states, evenly spaced over the text (default: " + CollectJob.USUAL_STATES
+                    + "), or tokens that a metric is taken of (default: " + CollectJob.USUAL_TOKENS + ").")
+    int states;
 
     @Option(
             names = "--length",
@@ -84,19 +95,35 @@ final class CollectCommand implements Callable<Integer> {
         read.add(model);
         read.add(tokenizer);
         long begun = System.nanoTime();
-        try (OutputFile claimed = OutputFile.claim(output, read, force)) {
+        try (OutputFile claimed = OutputFile.claim(output, read, force);
+                OutputFile counted = claimCounts(read)) {
             CollectJob job = new CollectJob(
                     model, tokenizer, texts, claimed.path(), vocabulary.choice(), states, length, workers);
             Collected found;
             List<String> messages = new ArrayList<>();
             try (Bar bar = Bar.start("collect", !common.json)) {
                 found = Collector.collect(job, bar, messages::add);
+                if (counted != null) {
+                    count(counted.path(), workers, bar);
+                }
             } finally {
                 messages.forEach(common::tell);
             }
             show(found, (System.nanoTime() - begun) / 1e9);
         }
         return 0;
+    }
+
+    private OutputFile claimCounts(List<Path> read) {
+        read.add(output);
+        return countsOutput == null ? null : OutputFile.claim(countsOutput, read, force);
+    }
+
+    private void count(Path file, int workers, Progress progress) {
+        try (TextFiles files = TextFiles.open(texts, InputStream.nullInputStream());
+                Tokenizer vocabularyOfTexts = Tokenizer.open(tokenizer)) {
+            TokenCounts.of(vocabularyOfTexts, files, workers, progress).write(file, vocabularyOfTexts);
+        }
     }
 
     private void show(Collected found, double seconds) throws Exception {

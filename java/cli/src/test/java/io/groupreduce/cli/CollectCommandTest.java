@@ -118,8 +118,9 @@ final class CollectCommandTest {
     }
 
     @Test
-    void whatItWritesCompressReads() {
-        Shell.Outcome collected = collect("--json", "--states", 500, "--length", 50);
+    void whatItWritesCompressReads() throws Exception {
+        Path counts = folder.resolve("counts.tsv");
+        Shell.Outcome collected = collect("--json", "--states", 500, "--length", 50, "--counts-out", counts);
         assertEquals(0, collected.code(), collected.err());
         JsonNode json = collected.json();
         assertEquals(500, json.path("states").asInt());
@@ -136,6 +137,11 @@ final class CollectCommandTest {
                 2,
                 "--json");
         assertEquals(0, compressed.code(), compressed.err());
+        Path alone = folder.resolve("alone.tsv");
+        assertEquals(
+                0,
+                Shell.run("count", text, "--tokenizer", tokenizer, "-o", alone).code());
+        assertEquals(-1, Files.mismatch(alone, counts));
         Shell.Outcome again = collect("--states", 500, "--length", 50);
         assertEquals(1, again.code());
         assertTrue(again.err().contains("exists already"), again.err());

@@ -42,6 +42,9 @@ public record CollectJob(
     /** Hidden states where the user does not say. */
     public static final int USUAL_STATES = 20_000;
 
+    /** Tokens that a metric is taken of, where the user does not say. */
+    public static final int USUAL_TOKENS = 512;
+
     private static final int MOST_STATES = 10_000_000;
     private static final int LONGEST = 1 << 17;
 

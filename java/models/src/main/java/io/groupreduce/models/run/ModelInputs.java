@@ -83,8 +83,8 @@ final class ModelInputs {
         if (plain.equals("use_cache_branch") && info.type == OnnxJavaType.BOOL && sides == 1) {
             return Role.CACHED;
         }
-        if (plain.matches(".*(past|cache).*") && FRACTIONS.contains(info.type) && sides >= 4) {
-            return dynamic(info.getShape()) == 2 ? Role.CACHE : null;
+        if (plain.matches(".*(past|cache).*") && FRACTIONS.contains(info.type) && (sides == 4 || sides == 5)) {
+            return past(info.getShape()) >= 0 ? Role.CACHE : null;
         }
         if (sides != 2) {
             return null;
@@ -106,8 +106,21 @@ final class ModelInputs {
         return plain.matches("input_ids|input|inputs|ids|tokens|token_ids") ? Role.TOKENS : null;
     }
 
-    private static long dynamic(long[] shape) {
-        return Arrays.stream(shape).filter(side -> side < 0).count();
+    /** The side of a cache that is as long as the text before, [batch, heads, past, size] for instance; -1 if none, or several, are free. */
+    private static int past(long[] shape) {
+        int found = -1;
+        for (int side = batchSide(shape) + 1; side < shape.length; side++) {
+            if (shape[side] < 0 && found >= 0) {
+                return -1;
+            }
+            found = shape[side] < 0 ? side : found;
+        }
+        return found;
+    }
+
+    /** Keys and values may lie in one tensor, [2, batch, heads, past, size]. */
+    private static int batchSide(long[] shape) {
+        return shape.length - 4;
     }
 
     /** How many tokens a sequence must have, or -1 if any number. */
@@ -174,14 +187,8 @@ final class ModelInputs {
             shape = new long[] {1};
         } else if (role == Role.CACHE) {
             shape = info.getShape();
-            int first = 0;
-            while (shape[first] >= 0) {
-                first++;
-            }
-            shape[first] = tokens.length;
-            for (int i = 0; i < shape.length; i++) {
-                shape[i] = Math.max(shape[i], 0);
-            }
+            shape[past(shape)] = 0;
+            shape[batchSide(shape)] = tokens.length;
         }
         long elements = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
         ByteBuffer data = ByteBuffer.allocateDirect(Math.toIntExact(elements * info.type.size))

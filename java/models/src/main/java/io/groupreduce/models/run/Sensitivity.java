@@ -37,9 +37,6 @@ final class Sensitivity {
     /** Tokens of a sequence: as many signs disturb each other as there are tokens, so short texts tell more for their time. */
     static final int LENGTH = 16;
 
-    /** Tokens that the metric is taken of, where the user does not say. */
-    static final int TOKENS = 512;
-
     /** How far vectors are moved, as a share of their length: far above rounding, and far below where the model is bent. */
     private static final double STEP = 0.002;
 
@@ -95,7 +92,7 @@ final class Sensitivity {
         int length = job.length() > 0 ? job.length() : LENGTH;
         Sequences texts =
                 new Sequences(tokenizer, job.texts(), length, job.threads(), (step, f) -> progress.at(step, 0));
-        int wanted = Math.ceilDiv(job.statesOr(TOKENS), texts.length());
+        int wanted = Math.ceilDiv(job.statesOr(CollectJob.USUAL_TOKENS), texts.length());
         int sequences = (int) Math.min(texts.count(), wanted);
         int bytes = Math.multiplyExact(Double.BYTES, columns * columns);
         byte[] digest =
@@ -215,6 +212,12 @@ final class Sensitivity {
             throw new InvalidDataException(Wording.file(job.model()) + ": the output " + Wording.quoted(output)
                     + " has shape " + Wording.shape(values.shape()) + " for " + batch + " texts of " + tokens.length
                     + " tokens; numbers for each text or each token are needed.");
+        }
+        if (width == table.rows()) {
+            throw new InvalidDataException(Wording.file(job.model()) + ": the output " + Wording.quoted(output)
+                    + " has a number for each of the " + width
+                    + " tokens, but no product that makes them of hidden states was"
+                    + " found; 'groupreduce inspect' says what was.");
         }
         float[] embeddings = new float[batch * width];
         double[] mean = new double[width];

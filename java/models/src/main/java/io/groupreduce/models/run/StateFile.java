@@ -1,10 +1,12 @@
 package io.groupreduce.models.run;
 
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.format.Wording;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -17,7 +19,8 @@ import java.util.function.Consumer;
  * records that they made. A step counts as done when its records are on the disk.
  */
 final class StateFile implements AutoCloseable {
-    private static final int DIGEST = 32;
+    private static final byte[] MAGIC = "groupreduce state\n".getBytes(StandardCharsets.US_ASCII);
+    private static final int DIGEST = MAGIC.length + 32;
     private static final int HEADER = DIGEST + Integer.BYTES;
 
     private final Path file;
@@ -29,7 +32,7 @@ final class StateFile implements AutoCloseable {
      *
      * @param digest 32 bytes
      * @param tell hears if there is a file that another run began, which is begun anew
-     * @throws io.groupreduce.error.FileAccessException if it cannot be written
+     * @throws FileAccessException if it cannot be written, or there is a file of something else
      */
     StateFile(Path file, byte[] digest, Consumer<String> tell) {
         this.file = file;
@@ -38,16 +41,24 @@ final class StateFile implements AutoCloseable {
                     file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
             ByteBuffer header = ByteBuffer.allocate(HEADER).order(ByteOrder.LITTLE_ENDIAN);
             boolean whole = channel.read(header, 0) == HEADER;
-            if (whole && Arrays.equals(digest, Arrays.copyOf(header.array(), DIGEST))) {
+            byte[] own = Arrays.copyOf(MAGIC, DIGEST);
+            System.arraycopy(digest, 0, own, MAGIC.length, digest.length);
+            if (whole && Arrays.equals(own, Arrays.copyOf(header.array(), DIGEST))) {
                 done = header.getInt(DIGEST);
                 return;
             }
             if (channel.size() > 0) {
+                if (!whole || !Arrays.equals(MAGIC, Arrays.copyOf(header.array(), MAGIC.length))) {
+                    channel.close();
+                    throw new FileAccessException(Wording.file(file)
+                            + " is where the state of this run belongs, and is something else; move it, or give another"
+                            + " output.");
+                }
                 tell.accept(
                         Wording.file(file) + " is what a run with other input or options left; this one begins anew.");
             }
             channel.truncate(0);
-            write(ByteBuffer.wrap(Arrays.copyOf(digest, HEADER)), 0);
+            write(ByteBuffer.wrap(Arrays.copyOf(own, HEADER)), 0);
         } catch (IOException e) {
             throw Wording.cannotWrite(file, 0, e);
         }
@@ -62,7 +73,7 @@ final class StateFile implements AutoCloseable {
      * Adds what a step made.
      *
      * @param at bytes of all records before
-     * @throws io.groupreduce.error.FileAccessException if the disk is full
+     * @throws FileAccessException if the disk is full
      */
     void add(ByteBuffer records, long at) {
         try {
@@ -101,18 +112,18 @@ final class StateFile implements AutoCloseable {
 
     /** Closes and removes it: the run is over. */
     void remove() {
+        done = 0;
         close();
-        try {
-            Files.deleteIfExists(file);
-        } catch (IOException e) {
-            throw Wording.cannotWrite(file, 0, e);
-        }
     }
 
+    /** Closes it, and removes one in which nothing is done; may be called again. */
     @Override
     public void close() {
         try {
             channel.close();
+            if (done == 0) {
+                Files.deleteIfExists(file);
+            }
         } catch (IOException e) {
             throw Wording.cannotWrite(file, 0, e);
         }

@@ -11,6 +11,7 @@ import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.DeviceException;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Safetensors;
@@ -226,6 +227,8 @@ final class CollectorTest {
         }
         byte[] whole = Files.readAllBytes(output);
         Files.delete(output);
+        assertEquals(32, collect(job(folder.resolve("model.onnx"), 0, 0, 1)).sequences());
+        Files.delete(output);
         CollectJob job = job(folder.resolve("model.onnx"), 600, 10, 2);
         interrupt(job, 7);
         assertTrue(collect(job).resumed() > 0);
@@ -252,6 +255,10 @@ final class CollectorTest {
         assertFalse(Files.exists(part));
         assertEquals(List.of(), told);
 
+        Path taken = Files.writeString(part, "somebody's");
+        assertThrows(FileAccessException.class, () -> collect(job));
+        Files.delete(taken);
+        Files.delete(output);
         interrupt(job, 4);
         Collected other = collect(job(job.model(), 140, 20, 1));
         assertEquals(0, other.resumed());
@@ -302,6 +309,12 @@ final class CollectorTest {
                         .node("MatMul", "hidden head", "logits")
                         .output("logits", DataType.FLOAT, -1, -1, ROWS)))
                 .contains("export it with the logits of all positions"));
+        assertTrue(refusal(save(embedding()
+                        .scalar("half", 0.5f)
+                        .node("Pow", "head half", "power")
+                        .node("MatMul", "rows power", "logits")
+                        .output("logits", DataType.FLOAT, -1, -1, ROWS)))
+                .contains("no product that makes them of hidden states was found"));
         try (var left = Files.list(folder)) {
             assertTrue(left.noneMatch(file -> file.toString().contains("hidden")));
         }

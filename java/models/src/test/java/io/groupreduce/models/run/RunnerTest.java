@@ -120,6 +120,9 @@ final class RunnerTest {
         ModelProto.Builder fixed = model();
         fixed.getGraphBuilder().addInput(input("past_key", DataType.FLOAT, 1, 2, 64, 3));
         assertTrue(refusal(fixed).contains("\"past_key\", FLOAT [1, 2, 64, 3]"));
+        ModelProto.Builder full = model();
+        full.getGraphBuilder().addInput(input("past_key", DataType.FLOAT, -1, 2, 64, 3));
+        assertTrue(refusal(full).contains("\"past_key\", FLOAT [-1, 2, 64, 3]"));
         ModelProto.Builder none = model();
         none.getGraphBuilder().getInputBuilder(0).setName("token_type_ids");
         none.getGraphBuilder().getNodeBuilder(0).setInput(1, "token_type_ids");
