@@ -63,7 +63,14 @@ struct ScaleSearch {
     // Of this lane: a scale to try, or 0 for none.
     GR_DEVICE float candidate(const Numbers& x, int from, int to) const {
         const float usual = fmaxf(deviation(x, from, min(to, from + GR_NEAR)), deviation(x, from, to) / 4);
-        const float most = fmaxf(multiply(usual, GR_UP), clipping_nothing(form, x, from, to, GR_WIDE_BITS));
+        const float up = multiply(usual, GR_UP);
+        const float wide = clipping_nothing(form, x, from, to, GR_WIDE_BITS);
+        const bool fine = form.scale_bytes != GR_SCALE_LOG8 && wide > 0;
+        int above = 0;  // steps from wide to the largest candidate
+        while (fine && above < WARP - 1 && wide / scales.steps[above] < up) {
+            above++;
+        }
+        const float most = fmaxf(up, wide / scales.steps[above]);
         const int t = lane();
         float scale = multiply(most, scales.steps[t]);
         if (form.scale_bytes == GR_SCALE_LOG8) {

@@ -49,18 +49,24 @@ inline std::vector<float> scales_to_try(const GrRowForm& form, const int* widths
     }
     const float of_first = static_cast<float>(sqrt(near / first)) / 40;
     const float usual = std::max(of_first, static_cast<float>(sqrt(squares / count)) / 40 / 4);
-    const float most = std::max(usual * 1.5422108f, wide);
+    const bool coarse = form.scale_bytes == GR_SCALE_LOG8;
+    const auto step = [](int t) { return static_cast<float>(exp2(-t / 8.0)); };
+    const float up = usual * 1.5422108f;
+    int above = 0;
+    while (!coarse && wide > 0 && above < 31 && wide / step(above) < up) {
+        above++;
+    }
+    const float most = std::max(up, wide / step(above));
     const std::vector<float>& log8 = log8_scales();
     const auto code = std::lower_bound(log8.begin(), log8.end() - 1, most) - log8.begin();
     std::vector<float> scales;
     for (int t = 0; t < 32 && most > 0; t++) {
-        const bool coarse = form.scale_bytes == GR_SCALE_LOG8;
-        const float scale = !coarse ? most * static_cast<float>(exp2(-t / 8.0)) : t < code ? log8[code - t] : 0;
+        const float scale = !coarse ? most * step(t) : t < code ? log8[code - t] : 0;
         if (scale == 0 || (t > 0 && scale < usual * 0.6209289f)) {
             break;
         }
-        const unsigned up = (bits_of(scale) + 0xffff) & 0xffff0000u;
-        scales.push_back(form.scale_bytes == GR_SCALE_BF16 ? from_bits(up) : scale);
+        const unsigned rounded = (bits_of(scale) + 0xffff) & 0xffff0000u;
+        scales.push_back(form.scale_bytes == GR_SCALE_BF16 ? from_bits(rounded) : scale);
     }
     return scales;
 }

@@ -5,7 +5,8 @@ package io.groupreduce.matrix;
  *
  * <p>The best scale lies near the one at which numbers have the deviation that {@link CodeValues} are made for, so candidates go from five
  * steps above that to five below. The first {@link #NEAR} numbers, which count most, stand for all, unless those are much larger. A number of
- * many bits may be worth a larger scale that does not clip it. Candidates are tried one after the other, larger ones first, on a block that stays in the first-level cache.
+ * many bits may be worth a larger scale that does not clip it, and is best off near the least of these: where the format is fine enough
+ * that one is among the candidates. Candidates are tried one after the other, larger ones first, on a block that stays in the first-level cache.
  */
 public final class ScaleSearch {
     /** Scales tried at most: four octaves of them. */
@@ -91,7 +92,7 @@ public final class ScaleSearch {
      * @return how many: none where all numbers are 0
      */
     public static int candidates(ScaleFormat format, float deviation, float wide, float[] into) {
-        float most = Math.max(deviation * UP, wide);
+        float most = most(format, deviation * UP, wide);
         into[0] = format.atLeast(most);
         if (into[0] == 0) {
             return 0;
@@ -109,6 +110,18 @@ public final class ScaleSearch {
             into[t] = log8 ? scale : format.atLeast(scale);
         }
         return MOST;
+    }
+
+    /**
+     * The largest candidate: at least {@code usual} and {@code wide}, and where scales are finer than steps a whole number of these above
+     * {@code wide}.
+     */
+    public static float most(ScaleFormat format, float usual, float wide) {
+        int steps = 0;
+        while (format != ScaleFormat.LOG8 && wide > 0 && steps < MOST - 1 && wide / STEPS[steps] < usual) {
+            steps++;
+        }
+        return Math.max(usual, wide / STEPS[steps]);
     }
 
     private static double squares(float[] values, int from, int count) {

@@ -60,6 +60,22 @@ class ScaleSearchTest {
         }
     }
 
+    /** Numbers of 8 bits are best off near the least scale that does not clip them. */
+    @Test
+    void ofFineFormatsACandidateClipsNothingAndNoLessWill() {
+        float[] candidates = new float[ScaleSearch.MOST];
+        for (float wide : new float[] {0.3f, 1, 1.3f, 3.7f, 100}) {
+            int count = ScaleSearch.candidates(ScaleFormat.F32, 1, wide, candidates);
+            assertTrue(candidates[0] >= Math.max(wide, ScaleSearch.UP));
+            assertTrue(candidates[0] < Math.max(wide, ScaleSearch.UP) * 1.0906f, "no step too many");
+            float nearest = Float.POSITIVE_INFINITY;
+            for (int t = 0; t < count; t++) {
+                nearest = Math.abs(candidates[t] - wide) < Math.abs(nearest - wide) ? candidates[t] : nearest;
+            }
+            assertEquals(Math.max(wide, candidates[count - 1]), nearest, 1e-6f * wide);
+        }
+    }
+
     /** Their scales would have no inverse, and the largest codes would be worse than a row of zeros. */
     @Test
     void rowsOfSubnormalScalesBecomeZeros() {
@@ -152,8 +168,10 @@ class ScaleSearchTest {
         double deviation =
                 Math.max(Math.sqrt(near / Math.min(ScaleSearch.NEAR, to - from)), Math.sqrt(squares / (to - from)) / 4)
                         / CodeValues.DEVIATION;
-        float first = (float) Math.max(ScaleSearch.UP * deviation, wide);
         boolean log8 = format == ScaleFormat.LOG8;
+        double usual = ScaleSearch.UP * deviation;
+        double above = log8 || wide == 0 ? 0 : Math.max(0, Math.ceil(8 * Math.log(usual / wide) / Math.log(2)));
+        float first = (float) (above < ScaleSearch.MOST ? Math.max(usual, wide * Math.pow(2, above / 8)) : usual);
         double least = Double.POSITIVE_INFINITY;
         for (int t = 0; t < ScaleSearch.MOST; t++) {
             double wanted = (log8 ? format.atLeast(first) : first) * Math.pow(2, -t / 8.0);

@@ -57,6 +57,9 @@ final class RateDistortion implements CompressionMethod {
     /** The share of the size that D directions in bytes would take, from which on it is measured in which codes right factors pay. */
     private static final double MUCH = 0.08;
 
+    /** How many times the mean's bits a row may take that does not lie along the directions of the others. */
+    private static final double ODD = 2;
+
     /** Numbers of a matrix of which everything that may pay is tried. */
     private static final long SMALL = 300_000;
 
@@ -274,14 +277,17 @@ final class RateDistortion implements CompressionMethod {
     }
 
     /**
-     * What dense rows may be stored as: codes of few bits only where right factors would take much of the size, since elsewhere profiles of all
-     * directions lose less; nothing that takes many times the mean of a row.
+     * What dense rows may be stored as: codes of few bits where right factors would take much of the size, since elsewhere profiles of all
+     * directions lose less. But a few rows do not lie along the directions of the others (of a published embedding the one that begins every
+     * text), and lose many times what they need: for these one codec of about the mean's bits. Nothing that takes many times the mean of a row.
      */
-    private static List<Codec> dense(Matrix matrix, double budget) {
+    private static List<Codec> dense(Matrix matrix, double budget, double bits) {
         boolean dear = dear(matrix, budget);
+        Codec odd = bits > Codec.INT4.bits() ? Codec.INT6 : bits > Codec.INT3.bits() ? Codec.INT4 : Codec.INT3;
+        boolean affordable = bits * ODD >= odd.bits();
         double most = small(matrix) ? Double.POSITIVE_INFINITY : ByteLevels.SPREAD * budget / matrix.rows();
         return DENSE.stream()
-                .filter(codec -> codec.bits() >= Codec.INT8.bits() || dear)
+                .filter(codec -> codec.bits() >= Codec.INT8.bits() || dear || codec == odd && affordable)
                 .filter(codec -> codec != Codec.F32 || matrix.type() == DType.F32)
                 .filter(codec -> BitProfile.of(codec, matrix.columns()).rowBytes() <= most)
                 .toList();
@@ -300,8 +306,8 @@ final class RateDistortion implements CompressionMethod {
         }
         double budget = task.factorBudget();
         Optional<Codec> fixed = codec;
-        List<Codec> dense = codec.map(List::of).orElseGet(() -> dense(matrix, budget));
         double bits = 8 * budget / ((double) matrix.rows() * matrix.columns());
+        List<Codec> dense = codec.map(List::of).orElseGet(() -> dense(matrix, budget, bits));
         List<Codec> rights = options.rightCodec()
                 .or(() -> fixed.filter(c -> !c.scaled()))
                 .map(List::of)

@@ -31,6 +31,12 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
         return plan.isDense() ? ScaleScheme.WIDE : scales.left;
     }
 
+    /** The paper's methods give a row one scale wherever that will do. */
+    private int block(GroupPlan plan) {
+        boolean fine = plan.profile().most() >= Codec.INT8.bits();
+        return scales == ScaleScheme.PLAIN && fine ? plan.rank() : plan.block();
+    }
+
     private int rightBlock() {
         return scales == ScaleScheme.COMPACT ? CompressedMatrix.SCALE_BLOCK : columns;
     }
@@ -51,7 +57,7 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
 
     /** What describing a plan takes of the header. */
     long described(GroupPlan plan) {
-        return HeaderShare.part(StoredPart.of(plan, plan.block(), rowScales(plan)));
+        return HeaderShare.part(StoredPart.of(plan, block(plan), rowScales(plan)));
     }
 
     /** For that share of the rows, which pay only their part of the header. */
@@ -69,7 +75,7 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
         if (unit == SizeUnit.PARAMETERS) {
             return plan.rank();
         }
-        return plan.isZero() ? 0 : EncodedMatrix.storedBytes(plan.profile(), 1, plan.block(), rowScales(plan));
+        return plan.isZero() ? 0 : EncodedMatrix.storedBytes(plan.profile(), 1, block(plan), rowScales(plan));
     }
 
     /** What a right factor of {@code rank} directions costs. */
@@ -84,9 +90,7 @@ public record SizeModel(String matrix, SizeUnit unit, int columns, long header, 
 
     /** Room for the rows of a plan; {@code null} for zeros. */
     EncodedMatrix allocateRows(Arena arena, GroupPlan plan, long rows) {
-        return plan.isZero()
-                ? null
-                : EncodedMatrix.allocate(arena, plan.profile(), rows, plan.block(), rowScales(plan));
+        return plan.isZero() ? null : EncodedMatrix.allocate(arena, plan.profile(), rows, block(plan), rowScales(plan));
     }
 
     /**

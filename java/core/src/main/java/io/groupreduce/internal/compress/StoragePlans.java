@@ -35,11 +35,11 @@ record StoragePlans(List<GroupPlan> plans, double[] costs, double[] prices, long
      */
     record Wanted(Optional<Codec> codec, List<Codec> dense, double mean, int most, double timePrice) {
         /**
-         * What all of a row's coordinates may be stored in beside profiles. Dense rows in codes of few bits are asked for where right factors
-         * are dear; there a few numbers of one width may do, and of rows with next to all energy these may be wide.
+         * What all of a row's coordinates may be stored in beside profiles. Dense rows in several codes of few bits are asked for where right
+         * factors are dear; there a few numbers of one width may do, and of rows with next to all energy these may be wide.
          */
         private List<Codec> uniform() {
-            return codec.isEmpty() && dense.contains(Codec.INT4) ? dense : List.of();
+            return codec.isEmpty() && dense.containsAll(List.of(Codec.INT3, Codec.INT4)) ? dense : List.of();
         }
     }
 

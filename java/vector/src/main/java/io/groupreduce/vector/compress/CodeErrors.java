@@ -95,7 +95,7 @@ final class CodeErrors {
             float deviation = all > near
                     ? ScaleSearch.deviation(nearSquares[lane], near, squares[lane], all)
                     : ScaleSearch.deviation(nearSquares[lane], near);
-            first[lane] = Math.max(deviation * up, largest[lane] / wideValue);
+            first[lane] = ScaleSearch.most(format, deviation * up, largest[lane] / wideValue);
             last[lane] = deviation * down;
         }
         int steps = format == ScaleFormat.LOG8 ? bytes() : fine();
