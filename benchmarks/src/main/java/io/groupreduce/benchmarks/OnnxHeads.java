@@ -31,7 +31,7 @@ import io.groupreduce.internal.compress.MetricRoot;
 import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.Matrix;
-import io.groupreduce.models.onnx.OnnxExport;
+import io.groupreduce.models.export.OnnxExport;
 import io.groupreduce.models.rounding.EvenBlocks;
 import io.groupreduce.models.rounding.MetricRounding;
 import java.io.IOException;

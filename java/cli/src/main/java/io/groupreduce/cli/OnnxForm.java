@@ -6,7 +6,7 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
-import io.groupreduce.models.onnx.OnnxExport;
+import io.groupreduce.models.export.OnnxExport;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -35,7 +35,7 @@ import java.util.Optional;
  */
 public final class OnnxFile implements AutoCloseable {
     /** Numbers of fewer bytes stay in the messages: shapes, axes and other constants. */
-    static final int SMALL = 1024;
+    public static final int SMALL = 1024;
 
     /** The numbers of an initializer, little-endian and row-major; {@code file} holds them. */
     public record Numbers(MemorySegment data, Path file) {}
@@ -103,7 +103,7 @@ public final class OnnxFile implements AutoCloseable {
     }
 
     /** The numbers of an initializer of F32, F16 or BF16, row-major. */
-    float[] floats(String initializer) {
+    public float[] floats(String initializer) {
         TensorProto tensor = initializers().get(initializer);
         DType type = Constants.type(tensor).orElseThrow();
         MemorySegment data = data(initializer);

@@ -45,11 +45,11 @@ public final class OnnxWriter {
         this.numbers = numbers;
     }
 
-    ModelProto model() {
+    public ModelProto model() {
         return model;
     }
 
-    Map<String, MemorySegment> numbers() {
+    public Map<String, MemorySegment> numbers() {
         return numbers;
     }
 

@@ -5,7 +5,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.Wording;
-import io.groupreduce.models.onnx.OnnxExport;
+import io.groupreduce.models.export.OnnxExport;
 import io.groupreduce.models.onnx.OnnxFile;
 import io.groupreduce.models.onnx.Place;
 import io.groupreduce.models.onnx.Places;

@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.CompressedMatrix;

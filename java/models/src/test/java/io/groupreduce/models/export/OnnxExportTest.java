@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import static io.groupreduce.models.onnx.TestGraph.bytes;
 import static io.groupreduce.models.onnx.TestGraph.tensor;
@@ -14,6 +14,10 @@ import io.groupreduce.format.CompressedEntry;
 import io.groupreduce.format.CompressedFile;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.OnnxWriter;
+import io.groupreduce.models.onnx.Places;
+import io.groupreduce.models.onnx.TestGraph;
 import io.groupreduce.models.run.Runner;
 import java.io.IOException;
 import java.lang.foreign.Arena;

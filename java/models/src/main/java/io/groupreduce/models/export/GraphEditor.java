@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.AttributeProto;
 import ai.onnx.proto.OnnxMl.GraphProto;
@@ -10,6 +10,10 @@ import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import com.google.protobuf.ByteString;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.Wording;
+import io.groupreduce.models.onnx.Graph;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.OnnxWriter;
+import io.groupreduce.models.onnx.Place;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

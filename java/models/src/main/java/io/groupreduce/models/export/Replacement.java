@@ -1,4 +1,6 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
+
+import io.groupreduce.models.onnx.Place;
 
 /** What stands in a {@link Place} of a graph: a compressed matrix in operators that stock ONNX Runtime runs. */
 interface Replacement {

@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -8,6 +8,9 @@ import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.Places;
+import io.groupreduce.models.onnx.TestGraph;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;

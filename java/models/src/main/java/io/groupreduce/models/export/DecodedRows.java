@@ -1,7 +1,8 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.models.onnx.Place;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

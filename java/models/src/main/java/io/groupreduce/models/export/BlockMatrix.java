@@ -1,9 +1,10 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.LittleEndian;
+import io.groupreduce.models.onnx.Place;
 import io.groupreduce.models.rounding.BlockFormat;
 import io.groupreduce.models.rounding.EvenBlocks;
 import java.lang.foreign.Arena;

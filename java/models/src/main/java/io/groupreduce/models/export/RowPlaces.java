@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.matrix.CompressedMatrix;

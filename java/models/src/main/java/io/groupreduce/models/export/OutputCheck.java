@@ -1,8 +1,10 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.Place;
 
 /** An output layer of a graph beside a compressed matrix, on hidden states: given ones, or random ones. */
 final class OutputCheck implements PlaceCheck {

@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import static io.groupreduce.models.onnx.TestGraph.attribute;
 import static io.groupreduce.models.onnx.TestGraph.bytes;
@@ -23,6 +23,10 @@ import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
 import io.groupreduce.matrix.Matrix;
 import io.groupreduce.matrix.ScaleFormat;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.Place;
+import io.groupreduce.models.onnx.Places;
+import io.groupreduce.models.onnx.TestGraph;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;

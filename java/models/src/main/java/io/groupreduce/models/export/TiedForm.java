@@ -1,9 +1,10 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import io.groupreduce.api.Metric;
 import io.groupreduce.format.Model.Role;
 import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.CompressedMatrix;
+import io.groupreduce.models.onnx.Place;
 import io.groupreduce.models.rounding.MetricRounding;
 import java.lang.foreign.Arena;
 

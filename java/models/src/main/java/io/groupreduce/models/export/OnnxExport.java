@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.api.Metric;
@@ -12,6 +12,10 @@ import io.groupreduce.internal.linear.DenseAlgebra;
 import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.Matrix;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.OnnxWriter;
+import io.groupreduce.models.onnx.Place;
+import io.groupreduce.models.onnx.Places;
 import io.groupreduce.models.run.GraphCut;
 import io.groupreduce.models.run.Runner;
 import java.io.IOException;

@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.error.InvalidDataException;
@@ -6,6 +6,7 @@ import io.groupreduce.format.Wording;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
 import io.groupreduce.matrix.GroupPlan;
+import io.groupreduce.models.onnx.Place;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;

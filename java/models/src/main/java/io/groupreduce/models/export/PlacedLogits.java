@@ -1,9 +1,11 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.TensorShapeProto;
 import ai.onnx.proto.OnnxMl.TypeProto;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.Place;
 import io.groupreduce.models.run.GraphCut;
 import io.groupreduce.models.run.Runner;
 import java.util.Arrays;

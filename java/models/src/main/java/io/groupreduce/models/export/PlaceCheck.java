@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 /** How far what a graph gives in a place is from what a compressed matrix gives. */
 interface PlaceCheck {

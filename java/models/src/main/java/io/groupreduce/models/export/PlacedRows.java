@@ -1,4 +1,4 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
@@ -7,6 +7,8 @@ import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import ai.onnx.proto.OnnxMl.TensorShapeProto;
 import ai.onnx.proto.OnnxMl.TypeProto;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.Place;
 import io.groupreduce.models.run.GraphCut;
 import io.groupreduce.models.run.Runner;
 import java.util.List;

@@ -1,11 +1,12 @@
-package io.groupreduce.models.onnx;
+package io.groupreduce.models.export;
 
 import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
-import io.groupreduce.models.onnx.RankClasses.RankClass;
+import io.groupreduce.models.export.RankClasses.RankClass;
+import io.groupreduce.models.onnx.Place;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,0 +1,2 @@
+/** Compressed matrices in models of other software. */
+package io.groupreduce.models.export;
