@@ -137,10 +137,16 @@ def assert_clear(row, bits, scale):
 
 
 def best_scale(row, bits, form, error_weights, strict):
-    """Of scales an eighth of an octave apart, from five above the deviation's own to five below, that of the least weighted error."""
+    """
+    Of scales an eighth of an octave apart, from five above the deviation's own to five below, that of the least weighted error. Of fine
+    formats one is the least that clips no wide number.
+    """
     near = F(np.sqrt((row[:NEAR] ** 2).mean())) / F(DEVIATION)
     deviation = max(near, F(np.sqrt((row**2).mean())) / F(DEVIATION) / F(4))
-    first = max(deviation * F(2 ** (5 / 8)), clipping_nothing(row[bits >= WIDE_BITS], bits[bits >= WIDE_BITS]))
+    usual = deviation * F(2 ** (5 / 8))
+    wide = clipping_nothing(row[bits >= WIDE_BITS], bits[bits >= WIDE_BITS])
+    above = [wide / F(2 ** (-t / 8)) for t in range(MOST)] if form != "LOG8" else [wide]
+    first = max(usual, next((s for s in above if s >= usual), above[-1]))
     if form == "LOG8":
         code = int(np.argmin(abs(LOG8 - scale_at_least(first, form))))
         tried = [F(LOG8[c]) for c in range(code, max(0, code - MOST), -1)]
