@@ -162,9 +162,14 @@ public final class OutputFile implements AutoCloseable {
 
     /** @throws FileAccessException if the disk is known to have less room than this many bytes */
     public void requireRoom(double bytes) {
+        requireRoom(output, bytes);
+    }
+
+    /** As {@link #requireRoom(double)}, of any file to write. */
+    public static void requireRoom(Path output, double bytes) {
         long free;
         try {
-            free = Files.getFileStore(file.getParent()).getUsableSpace();
+            free = Files.getFileStore(destination(output).getParent()).getUsableSpace();
         } catch (IOException e) {
             // Not every file system says.
             return;

@@ -10,6 +10,7 @@ import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import com.google.protobuf.ByteString;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.Wording;
+import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.models.onnx.Graph;
 import io.groupreduce.models.onnx.OnnxFile;
 import io.groupreduce.models.onnx.OnnxWriter;
@@ -115,9 +116,9 @@ final class GraphEditor {
         return full;
     }
 
-    /** The numbers of one of the model's own initializers, of F32, F16 or BF16; {@code null} of none. */
-    float[] numbers(String initializer) {
-        return initializer == null ? null : file.floats(initializer);
+    /** What a place adds for a compressed matrix: see {@link PlacedLogits#bias}. */
+    float[] bias(Place place, CompressedMatrix matrix) {
+        return PlacedLogits.bias(file, place, matrix);
     }
 
     /** Whole numbers from 0 to 255 as an initializer. */
@@ -244,8 +245,14 @@ final class GraphEditor {
         GraphProto.Builder graph =
                 file.model().getGraph().toBuilder().clearNode().addAllNode(nodes);
         Graph values = new Graph(graph.build());
+        for (List<NodeProto> idle = idle(values); !idle.isEmpty(); idle = idle(values)) {
+            nodes.removeAll(idle);
+            idle.forEach(node -> left.addAll(node.getInputList()));
+            values = new Graph(graph.clearNode().addAllNode(nodes).build());
+        }
+        Graph all = values;
         left.retainAll(initializers.keySet());
-        left.removeIf(name -> !values.users(name).isEmpty() || values.outputs().containsKey(name));
+        left.removeIf(name -> !all.users(name).isEmpty() || all.outputs().containsKey(name));
         initializers.keySet().removeAll(left);
         numbers.keySet().removeAll(left);
         graph.clearInitializer()
@@ -257,7 +264,7 @@ final class GraphEditor {
                 .filter(input -> !left.contains(input.getName()))
                 .forEach(graph::addInput);
         file.model().getGraph().getValueInfoList().stream()
-                .filter(value -> values.maker(value.getName()) != null)
+                .filter(value -> all.maker(value.getName()) != null)
                 .forEach(graph::addValueInfo);
         ModelProto.Builder model = file.model().toBuilder().setGraph(graph);
         boolean microsoft = nodes.stream().anyMatch(node -> node.getDomain().equals(MICROSOFT));
@@ -268,5 +275,15 @@ final class GraphEditor {
                     OperatorSetIdProto.newBuilder().setDomain(MICROSOFT).setVersion(1));
         }
         return new OnnxWriter(model.build(), numbers);
+    }
+
+    /** Nodes that made what only replaced nodes used: several places may have shared them. */
+    private List<NodeProto> idle(Graph values) {
+        return nodes.stream()
+                .filter(node -> node.getOutputList().stream().anyMatch(left::contains))
+                .filter(node -> node.getOutputList().stream()
+                        .allMatch(value -> values.users(value).isEmpty()
+                                && !values.outputs().containsKey(value)))
+                .toList();
     }
 }

@@ -130,7 +130,7 @@ final class HeadForm implements Replacement {
     public String addTo(GraphEditor graph, Place place) {
         graph.requireOpset(LEAST_OPSET);
         String states = BlockMatrix.states(graph, place);
-        float[] bias = matrix.bias() != null ? matrix.bias() : graph.numbers(place.bias());
+        float[] bias = graph.bias(place, matrix);
         Map<String, String> ranges = new HashMap<>();
         List<String> projections = new ArrayList<>();
         right.forEach(directions -> projections.add(directions.product(graph, states, null)));

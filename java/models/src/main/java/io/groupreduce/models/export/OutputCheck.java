@@ -33,7 +33,7 @@ final class OutputCheck implements PlaceCheck {
         float[] states = hidden == null ? HeadStates.of(matrix, threads) : HeadStates.of(hidden, matrix.rows());
         float[] bias = place.bias() == null ? null : model.floats(place.bias());
         float[] own = PlacedLogits.of(model, place, states, 1);
-        float[] itsBias = matrix.bias() == null ? bias : matrix.bias();
+        float[] itsBias = PlacedLogits.bias(model, place, matrix);
         float[] compressed = HeadCheck.logits(matrix, place.factor(), itsBias, states, threads);
         return new OutputCheck(place, states, hidden != null, bias, own, compressed);
     }

@@ -4,6 +4,7 @@ import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.TensorShapeProto;
 import ai.onnx.proto.OnnxMl.TypeProto;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.models.onnx.OnnxFile;
 import io.groupreduce.models.onnx.Place;
 import io.groupreduce.models.run.GraphCut;
@@ -17,6 +18,27 @@ final class PlacedLogits {
     private static final int BATCH = 16;
 
     private PlacedLogits() {}
+
+    /**
+     * What the place has to add so that the logits are those of a compressed matrix: the model's own bias, if it is added there; or in its place that of
+     * the matrix, as it is before what the graph multiplies and adds later.
+     *
+     * @return length N; {@code null} for nothing
+     */
+    static float[] bias(OnnxFile file, Place place, CompressedMatrix matrix) {
+        float[] own = matrix.bias();
+        if (own == null) {
+            return place.bias() == null ? null : file.floats(place.bias());
+        }
+        String later = place.bias() == null ? place.logits().bias() : null;
+        float[] added = later == null ? new float[own.length] : file.floats(later);
+        double factor = place.logits().unknown() == null ? place.logits().scale() / place.factor() : 1;
+        float[] bias = new float[own.length];
+        for (int i = 0; i < bias.length; i++) {
+            bias[i] = (float) ((own[i] - added[i]) / factor);
+        }
+        return bias;
+    }
 
     /**
      * The logits of states.

@@ -12,8 +12,8 @@ import java.util.Arrays;
 final class RightFactor {
     private RightFactor() {}
 
-    /** Adds the factor, [k, D], and names it. */
-    static String addTo(GraphEditor graph, String name, EncodedMatrix factor) {
+    /** Adds the factor, [k, D]. */
+    static String addTo(GraphEditor graph, EncodedMatrix factor) {
         int rows = (int) factor.rows();
         int width = factor.width();
         int scales = factor.scalesPerRow();

@@ -75,7 +75,8 @@ final class RowCheck implements PlaceCheck {
         difference += apart;
         shifted += fromOther;
         double relative = apart == 0 ? 0 : Math.sqrt(apart / norm);
-        if (!(relative <= worst)) {
+        // What is no number stays the worst.
+        if (Double.isNaN(relative) || relative > worst) {
             worst = relative;
             worstRow = id;
         }

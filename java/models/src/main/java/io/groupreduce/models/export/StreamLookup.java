@@ -114,7 +114,7 @@ final class StreamLookup implements Replacement {
 
     private String product(GraphEditor graph, int width, String numbers, int basis) {
         int rank = (int) matrix.right(basis).rows();
-        String factor = RightFactor.addTo(graph, matrix.name() + "/right" + basis, matrix.right(basis));
+        String factor = RightFactor.addTo(graph, matrix.right(basis));
         // Other bases may have longer rows, or rows of this one be shorter than it is.
         String left = width > rank ? first(graph, numbers, rank, -1) : numbers;
         return graph.add("MatMul", left, width < rank ? first(graph, factor, width, 0) : factor);

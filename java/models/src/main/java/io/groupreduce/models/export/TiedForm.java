@@ -10,6 +10,9 @@ import java.lang.foreign.Arena;
 
 /** A compressed matrix that looks tokens up and makes the logits: one table of 4 bits, stored once, serves both operators. */
 final class TiedForm implements Replacement {
+    /** Slices whose ends are inputs. */
+    private static final int LEAST_OPSET = 10;
+
     private static final int BITS = 4;
 
     private static final int BLOCK = 32;
@@ -57,10 +60,11 @@ final class TiedForm implements Replacement {
 
     @Override
     public String addTo(GraphEditor graph, Place place) {
+        graph.requireOpset(LEAST_OPSET);
         if (place.role() == Role.EMBEDDING) {
             return table.lookUp(graph, place.input());
         }
-        float[] bias = matrix.bias() != null ? matrix.bias() : graph.numbers(place.bias());
+        float[] bias = graph.bias(place, matrix);
         String added = bias == null ? null : graph.floats(bias, bias.length);
         return table.tiedProduct(graph, BlockMatrix.states(graph, place), added);
     }

@@ -19,6 +19,8 @@ public final class Graph {
     /** Nodes between a stored tensor and its use; what has more goes in a circle. */
     static final int LONGEST_CHAIN = 16;
 
+    private static final Set<String> CASTING = operators("Identity Cast CastLike");
+
     private final Map<String, NodeProto> makers = new HashMap<>();
     private final Map<String, List<NodeProto>> users = new HashMap<>();
     private final Map<String, TensorProto> constants = new HashMap<>();
@@ -36,22 +38,19 @@ public final class Graph {
         graph.getOutputList().forEach(output -> outputs.put(output.getName(), output));
         for (NodeProto node : nodes) {
             node.getOutputList().forEach(value -> makers.put(value, node));
-            Set<String> used = new HashSet<>(node.getInputList());
-            captured(node, used);
-            used.forEach(value ->
-                    users.computeIfAbsent(value, v -> new ArrayList<>()).add(node));
+            reads(node).forEach(value -> users.computeIfAbsent(value, v -> new ArrayList<>())
+                    .add(node));
         }
     }
 
-    /** What the branches and bodies inside a node may take from outside. */
-    private static void captured(NodeProto node, Set<String> used) {
+    /** What a node reads, and what its branches and bodies may take from outside: names stand for one value in all of them. */
+    public static Set<String> reads(NodeProto node) {
+        Set<String> reads = new HashSet<>(node.getInputList());
         for (GraphProto graph : inner(node)) {
-            for (NodeProto deeper : graph.getNodeList()) {
-                used.addAll(deeper.getInputList());
-                captured(deeper, used);
-            }
-            graph.getOutputList().forEach(output -> used.add(output.getName()));
+            graph.getNodeList().forEach(deeper -> reads.addAll(reads(deeper)));
+            graph.getOutputList().forEach(output -> reads.add(output.getName()));
         }
+        return reads;
     }
 
     /** The branches or bodies of a node. */
@@ -84,6 +83,19 @@ public final class Graph {
     /** A tensor that is stored; {@code null} for other values. */
     public TensorProto constant(String value) {
         return constants.get(value);
+    }
+
+    /** The tensor that a value has the numbers of, under another name or in another type; {@code null} for other values. */
+    TensorProto stored(String value) {
+        String at = value;
+        for (int steps = 0; constant(at) == null && steps < LONGEST_CHAIN; steps++) {
+            NodeProto maker = maker(at);
+            if (maker == null || !CASTING.contains(maker.getOpType())) {
+                return null;
+            }
+            at = input(maker, 0);
+        }
+        return constant(at);
     }
 
     /** What a caller passes in, by name. */

@@ -8,6 +8,7 @@ import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.WireFormat;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.AtomicFile;
+import io.groupreduce.format.OutputFile;
 import io.groupreduce.format.Wording;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -70,6 +71,7 @@ public final class OnnxWriter {
             throw new InvalidDataException(Wording.file(target) + " would have " + bytes() + " bytes, and one ONNX file"
                     + " cannot have more than " + LONGEST_MESSAGE + "; write the numbers to a file beside it.");
         }
+        OutputFile.requireRoom(target, bytes());
         AtomicFile.write(target, this::writeTo, check);
     }
 
@@ -86,6 +88,7 @@ public final class OnnxWriter {
             offsets.put(tensor.getKey(), end);
             end += (tensor.getValue().byteSize() + PAGE - 1) / PAGE * PAGE;
         }
+        OutputFile.requireRoom(data, end);
         AtomicFile.Content content = channel -> {
             for (MemorySegment tensor : numbers.values()) {
                 writeNumbers(tensor, channel);

@@ -22,7 +22,6 @@ record Outcome(String output, Logits logits) {
 
     private static final Set<String> NORMALISING = Graph.operators("Softmax LogSoftmax");
     private static final Set<String> CHOOSING = Graph.operators("ArgMax TopK Multinomial");
-    private static final Set<String> CASTING = Graph.operators("Identity Cast CastLike");
     private static final Set<String> JOINING = Graph.operators("Add Sub Mul Div");
     private static final Set<String> CHANGING =
             Graph.operators("Add Sub Mul Div Tanh Relu Sigmoid Clip Where Exp Log Neg"
@@ -129,7 +128,8 @@ record Outcome(String output, Logits logits) {
             if (!joins) {
                 return unknown;
             }
-            Double number = scalar(other);
+            TensorProto constant = graph.stored(other);
+            Double number = Constants.scalar(constant);
             if (number != null && (operator.equals("Mul") || operator.equals("Div") && first)) {
                 return state.times(operator.equals("Mul") ? number : 1 / number);
             }
@@ -137,24 +137,11 @@ record Outcome(String output, Logits logits) {
                 // What is added to all logits changes no probability.
                 return state;
             }
-            TensorProto constant = graph.constant(other);
             if (operator.equals("Add") && state.cap == 0 && state.bias == null && isVector(constant, rows)) {
-                return new State(state.scale, 1, other, 0, state.unknown, state.stage);
+                return new State(state.scale, 1, constant.getName(), 0, state.unknown, state.stage);
             }
             // With what the graph computes it would be a part of something else, such as a gate or a residual.
             return constant != null || number != null || graph.inputs().containsKey(other) ? unknown : null;
-        }
-
-        private Double scalar(String value) {
-            String at = value;
-            for (int steps = 0; graph.constant(at) == null && steps < Graph.LONGEST_CHAIN; steps++) {
-                NodeProto maker = graph.maker(at);
-                if (maker == null || !CASTING.contains(maker.getOpType())) {
-                    return null;
-                }
-                at = Graph.input(maker, 0);
-            }
-            return Constants.scalar(graph.constant(at));
         }
     }
 

@@ -26,6 +26,11 @@ final class OutputLayers {
             DataType type,
             String quantised,
             String other) {
+        Product with(List<NodeProto> itsNodes, String itsBias, String what) {
+            return new Product(
+                    tensor, rows, columns, transposed, input, itsNodes, itsBias, factor, type, quantised, what);
+        }
+
         String output() {
             return nodes.get(nodes.size() - 1).getOutput(0);
         }
@@ -42,7 +47,7 @@ final class OutputLayers {
 
     /** The place of a node, not judged yet; its {@code why} is the name of the graph's output. */
     Optional<Place> of(NodeProto node) {
-        Product product = product(node);
+        Product product = ofKnownBias(node, product(node));
         if (product == null) {
             return Optional.empty();
         }
@@ -119,25 +124,21 @@ final class OutputLayers {
         if (Graph.integer(node, "transA", 0) != 0) {
             return null;
         }
-        Product product = plain(
-                node, Graph.integer(node, "transB", 0) != 0, Graph.number(node, "alpha", 1), Graph.input(node, 2));
-        boolean isBias = product == null
-                || product.bias() == null
-                || isBias(product.bias(), product.rows()) && Graph.number(node, "beta", 1) == 1;
-        return isBias
-                ? product
-                : new Product(
-                        product.tensor(),
-                        product.rows(),
-                        product.columns(),
-                        product.transposed(),
-                        product.input(),
+        return plain(node, Graph.integer(node, "transB", 0) != 0, Graph.number(node, "alpha", 1), Graph.input(node, 2));
+    }
+
+    /** With the name of the initializer that a product's own bias is. */
+    private Product ofKnownBias(NodeProto node, Product product) {
+        if (product == null || product.bias() == null) {
+            return product;
+        }
+        TensorProto bias = graph.stored(product.bias());
+        return Outcome.isVector(bias, product.rows()) && Graph.number(node, "beta", 1) == 1
+                ? product.with(product.nodes(), bias.getName(), null)
+                : product.with(
                         product.nodes(),
                         null,
-                        product.factor(),
-                        product.type(),
-                        product.quantised(),
-                        "is multiplied by a Gemm that adds something else than a bias");
+                        "is multiplied by a " + node.getOpType() + " that adds something else than a bias");
     }
 
     private Product packed(NodeProto node) {
@@ -221,27 +222,13 @@ final class OutputLayers {
         NodeProto adding = next(product.output(), "Add");
         String bias =
                 adding == null ? null : Graph.input(adding, product.output().equals(Graph.input(adding, 0)) ? 1 : 0);
-        if (bias == null || product.other() != null || !isBias(bias, product.rows())) {
+        TensorProto stored = graph.stored(bias);
+        if (product.other() != null || !Outcome.isVector(stored, product.rows())) {
             return product;
         }
         List<NodeProto> nodes = new ArrayList<>(product.nodes());
         nodes.add(adding);
-        return new Product(
-                product.tensor(),
-                product.rows(),
-                product.columns(),
-                product.transposed(),
-                product.input(),
-                nodes,
-                bias,
-                product.factor(),
-                product.type(),
-                product.quantised(),
-                null);
-    }
-
-    private boolean isBias(String value, long rows) {
-        return Outcome.isVector(graph.constant(value), rows);
+        return product.with(nodes, stored.getName(), null);
     }
 
     /**

@@ -5,6 +5,7 @@ import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.InputFile;
 import io.groupreduce.format.Wording;
+import io.groupreduce.models.text.TextFiles;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -50,6 +51,10 @@ public record CollectJob(
 
     public CollectJob {
         texts = List.copyOf(texts);
+        if (texts.contains(TextFiles.STANDARD_INPUT)) {
+            throw new InvalidOptionException(
+                    "The texts are read twice, which standard input (-) cannot be; write it to a file and name that.");
+        }
         if (states < 0 || states > MOST_STATES) {
             throw new InvalidOptionException(
                     "--states is " + states + "; it must lie between 1 and " + MOST_STATES + ".");

@@ -1,10 +1,10 @@
 package io.groupreduce.models.run;
 
-import ai.onnx.proto.OnnxMl.AttributeProto;
 import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import io.groupreduce.models.onnx.Graph;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -32,7 +32,7 @@ public final class GraphCut {
         for (NodeProto node : graph.getNodeList().reversed()) {
             if (node.getOutputList().stream().anyMatch(name -> needed.contains(name) && !known.contains(name))) {
                 nodes.add(node);
-                addReads(node, needed);
+                needed.addAll(Graph.reads(node));
             }
         }
         Collections.reverse(nodes);
@@ -51,18 +51,5 @@ public final class GraphCut {
                 .filter(tensor -> needed.contains(tensor.getName()))
                 .forEach(cut::addInitializer);
         return model.toBuilder().setGraph(cut).build();
-    }
-
-    /** What a node reads, and what graphs inside it read of those around them: there names are written once in all. */
-    private static void addReads(NodeProto node, Set<String> names) {
-        names.addAll(node.getInputList());
-        for (AttributeProto attribute : node.getAttributeList()) {
-            List<GraphProto> inner = new ArrayList<>(attribute.getGraphsList());
-            inner.add(attribute.getG());
-            for (GraphProto graph : inner) {
-                graph.getNodeList().forEach(within -> addReads(within, names));
-                graph.getOutputList().forEach(output -> names.add(output.getName()));
-            }
-        }
     }
 }

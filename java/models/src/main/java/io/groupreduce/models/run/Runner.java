@@ -64,7 +64,11 @@ public final class Runner implements AutoCloseable {
             DataType.INT32.getNumber(), OnnxJavaType.INT32,
             DataType.INT64.getNumber(), OnnxJavaType.INT64);
 
+    /** Where the runtime looks for numbers of a model that it is given as bytes. */
+    private static final String FOLDER = "session.model_external_initializers_file_folder_path";
+
     private final String name;
+    private final String folder;
     private final OrtEnvironment environment;
     private final List<OnnxTensor> given = new ArrayList<>();
     private final Arena arena = Arena.ofShared();
@@ -74,6 +78,7 @@ public final class Runner implements AutoCloseable {
 
     private Runner(Path model) {
         name = Wording.file(model);
+        folder = model.toAbsolutePath().getParent().toString();
         environment = RuntimeEnvironment.get();
     }
 
@@ -119,13 +124,7 @@ public final class Runner implements AutoCloseable {
 
     private static Runner open(
             OnnxFile file, ModelProto changed, Map<String, MemorySegment> more, String given, int threads) {
-        Runner runner = new Runner(file.path());
-        Map<String, MemorySegment> numbers = new HashMap<>(more);
-        file.numbers().forEach((tensor, its) -> numbers.putIfAbsent(tensor, its.data()));
-        return runner.open(threads, given, options -> {
-            byte[] graph = runner.withNumbers(numbers, changed, options);
-            return runner.environment.createSession(graph, options);
-        });
+        return new Runner(file.path()).with(file, changed, more, given, threads);
     }
 
     /**
@@ -136,11 +135,15 @@ public final class Runner implements AutoCloseable {
     public static Runner ofValues(OnnxFile file, ModelProto changed, int threads) {
         Runner runner = new Runner(file.path());
         runner.fedValues = true;
-        return runner.open(threads, null, options -> {
-            Map<String, MemorySegment> numbers = new HashMap<>();
-            file.numbers().forEach((tensor, its) -> numbers.put(tensor, its.data()));
-            byte[] graph = runner.withNumbers(numbers, changed, options);
-            return runner.environment.createSession(graph, options);
+        return runner.with(file, changed, Map.of(), null, threads);
+    }
+
+    private Runner with(OnnxFile file, ModelProto changed, Map<String, MemorySegment> more, String given, int threads) {
+        Map<String, MemorySegment> numbers = new HashMap<>(more);
+        file.numbers().forEach((tensor, its) -> numbers.putIfAbsent(tensor, its.data()));
+        return open(threads, given, options -> {
+            byte[] graph = withNumbers(numbers, changed, options);
+            return environment.createSession(graph, options);
         });
     }
 
@@ -172,8 +175,13 @@ public final class Runner implements AutoCloseable {
                 continue;
             }
             OnnxJavaType type = TYPES.get(tensor.getDataType());
+            if (data.byteSize() > Integer.MAX_VALUE) {
+                requireApart(tensor, data.byteSize());
+                options.addConfigEntry(FOLDER, folder);
+                continue;
+            }
             tensor.clearExternalData();
-            if (type == null || data.byteSize() > Integer.MAX_VALUE) {
+            if (type == null) {
                 tensor.clearDataLocation().setRawData(ByteString.copyFrom(data.asByteBuffer()));
                 continue;
             }
@@ -195,6 +203,15 @@ public final class Runner implements AutoCloseable {
             options.addExternalInitializers(beside);
         }
         return model.build().toByteArray();
+    }
+
+    /** What is too large for a tensor of Java's the runtime reads for itself, beside the model. */
+    private void requireApart(TensorProto.Builder tensor, long bytes) {
+        if (tensor.getDataLocation() != TensorProto.DataLocation.EXTERNAL) {
+            throw new InvalidDataException(name + ": the tensor " + Wording.quoted(tensor.getName()) + " has " + bytes
+                    + " bytes, and ONNX Runtime takes no more than " + Integer.MAX_VALUE
+                    + " from memory here; run a model with a smaller vocabulary matrix.");
+        }
     }
 
     /** How many tokens a sequence has to have, or -1 if any number. */

@@ -194,6 +194,28 @@ class HeadFormTest {
         assertTrue(error < USUAL, "error " + error);
     }
 
+    /** The graph multiplies and adds behind the place, and a calibrated bias stands for what it adds. */
+    @Test
+    void aBiasOfTheCompressedFileWhereTheGraphAddsItsOwnLater() throws IOException {
+        CompressedMatrix matrix = usual().withBias(gaussian(2, ROWS));
+        TestGraph later = new TestGraph()
+                .input("h", DataType.FLOAT, -1, COLUMNS)
+                .floats("head", transposed(rows(matrix), ROWS, COLUMNS), COLUMNS, ROWS)
+                .floats("bias", bias, ROWS)
+                .scalar("half", 0.5f)
+                .node("MatMul", "h head", "products")
+                .node("Mul", "products half", "halves")
+                .node("Add", "halves bias", "logits")
+                .output("logits", DataType.FLOAT, -1, ROWS);
+        float[] logits = run(later, new HeadForm(matrix, ALONE, arena));
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = 0.5f * logits[i] + bias[i % ROWS];
+        }
+        double error = HeadCheck.error(
+                HeadCheck.logits(matrix, 0.5, matrix.bias(), states, ALONE), logits, matrix.bias(), ROWS, 0);
+        assertTrue(error < USUAL, "error " + error);
+    }
+
     @Test
     void halfPrecision() throws IOException {
         CompressedMatrix matrix = usual();

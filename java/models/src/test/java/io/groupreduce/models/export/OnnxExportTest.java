@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.GroupReduceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.format.CompressedEntry;
@@ -21,6 +22,7 @@ import io.groupreduce.models.onnx.TestGraph;
 import io.groupreduce.models.run.Runner;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -238,6 +240,57 @@ class OnnxExportTest {
             assertTrue(RowCheck.of(rows, matrix).worst() < 1e-5);
             assertTrue(RowCheck.of(rows, other).worst() > 0.5);
             assertTrue(RowCheck.of(rows, other).nearness() > 0.9);
+        }
+    }
+
+    @Test
+    @SuppressWarnings("restricted") // Nothing is read of it.
+    void aDiskWithoutRoomIsToldBeforeAnythingIsWritten() throws IOException {
+        save(lookUp(DataType.FLOAT, table), DataType.FLOAT);
+        List<Path> before = files();
+        try (OnnxFile file = OnnxFile.open(model)) {
+            MemorySegment endless = MemorySegment.NULL.reinterpret(1L << 60);
+            OnnxWriter writer = new OnnxWriter(file.model(), Map.of("words", endless));
+            Path data = directory.resolve("small.onnx.data");
+            FileAccessException full =
+                    assertThrows(FileAccessException.class, () -> writer.write(output, data, path -> {}));
+            assertTrue(full.getMessage().contains(" needs " + (1L << 60) + " bytes"), full.getMessage());
+        }
+        assertEquals(before, files());
+    }
+
+    /** Of one row in the middle, with good ones behind it. */
+    @Test
+    void whatIsNoNumberIsFarOff() throws IOException {
+        float[] rows = StoredMatrix.rows(matrix);
+        rows[5 * matrix.columns()] = Float.NaN;
+        save(lookUp(DataType.FLOAT, rows), DataType.FLOAT);
+        try (OnnxFile file = OnnxFile.open(model);
+                PlacedRows given = new PlacedRows(file, Places.find(file).getFirst())) {
+            RowCheck check = RowCheck.of(given, matrix);
+            assertTrue(Double.isNaN(check.worst()));
+            assertEquals(5, check.worstRow());
+        }
+    }
+
+    /** The cast belongs to no place alone, and would keep the table in the model. */
+    @Test
+    void whatSeveralPlacesShareGoesWithTheLastOfThem() throws IOException {
+        new TestGraph()
+                .tokens("input_ids")
+                .initializer(tensor(
+                        "words", DataType.FLOAT16, bytes(DataType.FLOAT16, table), matrix.rows(), matrix.columns()))
+                .node("Cast", "words", "wide", TestGraph.attribute("to", DataType.FLOAT.getNumber()))
+                .node("Gather", "wide input_ids", "a")
+                .node("Gather", "wide input_ids", "b")
+                .node("Add", "a b", "y")
+                .output("y", DataType.FLOAT, -1, -1, matrix.columns())
+                .save(model);
+        assertEquals(2, export(null).matrices().size());
+        try (OnnxFile written = OnnxFile.open(output)) {
+            assertFalse(written.initializers().containsKey("words"));
+            assertTrue(written.model().getGraph().getNodeList().stream()
+                    .noneMatch(node -> node.getOutputList().contains("wide")));
         }
     }
 

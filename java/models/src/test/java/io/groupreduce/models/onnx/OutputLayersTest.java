@@ -99,6 +99,27 @@ class OutputLayersTest {
                                 .node("Add", "x b", "logits"),
                         turned()),
                 of(
+                        "a bias that goes by a second name",
+                        g -> bias(g).node("Identity", "b", "c")
+                                .node("MatMul", "h w", "x")
+                                .node("Add", "x c", "logits"),
+                        turned()),
+                of(
+                        "a bias of another type, behind a factor",
+                        g -> g.initializer(
+                                        tensor("b", DataType.FLOAT16, bytes(DataType.FLOAT16, gaussian(2, ROWS)), ROWS))
+                                .node("Cast", "b", "c", attribute("to", 1L))
+                                .scalar("s", .5f)
+                                .node("MatMul", "h w", "x")
+                                .node("Mul", "x s", "y")
+                                .node("Add", "y c", "logits"),
+                        turned()),
+                of(
+                        "Gemm with C by a second name",
+                        g -> bias(g).node("Identity", "b", "c")
+                                .node("Gemm", "h w c", "logits", attribute("transB", 1L)),
+                        straight()),
+                of(
                         "Transpose, MatMul",
                         g -> g.node("Transpose", "w", "t", attribute("perm", 1L, 0L))
                                 .node("MatMul", "h t", "logits"),

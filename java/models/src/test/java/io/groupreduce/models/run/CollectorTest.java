@@ -13,6 +13,7 @@ import io.groupreduce.api.VocabularyChoice;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.FileAccessException;
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.error.InvalidOptionException;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Safetensors;
 import io.groupreduce.models.onnx.TestGraph;
@@ -121,6 +122,18 @@ final class CollectorTest {
                 .node("Add", "left trace", "hidden")
                 .node("MatMul", "hidden head", "logits")
                 .output("logits", DataType.FLOAT, -1, -1, ROWS));
+    }
+
+    @Test
+    void standardInputCannotBeReadTwice() {
+        Path model = folder.resolve("model.onnx");
+        List<Path> texts = List.of(Path.of("-"));
+        InvalidOptionException refused = assertThrows(
+                InvalidOptionException.class,
+                () -> new CollectJob(model, model, texts, folder.resolve("out"), VocabularyChoice.NONE, 0, 0, 1));
+        assertEquals(
+                "The texts are read twice, which standard input (-) cannot be; write it to a file and name that.",
+                refused.getMessage());
     }
 
     private CollectJob job(Path model, int states, int length, int threads) {

@@ -19,11 +19,14 @@ import com.google.protobuf.ByteString;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.error.InvalidDataException;
 import io.groupreduce.models.onnx.OnnxFile;
+import io.groupreduce.models.onnx.TestGraph;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -56,6 +59,41 @@ final class RunnerTest {
                 assertEquals(N, logits.columns());
                 assertArrayEquals(logits.floats(), same.run(tokens, "logits").floats());
             }
+        }
+    }
+
+    /** A file with holes: no disk is needed, and only the rows that are looked up are read. */
+    @Test
+    void aTableOfMoreThanTwoGigabytesIsReadWhereItLies() throws IOException {
+        int columns = 4096;
+        int rows = 140_000;
+        long length = 4L * columns * rows;
+        Path data = folder.resolve("large.onnx.data");
+        try (FileChannel channel = FileChannel.open(
+                data, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, StandardOpenOption.SPARSE)) {
+            ByteBuffer last =
+                    ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(0, 2.5f);
+            channel.write(last, length - 4);
+        }
+        TensorProto table = TensorProto.newBuilder()
+                .setName("words")
+                .setDataType(DataType.FLOAT.getNumber())
+                .addDims(rows)
+                .addDims(columns)
+                .setDataLocation(TensorProto.DataLocation.EXTERNAL)
+                .addExternalData(TestGraph.entry("location", "large.onnx.data"))
+                .addExternalData(TestGraph.entry("length", Long.toString(length)))
+                .build();
+        Path file = new TestGraph()
+                .tokens("input_ids")
+                .initializer(table)
+                .node("Gather", "words input_ids", "x")
+                .output("x", DataType.FLOAT, -1, -1, columns)
+                .save(folder.resolve("large.onnx"));
+        try (OnnxFile onnx = OnnxFile.open(file);
+                Runner runner = Runner.open(onnx, onnx.model(), 1)) {
+            float[] row = runner.run(new int[][] {{rows - 1}}, "x").floats();
+            assertEquals(2.5f, row[columns - 1]);
         }
     }
 
