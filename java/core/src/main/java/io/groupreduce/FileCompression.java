@@ -107,7 +107,7 @@ final class FileCompression {
         read.addAll(OutputFile.filesOf(model));
         Stream.of(job.counts(), job.hidden()).filter(Objects::nonNull).forEach(read::add);
         if (toDirectory(job)) {
-            return OutputFile.claimDirectory(job.output(), job.input(), job.overwrite());
+            return OutputFile.claimDirectory(job.output(), job.input(), read, job.overwrite());
         }
         OutputFile output = OutputFile.claim(job.output(), read, job.overwrite());
         try {
@@ -128,7 +128,8 @@ final class FileCompression {
         SizeTarget target = job.options().target();
         boolean known = job.options().maxLossIncrease().isEmpty() && target.unit() == SizeUnit.BYTES;
         double compressed = !known ? 0 : target.size() > 0 ? target.size() : totalBytes / target.ratio();
-        return compressed + copied.stream().mapToLong(Tensor::bytes).sum();
+        long beside = toDirectory(job) ? ModelFolder.of(job.input()).copiedBytes() : 0;
+        return compressed + copied.stream().mapToLong(Tensor::bytes).sum() + beside;
     }
 
     /** To a compressed file a tensor can be added, if it is named. */

@@ -24,7 +24,9 @@ import io.groupreduce.internal.reference.ReferenceBackend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -100,7 +102,7 @@ class ModelFolderTest {
 
     private void export(Path from, Path to) {
         try (CompressedFile opened = CompressedFile.open(from);
-                OutputFile claimed = OutputFile.claimDirectory(to, from, false)) {
+                OutputFile claimed = OutputFile.claimDirectory(to, from, opened.files(), false)) {
             DenseExport.writeDirectory(opened, claimed);
         }
     }
@@ -190,9 +192,66 @@ class ModelFolderTest {
         refused(FileAccessException.class, job, "exists already");
         compress(job.withOverwrite(true));
         assertArrayEquals(before, Files.readAllBytes(small.resolve(THIRD)));
+        Path counts = Files.writeString(small.resolve("counts.txt"), "1\n".repeat(ROWS));
+        refused(InvalidDataException.class, job.withOverwrite(true).withCounts(counts), "counts.txt", "which is read");
+        assertTrue(Files.exists(counts));
         refused(InvalidDataException.class, CompressionJob.of(model, model.resolve("inside")), "lie in each other");
         refused(InvalidDataException.class, CompressionJob.of(model, directory), "lie in each other");
         assertEquals(Set.of("model", "small"), names(directory));
+    }
+
+    /** As a download cache has it: links to files without endings. The output's copy of a file that none may write to is changed. */
+    @Test
+    void linksAreFollowedAndWhatIsReadOnlyIsCopied() throws IOException {
+        Path blobs = Files.createDirectory(directory.resolve("blobs"));
+        Path linked = Files.createDirectory(directory.resolve("linked"));
+        for (String name : List.of(FIRST, SECOND, THIRD, INDEX, "config.json", "tokenizer.json")) {
+            Path blob = blobs.resolve(Integer.toHexString(name.hashCode()));
+            Files.move(model.resolve(name), blob);
+            Files.createSymbolicLink(
+                    linked.resolve(name), Path.of("..", "blobs").resolve(blob.getFileName()));
+        }
+        Path config = linked.resolve("config.json").toRealPath();
+        assertTrue(config.toFile().setReadOnly());
+        compress(CompressionJob.of(linked, small));
+        assertTrue(Files.readString(small.resolve("config.json")).contains("groupreduce"));
+        assertTrue(
+                Files.getPosixFilePermissions(small.resolve("config.json")).contains(PosixFilePermission.OWNER_WRITE));
+        assertEquals(CONFIG, Files.readString(config));
+        for (String name : files(small)) {
+            assertFalse(Files.isSymbolicLink(small.resolve(name)), name);
+        }
+    }
+
+    /** The output repeats the embedding in a shard of its own, and its bias lies in a third one. */
+    @Test
+    void aShardThatIsEmptyThenIsGone() throws IOException {
+        float[] same = SeededData.powerLaw(1, ROWS, COLUMNS, 0.5);
+        SafetensorsWriter.write(
+                model.resolve(THIRD), List.of(HeadFixture.tensor(OUTPUT, same, ROWS, COLUMNS)), Map.of());
+        SafetensorsWriter.write(
+                model.resolve(SECOND),
+                List.of(HeadFixture.tensor("lm_head.bias", Arrays.copyOf(same, ROWS), ROWS)),
+                Map.of());
+        Files.writeString(
+                model.resolve(INDEX),
+                "{\"weight_map\":{\"%s\":\"%s\",\"a\":\"%s\",\"lm_head.bias\":\"%s\",\"%s\":\"%s\"}}"
+                        .formatted(EMBEDDING, FIRST, FIRST, SECOND, OUTPUT, THIRD));
+        compress(CompressionJob.of(model, small));
+        assertFalse(Files.exists(small.resolve(THIRD)));
+        try (CompressedFile opened = CompressedFile.open(small)) {
+            assertEquals(Map.of(OUTPUT, EMBEDDING), opened.tied());
+            assertArrayEquals(
+                    Arrays.copyOf(same, ROWS), opened.softmaxBias(OUTPUT).orElseThrow());
+        }
+        Path plain = directory.resolve("plain");
+        export(small, plain);
+        try (Model after = Model.open(plain)) {
+            assertEquals(
+                    Set.of(EMBEDDING, OUTPUT, "a", "lm_head.bias"),
+                    after.tensors().keySet());
+            assertEquals(plain.resolve(FIRST), after.fileOf(OUTPUT));
+        }
     }
 
     @Test

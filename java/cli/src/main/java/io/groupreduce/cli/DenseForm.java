@@ -29,8 +29,10 @@ final class DenseForm implements ExportForm {
         long bytes = 0;
         try (CompressedFile compressed = CompressedFile.open(command.file)) {
             if (ModelFolder.isWanted(command.file, command.output)) {
-                try (OutputFile claimed = OutputFile.claimDirectory(command.output, command.file, command.force)) {
-                    claimed.requireRoom(DenseExport.bytesNeeded(compressed));
+                try (OutputFile claimed =
+                        OutputFile.claimDirectory(command.output, command.file, compressed.files(), command.force)) {
+                    claimed.requireRoom((double) DenseExport.bytesNeeded(compressed)
+                            + ModelFolder.of(command.file).copiedBytes());
                     DenseExport.writeDirectory(compressed, claimed);
                 }
             } else {

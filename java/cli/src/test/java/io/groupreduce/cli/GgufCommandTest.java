@@ -98,7 +98,7 @@ class GgufCommandTest {
                 "--to gguf --type Q4_0 --threads 0 | 2 | --threads is 0",
                 "--to gguf --external-data | 2 | --external-data belongs to --to onnx",
                 "--to dense --type Q4_0 | 2 | belong to --to gguf",
-                "--to onnx --model x.onnx --hidden y | 2 | belong to --to gguf"
+                "--to onnx --model x.onnx --type Q4_0 | 2 | belong to --to gguf"
             })
     void refuses(String options, int code, String message) {
         Path output = folder.resolve("out.gguf");

@@ -218,6 +218,8 @@ public final class ModelFolder {
             marked = text.substring(0, open) + MARK + (empty ? "" : ",") + text.substring(open);
         }
         if (!marked.equals(text)) {
+            // A copy has the permissions of its source, by which it may not be written to.
+            Files.delete(config);
             Files.writeString(config, marked, StandardCharsets.UTF_8);
             ModelConfig.read(config);
         }

@@ -70,18 +70,25 @@ public final class OutputFile implements AutoCloseable {
      * Checks a directory as output and takes it for this run.
      *
      * @param input a directory that is read
+     * @param read every other file that the run reads: with a directory that is replaced all goes that lies in it
      * @param overwrite whether an existing directory that holds a model may be replaced
-     * @throws InvalidDataException if one of the two directories lies in the other
+     * @throws InvalidDataException if one of the two directories lies in the other, or a file that is read lies in the output
      * @throws FileAccessException if it cannot be made there, exists and may not be replaced, or another run is writing it
      */
-    public static OutputFile claimDirectory(Path output, Path input, boolean overwrite) {
+    public static OutputFile claimDirectory(Path output, Path input, List<Path> read, boolean overwrite) {
         Path at = output.toAbsolutePath().normalize();
         try {
             Path file = folder(at, output).resolve(at.getFileName());
-            Path read = input.toRealPath();
-            if (file.startsWith(read) || read.startsWith(file)) {
+            Path directory = input.toRealPath();
+            if (file.startsWith(directory) || directory.startsWith(file)) {
                 throw new InvalidDataException("The output " + Wording.file(output) + " and the input "
                         + Wording.file(input) + " lie in each other; write it elsewhere.");
+            }
+            for (Path other : read) {
+                if (Files.exists(other) && other.toRealPath().startsWith(file)) {
+                    throw new InvalidDataException("The output " + Wording.file(output) + " holds "
+                            + Wording.file(other) + ", which is read, and would replace it; write it elsewhere.");
+                }
             }
             Claim claim = Claim.of(file, output, false);
             if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)

@@ -6,6 +6,7 @@ import io.groupreduce.format.CompressedEntry;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 
 /** Writes what an evaluation found as the {@code README.md} of a model hub: Markdown under a head of YAML. */
@@ -109,7 +110,12 @@ public final class ModelCard {
             line("    float[] rows = table.rows(tokens);").line("}");
         });
         line("```").line("");
-        boolean onnx = model.reference().endsWith(".onnx");
+        String reference = model.reference().toLowerCase(Locale.ROOT);
+        if (reference.endsWith(".gguf")) {
+            // Made dense again, its matrices would be no model: the rest stays in the original.
+            return;
+        }
+        boolean onnx = reference.endsWith(".onnx");
         line(
                 onnx
                         ? "In ONNX Runtime, at about its size:"

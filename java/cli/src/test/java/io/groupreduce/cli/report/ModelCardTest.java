@@ -89,6 +89,8 @@ class ModelCardTest {
                 softmax);
         assertFalse(softmax.contains("EmbeddingTable"), softmax);
         assertTrue(softmax.contains("\ngroupreduce export s.x --to dense -o model.safetensors\n"), softmax);
+        assertFalse(ModelCard.render(model("S.GGUF", Optional.of("head"), Optional.empty()))
+                .contains("export"));
         String command = "\ngroupreduce export s.onnx --to onnx --model s.onnx -o small.onnx\n";
         String embedding = ModelCard.render(model("s.onnx", Optional.empty(), Optional.of("words")));
         assertTrue(embedding.contains("EmbeddingTable.open(") && !embedding.contains("SoftmaxHead"), embedding);

@@ -41,6 +41,8 @@ public final class GgufExport {
             .filter(type -> BlockLayout.of(type).isPresent())
             .toList();
 
+    private static final List<GgufType> DENSE = List.of(GgufType.F32, GgufType.F16, GgufType.BF16);
+
     /** Rows that types are compared on, and that are held against those of the model. */
     private static final int COMPARED = 512;
 
@@ -217,8 +219,8 @@ public final class GgufExport {
                     + Wording.quoted(rows.name()) + " of " + Wording.file(input.path()) + " has [" + rows.rows() + ", "
                     + rows.columns() + "]; give the model that it was converted from.");
         }
-        boolean readable = tensor.type().blockElements() == 1
-                || BlockLayout.of(tensor.type()).isPresent();
+        boolean readable =
+                DENSE.contains(tensor.type()) || BlockLayout.of(tensor.type()).isPresent();
         double apart = readable ? error(rows, tensor, null, COMPARED, true) : 0;
         if (apart > (input.isCompressed() ? FARTHEST_COMPRESSED : FARTHEST)) {
             throw new InvalidDataException(label + " does not hold the rows of " + Wording.quoted(rows.name()) + " of "

@@ -39,8 +39,7 @@ final class RowSource implements AutoCloseable {
     static RowSource open(Path input, VocabularyChoice choice) {
         Model model = Model.open(input, choice);
         try {
-            boolean ours = model.metadata().containsKey(CompressedFile.METADATA_KEY);
-            return new RowSource(model, ours ? CompressedFile.open(input) : null);
+            return new RowSource(model, model.isCompressed() ? CompressedFile.open(input) : null);
         } catch (Throwable e) {
             model.close();
             throw e;

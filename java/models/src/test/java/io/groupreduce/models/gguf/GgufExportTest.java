@@ -230,6 +230,38 @@ class GgufExportTest {
         assertTrue(told.get(1).contains("is compressed, and what it lost"), told.toString());
     }
 
+    /** Of a compressed directory any shard may be the compressed one. */
+    @Test
+    void rowsMayComeFromTheSecondShard() throws IOException {
+        Path tied = new TestGguf()
+                .with("general.architecture", "llama")
+                .floats("token_embd.weight", normal(1, ROWS * COLUMNS), COLUMNS, ROWS)
+                .write(folder.resolve("model.gguf"));
+        Path shards = Files.createDirectory(folder.resolve("shards"));
+        SafetensorsWriter.write(
+                shards.resolve("model-00001-of-00002.safetensors"),
+                List.of(new Tensor("norm", DType.F32, new long[] {1}, MemorySegment.ofArray(new byte[4]))),
+                Map.of());
+        SafetensorsWriter.write(
+                shards.resolve("model-00002-of-00002.safetensors"),
+                List.of(new Tensor(
+                        "model.embed_tokens.weight",
+                        DType.F32,
+                        new long[] {ROWS, COLUMNS},
+                        MemorySegment.ofArray(TestGguf.little(normal(1, ROWS * COLUMNS))))),
+                Map.of());
+        Path small = folder.resolve("small");
+        GroupReduce.compress(
+                CompressionJob.of(shards, small)
+                        .withOptions(CompressionOptions.defaults()
+                                .withMethod(Method.SVD)
+                                .withTarget(SizeTarget.ratio(3))),
+                BackendSelection.select(Device.REFERENCE, 1).backend(),
+                Progress.NONE,
+                told::add);
+        assertTrue(run(job(small, tied, null, GgufType.Q8_0)).get(0).error() < 0.01);
+    }
+
     @Test
     void refuses() throws IOException {
         Path model = model();
@@ -255,6 +287,11 @@ class GgufExportTest {
         assertRefused(
                 job(nan, nan, null, GgufType.Q4_0),
                 "nan.gguf: tensor \"token_embd.weight\" holds NaN or infinity in row 3");
+        Path bytes = new TestGguf()
+                .with("general.architecture", "llama")
+                .tensor("token_embd.weight", 24, new byte[ROWS * COLUMNS], COLUMNS, ROWS)
+                .write(folder.resolve("bytes.gguf"));
+        assertRefused(job(model, bytes, null), "is stored as I8, to which nothing is rounded");
         Path without = new TestGguf().floats("x", new float[32], 32).write(folder.resolve("bare.gguf"));
         assertRefused(job(without, without, null, GgufType.Q4_0), "has no matrix token_embd.weight");
         Path encoder = new TestGguf()
