@@ -64,6 +64,7 @@ final class FileCompression {
     private Map<String, String> metadata;
 
     private double totalBytes;
+    private JobCounts known;
 
     /** A tensor to compress, and what is known of it; {@code softmax} is {@code null} where no hidden states meet it. */
     private record Part(String name, Matrix matrix, long[] counts, SoftmaxData softmax, Logits logits) {}
@@ -84,17 +85,12 @@ final class FileCompression {
                 HiddenStates hidden = job.hidden() == null ? null : HiddenStates.open(job.hidden());
                 OutputFile output = claim(job, model)) {
             model.notes().forEach(tell);
-            model.form()
-                    .ifPresent(
-                            form -> tell.accept("Only the vocabulary's matrices and their biases are written; the rest"
-                                    + " stays in " + job.input() + ", and 'groupreduce export " + job.output()
-                                    + " --to " + form
-                                    + " --model " + job.input() + "' puts them back."));
             FileCompression compression = new FileCompression(job, backend, model, earlier, tell);
             compression.gather(hidden);
             compression.requireReachable();
             output.requireRoom(compression.bytesNeeded());
             compression.requireSense();
+            compression.tellWhatIsMissing();
             return compression.write(output, progress);
         }
     }
@@ -126,8 +122,8 @@ final class FileCompression {
     /** The output as far as its size is known: what is copied, and the target where there is one. */
     private double bytesNeeded() {
         SizeTarget target = job.options().target();
-        boolean known = job.options().maxLossIncrease().isEmpty() && target.unit() == SizeUnit.BYTES;
-        double compressed = !known ? 0 : target.size() > 0 ? target.size() : totalBytes / target.ratio();
+        boolean isKnown = job.options().maxLossIncrease().isEmpty() && target.unit() == SizeUnit.BYTES;
+        double compressed = !isKnown ? 0 : target.size() > 0 ? target.size() : totalBytes / target.ratio();
         long beside = toDirectory(job) ? ModelFolder.of(job.input()).copiedBytes() : 0;
         return compressed + copied.stream().mapToLong(Tensor::bytes).sum() + beside;
     }
@@ -155,8 +151,7 @@ final class FileCompression {
         }
         requireCompressed("A metric was", job.metrics().keySet(), names);
         requireCompressed("Counts were", job.countsOf().keySet(), names);
-        JobCounts known = new JobCounts(job, hidden, tell);
-        known.tellMissing(names);
+        known = new JobCounts(job, hidden, tell);
         String output = output(names, hidden);
         for (int m = 0; m < chosen.size(); m++) {
             String name = names.get(m);
@@ -324,6 +319,19 @@ final class FileCompression {
                 GroupReduce.requireSense(backend, model, part.name(), part.matrix(), part.softmax());
             }
         }
+    }
+
+    /** What is known too little of, and what is not written: said when nothing can be refused any more. */
+    private void tellWhatIsMissing() {
+        known.tellMissing(parts.stream().map(Part::name).toList());
+        model.form()
+                .ifPresent(form ->
+                        tell.accept("Only the vocabulary's matrices and their biases are written; the rest stays in "
+                                + job.input()
+                                + (form.equals("onnx")
+                                        ? ", and 'groupreduce export " + job.output() + " --to onnx --model "
+                                                + job.input() + " -o OUT.onnx' puts them back."
+                                        : ".")));
     }
 
     /** The options of one of several matrices: only an output matrix can be trained or judged on hidden states. */

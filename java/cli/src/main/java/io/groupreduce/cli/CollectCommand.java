@@ -79,7 +79,8 @@ final class CollectCommand implements Callable<Integer> {
     @Option(
             names = "--length",
             paramLabel = "L",
-            description = "Tokens of a sequence (default: what the model takes, or " + CollectJob.USUAL_LENGTH + ").")
+            description = "Tokens of a sequence (default: what the model takes if it takes one length alone, else "
+                    + CollectJob.USUAL_LENGTH + "; of a metric 16).")
     int length;
 
     @Option(names = "--threads", paramLabel = "T", description = "Worker threads (default: one a processor).")

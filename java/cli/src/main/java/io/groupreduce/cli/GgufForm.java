@@ -2,6 +2,7 @@ package io.groupreduce.cli;
 
 import io.groupreduce.cli.report.Figures;
 import io.groupreduce.error.InvalidOptionException;
+import io.groupreduce.format.SafetensorsWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.LinkedHashMap;
@@ -21,6 +22,7 @@ final class GgufForm implements ExportForm {
             throw new InvalidOptionException(
                     "--to gguf needs --model MODEL.gguf: all but the embedding and the output comes" + " from there.");
         }
+        SafetensorsWriter.requireName(command.output, "gguf");
     }
 
     @Override

@@ -6,6 +6,7 @@ import io.groupreduce.format.CompressedFile;
 import io.groupreduce.format.HiddenStates;
 import io.groupreduce.format.Model;
 import io.groupreduce.format.OutputFile;
+import io.groupreduce.format.SafetensorsWriter;
 import io.groupreduce.models.export.OnnxExport;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ final class OnnxForm implements ExportForm {
                     + " alone, and the rest of the model comes from there.");
         }
         command.gguf.requireNone();
+        SafetensorsWriter.requireName(command.output, "onnx");
     }
 
     @Override

@@ -143,7 +143,7 @@ class BenchCommandTest {
     void filesThatAreNoCompressedOnes() throws Exception {
         refused(1, "does not exist", directory.resolve("missing.safetensors"));
         refused(1, "holds no compressed matrix", directory.resolve("model.safetensors"));
-        refused(1, "directory", directory);
+        refused(1, "holds no compressed matrix", directory);
         byte[] bytes = Files.readAllBytes(compressed);
         String text = new String(bytes, StandardCharsets.ISO_8859_1);
         String version = "\\\"format\\\":" + CompressedFile.FORMAT_VERSION;

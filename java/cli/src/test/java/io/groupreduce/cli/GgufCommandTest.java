@@ -111,6 +111,9 @@ class GgufCommandTest {
 
     @Test
     void anInputOfAnotherFormatNeedsTheModel() {
+        Outcome named = Shell.run("export", model, "--to", "gguf", "--type", "Q4_0", "-o", folder.resolve("o.onnx"));
+        assertEquals(2, named.code());
+        assertTrue(named.err().contains("would be a GGUF file under the name of another format"), named.err());
         Outcome refused = Shell.run("export", "model.safetensors", "--to", "gguf", "-o", folder.resolve("o.gguf"));
         assertEquals(2, refused.code());
         assertTrue(refused.err().contains("--to gguf needs --model MODEL.gguf"), refused.err());

@@ -136,7 +136,7 @@ class OnnxExportCommandTest extends RefusalCase {
         output = onnx;
         refused(1, "is the input itself", "--to", "onnx", "--model", onnx, "--force");
         output = small;
-        refused(1, "is the input itself", "--to", "onnx", "--model", onnx, "--force");
+        refused(2, "would be an ONNX file under the name of another", "--to", "onnx", "--model", onnx, "--force");
         assertEquals(before.length, Files.size(onnx));
         output = Files.writeString(directory.resolve("there.onnx"), "earlier");
         refused(1, "exists already", "--to", "onnx", "--model", onnx);

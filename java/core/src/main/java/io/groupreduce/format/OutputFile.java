@@ -169,14 +169,18 @@ public final class OutputFile implements AutoCloseable {
 
     /** @throws FileAccessException if the disk is known to have less room than this many bytes */
     public void requireRoom(double bytes) {
-        requireRoom(output, bytes);
+        requireRoom(output, file.getParent(), bytes);
     }
 
     /** As {@link #requireRoom(double)}, of any file to write. */
     public static void requireRoom(Path output, double bytes) {
+        requireRoom(output, destination(output).getParent(), bytes);
+    }
+
+    private static void requireRoom(Path output, Path folder, double bytes) {
         long free;
         try {
-            free = Files.getFileStore(destination(output).getParent()).getUsableSpace();
+            free = Files.getFileStore(folder).getUsableSpace();
         } catch (IOException e) {
             // Not every file system says.
             return;

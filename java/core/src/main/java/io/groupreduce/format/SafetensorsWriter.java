@@ -40,14 +40,24 @@ public final class SafetensorsWriter {
 
     /** @throws InvalidOptionException if the name of a file to write is one of another format */
     public static void requireName(Path target) {
+        requireName(target, "safetensors");
+    }
+
+    /**
+     * As {@link #requireName(Path)}, of a file of any format.
+     *
+     * @param format what such files are called, behind the dot
+     */
+    public static void requireName(Path target, String format) {
         String name = target.getFileName() == null ? "" : target.getFileName().toString();
         int dot = name.lastIndexOf('.');
         String suffix = name.substring(dot + 1).toLowerCase(Locale.ROOT);
-        if (dot >= 0 && OTHERS.contains(suffix)) {
+        if (dot >= 0 && !suffix.equals(format) && (OTHERS.contains(suffix) || suffix.equals("safetensors"))) {
             boolean written = suffix.equals("onnx") || suffix.equals("gguf");
-            throw new InvalidOptionException(Wording.file(target)
-                    + " would be a safetensors file under the name of another format; name it "
-                    + Wording.quoted(name.substring(0, dot) + ".safetensors")
+            throw new InvalidOptionException(Wording.file(target) + " would be "
+                    + (format.equals("onnx") ? "an ONNX" : format.equals("gguf") ? "a GGUF" : "a " + format)
+                    + " file under the name of another format; name it "
+                    + Wording.quoted(name.substring(0, dot) + "." + format)
                     + (written ? ", and then let 'groupreduce export --to " + suffix + "' write the other one." : "."));
         }
     }

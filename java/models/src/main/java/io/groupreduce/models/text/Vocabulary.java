@@ -1,6 +1,7 @@
 package io.groupreduce.models.text;
 
 import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -58,7 +59,11 @@ final class Vocabulary {
             }
         } catch (IOException e) {
             throw new MalformedFileException(
-                    Wording.file(file) + " is no tokenizer.json: it is no JSON (" + Wording.line(e.getMessage())
+                    Wording.file(file) + " is no tokenizer.json: it is no JSON ("
+                            + Wording.line(
+                                    e instanceof JsonProcessingException parsing
+                                            ? parsing.getOriginalMessage()
+                                            : e.getMessage())
                             + "); name the tokenizer.json of the model, which the transformers library writes for every"
                             + " fast tokenizer.",
                     e);

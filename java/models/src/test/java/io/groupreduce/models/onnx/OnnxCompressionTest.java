@@ -95,7 +95,7 @@ class OnnxCompressionTest {
             assertEquals(ROWS, file.matrices().get("words").rows());
         }
         String rest = "the rest stays in " + model + ", and 'groupreduce export " + directory.resolve("out.safetensors")
-                + " --to onnx --model " + model + "' puts them back.";
+                + " --to onnx --model " + model + " -o OUT.onnx' puts them back.";
         assertEquals(1, told.stream().filter(line -> line.endsWith(rest)).count());
     }
 
