@@ -23,6 +23,9 @@ import picocli.CommandLine.Parameters;
 /** Shows what a file holds. */
 @Command(name = "inspect", description = "Shows what a file holds, and of a model what is found to compress.")
 final class InspectCommand implements Callable<Integer> {
+    /** Constants of a graph have no more numbers; they are counted, and listed in JSON alone. */
+    private static final int FEW = 8;
+
     @Mixin
     CommonOptions common;
 
@@ -48,7 +51,7 @@ final class InspectCommand implements Callable<Integer> {
                 document.put("file", file.toString());
                 document.put("vocabulary", vocabulary(model));
                 document.put("noOutput", model.withoutOutput().orElse(null));
-                document.put("tensors", plain(model.tensors()));
+                document.put("tensors", plain(model.tensors(), model.isForeign() ? FEW : 0));
                 common.printJson(document);
             }
         }
@@ -77,7 +80,7 @@ final class InspectCommand implements Callable<Integer> {
             common.print("");
         }
         opened.tied().forEach((name, stored) -> common.print(name + " is the same matrix as " + stored));
-        List<Map<String, Object>> copied = plain(opened.copied());
+        List<Map<String, Object>> copied = plain(opened.copied(), 0);
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("file", file.toString());
         document.put("compressed", matrices);
@@ -166,16 +169,19 @@ final class InspectCommand implements Callable<Integer> {
         return role.name().toLowerCase(Locale.ROOT);
     }
 
-    private List<Map<String, Object>> plain(Map<String, Tensor> tensors) {
+    /** @param left tensors of at most so many numbers are counted in the text and not listed; 0 lists all */
+    private List<Map<String, Object>> plain(Map<String, Tensor> tensors, int left) {
         List<Map<String, Object>> documents = new ArrayList<>();
         List<List<String>> rows = new ArrayList<>();
         rows.add(List.of("tensor", "type", "shape", "bytes"));
         for (Tensor tensor : tensors.values()) {
-            rows.add(List.of(
-                    tensor.name(),
-                    tensor.storedType(),
-                    Arrays.toString(tensor.shape()),
-                    Figures.bytes(tensor.storedBytes())));
+            if (tensor.elements() > left || left == 0) {
+                rows.add(List.of(
+                        tensor.name(),
+                        tensor.storedType(),
+                        Arrays.toString(tensor.shape()),
+                        Figures.bytes(tensor.storedBytes())));
+            }
             Map<String, Object> document = new LinkedHashMap<>();
             document.put("name", tensor.name());
             document.put("dtype", tensor.storedType());
@@ -183,8 +189,12 @@ final class InspectCommand implements Callable<Integer> {
             document.put("bytes", tensor.storedBytes());
             documents.add(document);
         }
-        if (!documents.isEmpty()) {
+        if (rows.size() > 1) {
             Texts.table(rows).forEach(common::print);
+        }
+        int few = documents.size() + 1 - rows.size();
+        if (few > 0) {
+            common.print(few + (few > 1 ? " tensors" : " tensor") + " of at most " + left + " numbers");
         }
         return documents;
     }

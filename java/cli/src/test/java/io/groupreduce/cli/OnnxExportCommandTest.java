@@ -99,6 +99,8 @@ class OnnxExportCommandTest extends RefusalCase {
         assertEquals(0, text.code(), text.err());
         assertTrue(text.out().contains("of which the export added"), text.out());
         assertEquals(2, text.out().lines().count(), text.out());
+        String inspected = Shell.run("inspect", output).out();
+        assertTrue(inspected.contains("tensors of at most 8 numbers"), inspected);
         JsonNode document =
                 export("--to", "onnx", "--model", onnx, "--json", "--force").json();
         assertEquals(Files.size(output), document.path("bytes").asLong());
