@@ -49,26 +49,14 @@ public record Place(
     }
 
     Place judged(boolean isTaken, String reason) {
-        return new Place(
-                tensor,
-                rows,
-                columns,
-                role,
-                transposed,
-                input,
-                output,
-                type,
-                nodes,
-                bias,
-                factor,
-                logits,
-                quantised,
-                elsewhere,
-                isTaken,
-                reason);
+        return with(elsewhere, isTaken, reason);
     }
 
     Place elsewhere(String operator) {
+        return with(operator, taken, why);
+    }
+
+    private Place with(String operator, boolean isTaken, String reason) {
         return new Place(
                 tensor,
                 rows,
@@ -84,7 +72,7 @@ public record Place(
                 logits,
                 quantised,
                 operator,
-                taken,
-                why);
+                isTaken,
+                reason);
     }
 }
