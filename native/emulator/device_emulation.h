@@ -2,7 +2,7 @@
 // is a meeting of the 32 lanes of a warp, a block barrier one of all living threads of a block; whoever misses one ends
 // the launch with a message.
 //
-// mma_bf16 and mma_f16 are described in mma.cpp. Pointers are the host's: nothing checks what a kernel reads or writes
+// Matrix products are described in mma.cpp, asynchronous copies at copy_later. Pointers are the host's: nothing checks what a kernel reads or writes
 // through them, except the guards around its shared memory. Data races do not show.
 #pragma once
 
@@ -106,6 +106,19 @@ inline uint4 load16(const void* address) {
     return *static_cast<const uint4*>(address);
 }
 
+inline void copy_async16(void* shared, const void* address) {
+    emulator::check_aligned(address, 16);
+    emulator::check_aligned(shared, 16);
+    emulator::copy_later(shared, address);
+}
+
+inline void commit_copies() { emulator::commit_copies(); }
+
+template <int Groups>
+inline void wait_copies() {
+    emulator::wait_copies(Groups);
+}
+
 inline unsigned float_bits(float value) {
     unsigned bits;
     memcpy(&bits, &value, sizeof bits);
@@ -137,6 +150,16 @@ inline int leading_zeros(unsigned bits) { return bits == 0 ? 32 : __builtin_clz(
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
 inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+// The nearest number, and one less where that is not exact: within what the hardware promises.
+inline float exp2_approx(float x) {
+    const auto flushed = [](float y) { return y < 0x1p-126f && y > -0x1p-126f ? 0.0f : y; };
+    const double exact = exp2(static_cast<double>(flushed(x)));
+    const float nearest = flushed(static_cast<float>(exact));
+    return static_cast<double>(nearest) == exact || nearest - nearest != 0 || nearest == 0
+               ? nearest
+               : flushed(bits_float(float_bits(nearest) - 1));
+}
 
 inline unsigned short to_bf16(float value) {
     const unsigned bits = float_bits(value);
@@ -174,6 +197,14 @@ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigne
 
 inline void mma_f16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     emulator::warp_mma(emulator::Pairs::F16, d, a, b0, b1);
+}
+
+inline void mma_u8s8(int (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    emulator::warp_mma_bytes(32, d, a, b0, b1);
+}
+
+inline void mma_u8s8_half(int (&d)[4], unsigned a0, unsigned a1, unsigned b0) {
+    emulator::warp_mma_bytes(16, d, {a0, a1, 0, 0}, b0, 0);
 }
 
 }  // namespace gr

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <mutex>
+#include <vector>
 
 #include "fiber.h"
 #include "shared_memory.h"
@@ -24,10 +26,11 @@ constexpr size_t STRIDE = STACK + 5 * 64;  // so that the tops of the stacks do 
 constexpr int CANARY = 64;
 constexpr int CANARY_BYTE = 0x5A;
 
-enum Meeting { NONE, BARRIER, WARP_BARRIER, EXCHANGE, BALLOT, MMA_BF16, MMA_F16 };
+enum Meeting { NONE, BARRIER, WARP_BARRIER, EXCHANGE, BALLOT, MMA_BF16, MMA_F16, MMA_BYTES, MMA_HALF };
 
 const char* const NAMES[] = {"nothing",  "the block's barrier", "a warp barrier", "a shuffle",
-                             "a ballot", "an mma of bf16",      "an mma of f16"};
+                             "a ballot", "an mma of bf16",      "an mma of f16",  "an mma of bytes",
+                             "a half mma of bytes"};
 
 // What the lanes bring to two meetings in a row: a lane may reach the next one before another has taken its result of
 // this one, but no meeting ends before all have come to it.
@@ -36,6 +39,19 @@ struct Exchange {
     unsigned ballot;
     unsigned a[WARP][4], b[WARP][2];
     float d[WARP][4];
+    int sums[WARP][4];
+};
+
+// An asynchronous copy that is still to come, and how many groups its thread had committed before.
+struct Copy {
+    void* to;
+    const void* from;
+    int group;
+};
+
+struct Copies {
+    std::vector<Copy> pending;
+    int committed;
 };
 
 struct Warp {
@@ -60,6 +76,7 @@ struct State {
     Fiber main;
     Fiber fibers[MAX_THREADS];
     Warp warp[MAX_WARPS];
+    Copies copies[MAX_THREADS];
     SharedMemory shared;
 };
 
@@ -217,6 +234,8 @@ void run_block() {
     state.blocked_warps = 0;
     for (int t = 0; t < state.threads; t++) {
         prepare_fiber(state.fibers[t], stack_of(t), STACK, thread_main);
+        state.copies[t].pending.clear();
+        state.copies[t].committed = 0;
     }
     state.step = (blockIdx.x + blockIdx.y + state.launches) % 2 == 0 ? 1 : -1;
     state.thread = state.step > 0 ? 0 : state.threads - 1;
@@ -336,6 +355,40 @@ void warp_mma(Pairs pairs, float (&d)[4], const unsigned (&a)[4], unsigned b0, u
     const auto work = [pairs](Exchange& exchange) { multiply(pairs, exchange.d, exchange.a, exchange.b); };
     const int lane = state.thread % WARP;
     memcpy(d, meet(pairs == Pairs::F16 ? MMA_F16 : MMA_BF16, bring, work).d[lane], sizeof d);
+}
+
+void warp_mma_bytes(int inner, int (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    const auto bring = [&](Exchange& exchange, int lane) {
+        memcpy(exchange.a[lane], a, sizeof a);
+        memcpy(exchange.sums[lane], d, sizeof d);
+        exchange.b[lane][0] = b0;
+        exchange.b[lane][1] = b1;
+    };
+    const auto work = [inner](Exchange& exchange) { multiply_bytes(inner, exchange.sums, exchange.a, exchange.b); };
+    const int lane = state.thread % WARP;
+    memcpy(d, meet(inner == 32 ? MMA_BYTES : MMA_HALF, bring, work).sums[lane], sizeof d);
+}
+
+void copy_later(void* to, const void* from) {
+    Copies& copies = state.copies[state.thread];
+    if (state.step < 0) {
+        memcpy(to, from, 16);
+    } else {
+        copies.pending.push_back({to, from, copies.committed});
+    }
+}
+
+void commit_copies() { state.copies[state.thread].committed++; }
+
+void wait_copies(int groups) {
+    Copies& copies = state.copies[state.thread];
+    const auto wanted = [&](const Copy& copy) { return copy.group < copies.committed - groups; };
+    for (const Copy& copy : copies.pending) {
+        if (wanted(copy)) {
+            memcpy(copy.to, copy.from, 16);
+        }
+    }
+    copies.pending.erase(std::remove_if(copies.pending.begin(), copies.pending.end(), wanted), copies.pending.end());
 }
 
 void* static_shared(const void* site, const char* name, size_t bytes) {

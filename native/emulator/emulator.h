@@ -57,14 +57,24 @@ enum class Pairs { BF16, F16 };
 // d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
 void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
 
+// The same for unsigned bytes times signed ones, four in a register; `inner` is 32, or 16: then a[2], a[3] and b[1] count
+// for nothing.
+void multiply_bytes(int inner, int (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
+
 // What device_emulation.h needs.
 void block_barrier();
 void warp_barrier();
 uint64_t warp_exchange(uint64_t value, int source);
 unsigned warp_ballot(bool predicate);
 void warp_mma(Pairs pairs, float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
+void warp_mma_bytes(int inner, int (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
 void* static_shared(const void* site, const char* name, size_t bytes);
 void* dynamic_shared();
+// Copies 16 bytes at once in blocks that start with their last thread, in others not before somebody waits for them: a
+// missing wait shows in one of them, a place that is written too early in the other.
+void copy_later(void* to, const void* from);
+void commit_copies();
+void wait_copies(int groups);
 void fail_alignment(const void* address, int bytes);
 
 inline void check_aligned(const void* address, int bytes) {

@@ -78,4 +78,36 @@ void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], co
     }
 }
 
+void multiply_bytes(int inner, int (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]) {
+    // Sums wrap as the hardware's do, so in unsigned numbers.
+    typedef uint32_t Sums __attribute__((vector_size(N * sizeof(uint32_t))));
+    uint32_t left[M][32] = {};
+    Sums right[32] = {}, sum[M];
+    for (int lane = 0; lane < WARP; lane++) {
+        const int g = lane / 4, t = lane % 4;
+        for (int i = 0; i < 4; i++) {
+            for (int byte = 0; byte < 4; byte++) {
+                left[g + i % 2 * 8][16 * (i / 2) + 4 * t + byte] = a[lane][i] >> 8 * byte & 0xff;
+            }
+            sum[g + i / 2 * 8][2 * t + i % 2] = static_cast<uint32_t>(d[lane][i]);
+        }
+        for (int i = 0; i < 2; i++) {
+            for (int byte = 0; byte < 4; byte++) {
+                const int8_t number = static_cast<int8_t>(b[lane][i] >> 8 * byte & 0xff);
+                right[16 * i + 4 * t + byte][g] = static_cast<uint32_t>(number);
+            }
+        }
+    }
+    for (int m = 0; m < M; m++) {
+        for (int k = 0; k < inner; k++) {
+            sum[m] += left[m][k] * right[k];
+        }
+    }
+    for (int lane = 0; lane < WARP; lane++) {
+        for (int i = 0; i < 4; i++) {
+            d[lane][i] = static_cast<int>(sum[lane / 4 + i / 2 * 8][2 * (lane % 4) + i % 2]);
+        }
+    }
+}
+
 }  // namespace gr::emulator

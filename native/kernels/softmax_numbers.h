@@ -3,14 +3,13 @@
 
 #include "groupreduce/softmax.h"
 #include "logit_keys.h"
-#include "stored_rows.h"
+#include "softmax_codes.h"
 
 namespace gr::softmax {
 
 constexpr unsigned NO_TOKEN = 0xffffffffu;
 constexpr float LOG2_E = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
-constexpr int STRIP = 32;  // rows
 
 GR_DEVICE float negative_infinity() { return bits_float(0xff800000u); }
 

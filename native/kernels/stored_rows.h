@@ -50,6 +50,16 @@ struct Rounding {
     GR_DEVICE float value(float level) const { return fma(level, step, offset); }
 };
 
+// Bits of code j of a row.
+GR_DEVICE int bits_of(const GrRowForm& form, int j) {
+    int bits = 0;
+    GR_UNROLL
+    for (int b = 0; b < 8; b++) {
+        bits += j < form.at_least[b] ? 1 : 0;
+    }
+    return bits;
+}
+
 // Where a code begins in its row, and how wide it is.
 struct Place {
     int bit, bits;

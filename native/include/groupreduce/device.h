@@ -7,13 +7,16 @@
 //   threadIdx.x  blockIdx.x  blockIdx.y  blockDim.x  gridDim.x  gridDim.y
 //   gr::sync_block
 //       all threads of the block that have not returned
-//   gr::sync_warp  shuffle  shuffle_xor  ballot  mma_bf16  mma_f16
+//   gr::sync_warp  shuffle  shuffle_xor  ballot  mma_bf16  mma_f16  mma_u8s8  mma_u8s8_half
 //       all 32 lanes of the warp
 //   gr::atomic_add  atomic_max
 //       integers only: the order of their updates shows in no result
 //   gr::load16
 //       16 aligned bytes that nobody writes during the kernel
+//   gr::copy_async16  commit_copies  wait_copies
+//       16 aligned bytes from such memory to shared memory while the thread goes on
 //   gr::float_bits  bits_float  byte_permute  leading_zeros  min  max  fma
+//   gr::exp2_approx
 //   gr::to_bf16  from_bf16  pack_bf16  pack_f16  low_f16  high_f16  sub_f16x2
 //   float2 float4 uint2 uint4 and their make_ functions; the functions of math.h
 #pragma once
@@ -72,6 +75,22 @@ GR_DEVICE uint4 load16(const void* address) {
     return v;
 }
 
+// The same to shared memory, behind the thread's back. Copies between two commits are a group; after wait_copies<n> all
+// but the n youngest groups have arrived, for this thread: others see them after a barrier.
+GR_DEVICE void copy_async16(void* shared, const void* address) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<unsigned>(
+                     __cvta_generic_to_shared(shared))),
+                 "l"(address)
+                 : "memory");
+}
+
+GR_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+template <int Groups>
+GR_DEVICE void wait_copies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(Groups) : "memory");
+}
+
 GR_DEVICE unsigned float_bits(float value) { return __float_as_uint(value); }
 
 GR_DEVICE float bits_float(unsigned bits) { return __uint_as_float(bits); }
@@ -84,6 +103,13 @@ GR_DEVICE int leading_zeros(unsigned bits) { return __clz(static_cast<int>(bits)
 GR_DEVICE float fma(float a, float b, float c) { return ::fmaf(a, b, c); }
 
 GR_DEVICE double fma(double a, double b, double c) { return ::fma(a, b, c); }
+
+// 2^x, off by 2^-22 of it at most; subnormal numbers count as 0.
+GR_DEVICE float exp2_approx(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 
 // Round to nearest even.
 GR_DEVICE unsigned short to_bf16(float value) {
@@ -144,6 +170,27 @@ GR_DEVICE void mma_f16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsig
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// d += A B of whole numbers: A 16 x 32 of unsigned, B 32 x 8 of signed bytes, four in a register, the lowest byte first;
+// exact, but for the multiples of 2^32 that d has no room for.
+//   a[0] A[g][4t .. 4t+3]   a[1] A[g+8][4t ..]   a[2] A[g][4t+16 ..]   a[3] A[g+8][4t+16 ..]
+//   b0   B[4t .. 4t+3][g]   b1   B[4t+16 ..][g]      d as above
+GR_DEVICE void mma_u8s8(int (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// The same with the first half of the inner dimension: a0, a1 and b0.
+GR_DEVICE void mma_u8s8_half(int (&d)[4], unsigned a0, unsigned a1, unsigned b0) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.s32.u8.s8.s32 "
+        "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+        : "r"(a0), "r"(a1), "r"(b0));
 }
 
 }  // namespace gr

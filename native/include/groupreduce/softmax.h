@@ -13,6 +13,22 @@
 //   BF16  per slice 2 pieces of 512 bytes: piece t holds the eight numbers of tile t of every lane, 16 bytes a lane
 //   INT8  per slice 1 piece of 512 bytes: 16 bytes a lane, tile 0 then tile 1; codes of every width come as the signed
 //         bytes that they stand for
+//   codes go by blocks of 32 directions, whole blocks first; a block is as wide as its widest code: 1, 2, 3, 4, 5, 6 or 8
+//         bits, and widths never rise, so a strip is runs of blocks by width. A block of b bits has b words of 32 bits
+//         for every lane: pieces of 512 bytes with four words a lane each, then one of 256 with two, then one of 128 with
+//         one, as b asks for. At most 16 directions at the end are half a block: 2, 4 or 8 bits, half the words.
+// What a lane holds of a block: pair p = 0..3 is the row 8 p + lane / 4 of the strip; its lower codes are of the
+// directions 4 (lane % 4) + i of the block and its upper ones of those 16 further on, i = 0..3 being the byte of a word.
+//   8 bits  word 2 p: lower codes; 2 p + 1: upper ones                      (a half: word p: lower codes)
+//   4 bits  word p: lower codes in bits 0-3, upper ones in 4-7              (a half: word p / 2, bits 4 (p % 2) ..)
+//   3 bits  word p < 3: lower codes in bits 0-2, upper ones in 4-6; pair 3: bit n of a lower code is bit 3 of word n, of
+//           an upper one bit 7
+//   2 bits  word p / 2: lower codes from bit 2 (p % 2) on, upper ones from 4 + 2 (p % 2)      (a half: word 0, bit 2 p ..)
+//   1 bit   word 0: lower codes in bit p, upper ones in bit 4 + p
+//   6 bits  word p: the lower 4 bits of lower codes in bits 0-3, the upper 4 of upper ones in 4-7; words 4 + p / 2, turned
+//           right by 4 (p % 2): the lower 2 bits of upper codes in bits 2-3, the upper 2 of lower ones in 4-5
+//   5 bits  word p: likewise; word 4, turned right by 2 p: the lowest bit of upper codes in bit 3, the highest of lower
+//           ones in 4
 // A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as
 // the operand.
 //
@@ -28,6 +44,12 @@
 
 // What packed numbers are.
 enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2 };
+
+// Blocks of a strip of codes, by width.
+struct GrRuns {
+    uint16_t blocks[8];  // [b - 1]: whole blocks of b bits; there are none of 7: [6]: the bits of the half at the end
+};
+static_assert(sizeof(GrRuns) == 16, "as Java writes it");
 
 // A packed matrix: the left factor or dense rows of a group, or the right factor of a basis. Lies in device memory.
 struct GrPacked {
