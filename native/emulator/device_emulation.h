@@ -2,8 +2,8 @@
 // is a meeting of the 32 lanes of a warp, a block barrier one of all living threads of a block; whoever misses one ends
 // the launch with a message.
 //
-// Matrix products are described in mma.cpp, asynchronous copies at copy_later. Pointers are the host's: nothing checks what a kernel reads or writes
-// through them, except the guards around its shared memory. Data races do not show.
+// Matrix products are described in mma.cpp, asynchronous copies at copy_later. Pointers are the host's; detect.h says who
+// checks what is done with them.
 #pragma once
 
 #include <math.h>
@@ -90,14 +90,14 @@ inline T atomic_add(T* address, T value) {
     static_assert(
         std::is_same<T, int>::value || std::is_same<T, unsigned>::value || std::is_same<T, unsigned long long>::value,
         "no floating-point atomics");
-    const T old = *address;
-    *address = static_cast<T>(old + value);
-    return old;
+    return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
 }
 
 inline unsigned long long atomic_max(unsigned long long* address, unsigned long long value) {
-    const unsigned long long old = *address;
-    *address = old < value ? value : old;
+    unsigned long long old = __atomic_load_n(address, __ATOMIC_RELAXED);
+    while (old < value &&
+           !__atomic_compare_exchange_n(address, &old, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
     return old;
 }
 

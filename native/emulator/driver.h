@@ -2,7 +2,8 @@
 // that asks for it, in any stream; device memory is the host's. It refuses what the real driver would refuse where a
 // mistake of the caller is likely: no current context, dead handles, addresses outside of allocations, parameters of
 // the wrong size, too much shared memory; a line on standard error says which. A kernel that writes just before or
-// behind an allocation makes its launch fail. Other accesses of kernels are not checked.
+// behind an allocation makes its launch fail. The library in the folder `watched` checks all accesses of kernels, see
+// detect.h.
 //
 // Environment: GROUPREDUCE_EMULATED_DEVICES (count, 1), GROUPREDUCE_EMULATED_MEMORY (bytes a device, 2 GiB),
 // GROUPREDUCE_EMULATED_DOUBLE_RATIO (single to double speed, 2). For tests that cannot set it, the library also exports

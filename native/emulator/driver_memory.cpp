@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "detect.h"
 #include "driver.h"
 
 namespace gr::driver {
@@ -38,6 +39,7 @@ bool intact(const char* guard) {
 void release(std::map<Address, Allocation>::iterator allocation) {
     used[allocation->second.device] -= allocation->second.bytes;
     memset(pointer(allocation->first), POISON, allocation->second.bytes);
+    emulator::detect::remove(pointer(allocation->first));
     free(pointer(allocation->first) - GUARD);
     allocations.erase(allocation);
 }
@@ -64,9 +66,15 @@ Result check(Address address, size_t bytes, const char* what) {
     return SUCCESS;
 }
 
+void give_back(void* memory) {
+    emulator::detect::remove(memory);
+    free(memory);
+}
+
 Result copy(void* stream, void* to, const void* from, size_t bytes) {
     return submit(stream, [=] {
         memmove(to, from, bytes);
+        emulator::detect::written(to, bytes);
         return SUCCESS;
     });
 }
@@ -82,7 +90,7 @@ void end_context(int device) {
     for (auto i = pinned.begin(); i != pinned.end();) {
         const auto memory = i++;
         if (memory->second == device) {
-            free(memory->first);
+            give_back(memory->first);
             pinned.erase(memory);
         }
     }
@@ -154,6 +162,7 @@ GR_EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
     memset(memory, POISON, whole);
     *address = static_cast<Address>(reinterpret_cast<uintptr_t>(memory + GUARD));
     allocations[*address] = {bytes, device};
+    gr::emulator::detect::add(memory + GUARD, bytes, gr::emulator::detect::Memory::DEVICE, "device memory");
     used[device] += bytes;
     return SUCCESS;
 }
@@ -183,6 +192,7 @@ GR_EXPORT int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
         return bytes == 0 ? INVALID_VALUE : OUT_OF_MEMORY;
     }
     memset(*memory, POISON, bytes);
+    gr::emulator::detect::add(*memory, bytes, gr::emulator::detect::Memory::HOST, "pinned memory");
     pinned[*memory] = device;
     return SUCCESS;
 }
@@ -192,7 +202,7 @@ GR_EXPORT int cuMemFreeHost(void* memory) {
     if (pinned.erase(memory) == 0) {
         return refuse(INVALID_VALUE, "pinned memory at %p is freed and is not allocated", memory);
     }
-    free(memory);
+    give_back(memory);
     return SUCCESS;
 }
 
@@ -239,6 +249,7 @@ GR_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t count, voi
     const Result result = check(to, count, "fill");
     return result != SUCCESS ? result : submit(stream, [=] {
         memset(pointer(to), value, count);
+        gr::emulator::detect::written(pointer(to), count);
         return SUCCESS;
     });
 }

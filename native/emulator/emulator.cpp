@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "detect.h"
 #include "fiber.h"
 #include "shared_memory.h"
 
@@ -155,6 +156,7 @@ bool open_barrier() {
         state.warp[w].meeting = NONE;
     }
     state.blocked_warps = 0;
+    detect::block_barrier();
     return true;
 }
 
@@ -189,6 +191,7 @@ const Exchange& meet(Meeting meeting, Bring bring, Work work) {
     bring(exchange, state.thread % WARP);
     if (last(warp)) {
         work(exchange);
+        detect::warp_meeting();
         warp.arrived = 0;
         warp.meeting = NONE;
         warp.parity ^= 1;
@@ -284,10 +287,12 @@ bool run(const Kernel& kernel, unsigned grid_x, unsigned grid_y, int block, size
     state.launches++;
     gridDim = {grid_x, grid_y, 1};
     blockDim = {static_cast<unsigned>(block), 1, 1};
+    const detect::Launch watched(params, kernel.params);
     for (unsigned y = 0; y < grid_y; y++) {
         for (unsigned x = 0; x < grid_x; x++) {
             blockIdx = {x, y, 0};
             state.shared.start(shared);
+            detect::begin_block();
             run_block();
             if (state.failed) {
                 return false;
@@ -371,6 +376,8 @@ void warp_mma_bytes(int inner, int (&d)[4], const unsigned (&a)[4], unsigned b0,
 
 void copy_later(void* to, const void* from) {
     Copies& copies = state.copies[state.thread];
+    detect::access(detect::READ, from, 16);
+    detect::access(detect::WRITE, to, 16);
     if (state.step < 0) {
         memcpy(to, from, 16);
     } else {
@@ -385,6 +392,7 @@ void wait_copies(int groups) {
     const auto wanted = [&](const Copy& copy) { return copy.group < copies.committed - groups; };
     for (const Copy& copy : copies.pending) {
         if (wanted(copy)) {
+            detect::access(detect::WRITE, copy.to, 16);
             memcpy(copy.to, copy.from, 16);
         }
     }
@@ -402,6 +410,16 @@ void* static_shared(const void* site, const char* name, size_t bytes) {
 }
 
 void* dynamic_shared() { return state.shared.dynamic(); }
+
+int stack_owner(const void* address) {
+    const size_t offset = static_cast<const char*>(address) - state.stacks;
+    return offset < MAX_THREADS * STRIDE ? static_cast<int>(offset / STRIDE) : -1;
+}
+
+void fail(const char* reason) {
+    report("%s", reason);
+    leave();
+}
 
 void fail_alignment(const void* address, int bytes) {
     report("thread %d reads %d bytes at %p, which is not a multiple of that", state.thread, bytes, address);

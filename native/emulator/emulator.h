@@ -75,6 +75,10 @@ void* dynamic_shared();
 void copy_later(void* to, const void* from);
 void commit_copies();
 void wait_copies(int groups);
+// The thread whose stack an address is on, or -1.
+int stack_owner(const void* address);
+// Ends the launch.
+[[noreturn]] void fail(const char* reason);
 void fail_alignment(const void* address, int bytes);
 
 inline void check_aligned(const void* address, int bytes) {

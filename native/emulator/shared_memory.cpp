@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "detect.h"
+
 namespace gr::emulator {
 
 namespace {
@@ -13,7 +15,9 @@ size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 }  // namespace
 
 void SharedMemory::start(size_t dynamic_bytes) {
-    count = 0;
+    while (count > 0) {
+        detect::remove(parts[--count].start);
+    }
     used = 0;
     static_used = 0;
     add(nullptr, "(dynamic)", dynamic_bytes);
@@ -37,6 +41,7 @@ void* SharedMemory::add(const void* site, const char* name, size_t bytes) {
     memset(start, 0xFF, bytes);
     memset(start + bytes, GUARD_BYTE, padded(bytes) + GUARD - bytes);
     used += padded(bytes) + GUARD;
+    detect::add(start, bytes, detect::Memory::DEVICE, name);
     parts[count++] = {site, name, start, bytes};
     return start;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "../emulator/detect.h"
 #include "../emulator/emulator.h"
 #include "groupreduce/softmax.h"
 #include "stored_case.h"
@@ -18,13 +19,17 @@ class Memory {
 public:
     explicit Memory(size_t bytes) : data(static_cast<uint8_t*>(aligned_alloc(256, (bytes + 511) / 256 * 256))) {
         memset(data.get(), 0xFF, (bytes + 511) / 256 * 256);
+        emulator::detect::add(data.get(), bytes, emulator::detect::Memory::DEVICE, "device memory");
     }
 
     uint8_t* get() const { return data.get(); }
 
 private:
     struct Free {
-        void operator()(uint8_t* p) const { free(p); }
+        void operator()(uint8_t* p) const {
+            emulator::detect::remove(p);
+            free(p);
+        }
     };
     std::unique_ptr<uint8_t, Free> data;
 };

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
+import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,6 +17,10 @@ import java.util.List;
  */
 public final class TestDevice {
     private static final String KIND = System.getProperty("groupreduce.test.device", "emulated");
+
+    /** Whether the stand-in driver's kernels are those whose accesses to memory are checked. */
+    private static final boolean WATCHED = Boolean.parseBoolean(System.getenv("GROUPREDUCE_WATCHED"));
+
     private static Device shared;
 
     private TestDevice() {}
@@ -39,7 +44,8 @@ public final class TestDevice {
                     Files.exists(folder.resolve("libcuda.so.1")),
                     "kernel logic under emulation: no stand-in driver in " + folder
                             + ", a C++ compiler and CMake are needed to build it");
-            System.setProperty(CudaLibraries.PROPERTY, folder.toString());
+            String watched = WATCHED ? folder.resolve("watched") + File.pathSeparator : "";
+            System.setProperty(CudaLibraries.PROPERTY, watched + folder);
             System.setProperty("groupreduce.cuda.kernels", folder.toString());
         }
         return CudaLibraries.find();
