@@ -1,7 +1,7 @@
 // A stand-in for libcublas.so.13 on host memory: the functions that io.groupreduce.cuda.blas.Cublas calls, in the forms
 // in which it calls them, with cuBLAS's own C signatures, argument checks and status codes. Matrices are column-major.
 // Every sum is taken in double and rounded once; the order of a sum is the index's, so results are the same on every
-// machine. A call is done when it returns: there is no use for streams and workspaces.
+// machine. Scalars are read at the call, matrices when the stream comes to it. There is no use for workspaces.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,12 +9,15 @@
 #include <algorithm>
 #include <vector>
 
+#include "library_queue.h"
+
 namespace {
 
 // cublasStatus_t
 constexpr int SUCCESS = 0;
 constexpr int NOT_INITIALIZED = 1;
 constexpr int INVALID_VALUE = 7;
+constexpr int EXECUTION_FAILED = 13;
 constexpr int NOT_SUPPORTED = 15;
 
 // cublasOperation_t, cublasFillMode_t, cublasSideMode_t, cublasDiagType_t
@@ -34,6 +37,7 @@ constexpr uint64_t ALIVE = 0x6772626c61737631;
 
 struct Handle {
     uint64_t alive = ALIVE;
+    void* stream = nullptr;
 };
 
 struct Bf16 {
@@ -108,13 +112,22 @@ int check(const Handle* handle, bool valid) {
     return !alive(handle) ? NOT_INITIALIZED : valid ? SUCCESS : INVALID_VALUE;
 }
 
+template <class Work>
+int enqueue(const Handle* handle, Work work) {
+    const auto whole = [work] {
+        work();
+        return 0;
+    };
+    return gr::library::enqueue(handle->stream, whole) ? SUCCESS : EXECUTION_FAILED;
+}
+
 template <class T>
 int gemm(const Handle* handle, const Shape& s, const T* alpha, const T* a, const T* b, const T* beta, T* c) {
     const int status = check(handle, valid(s) && alpha != nullptr && beta != nullptr);
-    if (status == SUCCESS) {
-        multiply(s, *alpha, a, b, *beta, c);
+    if (status != SUCCESS) {
+        return status;
     }
-    return status;
+    return enqueue(handle, [s, alpha = *alpha, a, b, beta = *beta, c] { multiply(s, alpha, a, b, beta, c); });
 }
 
 template <class T>
@@ -122,10 +135,10 @@ int syrk(const Handle* handle, int fill, int op, int n, int k, const T* alpha, c
          int ldc) {
     const Shape s{op, op == OP_N ? OP_T : OP_N, n, n, k, lda, lda, ldc};
     const int status = check(handle, fill == LOWER && valid(s) && alpha != nullptr && beta != nullptr);
-    if (status == SUCCESS) {
-        multiply(s, *alpha, a, a, *beta, c, true);
+    if (status != SUCCESS) {
+        return status;
     }
-    return status;
+    return enqueue(handle, [s, alpha = *alpha, a, beta = *beta, c] { multiply(s, alpha, a, a, beta, c, true); });
 }
 
 // x l^T = alpha b, l lower triangular, n x n, b m x n: column j of x, which takes the place of b, needs those before
@@ -157,6 +170,9 @@ API cublasCreate_v2(Handle** handle) {
     if (handle == nullptr) {
         return INVALID_VALUE;
     }
+    if (!gr::library::usable()) {
+        return NOT_INITIALIZED;
+    }
     *handle = new Handle();
     return SUCCESS;
 }
@@ -175,7 +191,13 @@ API cublasGetVersion_v2(Handle* handle, int* version) {
     return check(handle, true);
 }
 
-API cublasSetStream_v2(Handle* handle, void*) { return check(handle, true); }
+API cublasSetStream_v2(Handle* handle, void* stream) {
+    const int status = check(handle, true);
+    if (status == SUCCESS) {
+        handle->stream = stream;
+    }
+    return status;
+}
 
 API cublasSetWorkspace_v2(Handle* handle, void* workspace, size_t) {
     return check(handle, reinterpret_cast<uintptr_t>(workspace) % 256 == 0);
@@ -196,11 +218,16 @@ API cublasSgemm_v2(Handle* handle, int op_a, int op_b, int m, int n, int k, cons
 API cublasDgemmBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const double* alpha,
                        const double* const* a, int lda, const double* const* b, int ldb, const double* beta,
                        double* const* c, int ldc, int batch) {
-    int status = check(handle, batch >= 0);
-    for (int t = 0; t < batch && status == SUCCESS; t++) {
-        status = gemm(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, a[t], b[t], beta, c[t]);
+    const Shape s{op_a, op_b, m, n, k, lda, ldb, ldc};
+    const int status = check(handle, valid(s) && batch >= 0 && alpha != nullptr && beta != nullptr);
+    if (status != SUCCESS) {
+        return status;
     }
-    return status;
+    return enqueue(handle, [s, alpha = *alpha, a, b, beta = *beta, c, batch] {
+        for (int t = 0; t < batch; t++) {
+            multiply(s, alpha, a[t], b[t], beta, c[t]);
+        }
+    });
 }
 
 API cublasDsyrk_v2(Handle* handle, int fill, int op, int n, int k, const double* alpha, const double* a, int lda,
@@ -218,10 +245,14 @@ API cublasDtrsmBatched(Handle* handle, int side, int fill, int op, int diagonal,
     const bool form = side == RIGHT && fill == LOWER && op == OP_T && diagonal == NON_UNIT && alpha != nullptr;
     const bool sizes = m >= 0 && n >= 0 && lda >= at_least_one(n) && ldb >= at_least_one(m) && batch >= 0;
     const int status = check(handle, form && sizes);
-    for (int x = 0; x < batch && status == SUCCESS; x++) {
-        solve(m, n, *alpha, a[x], lda, b[x], ldb);
+    if (status != SUCCESS) {
+        return status;
     }
-    return status;
+    return enqueue(handle, [m, n, alpha = *alpha, a, lda, b, ldb, batch] {
+        for (int x = 0; x < batch; x++) {
+            solve(m, n, alpha, a[x], lda, b[x], ldb);
+        }
+    });
 }
 
 API cublasGemmEx(Handle* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a, int type_a,
@@ -235,7 +266,7 @@ API cublasGemmEx(Handle* handle, int op_a, int op_b, int m, int n, int k, const 
     if (type_a != R_16BF || type_b != R_16BF || type_c != R_32F || compute != COMPUTE_32F) {
         return NOT_SUPPORTED;
     }
-    multiply(s, *static_cast<const float*>(alpha), static_cast<const Bf16*>(a), static_cast<const Bf16*>(b),
-             *static_cast<const float*>(beta), static_cast<float*>(c));
-    return SUCCESS;
+    return enqueue(handle, [s, alpha = *static_cast<const float*>(alpha), left = static_cast<const Bf16*>(a),
+                            right = static_cast<const Bf16*>(b), beta = *static_cast<const float*>(beta),
+                            result = static_cast<float*>(c)] { multiply(s, alpha, left, right, beta, result); });
 }

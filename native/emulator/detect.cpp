@@ -100,6 +100,12 @@ struct Block {
     uint32_t everyone;  // when all other blocks were heard of anew, as after a barrier of the grid
     Releases seen, acquired;
     unsigned acquirer;
+
+    // What comes next is after a barrier.
+    void start(uint32_t time) {
+        barrier = time;
+        std::fill(std::begin(warps), std::end(warps), time);
+    }
 };
 
 using Ranges = std::map<uintptr_t, Range>;
@@ -147,8 +153,12 @@ Stamp number_of_block() { return (static_cast<Stamp>(blockIdx.y) * gridDim.x + b
 void look_at_block() {
     const Stamp number = number_of_block();
     if (own == nullptr || number != own_number) {
-        own = &blocks[number];
+        const auto block = blocks.try_emplace(number);
+        own = &block.first->second;
         own_number = number;
+        if (block.second) {
+            own->start(++now);
+        }
     }
 }
 
@@ -338,13 +348,10 @@ Launch::Launch(const void* params, size_t bytes) {
 
 Launch::~Launch() { launched = false; }
 
-void begin_block() { block_barrier(); }
-
 void block_barrier() {
     if (launched) {
         look_at_block();
-        own->barrier = ++now;
-        std::fill(std::begin(own->warps), std::end(own->warps), now);
+        own->start(++now);
         join(own->seen, own->acquired);
         own->acquired.clear();
         const auto anew = [](const Releases::value_type& r) { return r.second.time > own->everyone; };

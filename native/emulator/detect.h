@@ -26,7 +26,6 @@ struct Launch {
     Launch(const void* params, size_t bytes);
     ~Launch();
 };
-void begin_block();
 void block_barrier();
 void warp_meeting();
 

@@ -24,7 +24,7 @@ thread_local Context* current = nullptr;
 std::map<int, int> overrides;
 size_t memory_override = 0;
 
-constexpr int DRIVER_VERSION = 13000;
+int driver_version = 13000;
 constexpr int SINGLE_TO_DOUBLE = 87;
 
 long long environment(const char* name, long long otherwise) {
@@ -66,7 +66,7 @@ const std::map<int, int> ATTRIBUTES = {
     {82, 65536},   // registers per multiprocessor
     {SINGLE_TO_DOUBLE, 2},
     {95, 1},       // cooperative launch
-    {97, 232448},  // shared memory per block, opt-in
+    {SHARED_PER_BLOCK, 232448},  // opt-in
     {106, 32},     // blocks per multiprocessor
     {111, 1024},   // shared memory that the system takes per block
 };
@@ -99,9 +99,9 @@ int device_count() {
 
 bool is_device(int device) { return device >= 0 && device < device_count(); }
 
-int current_device() { return current == nullptr ? -1 : current->device; }
+int current_device() { return current == nullptr || lost() != SUCCESS ? -1 : current->device; }
 
-Result no_context() { return initialized ? INVALID_CONTEXT : NOT_INITIALIZED; }
+Result no_context() { return current != nullptr ? lost() : initialized ? INVALID_CONTEXT : NOT_INITIALIZED; }
 
 Result leave_context(int device, bool& ended) {
     if (!is_device(device)) {
@@ -112,6 +112,16 @@ Result leave_context(int device, bool& ended) {
     }
     ended = --contexts[device].users == 0;
     return SUCCESS;
+}
+
+int device_attribute(int which) {
+    const auto override_ = overrides.find(which);
+    if (override_ != overrides.end()) {
+        return override_->second;
+    }
+    const auto known = ATTRIBUTES.find(which);
+    const int value = known != ATTRIBUTES.end() ? known->second : 0;
+    return which == SINGLE_TO_DOUBLE ? static_cast<int>(environment("GROUPREDUCE_EMULATED_DOUBLE_RATIO", value)) : value;
 }
 
 size_t memory_limit() {
@@ -137,8 +147,13 @@ GR_EXPORT void gr_emulated_attribute(int which, int value) {
     }
 }
 
-GR_EXPORT int cuInit(unsigned flags) {
+GR_EXPORT void gr_emulated_driver(int version) {
     const Lock held(lock);
+    driver_version = version;
+}
+
+GR_EXPORT int cuInit(unsigned flags) {
+    GR_CALL;
     if (flags != 0) {
         return INVALID_VALUE;
     }
@@ -147,7 +162,7 @@ GR_EXPORT int cuInit(unsigned flags) {
 }
 
 GR_EXPORT int cuDriverGetVersion(int* version) {
-    *version = DRIVER_VERSION;
+    *version = driver_version;
     return SUCCESS;
 }
 
@@ -180,22 +195,20 @@ GR_EXPORT int cuDeviceGetAttribute(int* value, int which, int device) {
     if (!is_device(device)) {
         return INVALID_DEVICE;
     }
-    const auto override_ = overrides.find(which);
-    const auto known = ATTRIBUTES.find(which);
-    *value = override_ != overrides.end() ? override_->second : known != ATTRIBUTES.end() ? known->second : 0;
-    if (which == SINGLE_TO_DOUBLE && override_ == overrides.end()) {
-        *value = static_cast<int>(environment("GROUPREDUCE_EMULATED_DOUBLE_RATIO", *value));
-    }
+    *value = device_attribute(which);
     return SUCCESS;
 }
 
 GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
-    const Lock held(lock);
+    GR_CALL;
     if (!initialized) {
         return NOT_INITIALIZED;
     }
     if (!is_device(device)) {
         return INVALID_DEVICE;
+    }
+    if (lost() != SUCCESS) {
+        return lost();
     }
     contexts[device].device = device;
     contexts[device].users++;
@@ -204,7 +217,7 @@ GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
 }
 
 GR_EXPORT int cuCtxSetCurrent(void* context) {
-    const Lock held(lock);
+    GR_CALL;
     if (context != nullptr && context_of(context) == nullptr) {
         return INVALID_CONTEXT;
     }

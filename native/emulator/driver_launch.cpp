@@ -9,6 +9,7 @@
 
 #include "driver.h"
 #include "emulator.h"
+#include "order.h"
 
 namespace gr::driver {
 
@@ -17,9 +18,11 @@ namespace {
 struct Function {
     const emulator::Kernel* kernel;
     size_t dynamic_limit;
+    bool loaded;
 };
 
 struct Module {
+    int device;
     std::map<std::string, std::unique_ptr<Function>> functions;
 };
 
@@ -69,6 +72,14 @@ Result execute(const emulator::Kernel& kernel, unsigned x, unsigned y, int block
     return SUCCESS;
 }
 
+void unload(Module* module) {
+    modules.erase(module);
+    for (const auto& entry : module->functions) {
+        functions.erase(entry.second.get());
+    }
+    delete module;
+}
+
 }  // namespace
 
 }  // namespace gr::driver
@@ -80,33 +91,48 @@ GR_EXPORT size_t gr_emulated_objects() {
     return open_allocations() + open_streams() + modules.size();
 }
 
-GR_EXPORT int cuModuleLoadData(void** handle, const void* image) {
-    const Lock held(lock);
-    if (current_device() < 0) {
-        return no_context();
+GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
+    GR_CALL;
+    bool ended = false;
+    const Result result = leave_context(device, ended);
+    if (ended) {
+        wait_for_all();
+        for (auto i = modules.begin(); i != modules.end();) {
+            Module* module = *i++;
+            if (module->device == device) {
+                unload(module);
+            }
+        }
+        end_streams(device);
+        end_allocations(device);
     }
+    return result != SUCCESS ? result : lost();
+}
+
+GR_EXPORT int cuModuleLoadData(void** handle, const void* image) {
+    GR_CALL_IN_CONTEXT;
     if (image == nullptr) {
         return INVALID_VALUE;
     }
-    *handle = *modules.insert(new Module).first;
+    *handle = *modules.insert(new Module{current_device(), {}}).first;
     return SUCCESS;
 }
 
 GR_EXPORT int cuModuleUnload(void* handle) {
-    const Lock held(lock);
-    Module* module = static_cast<Module*>(handle);
-    if (modules.erase(module) == 0) {
+    GR_CALL_IN_CONTEXT;
+    Module* module = find(modules, handle);
+    if (module == nullptr) {
         return refuse(INVALID_HANDLE, "%p is unloaded and is not a module", handle);
     }
-    for (const auto& entry : module->functions) {
-        functions.erase(entry.second.get());
+    const Result result = wait_for_all();
+    if (result == SUCCESS) {
+        unload(module);
     }
-    delete module;
-    return SUCCESS;
+    return result;
 }
 
 GR_EXPORT int cuModuleGetFunction(void** handle, void* module_handle, const char* name) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Module* module = static_cast<Module*>(module_handle);
     if (modules.count(module) == 0) {
         return INVALID_HANDLE;
@@ -117,23 +143,33 @@ GR_EXPORT int cuModuleGetFunction(void** handle, void* module_handle, const char
     }
     std::unique_ptr<Function>& function = module->functions[name];
     if (!function) {
-        function.reset(new Function{kernel, DYNAMIC_BY_DEFAULT});
+        function.reset(new Function{kernel, DYNAMIC_BY_DEFAULT, false});
         functions.insert(function.get());
     }
     *handle = function.get();
     return SUCCESS;
 }
 
+GR_EXPORT int cuFuncLoad(void* handle) {
+    GR_CALL_IN_CONTEXT;
+    Function* function = find(functions, handle);
+    if (function == nullptr) {
+        return INVALID_HANDLE;
+    }
+    function->loaded = true;
+    return SUCCESS;
+}
+
 GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Function* function = find(functions, handle);
     if (function == nullptr) {
         return INVALID_HANDLE;
     }
     if (attribute == MAX_DYNAMIC_SHARED) {
-        if (value < 0 || static_cast<size_t>(value) > gr::emulator::MAX_SHARED) {
-            return refuse(INVALID_VALUE, "kernel %s asks for %d bytes of dynamic shared memory; %zu is the most",
-                          function->kernel->name, value, gr::emulator::MAX_SHARED);
+        if (value < 0 || value > device_attribute(SHARED_PER_BLOCK)) {
+            return refuse(INVALID_VALUE, "kernel %s asks for %d bytes of dynamic shared memory; %d is the most",
+                          function->kernel->name, value, device_attribute(SHARED_PER_BLOCK));
         }
         function->dynamic_limit = static_cast<size_t>(value);
     }
@@ -142,11 +178,8 @@ GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
 
 GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                              unsigned block_y, unsigned block_z, unsigned shared, void* stream, void**, void** extra) {
-    const Lock held(lock);
-    if (current_device() < 0) {
-        return no_context();
-    }
-    const Function* function = find(functions, handle);
+    GR_CALL_IN_CONTEXT;
+    Function* function = find(functions, handle);
     if (function == nullptr) {
         return refuse(INVALID_HANDLE, "%p is launched and is not a kernel", handle);
     }
@@ -168,7 +201,25 @@ GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, uns
     if (bytes.empty()) {
         return INVALID_VALUE;
     }
-    return submit(stream, [&kernel, grid_x, grid_y, block_x, shared, bytes] {
+    if (!function->loaded) {
+        if (capturing()) {
+            return refuse(CAPTURE_UNSUPPORTED, "kernel %s is loaded by its first launch, which is captured",
+                          kernel.name);
+        }
+        function->loaded = true;
+        if (gr::emulator::roll(2) == 0 && wait_for_all() != SUCCESS) {  // loading may wait for the device
+            return lost();
+        }
+    }
+    const size_t most = static_cast<size_t>(device_attribute(SHARED_PER_BLOCK));
+    return submit(stream, [&kernel, grid_x, grid_y, block_x, shared, bytes, most] {
+        gr::emulator::shared_limit = most;
         return execute(kernel, grid_x, grid_y, static_cast<int>(block_x), shared, bytes);
     });
+}
+
+GR_EXPORT int gr_emulated_submit(void* stream, int (*work)(void*), void (*drop)(void*), void* argument) {
+    const std::shared_ptr<void> owned(argument, drop);
+    GR_CALL_IN_CONTEXT;
+    return submit(stream, [work, owned] { return work(owned.get()) == 0 ? SUCCESS : LAUNCH_FAILED; });
 }

@@ -22,7 +22,7 @@ struct Allocation {
 };
 
 std::map<Address, Allocation> allocations;
-std::map<void*, int> pinned;  // and the device whose context owns it
+std::map<void*, Allocation> pinned;
 size_t used[MAX_DEVICES];
 
 char* pointer(Address address) { return reinterpret_cast<char*>(static_cast<uintptr_t>(address)); }
@@ -56,9 +56,6 @@ bool in_device_memory(Address address, size_t bytes) {
 }
 
 Result check(Address address, size_t bytes, const char* what) {
-    if (current_device() < 0) {
-        return no_context();
-    }
     if (bytes != 0 && !in_device_memory(address, bytes)) {
         return refuse(INVALID_VALUE, "%s of %zu bytes at 0x%llx, which is not within an allocation", what, bytes,
                       address);
@@ -71,16 +68,28 @@ void give_back(void* memory) {
     free(memory);
 }
 
-Result copy(void* stream, void* to, const void* from, size_t bytes) {
-    return submit(stream, [=] {
-        memmove(to, from, bytes);
-        emulator::detect::written(to, bytes);
-        return SUCCESS;
-    });
+Result copy(void* stream, void* to, const void* from, size_t bytes, const void* host = nullptr) {
+    return submit(
+        stream,
+        [=] {
+            memmove(to, from, bytes);
+            emulator::detect::written(to, bytes);
+            return SUCCESS;
+        },
+        {static_cast<const char*>(host), host == nullptr ? 0 : bytes});
 }
 
-// Frees all that was allocated in the context of a device.
-void end_context(int device) {
+// Whether the host's memory is page-locked. Other memory has been read, or is filled, when a copy's call returns.
+bool is_pinned(const void* memory) {
+    auto next = pinned.upper_bound(const_cast<void*>(memory));
+    return next != pinned.begin() && static_cast<const char*>((--next)->first) + next->second.bytes > memory;
+}
+
+}  // namespace
+
+size_t open_allocations() { return allocations.size() + pinned.size(); }
+
+void end_allocations(int device) {
     for (auto i = allocations.begin(); i != allocations.end();) {
         const auto allocation = i++;
         if (allocation->second.device == device) {
@@ -89,16 +98,12 @@ void end_context(int device) {
     }
     for (auto i = pinned.begin(); i != pinned.end();) {
         const auto memory = i++;
-        if (memory->second == device) {
+        if (memory->second.device == device) {
             give_back(memory->first);
             pinned.erase(memory);
         }
     }
 }
-
-}  // namespace
-
-size_t open_allocations() { return allocations.size() + pinned.size(); }
 
 Address damaged_allocation() {
     for (const auto& allocation : allocations) {
@@ -117,33 +122,19 @@ Address damaged_allocation() {
 
 using namespace gr::driver;
 
-GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
-    const Lock held(lock);
-    bool ended = false;
-    const Result result = leave_context(device, ended);
-    if (ended) {
-        end_context(device);
-    }
-    return result;
-}
-
 GR_EXPORT int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const int device = current_device();
-    if (device < 0) {
-        return no_context();
-    }
     *total = memory_limit();
-    *free_bytes = used[device] < *total ? *total - used[device] : 0;
+    const size_t taken = used[device] + held_elsewhere();
+    *free_bytes = taken < *total ? *total - taken : 0;
+    let_others_take();
     return SUCCESS;
 }
 
 GR_EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const int device = current_device();
-    if (device < 0) {
-        return no_context();
-    }
     if (bytes == 0) {
         return refuse(INVALID_VALUE, "an allocation of no bytes");
     }
@@ -151,7 +142,7 @@ GR_EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
         return CAPTURE_UNSUPPORTED;
     }
     const size_t limit = memory_limit();
-    if (bytes > limit || used[device] > limit - bytes) {
+    if (bytes > limit || used[device] + held_elsewhere() > limit - bytes) {
         return OUT_OF_MEMORY;
     }
     const size_t whole = (bytes + GUARD - 1) / GUARD * GUARD + 2 * GUARD;
@@ -168,7 +159,7 @@ GR_EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
 }
 
 GR_EXPORT int cuMemFree_v2(Address address) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     if (address == 0) {
         return SUCCESS;
     }
@@ -176,16 +167,16 @@ GR_EXPORT int cuMemFree_v2(Address address) {
     if (allocation == allocations.end()) {
         return refuse(INVALID_VALUE, "0x%llx is freed and is not allocated", address);
     }
-    release(allocation);
-    return SUCCESS;
+    const Result result = wait_for_all();
+    if (result == SUCCESS) {
+        release(allocation);
+    }
+    return result;
 }
 
 GR_EXPORT int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const int device = current_device();
-    if (device < 0) {
-        return no_context();
-    }
     *memory = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
     if (*memory == nullptr || bytes == 0) {
         free(*memory);
@@ -193,25 +184,27 @@ GR_EXPORT int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
     }
     memset(*memory, POISON, bytes);
     gr::emulator::detect::add(*memory, bytes, gr::emulator::detect::Memory::HOST, "pinned memory");
-    pinned[*memory] = device;
+    pinned[*memory] = {bytes, current_device()};
     return SUCCESS;
 }
 
 GR_EXPORT int cuMemFreeHost(void* memory) {
-    const Lock held(lock);
-    if (pinned.erase(memory) == 0) {
+    GR_CALL_IN_CONTEXT;
+    const auto allocation = pinned.find(memory);
+    if (allocation == pinned.end()) {
         return refuse(INVALID_VALUE, "pinned memory at %p is freed and is not allocated", memory);
     }
+    if (is_needed({static_cast<const char*>(memory), allocation->second.bytes})) {
+        return refuse(INVALID_VALUE, "pinned memory at %p is freed while a copy that needs it is queued", memory);
+    }
+    pinned.erase(allocation);
     give_back(memory);
     return SUCCESS;
 }
 
 // Only the device that memory was taken on or for: CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL.
 GR_EXPORT int cuPointerGetAttribute(void* value, int attribute, Address address) {
-    const Lock held(lock);
-    if (current_device() < 0) {
-        return no_context();
-    }
+    GR_CALL_IN_CONTEXT;
     if (attribute != 9) {
         return refuse(INVALID_VALUE, "pointer attribute %d is not known", attribute);
     }
@@ -224,19 +217,29 @@ GR_EXPORT int cuPointerGetAttribute(void* value, int attribute, Address address)
 }
 
 GR_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const Result result = check(to, bytes, "copy to the device");
-    return result != SUCCESS ? result : copy(stream, pointer(to), from, bytes);
+    if (result != SUCCESS || is_pinned(from)) {
+        return result != SUCCESS ? result : copy(stream, pointer(to), from, bytes, from);
+    }
+    const auto start = static_cast<const char*>(from);
+    return submit(stream, [to, staged = std::vector<char>(start, start + bytes)] {
+        memcpy(pointer(to), staged.data(), staged.size());
+        return SUCCESS;
+    });
 }
 
 GR_EXPORT int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    const Lock held(lock);
-    const Result result = check(from, bytes, "copy to the host");
-    return result != SUCCESS ? result : copy(stream, to, pointer(from), bytes);
+    GR_CALL_IN_CONTEXT;
+    Result result = check(from, bytes, "copy to the host");
+    if (result == SUCCESS) {
+        result = copy(stream, to, pointer(from), bytes, to);
+    }
+    return result != SUCCESS || is_pinned(to) ? result : finish(stream);
 }
 
 GR_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Result result = check(to, bytes, "copy within the device to a range");
     if (result == SUCCESS) {
         result = check(from, bytes, "copy within the device from a range");
@@ -245,7 +248,7 @@ GR_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void*
 }
 
 GR_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t count, void* stream) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const Result result = check(to, count, "fill");
     return result != SUCCESS ? result : submit(stream, [=] {
         memset(pointer(to), value, count);

@@ -1,11 +1,8 @@
 // Streams, events, graphs.
-#include <time.h>
-
-#include <memory>
 #include <thread>
-#include <vector>
 
 #include "driver.h"
+#include "order.h"
 
 namespace gr::driver {
 
@@ -22,8 +19,13 @@ struct Graph {
 constexpr int GLOBAL = 0;
 constexpr int THREAD_LOCAL = 1;
 
+constexpr unsigned NON_BLOCKING = 1;  // CUstream_flags
+constexpr unsigned WITHOUT_TIME = 2;  // CUevent_flags
+
 struct Stream {
     int device;
+    bool blocking;  // ordered against the default stream
+    Job last;       // that was queued
     std::shared_ptr<Graph> capture;
     bool origin;     // where the capture began
     long long work;  // so much was submitted
@@ -32,8 +34,8 @@ struct Stream {
 
 struct Event {
     int device;
-    bool recorded;
-    double milliseconds;
+    bool timed;
+    Job recorded;
     std::weak_ptr<Graph> capture;  // the event was recorded into
     const Stream* stream;          // in which
     long long after;               // that much work of it
@@ -42,25 +44,44 @@ struct Event {
 std::set<Stream*> streams;
 std::set<Event*> events;
 std::set<std::shared_ptr<Graph>*> graphs;  // captured ones and instantiated ones
+Job last_by_default[MAX_DEVICES];          // in the default stream of each device
 
 // The null stream and the two that stand for it have numbers instead of addresses.
 bool is_default(void* stream) { return reinterpret_cast<uintptr_t>(stream) <= 2; }
 
-double now() {
-    timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
+Stream* own_stream(void* handle) {
+    Stream* stream = find(streams, handle);
+    return stream != nullptr && stream->device == current_device() ? stream : nullptr;
+}
+
+// What the next work of a stream, null for the default one, has to wait for.
+std::vector<Job> before_next(const Stream* stream) {
+    std::vector<Job> jobs = {stream != nullptr ? stream->last : last_by_default[current_device()]};
+    if (stream == nullptr) {
+        for (const Stream* other : streams) {
+            if (other->blocking && other->device == current_device()) {
+                jobs.push_back(other->last);
+            }
+        }
+    } else if (stream->blocking) {
+        jobs.push_back(last_by_default[stream->device]);
+    }
+    return jobs;
+}
+
+Job append(Stream* stream, std::function<Result()> work, Range host, const Job& also = nullptr) {
+    std::vector<Job> after = before_next(stream);
+    after.push_back(also);
+    Job& last = stream != nullptr ? stream->last : last_by_default[current_device()];
+    return last = queue(std::move(work), std::move(after), host);
 }
 
 // SUCCESS when the handle is a stream of the current context that may be waited for.
 Result waitable(void* handle) {
-    if (current_device() < 0) {
-        return no_context();
-    }
     if (is_default(handle)) {
         return capturing() ? CAPTURE_UNSUPPORTED : SUCCESS;
     }
-    const Stream* stream = find(streams, handle);
+    const Stream* stream = own_stream(handle);
     return stream == nullptr ? INVALID_HANDLE : stream->capture ? CAPTURE_UNSUPPORTED : SUCCESS;
 }
 
@@ -74,9 +95,26 @@ int drop_graph(void* handle) {
     return SUCCESS;
 }
 
+template <class T>
+void end_all(std::set<T*>& open, int device) {
+    for (auto i = open.begin(); i != open.end();) {
+        T* one = *i++;
+        if (one->device == device) {
+            open.erase(one);
+            delete one;
+        }
+    }
+}
+
 }  // namespace
 
 size_t open_streams() { return streams.size() + events.size() + graphs.size(); }
+
+void end_streams(int device) {
+    end_all(streams, device);
+    end_all(events, device);
+    last_by_default[device] = nullptr;
+}
 
 bool capturing() {
     for (const Stream* stream : streams) {
@@ -89,39 +127,48 @@ bool capturing() {
     return false;
 }
 
-Result submit(void* handle, const std::function<Result()>& work) {
-    if (is_default(handle)) {
-        return capturing() ? CAPTURE_UNSUPPORTED : work();
-    }
-    Stream* stream = find(streams, handle);
-    if (stream == nullptr || stream->device != current_device()) {
+Result submit(void* handle, std::function<Result()> work, Range host) {
+    Stream* stream = own_stream(handle);
+    if (stream == nullptr && !is_default(handle)) {
         return refuse(INVALID_HANDLE, "%p is not a stream of the current context", handle);
     }
-    stream->work++;
-    stream->joined = false;
-    if (stream->capture) {
-        stream->capture->work.push_back(work);
-        return SUCCESS;
+    if (stream == nullptr && capturing()) {
+        return CAPTURE_UNSUPPORTED;
     }
-    return work();
+    if (stream != nullptr) {
+        stream->work++;
+        stream->joined = false;
+        if (stream->capture) {
+            stream->capture->work.push_back(work);
+            return SUCCESS;
+        }
+    }
+    if (const Result fault = planted_fault()) {
+        work = [fault] { return fault; };
+    }
+    append(stream, std::move(work), host);
+    return SUCCESS;
+}
+
+Result finish(void* handle) {
+    const Result result = waitable(handle);
+    return result != SUCCESS ? result : wait_for(before_next(find(streams, handle)));
 }
 
 }  // namespace gr::driver
 
 using namespace gr::driver;
 
-GR_EXPORT int cuStreamCreate(void** handle, unsigned) {
-    const Lock held(lock);
-    const int device = current_device();
-    if (device < 0) {
-        return no_context();
-    }
-    *handle = *streams.insert(new Stream{device, nullptr, false, 0, false}).first;
+GR_EXPORT int cuStreamCreate(void** handle, unsigned flags) {
+    GR_CALL_IN_CONTEXT;
+    const bool blocking = (flags & NON_BLOCKING) == 0;
+    *handle = *streams.insert(new Stream{current_device(), blocking, nullptr, nullptr, false, 0, false}).first;
     return SUCCESS;
 }
 
+// What is queued in it runs all the same.
 GR_EXPORT int cuStreamDestroy_v2(void* handle) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Stream* stream = find(streams, handle);
     if (stream == nullptr) {
         return refuse(INVALID_HANDLE, "%p is destroyed and is not a stream", handle);
@@ -132,13 +179,24 @@ GR_EXPORT int cuStreamDestroy_v2(void* handle) {
 }
 
 GR_EXPORT int cuStreamSynchronize(void* stream) {
-    const Lock held(lock);
-    return waitable(stream);
+    GR_CALL_IN_CONTEXT;
+    return finish(stream);
+}
+
+GR_EXPORT int cuStreamQuery(void* handle) {
+    GR_CALL_IN_CONTEXT;
+    const Result result = waitable(handle);
+    return result != SUCCESS ? result : look_at(before_next(find(streams, handle)));
+}
+
+GR_EXPORT int cuCtxSynchronize() {
+    GR_CALL_IN_CONTEXT;
+    return capturing() ? CAPTURE_UNSUPPORTED : wait_for_all();
 }
 
 GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
-    const Lock held(lock);
-    Stream* stream = find(streams, handle);
+    GR_CALL_IN_CONTEXT;
+    Stream* stream = own_stream(handle);
     const Event* event = find(events, event_handle);
     if (event == nullptr || (stream == nullptr && !is_default(handle))) {
         return refuse(INVALID_HANDLE, "%p waits for %p, and one of them is no stream or event", handle, event_handle);
@@ -152,12 +210,14 @@ GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
         for (Stream* other : streams) {
             other->joined |= other == event->stream && other->work == event->after;
         }
+    } else if (event->recorded) {
+        append(stream, nullptr, {}, event->recorded);
     }
     return SUCCESS;
 }
 
 GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Stream* stream = find(streams, handle);
     if (stream == nullptr) {
         return is_default(handle) ? CAPTURE_UNSUPPORTED : INVALID_HANDLE;
@@ -173,7 +233,7 @@ GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
 }
 
 GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Stream* stream = find(streams, handle);
     if (stream == nullptr || !stream->capture || !stream->origin) {
         return ILLEGAL_STATE;
@@ -195,7 +255,7 @@ GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
 }
 
 GR_EXPORT int cuGraphInstantiateWithFlags(void** instance, void* handle, unsigned long long) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const auto graph = static_cast<std::shared_ptr<Graph>*>(handle);
     if (graphs.count(graph) == 0) {
         return INVALID_VALUE;
@@ -205,39 +265,39 @@ GR_EXPORT int cuGraphInstantiateWithFlags(void** instance, void* handle, unsigne
 }
 
 GR_EXPORT int cuGraphLaunch(void* handle, void* stream) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const auto instance = static_cast<std::shared_ptr<Graph>*>(handle);
     if (graphs.count(instance) == 0) {
         return INVALID_VALUE;
     }
     const std::shared_ptr<Graph> graph = *instance;
-    return submit(stream, [graph] {
-        for (const auto& work : graph->work) {
-            const Result result = work();
-            if (result != SUCCESS) {
-                return result;
+    return submit(
+        stream,
+        [graph] {
+            for (const auto& work : graph->work) {
+                const Result result = work();
+                if (result != SUCCESS) {
+                    return result;
+                }
             }
-        }
-        return SUCCESS;
-    });
+            return SUCCESS;
+        },
+        {});
 }
 
 GR_EXPORT int cuGraphDestroy(void* graph) { return drop_graph(graph); }
 
 GR_EXPORT int cuGraphExecDestroy(void* instance) { return drop_graph(instance); }
 
-GR_EXPORT int cuEventCreate(void** handle, unsigned) {
-    const Lock held(lock);
-    const int device = current_device();
-    if (device < 0) {
-        return no_context();
-    }
-    *handle = *events.insert(new Event{device, false, 0, {}, nullptr, 0}).first;
+GR_EXPORT int cuEventCreate(void** handle, unsigned flags) {
+    GR_CALL_IN_CONTEXT;
+    const bool timed = (flags & WITHOUT_TIME) == 0;
+    *handle = *events.insert(new Event{current_device(), timed, nullptr, {}, nullptr, 0}).first;
     return SUCCESS;
 }
 
 GR_EXPORT int cuEventDestroy_v2(void* handle) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Event* event = find(events, handle);
     if (event == nullptr) {
         return refuse(INVALID_HANDLE, "%p is destroyed and is not an event", handle);
@@ -248,9 +308,9 @@ GR_EXPORT int cuEventDestroy_v2(void* handle) {
 }
 
 GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     Event* event = find(events, handle);
-    const Stream* stream = find(streams, stream_handle);
+    Stream* stream = own_stream(stream_handle);
     if (event == nullptr || (stream == nullptr && !is_default(stream_handle))) {
         return refuse(INVALID_HANDLE, "%p is recorded in %p, and one of them is no event or stream", handle,
                       stream_handle);
@@ -259,32 +319,36 @@ GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
     if (stream != nullptr && stream->capture) {
         event->capture = stream->capture;
         event->stream = stream;
-        event->after = stream->work + 1;  // with the recording
+        event->after = ++stream->work;
+        stream->joined = false;
+    } else {
+        event->recorded = append(stream, nullptr, {});
     }
-    return submit(stream_handle, [handle] {
-        Event* recorded = find(events, handle);
-        if (recorded == nullptr) {
-            return refuse(INVALID_HANDLE, "a graph records the event %p, which is gone", handle);
-        }
-        recorded->recorded = true;
-        recorded->milliseconds = now();
-        return SUCCESS;
-    });
+    return SUCCESS;
 }
 
 GR_EXPORT int cuEventSynchronize(void* handle) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const Event* event = find(events, handle);
-    return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : SUCCESS;
+    return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : wait_for({event->recorded});
+}
+
+GR_EXPORT int cuEventQuery(void* handle) {
+    GR_CALL_IN_CONTEXT;
+    const Event* event = find(events, handle);
+    return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : look_at({event->recorded});
 }
 
 GR_EXPORT int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
-    const Lock held(lock);
+    GR_CALL_IN_CONTEXT;
     const Event* first = find(events, from);
     const Event* last = find(events, to);
-    if (first == nullptr || last == nullptr || !first->recorded || !last->recorded) {
+    if (first == nullptr || last == nullptr || !first->timed || !last->timed || !first->recorded || !last->recorded) {
         return INVALID_HANDLE;
     }
-    *milliseconds = static_cast<float>(last->milliseconds - first->milliseconds);
-    return SUCCESS;
+    const Result result = look_at({first->recorded, last->recorded});
+    if (result == SUCCESS) {
+        *milliseconds = static_cast<float>(last->recorded->milliseconds - first->recorded->milliseconds);
+    }
+    return result;
 }

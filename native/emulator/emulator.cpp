@@ -12,11 +12,13 @@
 
 #include "detect.h"
 #include "fiber.h"
+#include "order.h"
 #include "shared_memory.h"
 
 namespace gr::emulator {
 
 Index threadIdx, blockIdx, blockDim, gridDim;
+size_t shared_limit = MAX_SHARED;
 
 namespace {
 
@@ -92,7 +94,8 @@ char* stack_of(int thread) { return state.stacks + static_cast<size_t>(thread) *
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "emulation: kernel %s, block (%u, %u): %s\n", state.kernel->name, blockIdx.x, blockIdx.y, text);
+    fprintf(stderr, "emulation: kernel %s, block (%u, %u): %s (GROUPREDUCE_EMULATED_SEED=%llu)\n", state.kernel->name,
+            blockIdx.x, blockIdx.y, text, static_cast<unsigned long long>(seed()));
     state.failed = true;
 }
 
@@ -288,18 +291,14 @@ bool run(const Kernel& kernel, unsigned grid_x, unsigned grid_y, int block, size
     gridDim = {grid_x, grid_y, 1};
     blockDim = {static_cast<unsigned>(block), 1, 1};
     const detect::Launch watched(params, kernel.params);
-    for (unsigned y = 0; y < grid_y; y++) {
-        for (unsigned x = 0; x < grid_x; x++) {
-            blockIdx = {x, y, 0};
-            state.shared.start(shared);
-            detect::begin_block();
-            run_block();
-            if (state.failed) {
-                return false;
-            }
-        }
+    const uint64_t blocks = static_cast<uint64_t>(grid_x) * grid_y;
+    const Shuffled order(blocks);
+    for (uint64_t i = 0; i < blocks && !state.failed; i++) {
+        blockIdx = {static_cast<unsigned>(order[i] % grid_x), static_cast<unsigned>(order[i] / grid_x), 0};
+        state.shared.start(shared);
+        run_block();
     }
-    return true;
+    return !state.failed;
 }
 
 void launch(const char* name, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params,
@@ -403,7 +402,7 @@ void* static_shared(const void* site, const char* name, size_t bytes) {
     void* memory = state.shared.array(site, name, bytes);
     if (memory == nullptr) {
         report("%s of thread %d exceeds %zu bytes of static shared memory, or %zu with the dynamic part", name,
-               state.thread, MAX_STATIC_SHARED, MAX_SHARED);
+               state.thread, MAX_STATIC_SHARED, shared_limit);
         leave();
     }
     return memory;

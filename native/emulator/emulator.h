@@ -14,6 +14,9 @@ constexpr size_t MAX_PARAMETERS = 4096;  // bytes
 constexpr size_t MAX_STATIC_SHARED = 48 * 1024;
 constexpr size_t MAX_SHARED = 227 * 1024;
 
+// Of the card that the next launch is for: what a block may have, static and dynamic; MAX_SHARED at first.
+extern size_t shared_limit;
+
 struct Index {
     unsigned x, y, z;
 };
@@ -37,7 +40,8 @@ struct Kernel {
 };
 
 // Runs a grid; false when a thread missed a meeting or wrote beyond its shared memory, and the reason is on standard
-// error. Shared memory is filled with 0xFF (NaN, -1) before every block. Blocks with an odd number start with their
+// error. Blocks come in a random order (order.h). Shared memory is filled with 0xFF (NaN, -1) before every block. Blocks
+// with an odd number start with their
 // last thread, others with their first, and the next launch the other way round, so that a forgotten barrier shows in
 // some result.
 bool run(const Kernel& kernel, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params);

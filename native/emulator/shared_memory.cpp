@@ -30,7 +30,7 @@ void* SharedMemory::array(const void* site, const char* name, size_t bytes) {
         }
     }
     static_used += (bytes + 15) / 16 * 16;
-    if (count == MAX_PARTS || static_used > MAX_STATIC_SHARED || static_used + parts[0].bytes > MAX_SHARED) {
+    if (count == MAX_PARTS || static_used > MAX_STATIC_SHARED || static_used + parts[0].bytes > shared_limit) {
         return nullptr;
     }
     return add(site, name, bytes);

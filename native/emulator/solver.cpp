@@ -3,7 +3,8 @@
 //
 // Symmetric eigenproblems: Householder reduction to a tridiagonal matrix, then QL steps with Wilkinson's shift (Golub
 // and Van Loan, Matrix Computations, sections 8.3.1 and 8.3.3). Eigenvalues ascend, as cuSOLVER's do. Workspaces are
-// asked for and, as the older ones of cusolverDnXsyevBatched did, must come zeroed: one that is not fails.
+// asked for and, as the older ones of cusolverDnXsyevBatched did, must come zeroed: one that is not fails. Matrices and
+// workspaces on the device are looked at when the stream comes to it.
 #include <float.h>
 #include <math.h>
 #include <stddef.h>
@@ -12,6 +13,8 @@
 #include <algorithm>
 #include <numeric>
 #include <vector>
+
+#include "library_queue.h"
 
 namespace {
 
@@ -30,6 +33,7 @@ constexpr int MAX_STEPS = 60;
 
 struct Handle {
     uint64_t alive = ALIVE;
+    void* stream = nullptr;
 };
 
 using Params = Handle;
@@ -252,15 +256,54 @@ int check(const Handle* handle, const Params* params, int mode, int fill, int64_
 
 size_t workspace_bytes(int64_t n, int64_t batch) { return sizeof(double) * static_cast<size_t>(n * batch + 1); }
 
+// The Cholesky factor in the lower triangle, and 0 or which leading minor is not positive. As in the real one, the other
+// triangle is workspace: it is overwritten.
+int factor(double* a, int n, int lda) {
+    for (int j = 0; j < n; j++) {
+        double* own = a + column(j, lda);
+        for (int p = 0; p < j; p++) {
+            const double* before = a + column(p, lda);
+            const double factor = before[j];
+            for (int i = j; i < n; i++) {
+                own[i] -= factor * before[i];
+            }
+        }
+        if (!(own[j] > 0)) {
+            return j + 1;
+        }
+        const double pivot = sqrt(own[j]);
+        own[j] = pivot;
+        for (int i = j + 1; i < n; i++) {
+            own[i] /= pivot;
+        }
+        for (int i = 0; i < j; i++) {
+            own[i] = NAN;
+        }
+    }
+    return 0;
+}
+
+// The work returns a status.
+template <class Work>
+int enqueue(const Handle* handle, Work work) {
+    return gr::library::enqueue(handle->stream, work) ? SUCCESS : EXECUTION_FAILED;
+}
+
 }  // namespace
 
 #define API extern "C" __attribute__((visibility("default"))) int
 
-API cusolverDnCreate(Handle** handle) { return create(handle); }
+API cusolverDnCreate(Handle** handle) { return gr::library::usable() ? create(handle) : NOT_INITIALIZED; }
 
 API cusolverDnDestroy(Handle* handle) { return destroy(handle); }
 
-API cusolverDnSetStream(Handle* handle, void*) { return alive(handle) ? SUCCESS : NOT_INITIALIZED; }
+API cusolverDnSetStream(Handle* handle, void* stream) {
+    if (!alive(handle)) {
+        return NOT_INITIALIZED;
+    }
+    handle->stream = stream;
+    return SUCCESS;
+}
 
 API cusolverDnCreateParams(Params** params) { return create(params); }
 
@@ -286,16 +329,18 @@ API cusolverDnXsyevBatched(Handle* handle, Params* params, int mode, int fill, i
         host_bytes < 64) {
         return status != SUCCESS ? status : INVALID_VALUE;
     }
-    if (!zeroed(device, workspace_bytes(n, batch))) {
-        return EXECUTION_FAILED;
-    }
-    *static_cast<double*>(device) = 1;
-    Eigen eigen(n);
-    for (int64_t t = 0; t < batch; t++) {
-        info[t] =
-            eigen.solve(static_cast<double*>(a) + column(t * n, lda), lda, static_cast<double*>(w) + t * n) ? 0 : 1;
-    }
-    return SUCCESS;
+    return enqueue(handle, [=] {
+        if (!zeroed(device, workspace_bytes(n, batch))) {
+            return EXECUTION_FAILED;
+        }
+        *static_cast<double*>(device) = 1;
+        Eigen eigen(n);
+        for (int64_t t = 0; t < batch; t++) {
+            double* matrix = static_cast<double*>(a) + column(t * n, lda);
+            info[t] = eigen.solve(matrix, lda, static_cast<double*>(w) + t * n) ? 0 : 1;
+        }
+        return SUCCESS;
+    });
 }
 
 API cusolverDnXsyevd_bufferSize(Handle* handle, Params* params, int mode, int fill, int64_t n, int type_a, const void*,
@@ -315,11 +360,12 @@ API cusolverDnXsyevd(Handle* handle, Params* params, int mode, int fill, int64_t
     if (status != SUCCESS || device == nullptr || device_bytes < workspace_bytes(n, 1)) {
         return status != SUCCESS ? status : INVALID_VALUE;
     }
-    *info = Eigen(n).solve(static_cast<double*>(a), lda, static_cast<double*>(w)) ? 0 : 1;
-    return SUCCESS;
+    return enqueue(handle, [=] {
+        *info = Eigen(n).solve(static_cast<double*>(a), lda, static_cast<double*>(w)) ? 0 : 1;
+        return SUCCESS;
+    });
 }
 
-// Lower triangles only. As in the real one, the other triangle is workspace: it is overwritten.
 API cusolverDnDpotrfBatched(Handle* handle, int fill, int n, double** matrices, int lda, int* info, int batch) {
     if (!alive(handle)) {
         return NOT_INITIALIZED;
@@ -327,31 +373,10 @@ API cusolverDnDpotrfBatched(Handle* handle, int fill, int n, double** matrices, 
     if (fill != LOWER || n < 0 || lda < std::max(1, n) || batch < 0) {
         return INVALID_VALUE;
     }
-    for (int t = 0; t < batch; t++) {
-        double* a = matrices[t];
-        info[t] = 0;
-        for (int j = 0; j < n && info[t] == 0; j++) {
-            double* own = a + column(j, lda);
-            for (int p = 0; p < j; p++) {
-                const double* before = a + column(p, lda);
-                const double factor = before[j];
-                for (int i = j; i < n; i++) {
-                    own[i] -= factor * before[i];
-                }
-            }
-            if (!(own[j] > 0)) {
-                info[t] = j + 1;
-                break;
-            }
-            const double pivot = sqrt(own[j]);
-            own[j] = pivot;
-            for (int i = j + 1; i < n; i++) {
-                own[i] /= pivot;
-            }
-            for (int i = 0; i < j; i++) {
-                own[i] = NAN;
-            }
+    return enqueue(handle, [=] {
+        for (int t = 0; t < batch; t++) {
+            info[t] = factor(matrices[t], n, lda);
         }
-    }
-    return SUCCESS;
+        return SUCCESS;
+    });
 }

@@ -1,8 +1,10 @@
 package io.groupreduce.cuda.driver;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** What the stand-in driver lets tests set and ask beyond the real driver's functions. */
@@ -52,6 +54,44 @@ public final class EmulatedDriver {
             work.run();
         } finally {
             attribute(libraries, which, AS_BEFORE);
+        }
+    }
+
+    /** Runs the work while the {@code nth} call from now on of a function of the driver, by its exported name, returns {@code code}. */
+    public static void refusing(CudaLibraries libraries, String function, int nth, int code, Runnable work) {
+        FunctionDescriptor type = arguments(ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocateFrom(function);
+            invoke(libraries, "gr_emulated_refuse", type, name, nth, code);
+            try {
+                work.run();
+            } finally {
+                invoke(libraries, "gr_emulated_refuse", type, name, 0, 0);
+            }
+        }
+    }
+
+    /**
+     * Runs the work while the {@code nth} launch, copy or fill from now on ends with {@code code}, and with it the card: all calls after it fail
+     * like it. Afterwards the card is whole again, for devices that were open before too.
+     */
+    public static void losing(CudaLibraries libraries, int nth, int code, Runnable work) {
+        FunctionDescriptor type = arguments(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT);
+        invoke(libraries, "gr_emulated_lose", type, nth, code);
+        try {
+            work.run();
+        } finally {
+            invoke(libraries, "gr_emulated_lose", type, 0, 0);
+        }
+    }
+
+    /** Runs the work while another process takes so much of the card's memory, right after we next ask how much is free. */
+    public static void whileAnotherTakes(CudaLibraries libraries, long bytes, Runnable work) {
+        invoke(libraries, "gr_emulated_take", arguments(ValueLayout.JAVA_LONG), bytes);
+        try {
+            work.run();
+        } finally {
+            invoke(libraries, "gr_emulated_take", arguments(ValueLayout.JAVA_LONG), 0L);
         }
     }
 
