@@ -29,6 +29,11 @@ GR_DEVICE int block_bits(const GrRowForm& form, int direction) {
 // How far the codes of the upper half of a block's directions are shifted.
 GR_DEVICE int upper_shift(int block_bits) { return 8 - max(block_bits, 4); }
 
+template <int Bits>
+struct Width {
+    static constexpr int value = Bits;
+};
+
 // How the codes of a direction become values: by a factor of the operand, and by what sums lack.
 struct Direction {
     float factor;      // of the operand; 0 where there is no code
@@ -98,6 +103,118 @@ GR_DEVICE void decode_half(const unsigned (&word)[Bits / 2], unsigned (&a)[2][2]
     }
 }
 
+// Where a block of a strip lies, and how wide it is.
+struct BlockPlace {
+    int offset, bits;
+    bool half;
+};
+
+GR_DEVICE BlockPlace block_place(const GrRuns& runs, int block) {
+    int words = 0;
+    GR_UNROLL
+    for (int b = 8; b > 0; b--) {
+        const int blocks = b == 7 ? 0 : runs.blocks[b - 1];
+        if (block < blocks) {
+            return {(words + block * b) * 128, b, false};
+        }
+        words += blocks * b;
+        block -= blocks;
+    }
+    return {words * 128, runs.blocks[6], true};
+}
+
+// Where this lane's word of a block of so many words lies in it.
+GR_DEVICE int word_offset(int words, int word) {
+    const int before = word < words / 4 * 4 ? word / 4 * 4 : word < words / 2 * 2 ? words / 4 * 4 : words - 1;
+    const int together = word < words / 4 * 4 ? 4 : word < words / 2 * 2 ? 2 : 1;
+    return before * 128 + (lane() * together + word - before) * 4;
+}
+
+// What a bit of a lane's word is: a bit of a code of the lower or upper columns (see softmax.h).
+struct CodeBit {
+    int pair, byte, bit;
+    bool upper;
+};
+
+GR_DEVICE CodeBit code_bit(int block_bits, bool half, int word, int at) {
+    const int byte = at / 8, in_byte = at % 8, nibble = at % 4;
+    const bool high = in_byte >= 4;
+    switch (block_bits) {
+        case 8:
+            return {half ? word : word / 2, byte, in_byte, !half && word % 2 == 1};
+        case 4:
+            return half ? CodeBit{2 * word + high, byte, nibble, false} : CodeBit{word, byte, nibble, high};
+        case 3:
+            return nibble == 3 ? CodeBit{3, byte, word, high} : CodeBit{word, byte, nibble, high};
+        case 2:
+            return half ? CodeBit{in_byte / 2, byte, at % 2, false}
+                        : CodeBit{2 * word + nibble / 2, byte, at % 2, high};
+        case 1:
+            return {nibble, byte, 0, high};
+        default:
+            break;
+    }
+    const int beside = block_bits - 4;  // bits of a code that are not in its nibble
+    if (word < 4) {
+        return {word, byte, high ? beside + nibble : nibble, high};
+    }
+    // A word that decode_block turns right: by 4 for odd pairs, or by 2 for every pair.
+    const int turns = block_bits == 6 ? (in_byte < 2 || in_byte > 5 ? 1 : 0) : (in_byte + 5) % 8 / 2;
+    const int turned = (at + 32 - turns * (block_bits == 6 ? 4 : 2)) % 32;
+    const bool upper = turned % 8 < 4;
+    return {block_bits == 6 ? 2 * (word - 4) + turns : turns, turned / 8,
+            upper ? turned % 8 - (4 - beside) : turned % 8, upper};
+}
+
+// Any block; the upper columns of a half are 0.
+GR_DEVICE void decode_any(const unsigned (&word)[8], const BlockPlace& place, unsigned (&a)[2][4]) {
+    const auto whole = [&](auto bits) {
+        constexpr int BITS = decltype(bits)::value;
+        unsigned words[BITS];
+        GR_UNROLL
+        for (int i = 0; i < BITS; i++) {
+            words[i] = word[i];
+        }
+        decode_block<BITS>(words, a);
+    };
+    const auto half = [&](auto bits) {
+        constexpr int BITS = decltype(bits)::value;
+        unsigned words[BITS / 2], lower[2][2];
+        GR_UNROLL
+        for (int i = 0; i < BITS / 2; i++) {
+            words[i] = word[i];
+        }
+        decode_half<BITS>(words, lower);
+        GR_UNROLL
+        for (int i = 0; i < 4; i++) {
+            a[i / 2][i % 2] = lower[i / 2][i % 2];
+            a[i / 2][i % 2 + 2] = 0;
+        }
+    };
+    switch (place.half ? -place.bits : place.bits) {
+        case 8:
+            return whole(Width<8>());
+        case 6:
+            return whole(Width<6>());
+        case 5:
+            return whole(Width<5>());
+        case 4:
+            return whole(Width<4>());
+        case 3:
+            return whole(Width<3>());
+        case 2:
+            return whole(Width<2>());
+        case 1:
+            return whole(Width<1>());
+        case -8:
+            return half(Width<8>());
+        case -4:
+            return half(Width<4>());
+        default:
+            return half(Width<2>());
+    }
+}
+
 // Four digits of a whole number, the highest first: signed bytes, each 256 times the next. |number| <= 127 * 2^24.
 struct Digits {
     int8_t digit[4];
@@ -113,29 +230,31 @@ GR_DEVICE Digits digits_of(int number) {
     return digits;
 }
 
+// What sums of the digits lack for a direction: digit_i twice_offset / 2, whole numbers. Half of a digit is 128 of the
+// next; half of the last one is lost.
+GR_DEVICE void offsets_of(const Digits& digits, int twice_offset, int (&offset)[4]) {
+    int rest = 0;
+    GR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const int twice = digits.digit[i] * twice_offset + 256 * rest;
+        offset[i] = twice >> 1;
+        rest = twice & 1;
+    }
+}
+
 // The power of two in which the largest of some numbers, by its bits, is below 127 * 2^24: numbers are multiplied by
-// `up`, sums by `down`. Neither is 0 or infinite; sums of numbers that are not finite become NaN.
+// `first` and then by `up`, sums by `down`. None is 0 or infinite; sums of numbers that are not finite become NaN.
 struct Unit {
-    float up, down;
+    float first, up, down;
 };
 
 GR_DEVICE Unit unit_of(unsigned largest_bits) {
     // 127 / 64 is the largest number of its exponent that the highest digit has room for.
-    const unsigned exponent = max((largest_bits + 0x20000u) >> 23, 31u);
-    const unsigned down = largest_bits < 0x7f800000u ? (exponent - 30) << 23 : 0x7fc00000u;
-    return {bits_float((284 - exponent) << 23), bits_float(down)};
-}
-
-// What is to be subtracted from sums, from the sum over directions of each digit times twice_offset. Halves of a digit
-// go into the next one.
-GR_DEVICE void starts_of(const int (&twice)[4], int (&start)[4]) {
-    int rest = 0;
-    GR_UNROLL
-    for (int i = 0; i < 4; i++) {
-        const int sum = twice[i] + 256 * rest;
-        start[i] = -(sum >> 1);
-        rest = sum & 1;
-    }
+    const unsigned exponent = max((largest_bits + 0x20000u) >> 23, 8u);
+    const unsigned small = exponent < 64 ? 64 : 0;  // the inverse of a small unit is too large for one number
+    const unsigned down = exponent > 30 ? (exponent - 30) << 23 : 1u << (exponent - 8);
+    return {bits_float((127 + small) << 23), bits_float((284 - small - exponent) << 23),
+            bits_float(largest_bits < 0x7f800000u ? down : 0x7fc00000u)};
 }
 
 }  // namespace gr::softmax

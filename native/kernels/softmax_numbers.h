@@ -1,4 +1,4 @@
-// Numbers of the softmax kernels: noise, scales, and stored codes as operands of the tensor cores.
+// Numbers of the softmax kernels: noise, keys, and numbers as terms for the tensor cores.
 #pragma once
 
 #include "groupreduce/softmax.h"
@@ -73,95 +73,6 @@ GR_DEVICE Terms split(const float (&x)[4]) {
     return terms;
 }
 
-// Numbers that multiply integers, in units of a power of two in which the largest of their 32 is 2^14 to 2^15: high +
-// low in binary16, 11 bits each. What is lost is at most 2^-22 of a number or 2^-39 of the largest: a number 2^20 times
-// smaller than the largest has lost bits that binary32 would keep, which shows where codes of the large ones are 0.
-struct Halves {
-    uint2 high, low;
-};
-
-// The powers of two for the largest of 32 numbers, by its bits: numbers are multiplied by `up`, sums by `down`.
-// Neither is 0 or infinite.
-struct HalfScale {
-    float up, down;
-};
-
 GR_DEVICE unsigned magnitude_bits(float x) { return float_bits(x) & 0x7fffffffu; }
-
-GR_DEVICE HalfScale half_scale(unsigned largest_bits) {
-    const unsigned exponent = max(largest_bits >> 23, 15u);
-    return {bits_float((268 - exponent) << 23), bits_float((exponent - 14) << 23)};
-}
-
-GR_DEVICE Halves split(const float (&x)[4], float up) {
-    float y[4];
-    GR_UNROLL
-    for (int i = 0; i < 4; i++) {
-        y[i] = x[i] * up;
-    }
-    Halves halves;
-    halves.high = make_uint2(pack_f16(y[0], y[1]), pack_f16(y[2], y[3]));
-    halves.low = make_uint2(pack_f16(y[0] - low_f16(halves.high.x), y[1] - high_f16(halves.high.x)),
-                            pack_f16(y[2] - low_f16(halves.high.y), y[3] - high_f16(halves.high.y)));
-    return halves;
-}
-
-// Two signed bytes, their sign bits flipped, as binary16: 0x6400 with a byte is 1,024 + it, and it is the number + 128.
-GR_DEVICE unsigned pair_of_int8(unsigned flipped, unsigned selector) {
-    return sub_f16x2(byte_permute(flipped, 0x64006400u, selector), 0x64806480u);
-}
-
-// Eight bytes of a tile as the operand A of an mma.
-GR_DEVICE void decode_int8(unsigned first, unsigned second, unsigned (&a)[4]) {
-    first ^= 0x80808080u;
-    second ^= 0x80808080u;
-    a[0] = pair_of_int8(first, 0x5150);
-    a[1] = pair_of_int8(first, 0x5352);
-    a[2] = pair_of_int8(second, 0x5150);
-    a[3] = pair_of_int8(second, 0x5352);
-}
-
-// Which of a slice's numbers (see softmax.h) lies at a row of a strip and a column of the slice.
-struct PackedPlace {
-    int tile, lane, number;
-};
-
-GR_DEVICE PackedPlace packed_place(int row, int column) {
-    PackedPlace place;
-    place.tile = row >> 4 & 1;
-    place.lane = (row & 7) * 4 + (column >> 1 & 3);
-    place.number = (column >> 3 & 1) * 4 + (row >> 3 & 1) * 2 + (column & 1);
-    return place;
-}
-
-// A number of a packed matrix, before its scale.
-GR_DEVICE float packed_number(const GrPacked& matrix, int row, int column) {
-    const PackedPlace place = packed_place(row, column);
-    const int slice = column >> 4;
-    const uint8_t* strip = matrix.codes + static_cast<int64_t>(row / STRIP) * matrix.strip_bytes;
-    switch (matrix.codec) {
-        case GR_F32: {
-            const uint8_t* piece = strip + slice * 2048 + (2 * place.tile + (place.number >> 2)) * 512;
-            return reinterpret_cast<const float*>(piece + place.lane * 16)[place.number & 3];
-        }
-        case GR_BF16: {
-            const uint8_t* piece = strip + slice * 1024 + place.tile * 512;
-            return from_bf16(reinterpret_cast<const unsigned short*>(piece + place.lane * 16)[place.number]);
-        }
-        default:
-            return static_cast<int8_t>(strip[slice * 512 + place.lane * 16 + place.tile * 8 + place.number]);
-    }
-}
-
-// A number of a packed matrix.
-GR_DEVICE float scaled_number(const GrPacked& matrix, int row, int column, const float* log8) {
-    const float number = packed_number(matrix, row, column);
-    if (matrix.scales == nullptr) {
-        return number;
-    }
-    const int block = matrix.scales_per_row > 1 ? column / 32 : 0;
-    const int64_t index = static_cast<int64_t>(row) * matrix.scales_per_row + block;
-    return number * stored::scale(matrix.scales, matrix.scale_bytes, index, log8);
-}
 
 }  // namespace gr::softmax

@@ -90,15 +90,20 @@ GR_DEVICE int number_at(const GrRowForm& form, int bit) {
     return j;
 }
 
-// The value of code j of a row.
-GR_DEVICE int code_value(const uint8_t* row, const GrRowForm& form, int j) {
-    const Place at = place(form, j);
+// Code j of a row, of so many bits and at such a place.
+GR_DEVICE unsigned code(const uint8_t* row, const Place& at) {
     const int shift = at.bit % 8;
     unsigned pair = row[at.bit / 8];
     if (shift + at.bits > 8) {
         pair |= static_cast<unsigned>(row[at.bit / 8 + 1]) << 8;
     }
-    return value(at.bits, static_cast<int>(pair >> shift & ((1u << at.bits) - 1)));
+    return pair >> shift & ((1u << at.bits) - 1);
+}
+
+// The value of code j of a row.
+GR_DEVICE int code_value(const uint8_t* row, const GrRowForm& form, int j) {
+    const Place at = place(form, j);
+    return value(at.bits, static_cast<int>(code(row, at)));
 }
 
 // Number j of a row before its scale.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../kernels/softmax_codes.h"
+#include "packed_codes.h"
 #include "stored_case.h"
 
 using gr::emulator::launch;
@@ -149,42 +150,11 @@ static void exponentials() {
 }
 
 // The words of a block as softmax.h says, code by code.
-static void put(std::vector<unsigned>& words, int bits, bool half, int lane, int pair, bool upper, int byte, unsigned code) {
-    const int most = half ? bits / 2 : bits;
-    const auto set = [&](int word, int bit, unsigned value) {
-        words[lane * most + word] |= value << (8 * byte + bit);
-    };
-    const auto turned = [&](int word, int bit, int turn) {  // the place of what is at `bit` once a word is turned right
-        const int at = (8 * byte + bit + turn) % 32;
-        return [&words, lane, most, word, at](unsigned value) {
-            for (int b = 0; b < 2; b++) {
-                words[lane * most + word] |= (value >> b & 1) << (at + b) % 32;
-            }
-        };
-    };
-    switch (bits) {
-        case 8:
-            return set(half ? pair : 2 * pair + upper, 0, code);
-        case 4:
-            return half ? set(pair / 2, pair % 2 * 4, code) : set(pair, upper * 4, code);
-        case 3:
-            if (pair < 3) {
-                return set(pair, upper * 4, code);
-            }
-            for (int n = 0; n < 3; n++) {
-                set(n, upper ? 7 : 3, code >> n & 1);
-            }
-            return;
-        case 2:
-            return half ? set(0, 2 * pair, code) : set(pair / 2, pair % 2 * 2 + upper * 4, code);
-        case 1:
-            return set(0, pair + upper * 4, code);
-        case 6:
-            set(pair, upper * 4, upper ? code >> 2 : code & 15);
-            return turned(4 + pair / 2, upper ? 2 : 4, pair % 2 * 4)(upper ? code & 3 : code >> 4);
-        default:
-            set(pair, upper * 4, upper ? code >> 1 : code & 15);
-            return turned(4, upper ? 3 : 4, pair * 2)(upper ? code & 1 : code >> 4);
+static void put(std::vector<unsigned>& words, int bits, bool half, int lane, int pair, bool upper, int byte,
+                unsigned code) {
+    for (int n = 0; n < bits; n++) {
+        const gr::test::PackedBit place = gr::test::packed_bit(bits, half, pair, upper, byte, n);
+        words[lane * (half ? bits / 2 : bits) + place.word] |= (code >> n & 1) << place.bit;
     }
 }
 
@@ -253,29 +223,31 @@ static void digits() {
         const int number = i < 2 ? static_cast<int>(i == 0 ? size - 1 : -size) : static_cast<int>(size * random.uniform());
         const gr::softmax::Digits made = gr::softmax::digits_of(number);
         int64_t sum = 0;
-        int twice[4], start[4];
-        int64_t wanted = 0, found = 0;
-        for (int d = 0; d < 4; d++) {
-            sum = 256 * sum + made.digit[d];
-            twice[d] = static_cast<int>(random.below(1 << 20)) - (1 << 19);
-            wanted = 256 * wanted + twice[d];
+        int offset[4];
+        int64_t half = 0;
+        for (const int8_t digit : made.digit) {
+            sum = 256 * sum + digit;
         }
         GR_CHECK(sum == number, "%d became %lld", number, static_cast<long long>(sum));
-        gr::softmax::starts_of(twice, start);
-        for (int d = 0; d < 4; d++) {
-            found = 256 * found + start[d];
+        const int twice_offset = static_cast<int>(random.below(257));
+        gr::softmax::offsets_of(made, twice_offset, offset);
+        for (const int part : offset) {
+            half = 256 * half + part;
         }
-        GR_CHECK(wanted + 2 * found == (wanted & 1), "half of %lld is not %lld", static_cast<long long>(wanted),
-                 static_cast<long long>(-found));
+        const int64_t lost = sum * twice_offset - 2 * half;
+        GR_CHECK(lost == 0 || lost == 1, "half of %lld x %d is not %lld", static_cast<long long>(sum), twice_offset,
+                 static_cast<long long>(half));
         // The largest number just fits.
-        const float largest = gr::bits_float(gr::float_bits(fabsf(random.gaussian())) + (random.below(200) << 20));
+        const float largest = gr::bits_float(static_cast<unsigned>(random.below(0x7f000000u - 0x04000000u) + 0x04000000u));
         const gr::softmax::Unit unit = gr::softmax::unit_of(gr::float_bits(largest));
-        const double scaled = static_cast<double>(largest) * unit.up;
-        GR_CHECK(largest == 0 || (scaled < 127 * 0x1p24 && scaled >= 63.5 * 0x1p24 && unit.up * unit.down == 1),
-                 "%a became %a", largest, scaled);
+        const double scaled = static_cast<double>(largest) * unit.first * unit.up;
+        GR_CHECK(scaled < 127 * 0x1p24 && scaled >= 63.5 * 0x1p24 &&
+                     static_cast<double>(unit.first) * unit.up * unit.down == 1,
+                 "%a became %a", static_cast<double>(largest), scaled);
     }
     GR_CHECK(isnan(gr::softmax::unit_of(0x7f800000u).down), "infinite numbers make no sum");
-    GR_CHECK(gr::softmax::unit_of(0).down > 0 && gr::softmax::unit_of(0).up - gr::softmax::unit_of(0).up == 0);
+    const gr::softmax::Unit least = gr::softmax::unit_of(0);
+    GR_CHECK(least.down > 0 && least.up < INFINITY && static_cast<double>(least.first) * least.up * least.down == 1);
 }
 
 int main() {

@@ -34,12 +34,28 @@ private:
     std::unique_ptr<uint8_t, Free> data;
 };
 
-// Ways to store a factor, beside those that GrCodec names: codes of 4 bits, and of 8 bits falling to 1.
-constexpr int INT4 = 3, FALLING = 4;
+// Ways to store a factor: codes of 8 bits and fewer from INT8 on, those of FALLING from 8 bits to 1 and of THREE_TO_ONE
+// from 3.
+enum Codec { F32, BF16, INT8, INT4, FALLING, INT7, INT6, INT5, INT3, INT2, INT1, THREE_TO_ONE, CODECS };
 
 inline Widths widths_of(int codec, int width) {
-    const int bits[] = {32, 16, 8, 4};
-    return codec == FALLING ? falling(8, width) : constant(bits[codec], width);
+    const int bits[] = {32, 16, 8, 4, 8, 7, 6, 5, 3, 2, 1, 3};
+    return codec == FALLING || codec == THREE_TO_ONE ? falling(bits[codec], width) : constant(bits[codec], width);
+}
+
+// As Java counts them: io.groupreduce.cuda.inference.PackedPart.
+inline GrRuns runs_of(const Widths& widths) {
+    GrRuns runs{};
+    const int width = static_cast<int>(widths.size());
+    for (int first = 0; first < width; first += 32) {
+        const int bits = widths[first];
+        if (width - first <= 16) {
+            runs.blocks[6] = static_cast<uint16_t>(bits <= 2 ? 2 : bits <= 4 ? 4 : 8);
+        } else {
+            runs.blocks[bits == 7 ? 7 : bits - 1]++;
+        }
+    }
+    return runs;
 }
 
 // A factor as a file holds it, rows of scales padded to 32, and its packed form.
@@ -54,15 +70,23 @@ struct Factor : StoredMatrix {
         std::fill(scales.begin(), scales.end(), 0xFF);
     }
 
-    bool scaled() const { return codec >= GR_INT8; }
+    bool scaled() const { return codec >= INT8; }
 
-    int packed_codec() const { return std::min<int>(codec, GR_INT8); }
-
-    int slices() const { return (width + 15) / 16; }
+    GrRuns runs() const { return scaled() ? runs_of(widths) : GrRuns{}; }
 
     int strips() const { return (rows + 31) / 32; }
 
-    int64_t strip_bytes() const { return slices() * 2048 >> packed_codec(); }
+    int64_t strip_bytes() const {
+        if (!scaled()) {
+            return (width + 15) / 16 * bits * 64;
+        }
+        const GrRuns all = runs();
+        int words = all.blocks[6] / 2;
+        for (int b = 1; b <= 8; b++) {
+            words += b == 7 ? 0 : b * all.blocks[b - 1];
+        }
+        return words * 128;
+    }
 
     // In double.
     double number(int i, int k) const { return static_cast<double>(unscaled(i, k)) * scale(i, k); }
@@ -70,8 +94,8 @@ struct Factor : StoredMatrix {
     // Packs, and describes the packed form; scales of padding rows are poison.
     void pack() {
         packed = std::make_shared<Memory>(strips() * strip_bytes());
-        GrPackParams p{StoredMatrix::view(), packed->get(), strip_bytes(), rows, slices(), strips()};
-        const int lanes = strips() * slices() * 32;
+        GrPackParams p{StoredMatrix::view(), packed->get(), strip_bytes(), runs(), rows, strips()};
+        const int lanes = strips() * ((width + 31) / 32) * 32;
         if (lanes > 0) {
             emulator::launch("gr_pack", (lanes + 255) / 256, 1, 256, 0, p);
         }
@@ -79,11 +103,8 @@ struct Factor : StoredMatrix {
         view.scales = scaled() ? scales.data() : nullptr;
         view.strip_bytes = strip_bytes();
         view.rows = rows;
-        view.slices = slices();
-        view.codec = static_cast<int16_t>(packed_codec());
-        view.scale_bytes = static_cast<int16_t>(scale_bytes);
-        view.scales_per_row = std::max(1, scales_per_row);
-        view.columns = width;
+        view.form = form;
+        view.runs = runs();
     }
 };
 

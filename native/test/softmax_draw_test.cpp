@@ -25,9 +25,9 @@ double noise(uint64_t key, int token) {
 
 Head some_head(unsigned long long seed, bool exact = false) {
     Head head(seed, 24, true, exact);
-    head.basis(24).basis(9, exact ? GR_F32 : GR_BF16);
-    head.group(0, 24, 340, GR_INT8).group(0, 7, 90, GR_BF16).group(1, 9, 300, INT4, GR_SCALE_LOG8).zero(5);
-    head.dense(44, GR_F32).build();
+    head.basis(24).basis(9, exact ? F32 : BF16);
+    head.group(0, 24, 340, INT8).group(0, 7, 90, BF16).group(1, 9, 300, INT4, GR_SCALE_LOG8).zero(5);
+    head.dense(44, F32).build();
     return head;
 }
 
@@ -55,10 +55,10 @@ int check_draws(Head head) {
     const double temperatures[] = {1, 3, 0.25, 1e300, 1e-3, 1e-15, 1e-320};
     for (int states : {1, 3, 9, 33}) {
         const std::vector<float> hidden = head.hidden(states);
-        for (int n : {1, 4}) {
+        for (int n : {2, 8}) {
             Query q(head, hidden);
             q.n = n;
-            q.blocks = n == 4 ? 2 : 4;
+            q.blocks = n == 8 ? 2 : 4;
             q.logits = true;
             q.keys = states == 3;
             q.questions.clear();
@@ -90,7 +90,7 @@ void drawnTokensAreThoseOfPlainArithmetic() {
     GR_CHECK(check_draws(some_head(21)) > 20);
     // Many strips a warp: most tokens are left out by a bound.
     Head head(24, 5);
-    head.basis(2).group(0, 2, 6000, GR_INT8).build();
+    head.basis(2).group(0, 2, 6000, INT8).build();
     GR_CHECK(check_draws(std::move(head)) > 20);
 }
 
@@ -168,13 +168,6 @@ void brokenStatesDisturbNoOther() {
         for (int s = 0; s < q.states; s++) {
             const GrAnswer& found = q.answers[s];
             const size_t n = head.vocabulary;
-            if (s == 4 && kind == 1) {
-                for (size_t t = 0; t < head.tiles.size(); t++) {
-                    const GroupOfHead& g = head.groups[head.tiles[t].group];
-                    const bool wanted = g.basis != 0 || q.tile_keys[s * head.tiles.size() + t] >> 32 == 0xffffffffu;
-                    GR_CHECK(wanted, "tile %zu", t);
-                }
-            }
             if (s == 4) {
                 GR_CHECK(found.token == -1 && found.best == 0 && found.sum != found.sum && found.drawn != found.drawn,
                          "kind %d", kind);

@@ -20,11 +20,11 @@ public:
     std::vector<GroupOfHead> groups;
     int vocabulary = 0, directions = 0;
     std::vector<GrPacked> group_views, right_views;
-    std::vector<GrTile> tiles, right_tiles;
+    std::vector<GrTile> right_tiles;
     std::vector<uint8_t> group_of;
     std::vector<int32_t> slot_of, basis_of;
 
-    Head& basis(int rank, int codec = GR_F32, bool blocks = false) {
+    Head& basis(int rank, int codec = F32, bool blocks = false) {
         const float size = static_cast<float>(1 / sqrt(columns));
         bases.push_back(random_factor(random, codec, rank, columns, GR_SCALE_BF16, blocks, size, exact));
         bases.back().view.operand = directions;
@@ -44,7 +44,7 @@ public:
         return group(-1, columns, rows, codec, format, blocks);
     }
 
-    Head& zero(int rows) { return group(-2, 0, rows, GR_F32); }
+    Head& zero(int rows) { return group(-2, 0, rows, F32); }
 
     // Shuffles tokens over groups, ascending within each, and lays out tiles.
     Head& build() {
@@ -65,9 +65,6 @@ public:
         }
         for (size_t g = 0; g < groups.size(); g++) {
             basis_of.push_back(groups[g].basis < 0 ? -1 : groups[g].basis);
-            for (int strip = 0; strip < groups[g].left.strips(); strip += 8) {
-                tiles.push_back({static_cast<int32_t>(g), strip, std::min(8, groups[g].left.strips() - strip)});
-            }
         }
         for (size_t b = 0; b < bases.size(); b++) {
             right_views.push_back(bases[b].view);
@@ -138,14 +135,58 @@ public:
         return h;
     }
 
-    int most_slices() const {
-        int most = 1;
+    // Bytes of operands of the widest group for kernels of n states.
+    int panel_bytes(int n) const {
+        int most = 0;
         for (const GrPacked& g : group_views) {
-            most = std::max(most, static_cast<int>(g.slices));
+            const int of_block = g.form.bits <= 8 ? n / 2 * GR_DIGIT_BYTES : GR_TERM_BYTES;
+            most = std::max(most, blocks(g.form.width, 32) * of_block);
         }
-        return most;
+        return std::max(most, std::max(n / 2 * GR_DIGIT_BYTES, GR_TERM_BYTES));
     }
 };
+
+// What blocks of threads take, as Java plans it but with equal shares of strips: io.groupreduce.cuda.inference.TilePlan.
+struct Plan {
+    std::vector<GrSegment> segments;
+    std::vector<int32_t> first_segment;
+    std::vector<GrTile> tiles;
+
+    Plan(const Head& head, int blocks_of_threads) {
+        int all = 0;
+        for (const GroupOfHead& g : head.groups) {
+            all += g.left.strips();
+        }
+        for (int b = 0; b <= blocks_of_threads; b++) {
+            first_segment.push_back(static_cast<int32_t>(segments.size()));
+            int before = 0;
+            for (size_t g = 0; b < blocks_of_threads && g < head.groups.size(); g++) {
+                const int strips = head.groups[g].left.strips();
+                const int from = std::max(all * b / blocks_of_threads - before, 0);
+                const int to = std::min(all * (b + 1) / blocks_of_threads - before, strips);
+                if (from < to) {
+                    add({static_cast<int32_t>(g), from, to - from, static_cast<int32_t>(tiles.size())});
+                }
+                before += strips;
+            }
+        }
+    }
+
+    void add(const GrSegment& s) {
+        segments.push_back(s);
+        const int of_warp = blocks(blocks(s.strips, 8), 8);
+        for (int w = 0; w < 8; w++) {
+            for (int t = 0; t < of_warp; t++) {
+                const int first = w * s.strips / 8 + 8 * t;
+                const int strips = std::max(std::min((w + 1) * s.strips / 8 - first, 8), 0);
+                tiles.push_back({s.group, s.first_strip + first, strips});
+            }
+        }
+    }
+};
+
+// Of hidden states in gr_project.
+constexpr int PROJECTION_BYTES = 16 * 1024;
 
 // Of all tokens, with nothing listed or drawn.
 inline GrQuestion question_of(int state) { return {nullptr, 0, 0, 1, state, 0, 0}; }
@@ -172,12 +213,13 @@ struct Query {
 
     Head& head;
     std::vector<float> hidden;
-    int states, n = 1, blocks = 3, chunk = 0;
+    int states, n = 8, blocks = 3, panel = 0;  // bytes, 0 for all
     bool keys = false, logits = false;
     float cap = 0;
     std::vector<GrQuestion> questions;
     // Found.
     std::vector<float> z, all;
+    std::vector<GrTile> tiles;
     std::vector<GrPartial> partial;
     std::vector<uint64_t> tile_keys;
     std::vector<GrAnswer> answers;
@@ -203,9 +245,10 @@ struct Query {
                           log8_scales().data(),
                           states,
                           head.columns,
-                          head.directions};
+                          head.directions,
+                          PROJECTION_BYTES};
         if (!head.right_tiles.empty()) {
-            emulator::launch("gr_project", head.right_tiles.size(), (states + 7) / 8, 256, 0, p);
+            emulator::launch("gr_project", head.right_tiles.size(), (states + 7) / 8, 256, GR_RING_BYTES + PROJECTION_BYTES, p);
         }
         return *this;
     }
@@ -214,33 +257,30 @@ struct Query {
         if (z.empty()) {
             project();
         }
-        const int tiles = static_cast<int>(head.tiles.size());
-        std::vector<int32_t> first_tile;
-        for (int b = 0; b <= blocks; b++) {
-            first_tile.push_back(tiles * b / blocks);
-        }
+        const Plan plan(head, blocks);
+        tiles = plan.tiles;
         partial.resize(count() * blocks);
         memset(static_cast<void*>(partial.data()), 0xA5, partial.size() * sizeof(GrPartial));
-        tile_keys.assign(keys ? count() * tiles : 0, 0xA5A5A5A5);
+        tile_keys.assign(keys ? count() * tiles.size() : 0, 0xA5A5A5A5);
         all.assign(logits ? count() * head.vocabulary + 1 : 0, -777.0f);
         GrSoftmaxParams p{};
         p.inputs = inputs();
         p.questions = questions.data();
-        p.tiles = head.tiles.data();
-        p.first_tile = first_tile.data();
+        p.segments = plan.segments.data();
+        p.first_segment = plan.first_segment.data();
         p.partial = partial.data();
         p.tile_keys = or_null(tile_keys);
         p.logits = or_null(all);
         p.count = count();
-        p.tile_count = tiles;
+        p.tile_count = static_cast<int32_t>(tiles.size());
         p.vocabulary = head.vocabulary;
-        p.chunk_slices = chunk == 0 ? head.most_slices() : chunk;
+        p.panel_bytes = panel == 0 ? head.panel_bytes(n) : panel;
         for (const GrQuestion& question : questions) {
             p.masked |= question.open != nullptr ? 1 : 0;
             p.drawn |= question.temperature > 0 ? 1 : 0;
         }
-        const char* name = n == 1 ? "gr_softmax_1" : n == 2 ? "gr_softmax_2" : n == 4 ? "gr_softmax_4" : "gr_softmax_8";
-        emulator::launch(name, blocks, (count() + 8 * n - 1) / (8 * n), 256, p.chunk_slices * n * 768, p);
+        const char* name = n == 2 ? "gr_softmax_2" : n == 4 ? "gr_softmax_4" : "gr_softmax_8";
+        emulator::launch(name, blocks, (count() + n - 1) / n, 256, GR_RING_BYTES + p.panel_bytes, p);
         if (logits) {
             GR_CHECK(all.back() == -777.0f);
         }

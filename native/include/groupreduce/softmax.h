@@ -3,72 +3,73 @@
 // The product: for hidden states h (B x D), z_b = R_b h for every basis b, and logit_i = L_i z_b[0 : k] + bias_i (a
 // dense group has z = h, a zero group has k = 0). Neither the B x N logits nor a decoded factor ever lies in memory.
 //
-// Packed layout. A group's rows (slots, in the order of their tokens) lie in strips of 32; a strip is two m16 tiles of
-// mma.m16n8k16. A width k is padded to slices of 16; what pads is a number 0. Within a strip slices follow each other,
-// and within a slice every lane finds what it feeds to the tensor cores: of tile t = 0, 1 the numbers (row, column) =
-// (r, c), (r, c+1), (r+8, c), (r+8, c+1), (r, c+8), (r, c+9), (r+8, c+8), (r+8, c+9) with r = 16 t + lane / 4, c = 16
-// slice + 2 (lane % 4): eight a tile, in this order.
-//   F32   per slice 4 pieces of 512 bytes: piece 2 t + h holds numbers 4 h .. 4 h + 3 of tile t of every lane, 16 bytes
-//         a lane
-//   BF16  per slice 2 pieces of 512 bytes: piece t holds the eight numbers of tile t of every lane, 16 bytes a lane
-//   INT8  per slice 1 piece of 512 bytes: 16 bytes a lane, tile 0 then tile 1; codes of every width come as the signed
-//         bytes that they stand for
-//   codes go by blocks of 32 directions, whole blocks first; a block is as wide as its widest code: 1, 2, 3, 4, 5, 6 or 8
-//         bits, and widths never rise, so a strip is runs of blocks by width. A block of b bits has b words of 32 bits
-//         for every lane: pieces of 512 bytes with four words a lane each, then one of 256 with two, then one of 128 with
-//         one, as b asks for. At most 16 directions at the end are half a block: 2, 4 or 8 bits, half the words.
-// What a lane holds of a block: pair p = 0..3 is the row 8 p + lane / 4 of the strip; its lower codes are of the
-// directions 4 (lane % 4) + i of the block and its upper ones of those 16 further on, i = 0..3 being the byte of a word.
-//   8 bits  word 2 p: lower codes; 2 p + 1: upper ones                      (a half: word p: lower codes)
-//   4 bits  word p: lower codes in bits 0-3, upper ones in 4-7              (a half: word p / 2, bits 4 (p % 2) ..)
+// Packed layout. A group's rows (slots, in the order of their tokens) lie in strips of 32: two m16 tiles of an mma. What
+// pads is a number or a code 0. Within a strip, columns go in blocks of 32, of which every lane finds what it feeds to
+// the tensor cores.
+//   F32   a slice of 16 columns is 4 pieces of 512 bytes, 16 a lane. Of tile t = 0, 1 a lane has the numbers (row,
+//         column) = (r, c), (r, c+1), (r+8, c), (r+8, c+1), (r, c+8), (r, c+9), (r+8, c+8), (r+8, c+9) with r = 16 t +
+//         lane / 4, c = 16 slice + 2 (lane % 4): eight in this order; piece 2 t + h holds numbers 4 h .. 4 h + 3
+//   BF16  a slice is 2 pieces of 512 bytes, 16 a lane: piece t holds the eight numbers of tile t
+//   codes A block is as wide as its widest code: 1, 2, 3, 4, 5, 6 or 8 bits. Widths never rise, so a strip is runs of
+//         blocks by width. A block of b bits is b words of 32 bits for every lane: pieces of 512 bytes with four words
+//         a lane each, then one of 256 with two, then one of 128 with one, as b asks for. At most 16 columns at the end
+//         are half a block: 2, 4 or 8 bits, half the words.
+// What a lane holds of a block of codes: pair p = 0..3 is the row 8 p + lane / 4 of the strip; its lower codes are of
+// columns 4 (lane % 4) + i of the block and its upper ones of those 16 further on, i = 0..3 being the byte of a word.
+//   8 bits  word 2 p: lower codes; 2 p + 1: upper ones                                      (half: word p: lower codes)
+//   4 bits  word p: lower codes in bits 0-3, upper ones in 4-7                    (half: word p / 2, from bit 4 (p % 2))
 //   3 bits  word p < 3: lower codes in bits 0-2, upper ones in 4-6; pair 3: bit n of a lower code is bit 3 of word n, of
 //           an upper one bit 7
-//   2 bits  word p / 2: lower codes from bit 2 (p % 2) on, upper ones from 4 + 2 (p % 2)      (a half: word 0, bit 2 p ..)
+//   2 bits  word p / 2: lower codes from bit 2 (p % 2), upper ones from 4 + 2 (p % 2)        (half: word 0, from bit 2 p)
 //   1 bit   word 0: lower codes in bit p, upper ones in bit 4 + p
-//   6 bits  word p: the lower 4 bits of lower codes in bits 0-3, the upper 4 of upper ones in 4-7; words 4 + p / 2, turned
-//           right by 4 (p % 2): the lower 2 bits of upper codes in bits 2-3, the upper 2 of lower ones in 4-5
-//   5 bits  word p: likewise; word 4, turned right by 2 p: the lowest bit of upper codes in bit 3, the highest of lower
-//           ones in 4
+//   6 bits  word p: bits 0-3 of lower codes in bits 0-3, bits 2-5 of upper ones in 4-7; word 4 + p / 2, turned right by 4
+//           (p % 2): bits 0-1 of upper codes in bits 2-3, bits 4-5 of lower ones in 4-5
+//   5 bits  word p: bits 0-3 of lower codes in bits 0-3, bits 1-4 of upper ones in 4-7; word 4, turned right by 2 p: bit 0
+//           of upper codes in bit 3, bit 4 of lower ones in 4
 // A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as
 // the operand.
 //
 // Operands (z or h) that meet F32 or BF16 are split into three bfloat16 terms by cutting (8 + 8 + 8 bits), an F32
 // number of a left factor too; products of terms are summed down to 2^-24 of the whole in binary32 (three mma a slice;
-// six for F32). Operands that meet integers, which binary16 holds, are split into two terms of binary16 (11 + 11 bits)
-// in units of a power of two for every 32 of them (two mma a slice). Either way results are as good as plain binary32,
-// save that an operand which meets integers is known to 2^-39 of the largest of its 32.
+// six for F32). Operands that meet codes are four signed bytes of a whole number, in units of a power of two (two mma a
+// block and two states); sums are exact. Either way results are as good as plain binary32, save that an operand which
+// meets codes is known to 2^-31 of the largest one of its state, times what its profile multiplies both by.
 #pragma once
 #include <stdint.h>
 
 #include "groupreduce/stored.h"
 
-// What packed numbers are.
-enum GrCodec { GR_F32 = 0, GR_BF16 = 1, GR_INT8 = 2 };
-
 // Blocks of a strip of codes, by width.
 struct GrRuns {
-    uint16_t blocks[8];  // [b - 1]: whole blocks of b bits; there are none of 7: [6]: the bits of the half at the end
+    uint16_t blocks[8];  // [b - 1]: whole blocks of b bits; there are none of 7: [6] is the bits of the half at the end
 };
 static_assert(sizeof(GrRuns) == 16, "as Java writes it");
 
 // A packed matrix: the left factor or dense rows of a group, or the right factor of a basis. Lies in device memory.
 struct GrPacked {
-    const uint8_t* codes;   // packed strips; null when slices == 0
+    const uint8_t* codes;   // packed strips, one after the other; null when there are no columns
     const uint8_t* scales;  // as stored, row-major, rows padded to 32; null for F32 and BF16
     const float* bias;      // per slot, or null
     const int32_t* tokens;  // per slot; null for a right factor
-    int64_t strip_bytes;
-    int32_t rows;            // slots that count; the last strip may hold fewer than 32
-    int32_t slices;          // ceil(width / 16); 0 for a zero group
-    int16_t codec;           // GrCodec
-    int16_t scale_bytes;     // GrScaleBytes
-    int32_t scales_per_row;  // 1, or ceil(width / 32): a scale for every two slices
-    int32_t operand;  // where its operand begins in a row of z, or -1 when the operand is the hidden state itself
-    int32_t columns;  // width before padding (the operand is read up to here; beyond it counts as 0)
+    int64_t strip_bytes;    // a multiple of 128
+    int32_t rows;           // slots that count; the last strip may hold fewer than 32
+    int32_t operand;        // where its operand begins in a row of z, or -1 when the operand is the hidden state itself
+    GrRowForm form;         // as stored; scales are one a row or one for every 32 columns; width 0 for a zero group
+    GrRuns runs;            // of codes
 };
-static_assert(sizeof(GrPacked) == 64, "as Java writes it");
+static_assert(sizeof(GrPacked) == 120, "as Java writes it");
 
-// Up to 8 strips of one group: what a block takes at a time, one strip a warp.
+// Strips of one group, which follow each other, of what a block of threads does: warp w of the 8 takes those from w
+// strips / 8 on.
+struct GrSegment {
+    int32_t group, first_strip, strips;
+    // A tile is up to 8 strips of a warp that follow each other: tile t of warp w has the number first_tile + w n + t
+    // where n = ceil(ceil(strips / 8) / 8), and may be empty.
+    int32_t first_tile;
+};
+static_assert(sizeof(GrSegment) == 16, "as Java writes it");
+
+// Up to 8 strips of one group.
 struct GrTile {
     int32_t group;
     int32_t first_strip;
@@ -76,17 +77,19 @@ struct GrTile {
 };
 static_assert(sizeof(GrTile) == 12, "as Java writes it");
 
-// Rows as they are stored in a file, to packed strips. One thread a lane's piece; launched per matrix.
+// Rows as they are stored in a file, to packed strips; launched per matrix.
 struct GrPackParams {
     GrStoredRows stored;
     uint8_t* packed;
     int64_t strip_bytes;
-    int32_t rows, slices, strips;
+    GrRuns runs;
+    int32_t rows, strips;
 };
-// kernel gr_pack: block 256, grid.x covers strips * slices * 32 lanes (a lane packs one slice of its strip)
+// kernel gr_pack: block 256, grid.x covers strips * ceil(width / 32) warps (a warp packs a block of its strip)
 
 // z = R h for every basis. Block 256: 8 warps share the width of one strip of directions and add up in a fixed order;
-// grid.x = strips of all right factors (GrTile with strips = 1), grid.y = blocks of 8 states.
+// grid.x = strips of all right factors (GrTile with strips = 1), grid.y = blocks of 8 states. Dynamic shared bytes:
+// GR_RING_BYTES + panel_bytes.
 struct GrProjectParams {
     const GrPacked* rights;
     const GrTile* tiles;  // one a strip, tile.group numbers rights
@@ -94,6 +97,7 @@ struct GrProjectParams {
     float* z;             // states x directions; rights[b].operand says where basis b begins, a multiple of 32
     const float* log8;    // 256 scales of ScaleFormat.LOG8
     int32_t states, columns, directions;
+    int32_t panel_bytes;  // see GrSoftmaxParams; n = 8
 };
 // kernel gr_project; z of padding rows comes out 0
 
@@ -133,23 +137,31 @@ struct GrInputs {
     float cap;  // 0 for none
 };
 
-// One pass over the whole head: persistent blocks of 256 threads, each over the tiles first_tile[b] .. first_tile[b +
-// 1] - 1. A question is a column of the product. grid.y = blocks of 8 n questions, for the kernels gr_softmax_1, _2,
-// _4, _8 (n = 1, 2, 4, 8 columns of 8 questions). What is null is not wanted.
+// Shared memory of a block of 256 for packed numbers on their way: asynchronous copies are four pieces of 1,024 bytes a
+// warp.
+#define GR_RING_BYTES (8 * 4096)
+
+// Shared memory for operands of a block of 32 columns: of F32 and BF16, of codes by pairs of states (bytes, and where
+// sums begin).
+#define GR_TERM_BYTES 1536
+#define GR_DIGIT_BYTES 288
+
+// One pass over the whole head: persistent blocks of 256 threads, each over the segments first_segment[b] ..
+// first_segment[b + 1] - 1. grid.y = blocks of n questions, for the kernels gr_softmax_2, _4, _8 (n = 2, 4, 8). Dynamic
+// shared bytes: GR_RING_BYTES + panel_bytes. What is null is not wanted.
 struct GrSoftmaxParams {
     GrInputs inputs;
     const GrQuestion* questions;
-    const GrTile* tiles;
-    const int32_t* first_tile;  // grid.x + 1
-    GrPartial* partial;         // count x grid.x
-    uint64_t* tile_keys;        // count x tile_count: the best key of every tile, or null
-    float* logits;              // count x vocabulary by token, or null; not of tokens that are not open
+    const GrSegment* segments;
+    const int32_t* first_segment;  // grid.x + 1
+    GrPartial* partial;            // count x grid.x
+    uint64_t* tile_keys;           // count x tile_count: the best key of every tile, or null
+    float* logits;                 // count x vocabulary by token, or null; not of tokens that are not open
     int32_t count;              // questions
     int32_t tile_count, vocabulary;
-    // Slices of operands that shared memory holds at a time: those of the widest group, or at least 8 (then a group
-    // that has more takes them in chunks of a multiple of 8). Dynamic shared bytes = chunk_slices * n * 768, beside
-    // less than n * 6144 static ones.
-    int32_t chunk_slices;
+    // What there is for operands: a group whose columns need more (GR_TERM_BYTES, or n / 2 * GR_DIGIT_BYTES, for every
+    // 32) takes them in chunks. A multiple of 16 that holds 32 columns at least.
+    int32_t panel_bytes;
     int32_t masked;  // whether some questions have tokens that are not open
     int32_t drawn;   // whether some questions want a draw
 };
@@ -180,7 +192,7 @@ struct GrTarget {
 };
 static_assert(sizeof(GrTarget) == 8, "as Java writes it");
 
-// Logits of given tokens by the same sums as gr_softmax. One warp a target; block 128 (4 targets), grid.x covers them.
+// Logits of given tokens by the same sums as gr_softmax. Block 256, grid.x = targets.
 struct GrTargetParams {
     GrInputs inputs;
     const uint8_t* group_of;  // per token
@@ -219,7 +231,8 @@ struct GrRescoreParams {
 };
 // kernel gr_rescore
 
-// Rows of A^ as binary32. grid.x = count, block 128.
+// Rows of A^ as binary32. Block 128 for GR_ROWS_OF_BLOCK rows, grid.x covers them.
+#define GR_ROWS_OF_BLOCK 8
 struct GrRowsParams {
     const GrPacked* groups;
     const GrPacked* rights;
@@ -229,7 +242,7 @@ struct GrRowsParams {
     const int32_t* basis_of;  // per group: its right factor, -1 for dense or zero
     const int32_t* tokens;    // count
     float* rows;              // count x columns
-    int32_t columns;
+    int32_t columns, count;
 };
 // kernel gr_rows
 

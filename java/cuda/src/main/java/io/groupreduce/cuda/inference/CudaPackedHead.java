@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
 final class CudaPackedHead implements AutoCloseable {
     private static final int PACK_THREADS = 256;
     private static final int LANES = 32;
-    private static final int PACK_PARAMETERS = 112;
+    private static final int PACK_PARAMETERS = 120;
 
     private final Device device;
     private final HeadLayout layout;
@@ -61,7 +61,7 @@ final class CudaPackedHead implements AutoCloseable {
         }
 
         void load(PackedPart part) {
-            if (part.codes() != PackedPart.NONE && part.slices() > 0) {
+            if (part.codes() != PackedPart.NONE && part.blocks() > 0) {
                 int rows = HeadLayout.pieceRows(part);
                 for (int first = 0; first < part.rows(); first += Math.min(rows, part.rows() - first)) {
                     load(part, first, Math.min(rows, part.rows() - first));
@@ -88,8 +88,8 @@ final class CudaPackedHead implements AutoCloseable {
                     .address(piece.address(), 0)
                     .i32(RowForm.of(part.stored()))
                     .i32(0);
-            parameters.address(target).i64(part.stripBytes()).i32(count, part.slices(), strips);
-            int blocks = Math.toIntExact(Math.ceilDiv((long) strips * part.slices() * LANES, PACK_THREADS));
+            parameters.address(target).i64(part.stripBytes()).i32(part.runs()).i32(count, strips);
+            int blocks = Math.toIntExact(Math.ceilDiv((long) strips * part.blocks() * LANES, PACK_THREADS));
             pack.launch(device.stream(), blocks, 1, PACK_THREADS, 0, parameters);
         }
     }

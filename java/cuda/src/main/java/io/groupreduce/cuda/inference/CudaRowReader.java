@@ -12,6 +12,9 @@ import java.lang.foreign.ValueLayout;
 /** Reads rows of A^, some of them at a time. */
 final class CudaRowReader implements AutoCloseable {
     private static final int THREADS = 128;
+    /** {@code GR_ROWS_OF_BLOCK}. */
+    private static final int ROWS_OF_BLOCK = 8;
+
     private static final int PARAMETER_BYTES = 96;
 
     /** What comes back in one copy, unless a single row is longer. */
@@ -63,8 +66,8 @@ final class CudaRowReader implements AutoCloseable {
                 .address(head.at(Table.BASIS_OF))
                 .address(wanted.address())
                 .address(found.address())
-                .i32(columns);
-        kernel.launch(stream, count, 1, THREADS, 0, parameters);
+                .i32(columns, count);
+        kernel.launch(stream, Math.ceilDiv(count, ROWS_OF_BLOCK), 1, THREADS, 0, parameters);
     }
 
     @Override

@@ -18,30 +18,25 @@ import io.groupreduce.cuda.inference.PassBuffers.Shape;
 final class CudaSweep implements AutoCloseable {
     private static final int THREADS = 256;
     private static final int FINISH_THREADS = 128;
-    private static final int TARGET_THREADS = 128;
-    private static final int TARGETS_OF_BLOCK = 4;
     private static final int SELECT_THREADS = 512;
 
-    /** Columns of a tensor-core product: states or questions that go together. */
-    private static final int COLUMNS = 8;
+    /** States of a block of gr_project. */
+    private static final int STATES = 8;
 
-    /** Questions of a block of the largest kernel. */
-    private static final int MOST_QUESTIONS = 8 * COLUMNS;
+    /** Kernels take 2, 4 or 8 questions at a time. */
+    private static final int LARGEST = 2;
 
-    /** Three bfloat16 terms of a slice of eight states. */
-    private static final int PANEL_SLICE_BYTES = 768;
+    /** {@code GR_RING_BYTES}. */
+    private static final int RING_BYTES = 32 << 10;
 
-    /** A group wider than shared memory holds is taken in chunks of a multiple of this. */
-    private static final int FEWEST_PANEL_SLICES = 8;
+    /** What a block of gr_softmax_2, _4, _8 keeps in shared memory besides, rounded up. */
+    private static final int[] STATIC_BYTES = {17 << 10, 24 << 10, 47 << 10};
 
-    /** What a block of gr_softmax_1 keeps in shared memory besides, doubled with every larger kernel; rounded up. */
-    private static final int STATIC_BYTES = 6 << 10;
+    /** The same of gr_project. */
+    private static final int PROJECTION_BYTES = 30 << 10;
 
     /** What the card keeps of shared memory for each block. */
     private static final int SYSTEM_BYTES = 1 << 10;
-
-    /** By the registers of gr_softmax_1, _2, _4, _8. */
-    private static final int[] BLOCKS_OF_MULTIPROCESSOR = {2, 2, 1, 1};
 
     private static final int PARAMETER_BYTES = 256;
 
@@ -74,10 +69,7 @@ final class CudaSweep implements AutoCloseable {
         sharedBytes = device.properties().sharedBytesPerBlock();
         project = device.kernel("gr_project");
         softmax = new Kernel[] {
-            device.kernel("gr_softmax_1"),
-            device.kernel("gr_softmax_2"),
-            device.kernel("gr_softmax_4"),
-            device.kernel("gr_softmax_8")
+            device.kernel("gr_softmax_2"), device.kernel("gr_softmax_4"), device.kernel("gr_softmax_8")
         };
         finish = device.kernel("gr_finish");
         target = device.kernel("gr_target");
@@ -99,6 +91,9 @@ final class CudaSweep implements AutoCloseable {
         if (layout.rightTiles.isEmpty()) {
             return;
         }
+        int panel = Math.min(
+                HeadLayout.panelBytes(layout.rights, STATES),
+                sharedBytes - PROJECTION_BYTES - RING_BYTES - SYSTEM_BYTES);
         parameters
                 .reset()
                 .address(head.at(Table.RIGHTS))
@@ -108,9 +103,10 @@ final class CudaSweep implements AutoCloseable {
                 .address(head.at(Table.LOG8))
                 .i32(states)
                 .i32(layout.columns)
-                .i32(layout.directions());
+                .i32(layout.directions())
+                .i32(panel);
         int strips = layout.rightTiles.size();
-        project.launch(stream, strips, Math.ceilDiv(states, COLUMNS), THREADS, 0, parameters);
+        project.launch(stream, strips, Math.ceilDiv(states, STATES), THREADS, RING_BYTES + panel, parameters);
     }
 
     /** Queues the answers to the questions about states whose coordinates are there. */
@@ -133,43 +129,24 @@ final class CudaSweep implements AutoCloseable {
         }
     }
 
-    /** Whole blocks of the largest kernel at once, then what is left by the kernel that fits it. */
     private void scan(Shape shape) {
         int count = shape.questions();
-        int whole = count / MOST_QUESTIONS * MOST_QUESTIONS;
-        if (whole > 0) {
-            scan(shape, 0, whole);
-        }
-        if (whole < count) {
-            scan(shape, whole, count - whole);
-        }
-    }
-
-    private void scan(Shape shape, long first, int count) {
         int size = size(count);
-        int slices = panelSlices(layout.mostSlices(), panelBytes(sharedBytes, size), size);
-        int tiles = layout.plan.tiles.size();
-        int blocks = layout.plan.blocks();
-        inputs().address(buffers.address(Part.QUESTIONS) + first * PassBuffers.QUESTION_BYTES)
-                .address(head.at(Table.TILES))
-                .address(head.at(Table.FIRST_TILE))
-                .address(buffers.address(Part.PARTIALS) + first * PassBuffers.PARTIAL_BYTES * blocks)
-                .address(shape.listed() > 0 ? buffers.address(Part.TILE_KEYS) + first * Long.BYTES * tiles : 0)
-                .address(keptLogits(shape, first))
+        int panel = panelBytes(HeadLayout.panelBytes(layout.groups, 2 << size), sharedBytes, size);
+        inputs().address(buffers.address(Part.QUESTIONS))
+                .address(head.at(Table.SEGMENTS))
+                .address(head.at(Table.FIRST_SEGMENT))
+                .address(buffers.address(Part.PARTIALS))
+                .address(shape.listed() > 0 ? buffers.address(Part.TILE_KEYS) : 0)
+                .address(keptLogits(shape))
                 .i32(count)
-                .i32(tiles)
+                .i32(layout.plan.tiles.size())
                 .i32(layout.rows)
-                .i32(slices)
+                .i32(panel)
                 .i32(shape.masks() > 0 ? 1 : 0)
                 .i32(shape.drawn() ? 1 : 0);
-        int columns = 1 << size;
-        softmax[size].launch(
-                stream,
-                blocks,
-                Math.ceilDiv(count, COLUMNS * columns),
-                THREADS,
-                slices * columns * PANEL_SLICE_BYTES,
-                parameters);
+        int blocks = layout.plan.blocks();
+        softmax[size].launch(stream, blocks, Math.ceilDiv(count, 2 << size), THREADS, RING_BYTES + panel, parameters);
     }
 
     /** Writes the structure {@code GrInputs} of {@code softmax.h}. */
@@ -185,37 +162,27 @@ final class CudaSweep implements AutoCloseable {
                 .f32(cap);
     }
 
-    /** Where the logits from a question on are kept; 0 if they are not. */
-    private long keptLogits(Shape shape, long first) {
-        return PassBuffers.keepsLogits(layout, shape)
-                ? buffers.address(Part.EVERY_LOGIT) + first * Float.BYTES * layout.rows
-                : 0;
+    /** Where all logits are kept; 0 if they are not. */
+    private long keptLogits(Shape shape) {
+        return PassBuffers.keepsLogits(layout, shape) ? buffers.address(Part.EVERY_LOGIT) : 0;
     }
 
-    /** The number of the kernel whose 1, 2, 4 or 8 columns of eight questions hold so many, or the last. */
+    /** The number of the kernel whose 2, 4 or 8 questions hold so many, or the last. */
     static int size(int questions) {
         int size = 0;
-        while (size < 3 && questions > COLUMNS << size) {
+        while (size < LARGEST && questions > 2 << size) {
             size++;
         }
         return size;
     }
 
     /**
-     * Slices of operands in shared memory at a time: those of the widest group, or what fits, of which wider groups take a multiple of 8.
+     * Shared memory of a block for operands: what they need where two blocks with that fit a multiprocessor, else at most what one block
+     * may have; groups that need more take theirs in chunks.
      */
-    static int panelSlices(int widest, int bytes, int size) {
-        int fitting = bytes / (PANEL_SLICE_BYTES << size);
-        return Math.min(widest, Math.max(FEWEST_PANEL_SLICES, fitting));
-    }
-
-    /**
-     * Shared memory that a block of a kernel may use for operands, so that as many blocks fit a multiprocessor as the kernel's registers
-     * allow.
-     */
-    static int panelBytes(int sharedBytesPerBlock, int size) {
-        int own = STATIC_BYTES << size;
-        return sharedBytesPerBlock / BLOCKS_OF_MULTIPROCESSOR[size] - own - SYSTEM_BYTES;
+    static int panelBytes(int needed, int sharedBytesPerBlock, int size) {
+        int own = STATIC_BYTES[size] + RING_BYTES + SYSTEM_BYTES;
+        return needed <= sharedBytesPerBlock / 2 - own ? needed : Math.min(needed, sharedBytesPerBlock - own);
     }
 
     private void merge(Shape shape, Stream on) {
@@ -242,7 +209,7 @@ final class CudaSweep implements AutoCloseable {
         inputs().address(buffers.address(Part.QUESTIONS))
                 .address(head.at(Table.TILES))
                 .address(buffers.address(Part.PLACES))
-                .address(keptLogits(shape, 0))
+                .address(keptLogits(shape))
                 .address(buffers.address(Part.KEYS))
                 .i32(tiles)
                 .i32(layout.rows);
@@ -269,7 +236,7 @@ final class CudaSweep implements AutoCloseable {
                 .address(buffers.address(Part.TARGETS))
                 .address(buffers.address(Part.SCORES))
                 .i32(targets);
-        target.launch(stream, Math.ceilDiv(targets, TARGETS_OF_BLOCK), 1, TARGET_THREADS, 0, parameters);
+        target.launch(stream, targets, 1, THREADS, 0, parameters);
     }
 
     @Override

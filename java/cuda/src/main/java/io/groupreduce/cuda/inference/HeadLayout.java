@@ -31,12 +31,14 @@ final class HeadLayout {
         RIGHTS,
         /** The basis of each group, -1 for none. */
         BASIS_OF,
+        /** A {@code GrSegment} for each segment of the groups. */
+        SEGMENTS,
         /** A {@code GrTile} for each tile of the groups. */
         TILES,
         /** A {@code GrTile} for each strip of the right factors. */
         RIGHT_TILES,
-        /** The first tile of each block of threads, and the end. */
-        FIRST_TILE,
+        /** The first segment of each block of threads, and the end. */
+        FIRST_SEGMENT,
         /** The scales of the bytes of LOG8. */
         LOG8,
         /** Tokens by slot. */
@@ -59,13 +61,12 @@ final class HeadLayout {
     final List<PackedPart> groups = new ArrayList<>();
     /** Strips of the right factors; a tile's group is the number of the basis. */
     final List<Tile> rightTiles = new ArrayList<>();
-    /** The tiles of the groups. */
+    /** The segments and tiles of the groups. */
     final TilePlan plan;
 
     private final Map<Table, Long> tables = new EnumMap<>(Table.class);
     private int directions;
     private int slots;
-    private int mostSlices;
     private long bytes;
 
     /**
@@ -104,7 +105,6 @@ final class HeadLayout {
         int operand = group.isLowRank() ? rights.get(group.basis()).operand() : PackedPart.HIDDEN;
         PackedPart part = part(stored, count, operand, slots);
         groups.add(part);
-        mostSlices = Math.max(mostSlices, part.slices());
         slots += part.strips() * PackedPart.STRIP;
     }
 
@@ -126,9 +126,10 @@ final class HeadLayout {
             case GROUPS -> (long) groups.size() * PackedPart.STRUCTURE_BYTES;
             case RIGHTS -> (long) rights.size() * PackedPart.STRUCTURE_BYTES;
             case BASIS_OF -> (long) groups.size() * Integer.BYTES;
+            case SEGMENTS -> (long) plan.segments.size() * TilePlan.SEGMENT_BYTES;
             case TILES -> (long) plan.tiles.size() * TilePlan.STRUCTURE_BYTES;
             case RIGHT_TILES -> (long) rightTiles.size() * TilePlan.STRUCTURE_BYTES;
-            case FIRST_TILE -> (plan.blocks() + 1L) * Integer.BYTES;
+            case FIRST_SEGMENT -> (plan.blocks() + 1L) * Integer.BYTES;
             case LOG8 -> (long) LOG8_SCALES * Float.BYTES;
             case TOKENS -> (long) slots * Integer.BYTES;
             case BIAS -> biased ? (long) slots * Float.BYTES : 0;
@@ -174,9 +175,10 @@ final class HeadLayout {
         return Math.ceilDiv(rows, Long.SIZE);
     }
 
-    /** Slices of the widest group. */
-    int mostSlices() {
-        return mostSlices;
+    /** Shared memory for the operands of so many states that meet any of some parts. */
+    static int panelBytes(List<PackedPart> parts, int states) {
+        int one = Math.max(PackedPart.TERM_BYTES, states / 2 * PackedPart.DIGIT_BYTES);
+        return parts.stream().mapToInt(part -> part.panelBytes(states)).reduce(one, Math::max);
     }
 
     /** Where a table lies. */

@@ -1,6 +1,7 @@
 package io.groupreduce.cuda.inference;
 
 import io.groupreduce.cuda.inference.HeadLayout.Table;
+import io.groupreduce.cuda.inference.TilePlan.Segment;
 import io.groupreduce.cuda.inference.TilePlan.Tile;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.GroupPlan;
@@ -43,9 +44,10 @@ final class HeadTables {
             case BASIS_OF ->
                 MemorySegment.ofArray(
                         matrix.groups().stream().mapToInt(HeadTables::basis).toArray());
+            case SEGMENTS -> segments();
             case TILES -> tiles(layout.plan.tiles);
             case RIGHT_TILES -> tiles(layout.rightTiles);
-            case FIRST_TILE -> MemorySegment.ofArray(layout.plan.firstTile);
+            case FIRST_SEGMENT -> MemorySegment.ofArray(layout.plan.firstSegment);
             case LOG8 -> MemorySegment.ofArray(ScaleFormat.log8Scales());
             case TOKENS -> tokens();
             case BIAS -> bias == null ? MemorySegment.ofArray(new float[0]) : biasOfSlots();
@@ -73,6 +75,20 @@ final class HeadTables {
             written.setAtIndex(ValueLayout.JAVA_INT, at, tiles.get(t).group());
             written.setAtIndex(ValueLayout.JAVA_INT, at + 1, tiles.get(t).firstStrip());
             written.setAtIndex(ValueLayout.JAVA_INT, at + 2, tiles.get(t).strips());
+        }
+        return written;
+    }
+
+    private MemorySegment segments() {
+        List<Segment> segments = layout.plan.segments;
+        MemorySegment written =
+                MemorySegment.ofArray(new int[segments.size() * TilePlan.SEGMENT_BYTES / Integer.BYTES]);
+        for (int i = 0; i < segments.size(); i++) {
+            long at = 4L * i;
+            written.setAtIndex(ValueLayout.JAVA_INT, at, segments.get(i).group());
+            written.setAtIndex(ValueLayout.JAVA_INT, at + 1, segments.get(i).firstStrip());
+            written.setAtIndex(ValueLayout.JAVA_INT, at + 2, segments.get(i).strips());
+            written.setAtIndex(ValueLayout.JAVA_INT, at + 3, segments.get(i).firstTile());
         }
         return written;
     }

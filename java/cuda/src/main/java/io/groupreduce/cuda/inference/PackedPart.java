@@ -1,11 +1,14 @@
 package io.groupreduce.cuda.inference;
 
+import io.groupreduce.cuda.compress.RowForm;
+import io.groupreduce.matrix.BitProfile;
 import io.groupreduce.matrix.EncodedMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
- * A left factor, the dense rows of a group, or a right factor, packed into strips of 32 rows by slices of 16 columns as {@code softmax.h}
+ * A left factor, the dense rows of a group, or a right factor, packed into strips of 32 rows by blocks of 32 columns as {@code softmax.h}
  * describes. Places are bytes from the start of the head's memory.
  *
  * @param stored the rows as a file holds them; {@code null} for a zero group
@@ -19,11 +22,11 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
     /** Rows of a strip. */
     static final int STRIP = 32;
 
-    /** Columns of a slice. */
-    static final int SLICE = 16;
+    /** Columns of a block. */
+    static final int BLOCK = 32;
 
     /** Bytes of the {@code GrPacked} structure. */
-    static final int STRUCTURE_BYTES = 64;
+    static final int STRUCTURE_BYTES = 120;
 
     /** The operand is the hidden state. */
     static final int HIDDEN = -1;
@@ -31,26 +34,29 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
     /** Nothing lies there. */
     static final long NONE = -1;
 
-    /** Bytes of a slice of a strip whose numbers have a byte each. */
-    private static final int SLICE_BYTES = STRIP * SLICE;
+    /** {@code GR_TERM_BYTES}. */
+    static final int TERM_BYTES = 1536;
 
-    /** {@code GR_F32}. The numbers of a packed part are half as long from each to the next of these. */
-    private static final int F32 = 0;
+    /** {@code GR_DIGIT_BYTES}. */
+    static final int DIGIT_BYTES = 288;
 
-    /** {@code GR_BF16}. */
-    private static final int BF16 = 1;
+    /** Columns of a slice of numbers that are no codes; half of a block. */
+    private static final int SLICE = 16;
 
-    /** {@code GR_INT8}. */
-    private static final int INT8 = 2;
+    /** The numbers of {@code GrRowForm}. */
+    private static final int FORM_NUMBERS = 14;
+
+    /** Where {@code GrRuns} has the bits of half a block. */
+    private static final int HALF = 6;
 
     /** k of a group, D of a right factor or of dense rows, 0 of a zero group. */
     int width() {
         return stored == null ? 0 : stored.width();
     }
 
-    /** Slices of a row. */
-    int slices() {
-        return Math.ceilDiv(width(), SLICE);
+    /** Blocks of 32 columns of a row, the last one perhaps in part. */
+    int blocks() {
+        return Math.ceilDiv(width(), BLOCK);
     }
 
     /** Strips of rows. */
@@ -65,16 +71,43 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
 
     /** Bytes of a packed strip. */
     long stripBytes() {
-        return stored == null ? 0 : stripBytes(stored);
+        return stored == null ? 0 : stripBytes(stored.profile());
     }
 
-    private static long stripBytes(EncodedMatrix stored) {
-        return ((long) Math.ceilDiv(stored.width(), SLICE) * SLICE_BYTES << INT8) >> codec(stored);
+    /** Shared memory for the operands of so many states. */
+    int panelBytes(int states) {
+        return blocks() * (isScaled() ? states / 2 * DIGIT_BYTES : TERM_BYTES);
+    }
+
+    private static long stripBytes(BitProfile profile) {
+        if (!profile.scaled()) {
+            return (long) Math.ceilDiv(profile.width(), SLICE) * SLICE * STRIP * profile.most() / Byte.SIZE;
+        }
+        int[] runs = runs(profile);
+        int bits = runs[HALF] / 2;
+        for (int b = 1; b <= runs.length; b++) {
+            bits += b == HALF + 1 ? 0 : b * runs[b - 1];
+        }
+        return (long) bits * BLOCK * STRIP / Byte.SIZE;
+    }
+
+    /** What {@code GrRuns} has: whole blocks by the bits of their widest code, the first, and the bits of the half at the end. */
+    private static int[] runs(BitProfile profile) {
+        int[] runs = new int[Byte.SIZE];
+        for (int first = 0; first < profile.width() && profile.scaled(); first += BLOCK) {
+            int bits = profile.bits(first);
+            if (profile.width() - first <= SLICE) {
+                runs[HALF] = bits <= 2 ? 2 : bits <= 4 ? 4 : 8;
+            } else {
+                runs[(bits == HALF + 1 ? Byte.SIZE : bits) - 1]++;
+            }
+        }
+        return runs;
     }
 
     /** Bytes of the packed strips of stored rows. */
     static long packedBytes(EncodedMatrix stored) {
-        return Math.ceilDiv(stored.rows(), STRIP) * stripBytes(stored);
+        return Math.ceilDiv(stored.rows(), STRIP) * stripBytes(stored.profile());
     }
 
     /** Bytes of the scales of stored rows, with those of the rows that fill the last strip; 0 for numbers without scales. */
@@ -87,14 +120,17 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
                 : 0;
     }
 
-    /** What packed numbers are: codes of any width become the signed bytes of their values. */
-    private static int codec(EncodedMatrix stored) {
-        return stored.profile().scaled() ? INT8 : stored.profile().most() == Short.SIZE ? BF16 : F32;
+    /** Whether its numbers are codes with scales. */
+    boolean isScaled() {
+        return stored != null && stored.profile().scaled();
     }
 
-    /** Whether its operand is split into halves, as for integers, rather than into terms of bfloat16. */
-    boolean takesHalves() {
-        return stored != null && stored.profile().scaled();
+    /** The words of the {@code GrRuns} structure, two numbers each. */
+    int[] runs() {
+        int[] runs = runs(stored == null ? BitProfile.EMPTY : stored.profile());
+        int[] words = new int[runs.length / 2];
+        Arrays.setAll(words, i -> runs[2 * i] | runs[2 * i + 1] << Short.SIZE);
+        return words;
     }
 
     /**
@@ -112,12 +148,10 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
         table.set(ValueLayout.JAVA_LONG, at + 24, tokens == 0 ? 0 : tokens + slotBytes);
         table.set(ValueLayout.JAVA_LONG, at + 32, stripBytes());
         table.set(ValueLayout.JAVA_INT, at + 40, rows);
-        table.set(ValueLayout.JAVA_INT, at + 44, slices());
-        table.set(ValueLayout.JAVA_SHORT, at + 48, (short) (stored == null ? F32 : codec(stored)));
-        int scaleBytes = takesHalves() ? stored.scaleFormat().bytes() : 0;
-        table.set(ValueLayout.JAVA_SHORT, at + 50, (short) scaleBytes);
-        table.set(ValueLayout.JAVA_INT, at + 52, stored == null ? 1 : Math.max(1, stored.scalesPerRow()));
-        table.set(ValueLayout.JAVA_INT, at + 56, operand);
-        table.set(ValueLayout.JAVA_INT, at + 60, width());
+        table.set(ValueLayout.JAVA_INT, at + 44, operand);
+        int[] form = stored == null ? new int[FORM_NUMBERS] : RowForm.of(stored);
+        MemorySegment.copy(form, 0, table, ValueLayout.JAVA_INT, at + 48, FORM_NUMBERS);
+        int[] runs = runs();
+        MemorySegment.copy(runs, 0, table, ValueLayout.JAVA_INT, at + 104, runs.length);
     }
 }

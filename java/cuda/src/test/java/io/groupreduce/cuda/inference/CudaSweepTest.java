@@ -11,7 +11,7 @@ class CudaSweepTest {
 
     @Test
     void theSmallestKernelThatHoldsTheStatesIsTaken() {
-        int[][] kernels = {{1, 0}, {8, 0}, {9, 1}, {16, 1}, {17, 2}, {32, 2}, {33, 3}, {64, 3}, {65, 3}, {512, 3}};
+        int[][] kernels = {{1, 0}, {2, 0}, {3, 1}, {4, 1}, {5, 2}, {8, 2}, {9, 2}, {512, 2}};
         for (int[] kernel : kernels) {
             assertEquals(kernel[1], CudaSweep.size(kernel[0]), kernel[0] + " states");
         }
@@ -19,23 +19,28 @@ class CudaSweepTest {
 
     @Test
     void operandsFitSharedMemoryBesideWhatTheKernelsKeep() {
+        int[] own = {17 << 10, 24 << 10, 47 << 10};
         for (int card : new int[] {LARGE_CARD, SMALL_CARD}) {
-            for (int size = 0; size < 4; size++) {
-                for (int widest : new int[] {0, 1, 7, 13, 64, 256, 2000}) {
-                    int slices = CudaSweep.panelSlices(widest, CudaSweep.panelBytes(card, size), size);
-                    assertTrue(slices <= widest && slices >= Math.min(8, widest), slices + " of " + widest);
-                    int bytes = (slices * 768 << size) + (6144 << size);
-                    assertTrue(bytes <= card, "kernel " + size + " takes " + bytes + " of " + card);
+            for (int size = 0; size < 3; size++) {
+                for (int needed : new int[] {1536, 36 << 10, 1 << 20}) {
+                    int bytes = CudaSweep.panelBytes(needed, card, size);
+                    assertTrue(bytes <= needed && bytes >= 1536 && bytes % 16 == 0, bytes + " of " + needed);
+                    int whole = bytes + (32 << 10) + own[size];
+                    assertTrue(whole <= card, "kernel " + size + " takes " + whole + " of " + card);
                 }
             }
         }
     }
 
     @Test
-    void aLargeCardHoldsTheUsualRanksAtOnce() {
-        assertEquals(64, CudaSweep.panelSlices(64, CudaSweep.panelBytes(LARGE_CARD, 0), 0));
-        assertEquals(64, CudaSweep.panelSlices(64, CudaSweep.panelBytes(LARGE_CARD, 1), 1));
-        assertEquals(64, CudaSweep.panelSlices(64, CudaSweep.panelBytes(LARGE_CARD, 2), 2));
-        assertEquals(29, CudaSweep.panelSlices(64, CudaSweep.panelBytes(LARGE_CARD, 3), 3));
+    void aLargeCardHoldsTheUsualRanksTwice() {
+        // Codes of 1,024 directions; the same of F32 and BF16.
+        int[][] needed = {{32 * 288, 32 * 1536}, {32 * 576, 32 * 1536}, {28 * 1152, 20 * 1536}};
+        for (int size = 0; size < 3; size++) {
+            for (int bytes : needed[size]) {
+                assertEquals(bytes, CudaSweep.panelBytes(bytes, LARGE_CARD, size));
+                assertTrue(2 * (bytes + (33 << 10) + new int[] {17 << 10, 24 << 10, 47 << 10}[size]) <= LARGE_CARD);
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ import io.groupreduce.matrix.ScaleFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
@@ -27,13 +28,19 @@ class HeadLayoutTest {
 
     @Test
     void stripsAreAsLongAsTheirCodecsPieces() {
-        Map<Codec, Integer> sliceBytes =
-                Map.of(Codec.F32, 2048, Codec.BF16, 1024, Codec.INT8, 512, Codec.INT4, 512, Codec.INT3, 512);
-        sliceBytes.forEach((codec, bytes) -> {
-            for (int width : new int[] {1, 15, 16, 17, 32, 33, 100}) {
-                PackedPart part = part(codec, 33, width, width, ScaleFormat.BF16);
-                assertEquals((width + 15) / 16, part.slices());
-                assertEquals((width + 15) / 16 * (long) bytes, part.stripBytes(), codec + " of width " + width);
+        int[] widths = {1, 15, 16, 17, 32, 33, 100};
+        // Of numbers by slices of 16 columns, of codes by blocks of 32 and a half, which is of 2, 4 or 8 bits.
+        Map<Codec, int[]> bytes = Map.of(
+                Codec.F32, new int[] {2048, 2048, 2048, 4096, 4096, 6144, 14336},
+                Codec.BF16, new int[] {1024, 1024, 1024, 2048, 2048, 3072, 7168},
+                Codec.INT8, new int[] {512, 512, 512, 1024, 1024, 1536, 3584},
+                Codec.INT4, new int[] {256, 256, 256, 512, 512, 768, 1792},
+                Codec.INT3, new int[] {256, 256, 256, 384, 384, 640, 1408});
+        bytes.forEach((codec, ofWidths) -> {
+            for (int i = 0; i < widths.length; i++) {
+                PackedPart part = part(codec, 33, widths[i], widths[i], ScaleFormat.BF16);
+                assertEquals((widths[i] + 31) / 32, part.blocks());
+                assertEquals(ofWidths[i], part.stripBytes(), codec + " of width " + widths[i]);
                 assertEquals(2, part.strips());
                 assertEquals(2 * part.stripBytes(), PackedPart.packedBytes(part.stored()));
             }
@@ -55,24 +62,29 @@ class HeadLayoutTest {
     @Test
     void writesTheStructureOfTheKernels() {
         PackedPart part = part(Codec.INT3, 70, 100, 32, ScaleFormat.LOG8);
-        MemorySegment table = MemorySegment.ofArray(new long[16]);
+        MemorySegment table = MemorySegment.ofArray(new long[23]);
         part.write(table, 64, BASE, 4096, 8192);
         assertArrayEquals(new long[8], table.asSlice(0, 64).toArray(ValueLayout.JAVA_LONG));
         long[] addresses = table.asSlice(64, 40).toArray(ValueLayout.JAVA_LONG);
-        assertArrayEquals(new long[] {BASE + 512, BASE + 1024, 4096 + 4 * 64, 8192 + 4 * 64, 7 * 512}, addresses);
-        int[] numbers = table.asSlice(104, 24).toArray(ValueLayout.JAVA_INT);
-        int formats = 2 | ScaleFormat.LOG8.bytes() << 16;
-        assertArrayEquals(new int[] {70, 7, formats, 4, 96, 100}, numbers);
+        assertArrayEquals(new long[] {BASE + 512, BASE + 1024, 4096 + 4 * 64, 8192 + 4 * 64, 1408}, addresses);
+        int[] numbers = table.asSlice(104, 80).toArray(ValueLayout.JAVA_INT);
+        int[] form = {38, 100, 3, 32, 4, ScaleFormat.LOG8.bytes(), 100, 100, 100, 0, 0, 0, 0, 0};
+        assertArrayEquals(new int[] {70, 96}, Arrays.copyOf(numbers, 2));
+        assertArrayEquals(form, Arrays.copyOfRange(numbers, 2, 16));
+        // Three whole blocks of 3 bits, and half a block of 4.
+        assertArrayEquals(new int[] {0, 3, 0, 4}, Arrays.copyOfRange(numbers, 16, 20));
     }
 
     @Test
     void aZeroGroupHasRowsAndNothingElse() {
-        MemorySegment table = MemorySegment.ofArray(new long[8]);
+        MemorySegment table = MemorySegment.ofArray(new long[15]);
         new PackedPart(null, 5, PackedPart.HIDDEN, PackedPart.NONE, PackedPart.NONE, 32).write(table, 0, BASE, 0, 64);
         long[] addresses = table.asSlice(0, 40).toArray(ValueLayout.JAVA_LONG);
         assertArrayEquals(new long[] {0, 0, 0, 64 + 4 * 32, 0}, addresses);
-        int[] numbers = table.asSlice(40, 24).toArray(ValueLayout.JAVA_INT);
-        assertArrayEquals(new int[] {5, 0, 0, 1, -1, 0}, numbers);
+        int[] numbers = new int[20];
+        numbers[0] = 5;
+        numbers[1] = -1;
+        assertArrayEquals(numbers, table.asSlice(40, 80).toArray(ValueLayout.JAVA_INT));
     }
 
     @Test
@@ -131,7 +143,7 @@ class HeadLayoutTest {
                     new int[] {0, 320, 416, 544, 608},
                     layout.groups.stream().mapToInt(PackedPart::firstSlot).toArray());
             assertEquals(640, layout.slots());
-            assertEquals(3, layout.mostSlices());
+            assertEquals(2 * 1536, HeadLayout.panelBytes(layout.groups, 2));
         }
     }
 
