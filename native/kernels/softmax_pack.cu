@@ -225,7 +225,8 @@ GR_KERNEL(gr_rows, GrRowsParams, 128) {
                 float sum[GR_ROWS_OF_BLOCK] = {};
                 for (int at = 0; at < numbers; at += STRIP) {
                     decode_tile(tile, p.rights[basis], (k + at) / STRIP, j / BLOCK_DIRECTIONS, p.log8);
-                    for (int i = 0; i < min(STRIP, numbers - at); i++) {
+                    const int decoded = j + lane() < p.columns ? min(STRIP, numbers - at) : 0;
+                    for (int i = 0; i < decoded; i++) {
                         GR_UNROLL
                         for (int row = 0; row < GR_ROWS_OF_BLOCK; row++) {
                             sum[row] = fma(m.left[row][at + i], tile.number[i][lane()], sum[row]);
