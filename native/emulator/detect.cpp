@@ -41,6 +41,8 @@ int thread_of(Stamp stamp) { return static_cast<int>(stamp & (MAX_THREADS - 1));
 Scope scope_of(Stamp stamp) { return static_cast<Scope>(stamp >> SCOPE & 3); }
 Stamp block_of(Stamp stamp) { return stamp >> BLOCK & BLOCKS; }
 
+uint32_t now;  // meetings so far
+
 // The last write, and the reads or the updates since.
 struct Cell {
     Stamp write, use;
@@ -95,11 +97,12 @@ using Releases = std::map<Stamp, Release>;  // by block
 // The times of the last barrier of a block and of the last meetings of its warps, and what it knows of other blocks:
 // one thread from its own atomic accesses on, all from the next barrier on.
 struct Block {
-    uint32_t barrier;
-    uint32_t warps[MAX_THREADS / WARP];
-    uint32_t everyone;  // when all other blocks were heard of anew, as after a barrier of the grid
+    uint32_t barrier, warps[MAX_THREADS / WARP];
+    uint32_t everyone = 0;  // when all other blocks were heard of anew, as after a barrier of the grid
     Releases seen, acquired;
-    unsigned acquirer;
+    unsigned acquirer = 0;
+
+    Block() { start(++now); }
 
     // What comes next is after a barrier.
     void start(uint32_t time) {
@@ -113,7 +116,6 @@ using Ranges = std::map<uintptr_t, Range>;
 bool busy;        // with what is below, whose own memory is not watched
 bool watched;     // some kernel has hooks
 bool launched;    // and one is running
-uint32_t now;     // meetings so far
 uint32_t launch;  // the time when the launch began
 uintptr_t parameters;
 size_t parameter_bytes;
@@ -148,17 +150,11 @@ Ranges::value_type* find(uintptr_t at, size_t bytes) {
     return found = &*next;
 }
 
-Stamp number_of_block() { return (static_cast<Stamp>(blockIdx.y) * gridDim.x + blockIdx.x) & BLOCKS; }
-
 void look_at_block() {
-    const Stamp number = number_of_block();
+    const Stamp number = (static_cast<Stamp>(blockIdx.y) * gridDim.x + blockIdx.x) & BLOCKS;
     if (own == nullptr || number != own_number) {
-        const auto block = blocks.try_emplace(number);
-        own = &block.first->second;
+        own = &blocks[number];
         own_number = number;
-        if (block.second) {
-            own->start(++now);
-        }
     }
 }
 
