@@ -2,20 +2,25 @@
 # Tests and benchmarks on a GPU server. It needs no network there: pack a kit where Maven and nvcc are, carry it over, run it.
 #   benchmarks/gpu.sh pack KIT [--runtime]    builds everything and fills the folder KIT: jars (kernels inside), this script, the PyTorch
 #                                             peer; --runtime adds a Java runtime made by jlink, so that the server needs no JDK
-#   KIT/gpu.sh [OPTIONS]                      every test on the card, then the benchmarks, in under 8 minutes; the last thing is one table
+#   KIT/gpu.sh [OPTIONS]                      every test on the card, then the figures, the most important first, all in within 9 minutes
+#       --quick          within 4 minutes: the tests of answers and compressions, then the three figures that matter most
+#       --limit SECONDS  another limit; what would not be ready by then is not begun, and named
 #       --java HOME      a JDK 25 or a runtime image; otherwise KIT/runtime, JAVA_HOME or what is installed
 #       --python PROGRAM a Python with PyTorch, which may bring cuBLAS and cuSOLVER too; otherwise python3
 #       --tests | --benchmarks                only these
-#       --only A,B,...   only these sections of the benchmarks: copy kernels heads gram eigen compress
-#       --quick          small sizes: does everything run?
-#       --sanitize TOOL  the tests under compute-sanitizer, without benchmarks: memcheck or initcheck of all kernels, racecheck or synccheck of
-#                        this project's own
-#       --out FILE       the table goes there too, and the log of the tests to FILE.log
+#       --only A,B,...   only these sections of the figures: query kernels compress heads gram eigen torch more
+#       --small          figures of small sizes: does everything run?
+#       --sanitize TOOL  the tests under compute-sanitizer, without limit and figures: memcheck or initcheck of all kernels, racecheck or synccheck
+#                        of this project's own
+#       --out FILE       all that is printed goes there too, line by line, so that a run cut short still tells something; the log of the tests goes
+#                        to FILE.log
 # In a checkout, benchmarks/gpu.sh OPTIONS packs a kit under benchmarks/target/gpu-kit first. Exit codes: 0 done, 1 a test failed or was skipped,
 # 2 an option is wrong, 3 the machine or the card is not fit for it. GROUPREDUCE_JAVA_OPTIONS are passed to Java, for instance
 # -Dgroupreduce.cuda.libraries=FOLDER where cuBLAS and cuSOLVER are in a place of their own. The card is the first of CUDA_VISIBLE_DEVICES.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# When it all began, packing included.
+begun=${GROUPREDUCE_BEGUN:-$(date +%s)}
 
 fail() {
   echo "gpu.sh: $1" >&2
@@ -39,7 +44,7 @@ pack() {
   version=$(sed -n 's:.*<junit.version>\(.*\)</junit.version>.*:\1:p' "$root/pom.xml")
   (
     cd "$root"
-    export JAVA_HOME=$jdk
+    export JAVA_HOME=$jdk GROUPREDUCE_ARCHITECTURES=all
     mvn -B -q -DskipTests -Dspotless.check.skip=true -pl java/cuda,benchmarks -am package
     mvn -B -q -N dependency:copy "-Dartifact=org.junit.platform:junit-platform-console-standalone:$version" "-DoutputDirectory=$kit/lib"
   )
@@ -95,16 +100,17 @@ if [ "${1:-}" = pack ]; then
 fi
 if ! [ -d "$here/lib" ]; then
   pack "$here/target/gpu-kit"
-  exec "$here/target/gpu-kit/gpu.sh" "$@"
+  GROUPREDUCE_BEGUN=$begun exec "$here/target/gpu-kit/gpu.sh" "$@"
 fi
 
-java='' python='' tests=yes benchmarks=yes quick='' sanitize='' out='' only=''
+java='' python='' tests=yes benchmarks=yes quick='' small='' limit='' sanitize='' out='' only=''
 while [ $# -gt 0 ]; do
   case $1 in
     --tests) benchmarks='' ;;
     --benchmarks) tests='' ;;
-    --quick) quick=--quick ;;
-    --java | --python | --sanitize | --out | --only)
+    --quick) quick=yes ;;
+    --small) small=--small ;;
+    --java | --python | --sanitize | --out | --only | --limit)
       [ $# -gt 1 ] || fail "$1 needs a value; the head of this script lists the options." 2
       case $1 in
         --java) java=$2 ;;
@@ -112,6 +118,7 @@ while [ $# -gt 0 ]; do
         --sanitize) sanitize=$2 ;;
         --out) out=$2 ;;
         --only) only=$2 ;;
+        --limit) limit=$2 ;;
       esac
       shift
       ;;
@@ -123,6 +130,15 @@ case $sanitize in
   '' | memcheck | racecheck | initcheck | synccheck) ;;
   *) fail "--sanitize takes memcheck, racecheck, initcheck or synccheck, not '$sanitize'." 2 ;;
 esac
+if [ -n "$quick" ]; then
+  only=${only:-query,kernels,compress}
+  limit=${limit:-240}
+fi
+limit=${limit:-540}
+[[ $limit =~ ^[1-9][0-9]{0,5}$ ]] || fail "--limit takes a number of seconds, not '$limit'." 2
+if [ -n "$sanitize" ]; then
+  benchmarks='' limit=999999
+fi
 home=$(java_home)
 [ -z "$python" ] || command -v "$python" >/dev/null || fail "$python cannot be run; --python takes a Python."
 python=$(command -v "${python:-python3}" || true)
@@ -132,11 +148,26 @@ if [ -n "$python" ] && prefix=$("$python" -c 'import sys; print(sys.prefix)' 2>/
 fi
 folder=$(mktemp -d "${TMPDIR:-/tmp}/groupreduce-gpu.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
+[ -z "$out" ] || : >"$out" || fail "$out cannot be written."
 # JCuda puts its library into the temporary folder under a fixed name: a folder of our own keeps users apart.
 flags=(--add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED "-Djava.io.tmpdir=$folder"
   "-Dgroupreduce.commit=$(cat "$here/commit")" -Dgroupreduce.test.device=gpu)
 # shellcheck disable=SC2206 # the options are several words
 flags+=(${GROUPREDUCE_JAVA_OPTIONS:-})
+
+# Prints, and keeps, what comes in.
+keep() {
+  if [ -n "$out" ]; then tee -a "$out"; else cat; fi
+}
+
+# within SECONDS COMMAND...: 124 or 137 where it took longer.
+within() {
+  timeout --kill-after=5 "$@"
+}
+
+elapsed() {
+  echo $(($(date +%s) - begun))
+}
 
 # The command that starts compute-sanitizer, in front of Java's.
 sanitizer() {
@@ -155,46 +186,68 @@ sanitizer() {
   fail "compute-sanitizer was not found on the PATH or in CUDA_HOME; it comes with the CUDA toolkit."
 }
 
+# How many tests ended so.
+count() {
+  grep -c "> .* > .* :: $1$" "$2" || true
+}
+
+# Leaves in tested what is wrong with the tests; nothing where all passed.
 run_tests() {
-  local log=${out:+$out.log} code=0
+  local log=${out:+$out.log} code=0 wrapper=() chosen=() path='' jar seconds state
   log=${log:-$folder/tests.log}
-  local wrapper=()
   [ -z "$sanitize" ] || sanitizer
+  # The figures keep at least half of the time.
+  seconds=$((limit - $(elapsed)))
+  [ -z "$benchmarks" ] || seconds=$((seconds / 2))
+  [ "$seconds" -gt 0 ] || seconds=1
   # Class path without the console itself, which is started from its own jar.
-  local path='' jar
   for jar in "$here"/lib/*.jar; do
     case $jar in
       *junit-platform-console-standalone*) ;;
       *) path=$path${path:+:}$jar ;;
     esac
   done
+  [ -z "$quick" ] || chosen=(--exclude-tag long --include-classname '.*\.(CudaInferenceTest|CudaCompressionTest|RatingContractTest|RightContractTest|KernelTest)')
   # All but those that are about the stand-in driver; those that need no card run too, so that none can be forgotten.
-  ${wrapper[@]+"${wrapper[@]}"} "$home/bin/java" "${flags[@]}" -jar "$(ls "$here"/lib/junit-platform-console-standalone-*.jar)" execute \
-    --fail-if-no-tests --disable-banner --details=tree --disable-ansi-colors --class-path "$path" \
-    --scan-class-path "$here/lib/groupreduce-cuda-tests.jar" --exclude-tag emulated >"$log" 2>&1 || code=$?
-  grep -E '^\[ +[0-9]+ tests (found|skipped|aborted|successful|failed)|^========= .*SUMMARY' "$log" || tail -n 40 "$log"
-  if [ "$code" -ne 0 ]; then
-    [ -n "$out" ] || cat "$log"
-    fail "tests failed on the card (exit code $code); the log ${out:+in }${out:+$log }says which." 1
+  within "$seconds" ${wrapper[@]+"${wrapper[@]}"} "$home/bin/java" "${flags[@]}" -jar "$(ls "$here"/lib/junit-platform-console-standalone-*.jar)" \
+    execute --fail-if-no-tests --disable-banner --details=testfeed --disable-ansi-colors --class-path "$path" \
+    --scan-class-path "$here/lib/groupreduce-cuda-tests.jar" --exclude-tag emulated ${chosen[@]+"${chosen[@]}"} >"$log" 2>&1 || code=$?
+  grep -E '^\[ +[0-9]+ tests (found|skipped|aborted|successful|failed)|^========= .*SUMMARY' "$log" || tail -n 4 "$log"
+  case $code in
+    0) ;;
+    124 | 137) tested="the tests were cut short after $seconds s, $(count SUCCESSFUL "$log") passed and $(count FAILED "$log") failed by then" ;;
+    *) tested="tests failed on the card (exit code $code)" ;;
+  esac
+  if [ -z "$tested" ]; then
+    for state in 'tests skipped' 'tests aborted' 'containers skipped' 'containers aborted'; do
+      grep -qE "^\[ +0 $state" "$log" || tested="there are $state, which on a GPU server must not be"
+    done
   fi
-  local state
-  for state in 'tests skipped' 'tests aborted' 'containers skipped' 'containers aborted'; do
-    if ! grep -qE "^\[ +0 $state" "$log"; then
-      [ -n "$out" ] || cat "$log"
-      fail "there are $state, which on a GPU server must not be; the log says which." 1
-    fi
-  done
+  if [ -n "$tested" ] && [ -z "$out" ]; then cat "$log" >&2; fi
+  echo "Tests ${quick:+of answers and compressions }on the card: ${tested:-all passed}, $(elapsed) s after the start."
+  echo
 }
 
-[ -z "$tests" ] || run_tests
-if [ -n "$benchmarks" ] && [ -z "$sanitize" ]; then
-  if [ -z "$python" ] || ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-    echo "gpu.sh: ${python:-python3} has no PyTorch that sees the card; its columns stay empty" >&2
-    python=''
-  fi
-  code=0
-  "$home/bin/java" "${flags[@]}" -cp "$here/lib/*" io.groupreduce.benchmarks.gpu.GpuComparison $quick ${only:+--only "$only"} \
-    ${python:+--torch "$python" "$here/gpu_torch.py"} | tee "$folder/table" || code=$?
-  [ -z "$out" ] || cp "$folder/table" "$out"
-  exit "$code"
+tested='' code=0
+if [ -n "$tests" ]; then
+  # Not in a pipe: it sets a variable.
+  run_tests > >(keep)
+  wait $!
 fi
+if [ -n "$benchmarks" ]; then
+  [ -z "$tested" ] || echo "**The figures below are of kernels whose tests did not all pass.**" | keep
+  seconds=$((limit - $(elapsed)))
+  [ "$seconds" -gt 0 ] || fail "nothing of the $limit s is left for the figures."
+  within "$seconds" "$home/bin/java" "${flags[@]}" -cp "$here/lib/*" io.groupreduce.benchmarks.gpu.GpuComparison --begun "$begun" \
+    --limit "$((limit - 5))" $small ${only:+--only "$only"} ${python:+--torch "$python" "$here/gpu_torch.py"} > >(keep) || code=$?
+  wait $!
+  case $code in
+    124 | 137) echo "Cut short $limit s after the start." | keep ;;
+  esac
+fi
+case $code in
+  0) ;;
+  2 | 3) exit "$code" ;;
+  *) fail "the figures are not complete; what is above says why." 1 ;;
+esac
+[ -z "$tested" ] || fail "$tested; the log ${out:+in $out.log }says which." 1

@@ -65,7 +65,7 @@ case ${1:-} in
     emulation=$root/java/cuda/target/emulation
     if [ -e "$emulation/libcuda.so.1" ]; then
       run "-Dgroupreduce.cuda.libraries=$emulation" "-Dgroupreduce.cuda.kernels=$emulation" \
-        io.groupreduce.benchmarks.gpu.GpuComparison --quick
+        io.groupreduce.benchmarks.gpu.GpuComparison --small
     else
       echo "the GPU benchmarks are skipped: no stand-in driver in $emulation"
     fi

@@ -3,15 +3,18 @@
 function(groupreduce_fatbins target folder)
   set(fatbins "")
   set(names "")
+  # Another compiler or list of cards compiles all anew.
+  set(how ${CMAKE_CURRENT_BINARY_DIR}/fatbin-flags)
+  file(GENERATE OUTPUT ${how} CONTENT "nvcc ${GROUPREDUCE_NVCC_RELEASE} ${GROUPREDUCE_COMPRESS} ${GROUPREDUCE_GENCODE}\n")
   foreach(source IN LISTS ARGN)
     get_filename_component(name ${source} NAME_WE)
     set(fatbin ${folder}/groupreduce-${name}.fatbin)
     set(depfile ${CMAKE_CURRENT_BINARY_DIR}/groupreduce-${name}.d)
     add_custom_command(
       OUTPUT ${fatbin}
-      COMMAND ${GROUPREDUCE_NVCC} -std=c++17 -O3 -fatbin ${GROUPREDUCE_COMPRESS} ${GROUPREDUCE_GENCODE}
+      COMMAND ${GROUPREDUCE_NVCC} -std=c++17 -O3 -fatbin -t 0 ${GROUPREDUCE_COMPRESS} ${GROUPREDUCE_GENCODE}
         -I ${CMAKE_CURRENT_SOURCE_DIR}/include -MD -MF ${depfile} -MT ${fatbin} -o ${fatbin} ${source}
-      DEPENDS ${source}
+      DEPENDS ${source} ${how}
       DEPFILE ${depfile}
       COMMENT "Compiling ${name}.cu for GPUs"
       VERBATIM)

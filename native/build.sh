@@ -2,7 +2,8 @@
 # build.sh fatbin|emulation OUTPUT [BUILD]: compiles the kernels for GPUs (needs nvcc), or for the CPU with a stand-in
 # driver, and then runs their C++ tests (needs a C++ compiler; Linux). BUILD is CMake's folder. Without the tools it
 # says in one line what is skipped; a compilation or a test that fails is an error. Nothing is done again that did not
-# change. GROUPREDUCE_KERNELS=skip leaves both out.
+# change. GROUPREDUCE_KERNELS=skip leaves both out. GROUPREDUCE_ARCHITECTURES="80 90a" compiles for these cards only, which is shorter; without it,
+# or with "all", the fatbins are those of a release (cmake/architectures.cmake).
 set -euo pipefail
 unset CDPATH
 
@@ -54,9 +55,12 @@ set_to() {
 if [ "$target" = fatbin ]; then
   nvcc=$(find_nvcc)
   [ -n "$nvcc" ] || skip "nvcc (CUDA 12.0 or later) was not found"
-  release=$("$nvcc" --version | sed -n 's/.*release \([0-9]*\).*/\1/p')
-  [ "${release:-0}" -ge 12 ] || skip "$nvcc is of CUDA ${release:-?}, and 12.0 is needed"
+  release=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
+  [ "${release%%.*}" -ge 12 ] 2>/dev/null || skip "$nvcc is of CUDA ${release:-?}, and 12.0 is needed"
   set_to GROUPREDUCE_NVCC:FILEPATH "$nvcc"
+  set_to GROUPREDUCE_NVCC_RELEASE:STRING "$release"
+  architectures=${GROUPREDUCE_ARCHITECTURES:-all}
+  set_to GROUPREDUCE_ARCHITECTURES:STRING "$(echo "${architectures#all}" | tr -s ' ,' ';')"
   set_to GROUPREDUCE_FATBIN_OUTPUT:PATH "$output"
 else
   [ "$(uname -s)" = Linux ] || skip "the stand-in driver needs Linux"
@@ -106,3 +110,6 @@ if ! configured; then
 fi
 cmake --build "$build" --target "$target" --parallel "$(getconf _NPROCESSORS_ONLN)" >"$log" 2>&1 \
   || failed "the kernels do not compile or their tests fail (GROUPREDUCE_KERNELS=skip builds without them)"
+if [ "$target" = fatbin ]; then
+  sed -n 's/^GROUPREDUCE_LEFT_OUT:INTERNAL=\(..*\)/\1./p' "$build/CMakeCache.txt"
+fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch on the same card, for benchmarks/gpu.sh: one JSON request a line on standard input, one JSON answer a line.
 
-{"op": "hello"}                                             -> {"torch": version, "card": name}
+{"op": "hello"}                                             -> {"torch": version, "card": name}, or {"error": why it cannot}
 {"op": "softmax", "rows": N, "columns": D, "batch": B, "k": K, "repeats": R}
     dense BF16 head: logits = h W^T, log-sum-exp in binary32, top-k    -> {"milliseconds": [...]}
 {"op": "eigh", "columns": D, "count": C, "repeats": R}      batched torch.linalg.eigh in FP64
@@ -12,10 +12,15 @@ Times are taken with events on the card; between two softmax calls a buffer larg
 import json
 import sys
 
-import torch
+try:
+    import torch
 
-CARD = torch.device("cuda")
-FLUSH = torch.empty(256 << 20, dtype=torch.uint8, device=CARD)
+    CARD = torch.device("cuda")
+    FLUSH = torch.empty(256 << 20, dtype=torch.uint8, device=CARD)
+except (ImportError, RuntimeError, AssertionError) as problem:
+    sys.stdin.readline()
+    print(json.dumps({"error": f"{sys.executable}: {problem}".splitlines()[0]}), flush=True)
+    sys.exit(0)
 kept = {}
 
 

@@ -7,6 +7,7 @@ import io.groupreduce.api.HeadOptions;
 import io.groupreduce.api.Threads;
 import io.groupreduce.error.DeviceException;
 import io.groupreduce.spi.BackendProvider;
+import io.groupreduce.spi.ComputeBackend;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
@@ -82,12 +83,13 @@ public final class BackendSelection {
     }
 
     /**
-     * The same, where the caller passes the warning on.
+     * The same, where the caller passes warnings on.
      *
-     * @param tell hears in one sentence that the slow reference backend runs, and why
+     * @param tell hears in one sentence that the slow reference backend runs, and why; and later, where a GPU that was not asked for by name
+     *     fails, that the processor goes on, and why
      */
     public static BackendSelection select(Device device, Threads threads, Consumer<String> tell) {
-        BackendSelection selection = choose(BackendProviders.find(), device, threads);
+        BackendSelection selection = choose(BackendProviders.find(), device, threads, tell);
         if (selection.slow != null) {
             tell.accept("Running on the slow reference backend (" + selection.slow + ").");
         }
@@ -97,13 +99,14 @@ public final class BackendSelection {
     /** The backend that a head's options ask for; the caller closes it. */
     static Backend select(HeadOptions options) {
         return options.accelerated()
-                ? choose(BackendProviders.find(), options.device(), options.threads())
+                ? choose(BackendProviders.find(), options.device(), options.threads(), BackendSelection::warn)
                         .requireAccelerated()
                         .backend()
                 : select(options.device(), options.threads()).backend();
     }
 
-    static BackendSelection choose(List<BackendProvider> providers, Device device, Threads threads) {
+    static BackendSelection choose(
+            List<BackendProvider> providers, Device device, Threads threads, Consumer<String> tell) {
         Objects.requireNonNull(threads, "threads");
         List<DeviceStatus> passed = new ArrayList<>();
         List<DeviceStatus> refused = new ArrayList<>();
@@ -120,7 +123,11 @@ public final class BackendSelection {
                 boolean wanted = device.index().isEmpty() || device.index().getAsInt() == i;
                 if (chosen == null && wanted && status.available()) {
                     try {
-                        chosen = provider.create(i, threads);
+                        ComputeBackend started = provider.create(i, threads);
+                        chosen = device.equals(Device.AUTO)
+                                        && !provider.deviceKind().equals(Device.CPU.kind())
+                                ? retreating(started, providers, provider, threads, tell)
+                                : started;
                         continue;
                     } catch (DeviceException e) {
                         if (!device.equals(Device.AUTO)) {
@@ -147,6 +154,22 @@ public final class BackendSelection {
         throw new DeviceException("The device " + device + " cannot be used here ("
                 + (reasons.isEmpty() ? "there is no device of this number" : reasons)
                 + "); 'groupreduce devices' lists what can.");
+    }
+
+    /** The reference backend goes on for nobody: it would take days. */
+    private static Backend retreating(
+            ComputeBackend started,
+            List<BackendProvider> providers,
+            BackendProvider provider,
+            Threads threads,
+            Consumer<String> tell) {
+        List<BackendProvider> rest = providers.subList(providers.indexOf(provider) + 1, providers.size());
+        return new RetreatingBackend(
+                started,
+                () -> ComputeBackend.of(choose(rest, Device.AUTO, threads, tell)
+                        .requireAccelerated()
+                        .backend()),
+                tell);
     }
 
     private static boolean matches(Device device, BackendProvider provider) {

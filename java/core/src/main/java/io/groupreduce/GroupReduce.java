@@ -165,7 +165,10 @@ public final class GroupReduce {
             CompressionOptions options,
             Arena arena,
             Progress progress) {
-        return Compression.run(CompressionTask.of(backend, matrix, counts, metric, softmax, options), arena, progress);
+        return RetreatingBackend.run(
+                backend,
+                running -> Compression.run(
+                        CompressionTask.of(running, matrix, counts, metric, softmax, options), arena, progress));
     }
 
     /**
@@ -201,7 +204,8 @@ public final class GroupReduce {
         return MappedFiles.reading(() -> {
             Finite.require(matrix);
             FactorCheck.requireFinite(approximation, approximation.bias());
-            return RelativeError.of(ours, matrix, used, alpha, approximation);
+            return RetreatingBackend.run(
+                    ours, running -> RelativeError.of(running, matrix, used, alpha, approximation));
         });
     }
 
@@ -283,7 +287,7 @@ public final class GroupReduce {
         long[] used = CompressionChecks.requireCounts(matrix, counts);
         return MappedFiles.reading(() -> {
             Finite.require(matrix);
-            return ErrorCurves.of(ours, matrix, used, options, ratios);
+            return RetreatingBackend.run(ours, running -> ErrorCurves.of(running, matrix, used, options, ratios));
         });
     }
 }

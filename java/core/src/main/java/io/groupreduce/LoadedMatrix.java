@@ -48,9 +48,10 @@ final class LoadedMatrix implements AutoCloseable {
         this.largest = wanted.largest();
         this.range = wanted.range();
         this.tolerance = wanted.tolerance();
-        this.device = backend.name() + ": " + backend.description();
         this.session = MappedFiles.reading(
                 () -> new GuardedSession(ComputeBackend.of(backend).load(wanted.problem())));
+        // Not before: a GPU that has no room for it has left it to the CPU.
+        this.device = backend.name() + ": " + backend.description();
         this.ownBackend = ownBackend;
         this.ownFile = ownFile;
     }

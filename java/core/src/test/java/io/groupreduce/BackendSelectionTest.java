@@ -30,9 +30,11 @@ class BackendSelectionTest {
             + " io.groupreduce:groupreduce-vector (module io.groupreduce.vector)).";
 
     private final PlantedProvider planted = new PlantedProvider();
+    private final List<String> told = new ArrayList<>();
 
     private BackendSelection select(Device device) {
-        return BackendSelection.choose(List.of(planted, new ReferenceBackendProvider()), device, Threads.own(1));
+        return BackendSelection.choose(
+                List.of(planted, new ReferenceBackendProvider()), device, Threads.own(1), told::add);
     }
 
     @Test

@@ -23,10 +23,20 @@ final class BigMatrix implements AutoCloseable {
     private static final long PATTERN_BYTES = 16L << 20;
 
     private final Arena arena = Arena.ofShared();
-    private final Matrix matrix;
-    private final long[] counts;
+    private final int rows;
+    private final int columns;
+    private Matrix matrix;
 
+    /** Makes its numbers, gigabytes of them, when they are first asked for. */
     BigMatrix(int rows, int columns) {
+        this.rows = rows;
+        this.columns = columns;
+    }
+
+    Matrix matrix() {
+        if (matrix != null) {
+            return matrix;
+        }
         int generated = Math.min(rows, GENERATED);
         float[] first = new float[generated * columns];
         new SyntheticMatrix(SEED, columns, DECAY).next(first, generated);
@@ -39,33 +49,30 @@ final class BigMatrix implements AutoCloseable {
             }
         }
         matrix = Matrix.of("synthetic", DType.F32, rows, columns, data);
-        counts = SyntheticMatrix.zipfCounts(SEED, rows, TOKENS_PER_ROW * rows);
-    }
-
-    Matrix matrix() {
         return matrix;
     }
 
     long[] counts() {
-        return counts;
+        return SyntheticMatrix.zipfCounts(SEED, rows, TOKENS_PER_ROW * rows);
     }
 
     /** Counts scaled to mean 1. */
     float[] weights() {
-        return Weights.scaledToMeanOne(Weights.raw(counts, 1));
+        return Weights.scaledToMeanOne(Weights.raw(counts(), 1));
     }
 
     /** Gram matrices of successive rows, each from eight times as many as it has columns, into {@code count} D x D places. */
-    void grams(Card card, int count, int columns, long target) {
+    void grams(Card card, int count, long target) {
         Device device = card.device();
         int rows = 8 * columns;
         long bytes = (long) rows * columns * Double.BYTES;
         double[] values = new double[rows * columns];
-        float[] row = new float[matrix.columns()];
+        Matrix from = matrix();
+        float[] row = new float[from.columns()];
         try (var ready = device.allocate(bytes, "rows for Gram matrices")) {
             for (int g = 0; g < count; g++) {
                 for (int i = 0; i < rows; i++) {
-                    matrix.readRow((g * (long) rows + i) % matrix.rows(), row, 0);
+                    from.readRow((g * (long) rows + i) % from.rows(), row, 0);
                     for (int j = 0; j < columns; j++) {
                         values[i * columns + j] = row[j];
                     }

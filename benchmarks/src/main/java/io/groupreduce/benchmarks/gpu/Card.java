@@ -11,7 +11,7 @@ final class Card implements AutoCloseable {
     /** Rows of a matrix of 256 MiB, larger than the L2 cache of any card so far. */
     private static final int FLUSH_ROWS = 16_384;
 
-    private static final int QUICK_ROWS = 256;
+    private static final int SMALL_ROWS = 256;
     private static final int FLUSH_COLUMNS = 4096;
 
     private final Device device;
@@ -27,11 +27,11 @@ final class Card implements AutoCloseable {
     /**
      * Does not take over the device. To be made on its thread.
      *
-     * @param quick whether the cache need not be emptied whole
+     * @param small whether the cache need not be emptied whole
      */
-    Card(Device device, boolean quick) {
+    Card(Device device, boolean small) {
         this.device = device;
-        flushRows = quick ? QUICK_ROWS : FLUSH_ROWS;
+        flushRows = small ? SMALL_ROWS : FLUSH_ROWS;
         owned = new Owned(device);
         try {
             blas = owned.add(new Cublas(device));

@@ -8,14 +8,19 @@ import java.util.Arrays;
 /** The leading eigenpairs of the Gram matrices of 16 groups. */
 final class EigenSection {
     private static final int COUNT = 16;
+    /** A guess. */
+    private static final int SECONDS = 12;
 
     private EigenSection() {}
 
-    static void run(Card card, BigMatrix big, TorchPeer torch, boolean quick, Report report) {
+    static void run(Card card, BigMatrix big, boolean small, Report report) {
+        if (!report.hasTime("eigenpairs", SECONDS)) {
+            return;
+        }
         Device device = card.device();
         int columns = big.matrix().columns();
-        int count = quick ? 2 : COUNT;
-        int repeats = quick ? 2 : 5;
+        int count = small ? 2 : COUNT;
+        int repeats = small ? 2 : 5;
         long bytes = (long) count * columns * columns * Double.BYTES;
         report.section("Eigenpairs of " + count + " symmetric matrices of order " + columns + ", binary64");
         report.table("what", "ms");
@@ -23,7 +28,7 @@ final class EigenSection {
                 DeviceMemory copy = device.call(() -> device.allocate(bytes, "a copy of the Gram matrices"));
                 DeviceMemory vectors = device.call(() -> device.allocate(bytes, "eigenvectors"));
                 CudaTruncatedEigen eigen = device.call(() -> new CudaTruncatedEigen(device, card.blas()))) {
-            device.run(() -> big.grams(card, count, columns, grams.address()));
+            device.run(() -> big.grams(card, count, grams.address()));
             for (int rank : new int[] {columns / 8, columns}) {
                 int[] ranks = new int[count];
                 Arrays.fill(ranks, rank);
@@ -36,14 +41,6 @@ final class EigenSection {
                 });
                 report.row("ours, " + rank + " leading pairs each, from a cold start", times);
             }
-        }
-        if (torch != null) {
-            Times theirs = torch.times(TorchPeer.request("eigh")
-                    .put("columns", columns)
-                    .put("count", count)
-                    .put("repeats", Math.min(2, repeats)));
-            report.row(
-                    torch.description() + ", torch.linalg.eigh, all pairs", theirs == null ? "out of memory" : theirs);
         }
     }
 }

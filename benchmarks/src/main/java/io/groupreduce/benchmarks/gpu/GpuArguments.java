@@ -9,23 +9,30 @@ import java.util.Set;
  * The command line of {@link GpuComparison}.
  *
  * @param sections what is measured, in the order of {@link #SECTIONS}
- * @param quick small sizes and few repeats
+ * @param small small sizes and few repeats, to see that everything runs
  * @param python the interpreter that has PyTorch, or {@code null}
  * @param script what it runs
  * @param ordinal which card
+ * @param begun when the whole run began, in seconds since 1970
+ * @param limit how many seconds it may take
  */
-record GpuArguments(Set<String> sections, boolean quick, String python, String script, int ordinal) {
-    static final List<String> SECTIONS = List.of("copy", "kernels", "heads", "gram", "eigen", "compress");
+record GpuArguments(
+        Set<String> sections, boolean small, String python, String script, int ordinal, long begun, int limit) {
+    /** The most important first. */
+    static final List<String> SECTIONS =
+            List.of("query", "kernels", "compress", "heads", "gram", "eigen", "torch", "more");
 
     static GpuArguments parse(String[] arguments) {
         Set<String> sections = new LinkedHashSet<>(SECTIONS);
-        boolean quick = false;
+        boolean small = false;
         String python = null;
         String script = null;
         int ordinal = 0;
+        long begun = System.currentTimeMillis() / 1000;
+        int limit = Integer.MAX_VALUE;
         for (int i = 0; i < arguments.length; i++) {
             switch (arguments[i]) {
-                case "--quick" -> quick = true;
+                case "--small" -> small = true;
                 case "--only" -> {
                     List<String> wanted =
                             List.of(value(arguments, ++i, "--only").split(","));
@@ -39,13 +46,24 @@ record GpuArguments(Set<String> sections, boolean quick, String python, String s
                     python = value(arguments, ++i, "--torch");
                     script = value(arguments, ++i, "--torch");
                 }
-                case "--card" -> ordinal = Integer.parseInt(value(arguments, ++i, "--card"));
+                case "--card" -> ordinal = (int) number(arguments, ++i, "--card");
+                case "--begun" -> begun = number(arguments, ++i, "--begun");
+                case "--limit" -> limit = (int) number(arguments, ++i, "--limit");
                 default ->
                     throw new InvalidOptionException("The option '" + arguments[i]
-                            + "' is unknown; use --quick, --only SECTIONS, --card I, --torch PYTHON SCRIPT.");
+                            + "' is unknown; use --small, --only SECTIONS, --card I, --limit SECONDS, --begun SECONDS,"
+                            + " --torch PYTHON SCRIPT.");
             }
         }
-        return new GpuArguments(sections, quick, python, script, ordinal);
+        return new GpuArguments(sections, small, python, script, ordinal, begun, limit);
+    }
+
+    private static long number(String[] arguments, int at, String option) {
+        String text = value(arguments, at, option);
+        if (!text.matches("[0-9]{1,10}")) {
+            throw new InvalidOptionException(option + " takes a whole number, not '" + text + "'.");
+        }
+        return Math.min(Long.parseLong(text), option.equals("--begun") ? Long.MAX_VALUE : Integer.MAX_VALUE);
     }
 
     private static String value(String[] arguments, int at, String option) {

@@ -13,14 +13,20 @@ import java.util.Arrays;
 /** The weighted Gram matrices of all groups against the best that cuBLAS reaches on rows that lie ready. */
 final class GramSection {
     private static final int GROUPS = 16;
+    /** A guess. */
+    private static final int SECONDS = 15;
+
     private static final double WANTED_SHARE = 0.8;
 
     private GramSection() {}
 
-    static void run(Card card, Backend backend, BigMatrix big, TorchPeer torch, boolean quick, Report report) {
+    static void run(Card card, Backend backend, BigMatrix big, boolean small, Report report) {
+        if (!report.hasTime("Gram matrices", SECONDS)) {
+            return;
+        }
         int rows = big.matrix().rows();
         int columns = big.matrix().columns();
-        int repeats = quick ? 2 : 5;
+        int repeats = small ? 2 : 5;
         double flops = (double) rows * columns * columns;
         report.section("Weighted Gram matrices, " + rows + " x " + columns + ", " + GROUPS + " groups (" + rows
                 + " * D^2 operations counted)");
@@ -50,22 +56,6 @@ final class GramSection {
                 syrk(card, rows, columns, true, repeats, flops, report),
                 syrk(card, rows, columns, false, repeats, flops, report));
         report.row("ours, gathered by group and weighted, as the workspace does it", ours, rate(flops, ours));
-        if (torch != null) {
-            for (boolean fp64 : new boolean[] {true, false}) {
-                Times theirs = torch.times(TorchPeer.request("gram")
-                        .put("rows", rows / 4)
-                        .put("columns", columns)
-                        .put("double", fp64)
-                        .put("repeats", repeats));
-                if (theirs != null) {
-                    report.row(
-                            torch.description() + ", A^T A of a quarter of the rows, "
-                                    + (fp64 ? "binary64" : "binary32") + " (all D^2 computed)",
-                            theirs,
-                            rate(flops / 2, theirs));
-                }
-            }
-        }
         report.atLeast("Gram, of the best rate of cuBLAS's syrk", WANTED_SHARE, flops / ours.median() / best);
     }
 

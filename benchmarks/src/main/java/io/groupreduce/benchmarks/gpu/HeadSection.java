@@ -7,156 +7,144 @@ import io.groupreduce.api.HeadOptions;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.CompressedMatrix;
 import java.lang.foreign.Arena;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
-/** Whole queries, top 10 with log-probabilities, of compressed heads against dense BF16 ones: ours fused, cuBLAS's, PyTorch's. */
+/** Whole queries, top 10 with log-probabilities, of compressed heads against dense BF16 ones: ours fused and cuBLAS's. */
 final class HeadSection {
-    private static final int ROWS = 793_471;
+    static final int TOP = 10;
     private static final int COLUMNS = 1024;
-    private static final int TOP = 10;
-    private static final int[] ALL_BATCHES = {1, 8, 32, 64, 256, 512};
-    private static final int[] QUICK_BATCHES = {1, 9};
-    private static final int QUICK_ROWS = 2000;
+    private static final int[] OTHER_BATCHES = {8, 64, 256, 32, 512};
+    private static final int[] SMALL_BATCHES = {9};
     private static final double WANTED_SMALL = 15;
     private static final double WANTED_LARGE = 6;
-
     private static final double FIRST_RATIO = 6.6;
     private static final double SECOND_RATIO = 26;
 
-    /** A head and what its queries took, by batch; whether more is wanted of it than to be shown. */
-    private record Measured(String name, boolean judged, List<Times> times) {
-        static Measured of(String name) {
-            return new Measured(name, false, new ArrayList<>());
-        }
-    }
+    /** Guesses. */
+    private static final int SECONDS_OF_PEER = 12;
+
+    private static final int SECONDS_OF_HEAD = 6;
 
     private final Card card;
     private final Backend backend;
+    private final boolean small;
     private final Report report;
     private final int rows;
-    private final int[] batches;
     private final int repeats;
+    /** What a dense query took by batch, in milliseconds. */
+    private final Map<Integer, Double> peer = new TreeMap<>();
 
-    private HeadSection(Card card, Backend backend, boolean quick, Report report) {
+    HeadSection(Card card, Backend backend, int rows, boolean small, Report report) {
         this.card = card;
         this.backend = backend;
+        this.rows = rows;
+        this.small = small;
         this.report = report;
-        rows = quick ? QUICK_ROWS : ROWS;
-        batches = quick ? QUICK_BATCHES : ALL_BATCHES;
-        repeats = quick ? 2 : 20;
+        repeats = small ? 2 : 20;
     }
 
-    static void run(Card card, Backend backend, TorchPeer torch, boolean quick, Report report) {
-        new HeadSection(card, backend, quick, report).run(torch);
+    /** The figure that matters most: one state, 26x. */
+    void headline() {
+        if (!report.hasTime("one state at 26x beside dense cuBLAS", SECONDS_OF_PEER + SECONDS_OF_HEAD)) {
+            return;
+        }
+        title("one state");
+        try (Arena arena = Arena.ofShared()) {
+            peer(SyntheticHead.dense(rows, COLUMNS, Codec.BF16, arena), 1);
+            compressed(Codec.INT4, SECOND_RATIO, 1);
+        }
     }
 
-    private void run(TorchPeer torch) {
-        List<Measured> measured = new ArrayList<>();
+    /** The other batches, and the other heads at all. */
+    void others() {
+        if (!report.hasTime("queries of more states", SECONDS_OF_PEER)) {
+            return;
+        }
+        title("all batches");
+        int[] batches = small ? SMALL_BATCHES : OTHER_BATCHES;
+        int[] all = new int[batches.length + 1];
+        all[0] = 1;
+        System.arraycopy(batches, 0, all, 1, batches.length);
         try (Arena arena = Arena.ofShared()) {
             CompressedMatrix dense = SyntheticHead.dense(rows, COLUMNS, Codec.BF16, arena);
-            Measured peer = Measured.of("dense BF16, cuBLAS, then log-sum-exp and top k of the logits in memory");
-            try (DensePeer blas = new DensePeer(card, dense, batches[batches.length - 1], TOP)) {
-                for (int batch : batches) {
-                    short[] states = DensePeer.stored(TopQuery.states(batch, COLUMNS));
-                    peer.times.add(card.time(repeats, () -> blas.top(states, batch)));
-                }
-                checkPeer(blas, dense);
+            peer(dense, all);
+            compressed(Codec.INT4, SECOND_RATIO, batches);
+            compressed(Codec.INT8, SECOND_RATIO, all);
+            if (report.hasTime("the dense head, fused", SECONDS_OF_HEAD)) {
+                ours("dense BF16, fused", false, dense, all);
             }
-            measured.add(peer);
-            measured.add(ours(Measured.of("dense BF16, fused"), dense));
-            for (Codec codec : List.of(Codec.INT8, Codec.INT4)) {
-                for (double ratio : new double[] {FIRST_RATIO, SECOND_RATIO}) {
-                    CompressedMatrix head = SyntheticHead.ofRatio(rows, COLUMNS, codec, ratio, arena);
-                    String name = codec + " factors, " + Times.digits(2.0 * rows * COLUMNS / head.bytes()) + "x";
-                    measured.add(ours(new Measured(name, ratio == SECOND_RATIO, new ArrayList<>()), head));
-                }
-            }
+            compressed(Codec.INT8, FIRST_RATIO, all);
+            compressed(Codec.INT4, FIRST_RATIO, all);
         }
-        if (torch != null) {
-            measured.add(1, theirs(torch));
-        }
-        print(measured);
     }
 
-    private Measured ours(Measured measured, CompressedMatrix matrix) {
-        try (SoftmaxHead head = SoftmaxHead.of(backend, matrix, null, HeadOptions.defaults())) {
+    private void title(String what) {
+        report.section("Softmax queries, " + rows + " x " + COLUMNS + ", top " + TOP
+                + " with log-probabilities, cache emptied before each: " + what);
+        report.table("head", "batch", "ms", "times as fast as dense cuBLAS");
+    }
+
+    /** The dense peer, which must compute what it is compared for: its likeliest tokens are those of the same head in ours. */
+    private void peer(CompressedMatrix dense, int... batches) {
+        int checked = Math.min(8, most(batches));
+        float[] hidden = DensePeer.rounded(TopQuery.states(checked, COLUMNS));
+        int[] theirs;
+        try (DensePeer blas = new DensePeer(card, dense, most(batches), TOP)) {
             for (int batch : batches) {
-                TopQuery query = new TopQuery(TopQuery.states(batch, COLUMNS), batch, TOP);
-                measured.times.add(card.time(repeats, () -> query.ask(head)));
+                short[] states = DensePeer.stored(TopQuery.states(batch, COLUMNS));
+                Times times = card.time(repeats, () -> blas.top(states, batch));
+                peer.put(batch, times.median());
+                report.row("dense BF16, cuBLAS, then log-sum-exp and top k of the logits in memory", batch, times, "1");
             }
+            theirs = card.device().call(() -> blas.top(DensePeer.stored(hidden), checked));
         }
-        return measured;
-    }
-
-    private Measured theirs(TorchPeer torch) {
-        Measured measured = Measured.of("dense BF16, " + torch.description());
-        for (int batch : batches) {
-            measured.times.add(torch.times(TorchPeer.request("softmax")
-                    .put("rows", rows)
-                    .put("columns", COLUMNS)
-                    .put("batch", batch)
-                    .put("k", TOP)
-                    .put("repeats", repeats)));
-        }
-        return measured;
-    }
-
-    /** The peer must compute what it is compared for: its likeliest tokens are those of the same head in ours. */
-    private void checkPeer(DensePeer peer, CompressedMatrix dense) {
-        int batch = 8;
-        float[] hidden = DensePeer.rounded(TopQuery.states(batch, COLUMNS));
-        int[] theirs = card.device().call(() -> peer.top(DensePeer.stored(hidden), batch));
         Answers best;
         try (SoftmaxHead head = SoftmaxHead.of(backend, dense, null, HeadOptions.defaults())) {
-            best = new TopQuery(hidden, batch, TOP).ask(head);
+            best = new TopQuery(hidden, checked, TOP).ask(head);
         }
         int same = 0;
         for (int i = 0; i < theirs.length; i++) {
             same += theirs[i] == best.topToken(i / TOP, i % TOP) ? 1 : 0;
         }
-        report.line("");
-        report.line("Of " + theirs.length + " top tokens of the dense head, cuBLAS and the fused kernel name " + same
-                + " alike.");
+        report.row(
+                "top tokens that cuBLAS and the fused kernel name alike", checked, same + " of " + theirs.length, "");
     }
 
-    private void print(List<Measured> measured) {
-        report.section("Softmax queries, " + rows + " x " + COLUMNS + ", top " + TOP
-                + " with log-probabilities, cache emptied before each: ms, and times as fast as cuBLAS");
-        List<String> header = new ArrayList<>(List.of("head"));
+    private static int most(int[] batches) {
+        int most = 0;
         for (int batch : batches) {
-            header.add("batch " + batch);
+            most = Math.max(most, batch);
         }
-        report.table(header.toArray(String[]::new));
-        Measured peer = measured.get(0);
-        for (Measured head : measured) {
-            List<Object> cells = new ArrayList<>(List.of(head.name));
-            for (int b = 0; b < batches.length; b++) {
-                Times times = head.times.get(b);
-                cells.add(times == null ? "out of memory" : times + cellRatio(peer.times.get(b), times));
-            }
-            report.row(cells.toArray());
+        return most;
+    }
+
+    private void compressed(Codec codec, double ratio, int... batches) {
+        String what = codec + " factors, " + Times.digits(ratio) + "x";
+        if (!report.hasTime(what, SECONDS_OF_HEAD)) {
+            return;
         }
-        for (Measured head : measured) {
-            if (head.judged) {
-                for (int b = 0; b < batches.length; b++) {
-                    double ratio =
-                            peer.times.get(b).median() / head.times.get(b).median();
-                    if (batches[b] <= 8) {
-                        report.atLeast(
-                                "times as fast as dense cuBLAS, " + head.name + ", batch " + batches[b],
-                                WANTED_SMALL,
-                                ratio);
-                    } else if (batches[b] == 256) {
-                        report.atLeast(
-                                "times as fast as dense cuBLAS, " + head.name + ", batch 256", WANTED_LARGE, ratio);
-                    }
+        try (Arena arena = Arena.ofShared()) {
+            CompressedMatrix head = SyntheticHead.ofRatio(rows, COLUMNS, codec, ratio, arena);
+            String name = codec + " factors, " + Times.digits(2.0 * rows * COLUMNS / head.bytes()) + "x";
+            ours(name, ratio == SECOND_RATIO, head, batches);
+        }
+    }
+
+    private void ours(String name, boolean judged, CompressedMatrix matrix, int... batches) {
+        try (SoftmaxHead head = SoftmaxHead.of(backend, matrix, null, HeadOptions.defaults())) {
+            for (int batch : batches) {
+                TopQuery query = new TopQuery(TopQuery.states(batch, COLUMNS), batch, TOP);
+                Times times = card.time(repeats, () -> query.ask(head));
+                double ratio = peer.get(batch) / times.median();
+                report.row(name, batch, times, Times.digits(ratio));
+                if (judged && (batch <= 8 || batch == 256)) {
+                    report.atLeast(
+                            "times as fast as dense cuBLAS, " + name + ", batch " + batch,
+                            batch <= 8 ? WANTED_SMALL : WANTED_LARGE,
+                            ratio);
                 }
             }
         }
-    }
-
-    private static String cellRatio(Times peer, Times times) {
-        return ", " + Times.digits(peer.median() / times.median()) + "x";
     }
 }

@@ -36,6 +36,11 @@ final class TorchPeer implements AutoCloseable {
         requests = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
         answers = process.inputReader(StandardCharsets.UTF_8);
         JsonNode hello = ask(request("hello"));
+        if (hello.has("error")) {
+            close();
+            throw new DeviceException(
+                    "PyTorch is left out: " + hello.get("error").asText());
+        }
         description = "PyTorch " + hello.get("torch").asText();
     }
 

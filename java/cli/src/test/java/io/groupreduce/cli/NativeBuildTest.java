@@ -20,7 +20,7 @@ class NativeBuildTest {
             #!/bin/bash
             case "$*" in
               *--version*) echo "release 12.8, V12.8.1"; exit ;;
-              *--help*) exit ;;
+              *--list-gpu-arch*) printf 'compute_%s\\n' 80 86 89 90 100 120; exit ;;
             esac
             while [ $# -gt 0 ]; do
               case $1 in

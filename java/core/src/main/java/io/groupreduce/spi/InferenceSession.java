@@ -21,7 +21,8 @@ public interface InferenceSession extends AutoCloseable {
     /**
      * Answers all questions of a batch in one pass over the matrix, which is not made if there are none. The answer to a question
      * depends on the question and its state alone, not on its place, other questions, or the number of threads; only the rounding of logits may
-     * differ with the number of states and the place among them, and that of sums with what else is left out.
+     * differ with the number of states and the place among them, by less than a sum in binary32 loses, and that of sums with what else is left out.
+     * Lists, choices and draws are exact for the logits as they were rounded: of tokens that tie within that, either may come first.
      *
      * @param questions the first {@code count} are asked, in order of their states; of a list where the state has no answer, tokens come out -1
      *     and logits NaN

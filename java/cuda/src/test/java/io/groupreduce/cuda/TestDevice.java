@@ -60,6 +60,14 @@ public final class TestDevice {
         return shared;
     }
 
+    /** Closes what tests share, for one that counts what is left in the driver; the next that needs it opens it again. */
+    static synchronized void closeShared() {
+        if (shared != null) {
+            shared.close();
+            shared = null;
+        }
+    }
+
     /** A device of the caller's own, which closes it. */
     public static Device fresh() {
         return Device.open(libraries(), 0);

@@ -16,7 +16,8 @@ import java.util.Arrays;
  *
  * <p>A logit may be off by {@code 2^-24 (4 + sqrt(k) + sqrt(D)) sum |L| (|R| |h|)}, the magnitude of what is summed up times what
  * a single-precision sum of that many numbers in random order loses; a cap c adds what its hyperbolic tangent loses, {@code 2^-24 8 c}. Log-sum-exps are
- * held to {@link #LOG_SUM_EXP}, and where few tokens count, to what those may be off by.
+ * held to {@link #LOG_SUM_EXP}, and where few tokens count, to what those may be off by. Answers of two batches of different size may so differ by twice
+ * that, and a list, a choice or a draw may name another token only where it ties with the reference's within what both may be off by.
  */
 final class InferenceOracle {
     /** The error of a log-sum-exp relative to itself, or to 1, or to a logit of 1 divided by the temperature. */
@@ -184,12 +185,17 @@ final class InferenceOracle {
         String where = "draw " + token + " instead of " + best + "; " + what;
         assertTrue(token >= 0 && token < rows && question.isOpen(token), where);
         assertEquals(logits(state)[token], question.drawnLogit, tolerances(state)[token], where);
-        if (token != best) {
+        assertTied(state, question, best, token, where);
+    }
+
+    /** Of two tokens either may be drawn: {@code logit + temperature x noise} of both is equal within what their logits and noise may be off by. */
+    void assertTied(int state, PlainQuestion question, int token, int other, String where) {
+        if (token != other) {
             double t = question.drawTemperature();
-            double ahead = (double) logits(state)[best]
-                    - logits(state)[token]
-                    + t * (noise(question, best) - noise(question, token));
-            assertEquals(0, ahead, tolerances(state)[best] + tolerances(state)[token] + t * NOISE, where);
+            double ahead = (double) logits(state)[token]
+                    - logits(state)[other]
+                    + t * (noise(question, token) - noise(question, other));
+            assertEquals(0, ahead, tolerances(state)[token] + tolerances(state)[other] + t * NOISE, where);
         }
     }
 

@@ -45,18 +45,33 @@ public final class Status {
             case CUresult.CUDA_ERROR_SYSTEM_NOT_READY -> "start nvidia-fabricmanager on this machine";
             case CUresult.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, CUresult.CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE ->
                 "the NVIDIA driver's parts do not fit together: restart the machine or install the driver anew";
-            case CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU,
-                    CUresult.CUDA_ERROR_INVALID_PTX,
-                    CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
-                    CUresult.CUDA_ERROR_JIT_COMPILER_NOT_FOUND ->
-                "the card needs compute capability 8.0 or newer and a driver that is not older than the CUDA toolkit"
-                        + " that compiled the kernels: update the driver";
+            case CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU ->
+                "the kernels were compiled for other cards: the card needs compute capability 8.0 or newer, and a build without"
+                        + " GROUPREDUCE_ARCHITECTURES holds code for all of them";
+            case CUresult.CUDA_ERROR_INVALID_PTX, CUresult.CUDA_ERROR_UNSUPPORTED_PTX_VERSION ->
+                "the driver is older than the CUDA toolkit that compiled the kernels, which hold no machine code for so new a card: update"
+                        + " the driver";
+            case CUresult.CUDA_ERROR_JIT_COMPILER_NOT_FOUND, CUresult.CUDA_ERROR_JIT_COMPILATION_DISABLED ->
+                "the card is newer than the kernels, and the driver may not compile them: install all of the driver"
+                        + " (libnvidia-ptxjitcompiler.so.1) and unset CUDA_DISABLE_PTX_JIT";
             case CUresult.CUDA_ERROR_INVALID_IMAGE, CUresult.CUDA_ERROR_NOT_FOUND ->
                 "the kernel file is not of this version, or newer than the driver: build the project again, or update"
                         + " the driver";
             case CUresult.CUDA_ERROR_ECC_UNCORRECTABLE, CUresult.CUDA_ERROR_NVLINK_UNCORRECTABLE ->
-                "the card reports a hardware fault: see 'nvidia-smi -q'";
+                "the card reports a hardware fault and this process can no longer use it: see 'nvidia-smi -q', and reset the card or take another";
+            case CUresult.CUDA_ERROR_UNKNOWN,
+                    CUresult.CUDA_ERROR_OPERATING_SYSTEM,
+                    CUresult.CUDA_ERROR_EXTERNAL_DEVICE ->
+                "the card may be lost: see 'nvidia-smi' and the kernel's log for Xid messages, and restart the machine or use --device cpu";
+            case CUresult.CUDA_ERROR_MPS_CONNECTION_FAILED,
+                    CUresult.CUDA_ERROR_MPS_RPC_FAILURE,
+                    CUresult.CUDA_ERROR_MPS_SERVER_NOT_READY,
+                    CUresult.CUDA_ERROR_MPS_MAX_CLIENTS_REACHED,
+                    CUresult.CUDA_ERROR_MPS_MAX_CONNECTIONS_REACHED,
+                    CUresult.CUDA_ERROR_MPS_CLIENT_TERMINATED ->
+                "the card is shared by NVIDIA's MPS, which refuses this process: see its log, or use --device cpu";
             case CUresult.CUDA_ERROR_ILLEGAL_ADDRESS,
+                    CUresult.CUDA_ERROR_CONTEXT_IS_DESTROYED,
                     CUresult.CUDA_ERROR_ILLEGAL_INSTRUCTION,
                     CUresult.CUDA_ERROR_MISALIGNED_ADDRESS,
                     CUresult.CUDA_ERROR_INVALID_ADDRESS_SPACE,

@@ -28,7 +28,11 @@ class StatusTest {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 34, 46, 100, 101, 200, 209, 218, 222, 500, 700, 702, 719, 802, 803, 999, 123456, -1})
+    @ValueSource(
+            ints = {
+                1, 2, 34, 46, 100, 101, 200, 209, 214, 218, 221, 222, 223, 304, 500, 700, 702, 709, 719, 802, 803, 805,
+                810, 999, 123456, -1
+            })
     void everyCodeGivesOneSentence(int code) {
         String message = assertThrows(DeviceException.class, () -> Status.check(code, "a test"))
                 .getMessage();
