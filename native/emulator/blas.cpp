@@ -1,12 +1,14 @@
 // A stand-in for libcublas.so.13 on host memory: the functions that io.groupreduce.cuda.blas.Cublas calls, in the forms
 // in which it calls them, with cuBLAS's own C signatures, argument checks and status codes. Matrices are column-major.
-// Every sum is taken in double and rounded once; the order of a sum is the index's, so results are the same on every
-// machine. Scalars are read at the call, matrices when the stream comes to it. There is no use for workspaces.
+// Every sum is taken in double and rounded once, but sums of bfloat16, which tensor cores cut; the order of a sum is
+// the index's, so results are the same on every machine. Scalars are read at the call, matrices when the stream comes
+// to it. There is no use for workspaces.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "library_queue.h"
@@ -33,6 +35,7 @@ constexpr int R_16BF = 14;
 constexpr int COMPUTE_32F = 68;
 
 constexpr int VERSION = 130000;
+constexpr size_t ADDED = 8;
 constexpr uint64_t ALIVE = 0x6772626c61737631;
 
 struct Handle {
@@ -108,6 +111,44 @@ void multiply(const Shape& s, double alpha, const A* a, const A* b, double beta,
     }
 }
 
+// The sum of products of bfloat16 as tensor cores take it, at its least favourable (see mma.cpp): eight products at a
+// time are added to the sum, which is cut to binary32.
+float cut_dot(const std::vector<double>& left, const std::vector<double>& right) {
+    float sum = 0;
+    for (size_t p = 0; p < left.size(); p += ADDED) {
+        double exact = sum;
+        for (size_t q = p; q < std::min(left.size(), p + ADDED); q++) {
+            exact += left[q] * right[q];
+        }
+        sum = static_cast<float>(exact);
+        if (std::isfinite(sum) && std::fabs(sum) > std::fabs(exact)) {
+            sum = std::nextafter(sum, 0.0f);
+        }
+    }
+    return sum;
+}
+
+// c = alpha op(a) op(b) + beta c of bfloat16; c, in binary32, is not read when beta is 0.
+void multiply_cut(const Shape& s, float alpha, const Bf16* a, const Bf16* b, float beta, float* c) {
+    std::vector<std::vector<double>> left(static_cast<size_t>(s.m), std::vector<double>(static_cast<size_t>(s.k)));
+    for (int i = 0; i < s.m; i++) {
+        for (int p = 0; p < s.k; p++) {
+            left[i][p] = value(s.op_a == OP_N ? a[i + column(p, s.lda)] : a[p + column(i, s.lda)]);
+        }
+    }
+    std::vector<double> right(static_cast<size_t>(s.k));
+    for (int j = 0; j < s.n; j++) {
+        for (int p = 0; p < s.k; p++) {
+            right[p] = value(s.op_b == OP_N ? b[p + column(j, s.ldb)] : b[j + column(p, s.ldb)]);
+        }
+        float* result = c + column(j, s.ldc);
+        for (int i = 0; i < s.m; i++) {
+            const float product = alpha * cut_dot(left[i], right);
+            result[i] = beta == 0 ? product : product + beta * result[i];
+        }
+    }
+}
+
 int check(const Handle* handle, bool valid) {
     return !alive(handle) ? NOT_INITIALIZED : valid ? SUCCESS : INVALID_VALUE;
 }
@@ -128,6 +169,19 @@ int gemm(const Handle* handle, const Shape& s, const T* alpha, const T* a, const
         return status;
     }
     return enqueue(handle, [s, alpha = *alpha, a, b, beta = *beta, c] { multiply(s, alpha, a, b, beta, c); });
+}
+
+// The same of a batch at fixed distances.
+template <class T>
+int gemm_strided(const Handle* handle, const Shape& s, const T* alpha, const T* a, long long stride_a, const T* b,
+                 long long stride_b, const T* beta, T* c, long long stride_c, int batch) {
+    // Results must not share a number.
+    const bool apart = batch <= 1 || stride_c >= static_cast<long long>(s.ldc) * (s.n - 1) + s.m;
+    int status = check(handle, batch >= 0 && apart);
+    for (int t = 0; t < batch && status == SUCCESS; t++) {
+        status = gemm(handle, s, alpha, a + t * stride_a, b + t * stride_b, beta, c + t * stride_c);
+    }
+    return status;
 }
 
 template <class T>
@@ -230,6 +284,21 @@ API cublasDgemmBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, 
     });
 }
 
+API cublasDgemmStridedBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const double* alpha,
+                              const double* a, int lda, long long stride_a, const double* b, int ldb,
+                              long long stride_b, const double* beta, double* c, int ldc, long long stride_c,
+                              int batch) {
+    return gemm_strided(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, a, stride_a, b, stride_b, beta, c,
+                        stride_c, batch);
+}
+
+API cublasSgemmStridedBatched(Handle* handle, int op_a, int op_b, int m, int n, int k, const float* alpha,
+                              const float* a, int lda, long long stride_a, const float* b, int ldb, long long stride_b,
+                              const float* beta, float* c, int ldc, long long stride_c, int batch) {
+    return gemm_strided(handle, {op_a, op_b, m, n, k, lda, ldb, ldc}, alpha, a, stride_a, b, stride_b, beta, c,
+                        stride_c, batch);
+}
+
 API cublasDsyrk_v2(Handle* handle, int fill, int op, int n, int k, const double* alpha, const double* a, int lda,
                    const double* beta, double* c, int ldc) {
     return syrk(handle, fill, op, n, k, alpha, a, lda, beta, c, ldc);
@@ -268,5 +337,5 @@ API cublasGemmEx(Handle* handle, int op_a, int op_b, int m, int n, int k, const 
     }
     return enqueue(handle, [s, alpha = *static_cast<const float*>(alpha), left = static_cast<const Bf16*>(a),
                             right = static_cast<const Bf16*>(b), beta = *static_cast<const float*>(beta),
-                            result = static_cast<float*>(c)] { multiply(s, alpha, left, right, beta, result); });
+                            result = static_cast<float*>(c)] { multiply_cut(s, alpha, left, right, beta, result); });
 }

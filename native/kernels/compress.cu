@@ -111,13 +111,57 @@ GR_KERNEL(gr_row_norms, GrRowNormsParams, 256) {
     }
 }
 
-// C += s P,   P: rows x columns in binary32, C: binary64; s is 1 or -1. Of a symmetric P, which cuBLAS wrote half of,
-// only what lies on and above the diagonal is read. Bytes: 20 a number.
-GR_KERNEL(gr_add_single, GrAddSingleParams, 256) {
+// C += s sum over t of P_t,   P: parts x rows x columns in binary32 or binary64, C: binary64; s is 1 or -1. Of
+// symmetric parts, which cuBLAS wrote half of, only what lies on and above the diagonal is read. Bytes: 16 a number, 4
+// or 8 more a part. Never materialised: sums of some parts.
+GR_KERNEL(gr_add_parts, GrAddPartsParams, 256) {
     const int64_t j = thread_in_grid();
     const int64_t i = blockIdx.y;
-    if (j < p.columns && (!p.upper || j >= i)) {
-        p.sums[i * p.columns + j] += p.sign * p.values[i * p.columns + j];
+    if (j >= p.columns || (p.upper && j < i)) {
+        return;
+    }
+    const int64_t at = i * p.columns + j;
+    double sum = 0;
+    if (p.wide) {
+        for (int t = 0; t < p.count; t++) {
+            sum += static_cast<const double*>(p.parts)[t * p.stride + at];
+        }
+    } else {
+        for (int t = 0; t < p.count; t++) {
+            sum += static_cast<const float*>(p.parts)[t * p.stride + at];
+        }
+    }
+    p.sums[at] += p.sign * sum;
+}
+
+// X = T_0 + T_1 + T_2 + rest,   T_0: X rounded to bfloat16, T_1: X - T_0 rounded, ..;   |rest| <= 2^-24 |X|
+// Bytes: 4 D a row read, 12 D written. Never materialised: remainders in binary32.
+GR_KERNEL(gr_split_rows, GrSplitRowsParams, 256) {
+    const int64_t row = warp_in_grid();
+    if (row >= p.count) {
+        return;
+    }
+    constexpr int PLACES = 6;
+    const unsigned order = p.left ? 0x001012u : 0x010210u;  // four bits a place, the first one lowest: which term
+    const int padded = (p.columns + 7) / 8 * 8;
+    const float* values = p.values + row * p.columns;
+    unsigned* terms = reinterpret_cast<unsigned*>(p.terms + row * PLACES * padded);
+    for (int j = 2 * lane(); j < padded; j += 2 * WARP) {
+        float x = j < p.columns ? values[j] : 0.0f;
+        float y = j + 1 < p.columns ? values[j + 1] : 0.0f;
+        const unsigned t0 = pack_bf16(x, y);
+        x -= bits_float(t0 << 16);
+        y -= bits_float(t0 & 0xffff0000u);
+        const unsigned t1 = pack_bf16(x, y);
+        const unsigned t2 = pack_bf16(x - bits_float(t1 << 16), y - bits_float(t1 & 0xffff0000u));
+        const int chunk = j / GR_SPLIT_COLUMNS * GR_SPLIT_COLUMNS;
+        const int width = min(GR_SPLIT_COLUMNS, padded - chunk);
+        unsigned* pair = terms + (PLACES * chunk + j - chunk) / 2;
+        GR_UNROLL
+        for (int place = 0; place < PLACES; place++) {
+            const unsigned term = order >> 4 * place & 3;
+            pair[place * width / 2] = term == 0 ? t0 : term == 1 ? t1 : t2;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -152,45 +153,79 @@ void norms_are_exact() {
     }
 }
 
-void numbers_are_added_and_rounded() {
-    const int rows = 3;
-    const int columns = BLOCK + 5;
-    const int64_t count = rows * columns;
+void parts_are_added(bool wide, bool upper) {
+    const int rows = upper ? BLOCK + 2 : 3;
+    const int columns = BLOCK + 2, parts = 3;
+    const int64_t count = rows * columns, stride = count + 5;
     Random random(5);
-    std::vector<float> values(count), rounded(count + 1, -7);
-    std::vector<double> sums(count + 1, 1), wide(count);
-    for (int64_t x = 0; x < count; x++) {
-        values[x] = random.gaussian();
-        wide[x] = random.gaussian() * (1 + 0x1p-40);
+    std::vector<float> narrow(parts * stride, NAN);
+    std::vector<double> values(parts * stride, NAN), sums(count + 1, 3);
+    for (int t = 0; t < parts; t++) {
+        for (int64_t x = 0; x < count; x++) {
+            if (!upper || x % columns >= x / columns) {
+                narrow[t * stride + x] = random.gaussian();
+                values[t * stride + x] = narrow[t * stride + x] * (wide ? 1 + 0x1p-40 : 1);
+            }
+        }
     }
-    for (double sign : {1.0, 1.0, -1.0}) {
-        const GrAddSingleParams p = {values.data(), sums.data(), sign, columns, 0};
-        gr::emulator::launch("gr_add_single", blocks(columns), rows, BLOCK, 0, p);
+    const void* from = wide ? static_cast<const void*>(values.data()) : narrow.data();
+    const GrAddPartsParams p = {from, sums.data(), -1, stride, parts, columns, wide, upper};
+    gr::emulator::launch("gr_add_parts", blocks(columns), rows, BLOCK, 0, p);
+    for (int64_t x = 0; x < count; x++) {
+        const bool there = !upper || x % columns >= x / columns;
+        const double sum = values[x] + values[stride + x] + values[2 * stride + x];
+        GR_CHECK(sums[x] == (there ? 3 - sum : 3), "number %d, wide %d, upper %d", static_cast<int>(x), wide, upper);
+    }
+    GR_CHECK(sums[count] == 3, "wrote beyond the end");
+}
+
+void numbers_are_rounded() {
+    const int64_t count = 3 * BLOCK + 5;
+    Random random(5);
+    std::vector<float> rounded(count + 1, -7);
+    std::vector<double> wide(count);
+    for (double& x : wide) {
+        x = random.gaussian() * (1 + 0x1p-40);
     }
     gr::emulator::launch("gr_narrow", blocks(count), 1, BLOCK, 0, GrNarrowParams{wide.data(), rounded.data(), count});
     for (int64_t x = 0; x < count; x++) {
-        GR_CHECK(sums[x] == (1 + static_cast<double>(values[x])) + values[x] - values[x], "sum");
         GR_CHECK(rounded[x] == static_cast<float>(wide[x]), "rounded");
     }
-    GR_CHECK(sums[count] == 1 && rounded[count] == -7, "wrote beyond the end");
+    GR_CHECK(rounded[count] == -7, "wrote beyond the end");
 }
 
-void half_of_a_symmetric_matrix_is_added() {
-    const int order = BLOCK + 2;
-    std::vector<float> values(order * order, NAN);
-    std::vector<double> sums(order * order, 3);
-    for (int i = 0; i < order; i++) {
-        for (int j = i; j < order; j++) {
-            values[i * order + j] = i + 0.5f * j;
+void rows_are_split(int columns, bool left) {
+    constexpr int places = 6;
+    static const int ORDER[2][places] = {{0, 1, 2, 0, 1, 0}, {2, 1, 0, 1, 0, 0}};
+    const int(&order)[places] = ORDER[left];
+    Random random(columns);
+    const int count = 9, padded = (columns + 7) / 8 * 8;
+    std::vector<float> values(count * columns);
+    for (float& v : values) {
+        v = random.gaussian() * (random.below(9) == 0 ? 1e4f : 1);
+    }
+    std::vector<uint16_t> terms(count * places * padded + 1, 77);
+    const GrSplitRowsParams p = {values.data(), terms.data(), count, columns, left};
+    gr::emulator::launch("gr_split_rows", row_blocks(count), 1, BLOCK, 0, p);
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < padded; j++) {
+            const int chunk = j / GR_SPLIT_COLUMNS * GR_SPLIT_COLUMNS;
+            const int width = padded - chunk < GR_SPLIT_COLUMNS ? padded - chunk : GR_SPLIT_COLUMNS;
+            const uint16_t* at = &terms[i * places * padded + places * chunk + j - chunk];
+            double rest = j < columns ? values[i * columns + j] : 0;
+            double bound = fabs(rest);
+            for (int t = 0; t < 3; t++) {
+                const uint16_t term = at[width * (std::find(order, order + places, t) - order)];
+                rest -= gr::test::from_half_bits(term);
+                bound *= 0x1p-8;
+                GR_CHECK(fabs(rest) <= bound, "row %d, column %d of %d, term %d", i, j, columns, t);
+                for (int place = 0; place < places; place++) {
+                    GR_CHECK(order[place] != t || at[width * place] == term, "place %d, column %d", place, j);
+                }
+            }
         }
     }
-    const GrAddSingleParams p = {values.data(), sums.data(), -1, order, 1};
-    gr::emulator::launch("gr_add_single", blocks(order), order, BLOCK, 0, p);
-    for (int i = 0; i < order; i++) {
-        for (int j = 0; j < order; j++) {
-            GR_CHECK(sums[i * order + j] == (j < i ? 3 : 3 - (i + 0.5 * j)), "%d, %d", i, j);
-        }
-    }
+    GR_CHECK(terms.back() == 77, "wrote beyond the rows");
 }
 
 void prefixes_add_up() {
@@ -295,8 +330,15 @@ int main() {
     every_half_is_widened();
     rows_are_copied_from_everywhere();
     norms_are_exact();
-    numbers_are_added_and_rounded();
-    half_of_a_symmetric_matrix_is_added();
+    for (bool wide : {false, true}) {
+        parts_are_added(wide, false);
+        parts_are_added(wide, true);
+    }
+    numbers_are_rounded();
+    for (int columns : {1, 17, 256, 521, 600}) {
+        rows_are_split(columns, false);
+        rows_are_split(columns, true);
+    }
     prefixes_add_up();
     the_cheapest_candidate_wins();
     listed_rows_gain_when_dense();

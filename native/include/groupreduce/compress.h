@@ -26,13 +26,15 @@ struct GrRowNormsParams {
     int32_t count, columns;
 };
 
-// sums_ij += sign * values_ij. Kernel gr_add_single: block 256, one thread a number; blocks along x for columns, along
-// y for rows.
-struct GrAddSingleParams {
-    const float* values;  // rows x columns
-    double* sums;         // rows x columns
+// sums_ij += sign * sum over parts t of parts_t,ij, part 0 first. Kernel gr_add_parts: block 256, one thread a number;
+// blocks along x for columns, along y for rows.
+struct GrAddPartsParams {
+    const void* parts;  // count x rows x columns, binary64 if wide, else binary32
+    double* sums;       // rows x columns
     double sign;
-    int32_t columns;
+    int64_t stride;  // numbers from a part to the next
+    int32_t count, columns;
+    int32_t wide;
     int32_t upper;  // whether only the numbers with j >= i are there
 };
 
@@ -41,6 +43,18 @@ struct GrNarrowParams {
     const double* from;
     float* to;
     int64_t count;
+};
+
+// Numbers as three terms of bfloat16, each rounded from what those before it leave, so that one product of bfloat16
+// holds the six of theirs that count: a row becomes chunk after chunk of GR_SPLIT_COLUMNS numbers (the last one
+// shorter, padded with zeros to a multiple of 8), of each chunk terms 2 1 0 1 0 0 of a left operand, 0 1 2 0 1 0 of a
+// right one: the small products first. Kernel gr_split_rows: block 256, one warp a row.
+#define GR_SPLIT_COLUMNS 256
+struct GrSplitRowsParams {
+    const float* values;  // count x columns
+    uint16_t* terms;      // count x 6 columns, these rounded up to a multiple of 8
+    int32_t count, columns;
+    int32_t left;  // whether it is a left operand
 };
 
 // kept_i,l = sum of squares of the first ends_l coordinates of row i. Kernel gr_prefix_energies: block 256, one warp a

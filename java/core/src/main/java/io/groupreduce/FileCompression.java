@@ -315,7 +315,7 @@ final class FileCompression {
     private void requireSense() {
         for (Part part : parts) {
             if (part.softmax() != null) {
-                Finite.require(part.matrix());
+                Finite.require(part.matrix(), backend::forEach);
                 GroupReduce.requireSense(backend, model, part.name(), part.matrix(), part.softmax());
             }
         }
@@ -394,7 +394,7 @@ final class FileCompression {
         if (part.softmax() == null) {
             // Those that hidden states meet were looked at before the states were held against them.
             share.at("checking " + part.matrix().name(), 0);
-            Finite.require(part.matrix());
+            Finite.require(part.matrix(), backend::forEach);
         }
         Path metric = job.metrics().get(part.name());
         Metric given = metric == null ? null : MetricFile.read(metric, part.matrix());

@@ -147,7 +147,7 @@ public final class GroupReduce {
                 SoftmaxChecks.require(softmax, matrix, options);
             }
             progress.at("checking " + matrix.name(), 0);
-            Finite.require(matrix);
+            Finite.require(matrix, ours::forEach);
             if (softmax != null) {
                 ChanceCheck.require(ours, matrix, softmax, List.of());
             }
@@ -202,7 +202,7 @@ public final class GroupReduce {
             throw new InvalidOptionException("Alpha is " + alpha + "; it must be a number of at least 0.");
         }
         return MappedFiles.reading(() -> {
-            Finite.require(matrix);
+            Finite.require(matrix, ours::forEach);
             FactorCheck.requireFinite(approximation, approximation.bias());
             return RetreatingBackend.run(
                     ours, running -> RelativeError.of(running, matrix, used, alpha, approximation));
@@ -286,7 +286,7 @@ public final class GroupReduce {
         CompressionChecks.requireShape(matrix);
         long[] used = CompressionChecks.requireCounts(matrix, counts);
         return MappedFiles.reading(() -> {
-            Finite.require(matrix);
+            Finite.require(matrix, ours::forEach);
             return RetreatingBackend.run(ours, running -> ErrorCurves.of(running, matrix, used, options, ratios));
         });
     }

@@ -35,7 +35,9 @@ public final class GpuComparison {
 
     private static void run(GpuArguments arguments) {
         Report report = new Report(System.out, arguments.begun(), arguments.limit());
-        try (Backend backend = BackendSelection.select(io.groupreduce.api.Device.cuda(arguments.ordinal()), 2)
+        try (Backend backend = BackendSelection.select(
+                                io.groupreduce.api.Device.cuda(arguments.ordinal()),
+                                Runtime.getRuntime().availableProcessors())
                         .backend();
                 Device device = Device.open(CudaLibraries.find(), arguments.ordinal());
                 Card card = device.call(() -> new Card(device, arguments.small()))) {

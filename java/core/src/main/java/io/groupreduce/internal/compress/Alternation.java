@@ -259,7 +259,7 @@ final class Alternation implements AutoCloseable {
         keptMemory = arena;
         int columns = task.matrix().columns();
         StoredForm form = new StoredForm(selection.groupOf(), plans.plans(), bases.size(), plans.model());
-        List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
+        List<EncodedMatrix> left = form.encodeLeft(workspace, bases, task.backend()::forEach, arena);
         boolean fitted = selection.truncation() >= TRUNCATED * selection.distortion();
         List<NormalEquations> equations =
                 fitted ? workspace.normalEquations(form.groupOf, form.groups, form.ranks, left) : null;
@@ -333,7 +333,7 @@ final class Alternation implements AutoCloseable {
         if (state.packed() != null) {
             return state.form().unpack(task.matrix(), state.packed(), arena);
         }
-        List<EncodedMatrix> left = state.form().encodeLeft(workspace, state.bases(), arena);
+        List<EncodedMatrix> left = state.form().encodeLeft(workspace, state.bases(), task.backend()::forEach, arena);
         return state.form().join(task.matrix(), left, state.right(), arena);
     }
 

@@ -90,32 +90,41 @@ record Grouping(byte[] groupOf, List<GroupPlan> plans) {
         return candidates;
     }
 
+    /** The groups' bases with the scales that they are stored with, as the workspace has them after {@link #decompose}. */
+    List<Directions> bases(CompressionWorkspace workspace, List<Spectrum> spectra) {
+        List<Directions> bases = new ArrayList<>();
+        for (int g = 0; g < groups(); g++) {
+            GroupPlan plan = plans.get(g);
+            bases.add(
+                    plan.isLowRank()
+                            ? workspace.directions(g, plan.rank()).withScales(balance(spectra.get(g), plan))
+                            : new Directions(0, new float[0], new float[0], null));
+        }
+        return bases;
+    }
+
     /**
      * Stores the rows as coordinates in bases of their groups' own.
      *
+     * @param spectra what {@link #decompose} found for these groups
+     * @param bases the {@link #bases} of then
      * @param energy of the whole matrix
      * @param losses of every state before this one, this one included
      */
     CompressionResult store(
             CompressionWorkspace workspace,
+            List<Spectrum> spectra,
+            List<Directions> bases,
             CompressionTask task,
             SizeModel model,
             double energy,
             List<Double> losses,
             Arena arena) {
-        List<Spectrum> spectra = decompose(workspace);
         StoredForm form = new StoredForm(groupOf, plans, groups(), model);
-        List<Directions> bases = new ArrayList<>();
-        List<double[]> right = new ArrayList<>();
-        for (int g = 0; g < groups(); g++) {
-            GroupPlan plan = plans.get(g);
-            Directions basis = form.ranks[g] == 0
-                    ? new Directions(0, new float[0], new float[0], null)
-                    : workspace.directions(g, plan.rank()).withScales(balance(spectra.get(g), plan));
-            bases.add(basis);
-            right.add(RightFactor.of(basis, basis.rank(), model.columns()));
-        }
-        List<EncodedMatrix> left = form.encodeLeft(workspace, bases, arena);
+        List<double[]> right = bases.stream()
+                .map(basis -> RightFactor.of(basis, basis.rank(), model.columns()))
+                .toList();
+        List<EncodedMatrix> left = form.encodeLeft(workspace, bases, task.backend()::forEach, arena);
         CompressedMatrix compressed = form.join(task.matrix(), left, right, arena);
         Loss loss = task.loss(workspace, compressed);
         return new CompressionResult(

@@ -5,13 +5,15 @@ import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
 import io.groupreduce.api.SizeUnit;
 import io.groupreduce.error.UnreachableTargetException;
+import io.groupreduce.internal.rows.LargestRows;
 import io.groupreduce.matrix.Codec;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.HeaderShare;
+import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -105,13 +107,17 @@ final class PaperMethod implements CompressionMethod {
         try (CompressionWorkspace workspace = task.open(raw)) {
             double energy = task.energy(workspace);
             List<Double> losses = new ArrayList<>();
-            Grouping best = refine(workspace, start, losses, progress);
+            State best = refine(workspace, start, losses, progress);
             progress.at("factors", 0.85);
-            CompressionResult result = best.store(workspace, task, model, energy, losses, arena);
+            CompressionResult result =
+                    best.grouping.store(workspace, best.spectra, best.bases, task, model, energy, losses, arena);
             progress.at("done", 1);
             return result;
         }
     }
+
+    /** A state and what was found for it, which the workspace forgets with the next one. */
+    private record State(Grouping grouping, List<Spectrum> spectra, List<Directions> bases) {}
 
     /**
      * In each round the tenth of the rows whose weighted error would fall most move to the group where it is least, then bases and
@@ -120,58 +126,46 @@ final class PaperMethod implements CompressionMethod {
      *
      * @param losses receives the loss of every state seen, the first one before any move
      */
-    private Grouping refine(CompressionWorkspace workspace, Grouping start, List<Double> losses, Progress progress) {
+    private State refine(CompressionWorkspace workspace, Grouping start, List<Double> losses, Progress progress) {
         int rounds = task.options().refineRounds().orElseThrow();
         Grouping state = start;
-        Grouping best = null;
+        State best = null;
         double least = 0;
         for (int round = 0; ; round++) {
             progress.at(round == 0 ? "first bases" : "refinement, round " + round, 0.05 + 0.8 * round / (rounds + 1.0));
-            double loss = state.loss(state.decompose(workspace));
+            List<Spectrum> spectra = state.decompose(workspace);
+            double loss = state.loss(spectra);
             losses.add(loss);
             if (best == null || loss < least * (1 - IMPROVEMENT)) {
-                best = state;
+                best = new State(state, spectra, state.bases(workspace, spectra));
                 least = loss;
             }
-            byte[] moved = round == rounds ? null : move(workspace, state, NEGLIGIBLE_GAIN * loss);
-            if (moved == null) {
+            Grouping next = round == rounds ? null : moved(workspace, state, NEGLIGIBLE_GAIN * loss);
+            if (next == null) {
                 return best;
             }
-            try {
-                state = ranked(moved);
-            } catch (UnreachableTargetException e) {
-                // The groups grew so that not even one direction fits any more: what was found so far stays.
-                return best;
-            }
+            state = next;
         }
     }
 
     /** The groups after the best moves, or {@code null} when no row gains. */
-    private static byte[] move(CompressionWorkspace workspace, Grouping state, double threshold) {
+    private Grouping moved(CompressionWorkspace workspace, Grouping state, double threshold) {
         int rows = state.groupOf().length;
         byte[] target = new byte[rows];
         float[] gain = new float[rows];
         workspace.assign(state.candidates(), state.groupOf(), target, gain);
 
-        // One sort of packed keys: largest gain first, ties to the lower row. Gains are positive, so their bits sort as
-        // they do.
-        long[] keys = new long[rows];
-        int found = 0;
-        for (int i = 0; i < rows; i++) {
-            if (gain[i] > threshold) {
-                keys[found++] = (long) (Integer.MAX_VALUE - Float.floatToRawIntBits(gain[i])) << 32 | i;
-            }
-        }
-        if (found == 0) {
+        byte[] moved = state.groupOf().clone();
+        int[] found = {0};
+        LargestRows.forEach(gain, threshold, (int) (CompressionOptions.MOVE_FRACTION * rows), row -> {
+            moved[row] = target[row];
+            found[0]++;
+        });
+        try {
+            return found[0] == 0 ? null : ranked(moved);
+        } catch (UnreachableTargetException e) {
+            // The groups grew so that not even one direction fits any more: what was found so far stays.
             return null;
         }
-        Arrays.sort(keys, 0, found);
-        byte[] moved = state.groupOf().clone();
-        int most = (int) (CompressionOptions.MOVE_FRACTION * rows);
-        for (int k = 0; k < Math.min(found, most); k++) {
-            int row = (int) keys[k];
-            moved[row] = target[row];
-        }
-        return moved;
     }
 }

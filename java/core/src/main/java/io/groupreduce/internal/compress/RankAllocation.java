@@ -24,6 +24,10 @@ final class RankAllocation {
     private final long[] sizes;
     private final double[] meanCounts;
     private final int columns;
+    /** What a row and a right factor cost by rank, once asked for, which is often; of dense rows in place 0. */
+    private final long[] rowCosts;
+
+    private final long[] rightCosts;
 
     /**
      * Ranks for groups of {@code sizes[p]} rows.
@@ -37,6 +41,8 @@ final class RankAllocation {
         this.sizes = sizes;
         this.meanCounts = meanCounts;
         columns = model.columns();
+        rowCosts = new long[columns + 1];
+        rightCosts = new long[columns + 1];
     }
 
     /**
@@ -98,7 +104,15 @@ final class RankAllocation {
 
     /** What group p costs at a rank. */
     private long cost(int p, int rank) {
-        return rank == 0 ? 0 : sizes[p] * model.row(plan(p, rank)) + (rank == DENSE ? 0 : model.right(rank));
+        if (rank == 0) {
+            return 0;
+        }
+        int place = Math.max(0, rank);
+        if (rowCosts[place] == 0) {
+            rowCosts[place] = model.row(plan(p, rank));
+            rightCosts[place] = rank == DENSE ? 0 : model.right(rank);
+        }
+        return sizes[p] * rowCosts[place] + rightCosts[place];
     }
 
     private GroupPlan plan(int p, int rank) {

@@ -1,5 +1,6 @@
 package io.groupreduce.internal.compress;
 
+import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.internal.packed.PackedMatrix;
 import io.groupreduce.matrix.CompressedMatrix;
 import io.groupreduce.matrix.EncodedMatrix;
@@ -10,6 +11,7 @@ import io.groupreduce.spi.CompressionWorkspace;
 import io.groupreduce.spi.Directions;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -60,12 +62,16 @@ final class StoredForm {
         }
     }
 
-    /** Stores every row's coordinates, or the row. */
-    List<EncodedMatrix> encodeLeft(CompressionWorkspace workspace, List<Directions> bases, Arena arena) {
-        List<EncodedMatrix> left = new ArrayList<>();
-        for (int g = 0; g < groups.size(); g++) {
-            left.add(model.allocateRows(arena, groups.get(g), sizes.get(g)));
-        }
+    /**
+     * Stores every row's coordinates, or the row.
+     *
+     * @param threads make the memory, which is zeroed first: one alone takes a tenth of a second for 500 MB
+     */
+    List<EncodedMatrix> encodeLeft(
+            CompressionWorkspace workspace, List<Directions> bases, Parallel threads, Arena arena) {
+        EncodedMatrix[] made = new EncodedMatrix[groups.size()];
+        threads.forEach(made.length, g -> made[g] = model.allocateRows(arena, groups.get(g), sizes.get(g)));
+        List<EncodedMatrix> left = Arrays.asList(made);
         workspace.encodeLeft(groupOf, groups, bases, left);
         return left;
     }

@@ -3,7 +3,9 @@ package io.groupreduce.internal.compress;
 import io.groupreduce.api.CompressionOptions;
 import io.groupreduce.api.CompressionResult;
 import io.groupreduce.api.Progress;
+import io.groupreduce.matrix.Spectrum;
 import io.groupreduce.spi.CompressionWorkspace;
+import io.groupreduce.spi.Directions;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -43,9 +45,11 @@ final class TruncatedSvd implements CompressionMethod {
         try (CompressionWorkspace workspace = task.open(raw)) {
             double energy = task.energy(workspace);
             progress.at("basis", 0.05);
-            double loss = all.loss(all.decompose(workspace));
+            List<Spectrum> spectra = all.decompose(workspace);
             progress.at("factors", 0.85);
-            CompressionResult result = all.store(workspace, task, model, energy, List.of(loss), arena);
+            List<Directions> bases = all.bases(workspace, spectra);
+            List<Double> losses = List.of(all.loss(spectra));
+            CompressionResult result = all.store(workspace, spectra, bases, task, model, energy, losses, arena);
             progress.at("done", 1);
             return result;
         }

@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.groupreduce.error.InvalidDataException;
+import io.groupreduce.internal.linear.Parallel;
 import io.groupreduce.matrix.Bf16;
 import io.groupreduce.matrix.DType;
 import io.groupreduce.matrix.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -88,6 +90,23 @@ class FiniteTest {
         String message = assertThrows(InvalidDataException.class, () -> Finite.require(matrix))
                 .getMessage();
         assertTrue(message.startsWith(words), message);
+    }
+
+    @Test
+    void severalThreadsNameTheFirstToo() {
+        // Three pieces, the last one short; the later ones are looked at first.
+        int rows = 9000;
+        int columns = 1001;
+        float[] values = new float[rows * columns];
+        Matrix matrix = Matrix.of("m", values, rows, columns);
+        Parallel backwards = (tasks, task) -> IntStream.range(0, tasks).forEach(t -> task.accept(tasks - 1 - t));
+        Finite.require(matrix, backwards);
+        for (int row : new int[] {rows - 1, 4190, 4189, 0}) {
+            values[row * columns + 5] = Float.NaN;
+            String message = assertThrows(InvalidDataException.class, () -> Finite.require(matrix, backwards))
+                    .getMessage();
+            assertTrue(message.startsWith("m holds NaN in row " + row + ", column 5;"), message);
+        }
     }
 
     @Test

@@ -2,7 +2,12 @@ package io.groupreduce.internal.compress;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class EqualMassGroupsTest {
@@ -30,5 +35,28 @@ class EqualMassGroupsTest {
     void groupNumbersAreUnsigned() {
         byte[] groupOf = EqualMassGroups.of(new long[1000], 254);
         assertEquals(253, groupOf[999] & 0xff);
+    }
+
+    @Test
+    void countsOfAnySizeAreSortedStably() {
+        SplittableRandom random = new SplittableRandom(8);
+        for (int bits : new int[] {0, 3, 16, 17, 40, 63}) {
+            long[] counts = new long[1013];
+            Arrays.setAll(counts, i -> random.nextLong() >>> 1 >>> 63 - bits);
+            Integer[] order = IntStream.range(0, counts.length).boxed().toArray(Integer[]::new);
+            Arrays.sort(order, Comparator.comparingLong((Integer i) -> -counts[i]));
+            double total = Arrays.stream(counts).mapToDouble(c -> c + 1.0).sum();
+            double before = 0;
+            byte[] groupOf = EqualMassGroups.of(counts, 200);
+            for (int i : order) {
+                // A sum of another order may round to the other side of a border.
+                assertEquals(200 * before / total, groupOf[i] & 0xff, 1 + 1e-9, "seed 8, " + bits + " bits, row " + i);
+                before += counts[i] + 1.0;
+            }
+            for (int place = 1; place < order.length; place++) {
+                int group = groupOf[order[place]] & 0xff;
+                assertTrue(group >= (groupOf[order[place - 1]] & 0xff), "seed 8, " + bits + " bits, place " + place);
+            }
+        }
     }
 }

@@ -34,6 +34,8 @@ public final class Cublas implements AutoCloseable {
 
     private static final int LOWER = cublasFillMode.CUBLAS_FILL_MODE_LOWER;
     private static final String GEMM = "*handle op op #m #n #k *alpha *a #lda *b #ldb *beta *c #ldc";
+    private static final String STRIDED =
+            "*handle op op #m #n #k *alpha *a #lda *strideA *b #ldb *strideB *beta *c #ldc *strideC #batch";
     private static final String SYRK = "*handle fill op #n #k *alpha *a #lda *beta *c #ldc";
 
     private final Device device;
@@ -41,6 +43,8 @@ public final class Cublas implements AutoCloseable {
     private final NativeLibrary.Function dgemm;
     private final NativeLibrary.Function sgemm;
     private final NativeLibrary.Function dgemmBatched;
+    private final NativeLibrary.Function dgemmStrided;
+    private final NativeLibrary.Function sgemmStrided;
     private final NativeLibrary.Function dsyrk;
     private final NativeLibrary.Function ssyrk;
     private final NativeLibrary.Function dtrsmBatched;
@@ -59,6 +63,8 @@ public final class Cublas implements AutoCloseable {
         dgemm = library.function("cublasDgemm_v2", GEMM);
         sgemm = library.function("cublasSgemm_v2", GEMM);
         dgemmBatched = library.function("cublasDgemmBatched", GEMM + " #batch");
+        dgemmStrided = library.function("cublasDgemmStridedBatched", STRIDED);
+        sgemmStrided = library.function("cublasSgemmStridedBatched", STRIDED);
         dsyrk = library.function("cublasDsyrk_v2", SYRK);
         ssyrk = library.function("cublasSsyrk_v2", SYRK);
         dtrsmBatched = library.function(
@@ -111,6 +117,35 @@ public final class Cublas implements AutoCloseable {
     void dgemmBatched(int m, int n, int k, double alpha, Operand a, Operand b, double beta, Operand c, int batch) {
         set(alpha, beta);
         dgemmBatched.call(handle, op(a), op(b), m, n, k, this.alpha, a, b, this.beta, c, batch);
+    }
+
+    /**
+     * {@code C = op(A) op(B)} of {@code batch} matrices each, in FP64 or FP32.
+     *
+     * @param strideA numbers from an A to the next, likewise the others
+     */
+    public void productsStrided(
+            boolean fp64,
+            int m,
+            int n,
+            int k,
+            Operand a,
+            long strideA,
+            Operand b,
+            long strideB,
+            Operand c,
+            long strideC,
+            int batch) {
+        Object[] left = {a, strideA};
+        Object[] right = {b, strideB};
+        Object[] result = {c, strideC, batch};
+        if (fp64) {
+            set(1.0, 0.0);
+            dgemmStrided.call(handle, op(a), op(b), m, n, k, alpha, left, right, beta, result);
+        } else {
+            set(1f, 0f);
+            sgemmStrided.call(handle, op(a), op(b), m, n, k, alpha, left, right, beta, result);
+        }
     }
 
     /**

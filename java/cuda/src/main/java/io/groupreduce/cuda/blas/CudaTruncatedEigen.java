@@ -139,7 +139,10 @@ public final class CudaTruncatedEigen implements AutoCloseable {
         return (width + unit - 1) / unit * unit;
     }
 
-    /** The matrices for the Krylov path, both triangles filled, by the width of their blocks. */
+    /**
+     * The matrices for the Krylov path, both triangles filled, by the width of their blocks. Those of half a width or more join the
+     * wider ones: a step's calls take hardly longer for blocks twice as wide, and classes take turns.
+     */
     private TreeMap<Integer, List<KrylovBasis>> classes(
             long grams, int columns, int[] ranks, long vectors, double[] traces) {
         TreeMap<Integer, List<KrylovBasis>> classes = new TreeMap<>();
@@ -160,7 +163,13 @@ public final class CudaTruncatedEigen implements AutoCloseable {
                         .add(new KrylovBasis(b, ranks[b], grams + offset, vectors + offset, traces[b]));
             }
         }
-        return classes;
+        TreeMap<Integer, List<KrylovBasis>> joined = new TreeMap<>();
+        classes.descendingMap().forEach((width, bases) -> {
+            boolean joins = !joined.isEmpty() && 2 * width >= joined.firstKey();
+            joined.computeIfAbsent(joins ? joined.firstKey() : width, w -> new ArrayList<>())
+                    .addAll(bases);
+        });
+        return joined;
     }
 
     /** Copies the lower triangles (column-major) of {@code count} matrices, one behind the other, to the upper. */
@@ -200,24 +209,30 @@ public final class CudaTruncatedEigen implements AutoCloseable {
         }
     }
 
-    /** The full decomposition of each run of neighbours that are left. */
+    /** The full decompositions of what is left, moved together so that one call takes all. */
     private void full(long grams, int columns, int[] ranks, long vectors, double[][] values, BitSet rest) {
+        int[] left = rest.stream().toArray();
+        if (left.length == 0) {
+            return;
+        }
         long matrixBytes = (long) columns * columns * Double.BYTES;
-        for (int first = rest.nextSetBit(0); first >= 0; ) {
-            int end = rest.nextClearBit(first);
-            int count = end - first;
-            double[] ascending = new double[count * columns];
-            try (DeviceMemory memory = device.allocate((long) ascending.length * Double.BYTES, "eigenvalues")) {
-                solver.eigen(columns, grams + first * matrixBytes, memory.address(), count);
-                device.download(memory, 0, MemorySegment.ofArray(ascending));
+        for (int i = 0; i < left.length; i++) {
+            if (left[i] > i) {
+                // What lay there is settled or has moved on itself.
+                device.stream().copy(grams + i * matrixBytes, grams + left[i] * matrixBytes, matrixBytes);
             }
-            for (int b = first; b < end; b++) {
-                int last = (b - first + 1) * columns - 1;
-                values[b] = new double[ranks[b]];
-                Arrays.setAll(values[b], j -> ascending[last - j]);
-                tools.kernels().reverse(grams + b * matrixBytes, vectors + b * matrixBytes, columns, columns, ranks[b]);
-            }
-            first = rest.nextSetBit(end);
+        }
+        double[] ascending = new double[left.length * columns];
+        try (DeviceMemory memory = device.allocate((long) ascending.length * Double.BYTES, "eigenvalues")) {
+            solver.eigen(columns, grams, memory.address(), left.length);
+            device.download(memory, 0, MemorySegment.ofArray(ascending));
+        }
+        for (int i = 0; i < left.length; i++) {
+            int b = left[i];
+            int last = (i + 1) * columns - 1;
+            values[b] = new double[ranks[b]];
+            Arrays.setAll(values[b], j -> ascending[last - j]);
+            tools.kernels().reverse(grams + i * matrixBytes, vectors + b * matrixBytes, columns, columns, ranks[b]);
         }
     }
 }

@@ -20,13 +20,13 @@ import java.util.List;
  *
  * <pre>objective(i, c) = w_i max(0, e_i - ||(A_i P_b)[0 : k_c]||^2) + price_c,   A_i: D numbers, P_b: D x k_b</pre>
  *
- * <p>A chunk of rows is multiplied with the projections of all bases in use, as many in one product as lie one behind
- * the other; a kernel sums squared coordinates up to every rank that a candidate asks for, another takes the least
- * objective. When a dense candidate is no dearer than any other, it is the best of every row, and each row is
- * multiplied with the projection of its own candidate alone.
+ * <p>A chunk of rows is multiplied with the projections of all bases in use by {@link SplitProducts}, as many in one
+ * product as lie one behind the other; a kernel sums squared coordinates up to every rank that a candidate asks for,
+ * another takes the least objective. When a dense candidate is no dearer than any other, it is the best of every row, and
+ * each row is multiplied with the projection of its own candidate alone.
  *
- * <p>Bytes: one pass over A, 8 K a row (K the sum of ranks) for coordinates written and read, 9 N of small results.
- * Never materialised: coordinates beyond a chunk, objectives.
+ * <p>Bytes: one pass over A, 8 K a row (K the sum of ranks) for coordinates written and read beside what their products
+ * move, 9 N of small results. Never materialised: coordinates beyond a chunk, objectives.
  */
 final class CudaAssignment {
     /** Columns of one product, in units of D, unless one basis alone has more. */
@@ -44,6 +44,9 @@ final class CudaAssignment {
     private final Kernel choose;
     private final Kernel gainWhenDense;
     private final Parameters parameters = new Parameters(96);
+    private final SplitProducts products;
+    private final WorkMemory rowTerms;
+    private final WorkMemory directionTerms;
     private final WorkMemory prices;
     private final WorkMemory numbers;
     private final WorkMemory coordinates;
@@ -62,6 +65,9 @@ final class CudaAssignment {
         prefixEnergies = device.kernel("gr_prefix_energies");
         choose = device.kernel("gr_choose_candidate");
         gainWhenDense = device.kernel("gr_gain_when_dense");
+        products = new SplitProducts(device, blas, matrix.columns());
+        rowTerms = owned.work("rows as terms of bfloat16");
+        directionTerms = owned.work("directions as terms of bfloat16");
         prices = owned.work("the prices of candidates");
         numbers = owned.work("the ranks of candidates");
         coordinates = owned.work("coordinates of rows");
@@ -90,7 +96,7 @@ final class CudaAssignment {
         gathered.load(lists, false);
         long block = gathered.blockRows();
         int longest = candidates.stream().mapToInt(Candidate::rank).max().orElse(0);
-        long products = coordinates.atLeast(4 * block * longest);
+        long target = coordinates.atLeast(4 * block * longest);
         long energy = kept.atLeast(4 * block);
         long ends = numbers.upload(MemorySegment.ofArray(
                 candidates.stream().mapToInt(Candidate::rank).toArray()));
@@ -104,8 +110,9 @@ final class CudaAssignment {
                 continue;
             }
             gathered.forEach(lists.start(c), lists.count(c), Factor.ONE, false, (rows, list, count) -> {
-                multiply(bases.projection(here.basis()), rank, rows, count, products);
-                prefixEnergies(products, count, rank, end, 1, energy, 1);
+                long projection = bases.projection(here.basis());
+                blas.productTransposed(count, rank, matrix.columns(), rows, projection, target);
+                prefixEnergies(target, count, rank, end, 1, energy, 1);
                 gains(list, energy, gap, count, false);
             });
         }
@@ -139,7 +146,11 @@ final class CudaAssignment {
     }
 
     /** Bases whose projections lie one behind the other, {@code width} directions in all. */
-    private record Run(List<Used> bases, int width) {}
+    private record Run(List<Used> bases, int width) {
+        int stride() {
+            return SplitProducts.stride(width);
+        }
+    }
 
     private List<Run> runs(CudaBasisSolver bases, List<Used> used) {
         int columns = matrix.columns();
@@ -174,22 +185,25 @@ final class CudaAssignment {
                 candidates.stream().mapToDouble(Candidate::price).toArray()));
         List<Run> runs = runs(bases, slots.bases());
         long chunk = matrix.chunkRows();
-        long products = coordinates.atLeast(
-                4 * chunk * runs.stream().mapToInt(Run::width).max().orElse(0));
+        long target = coordinates.atLeast(
+                4 * chunk * runs.stream().mapToInt(Run::stride).max().orElse(0));
+        long terms = rowTerms.atLeast(chunk * products.rowBytes());
+        long[] directions = split(bases, runs);
         long energy = kept.atLeast(4 * chunk * width);
         long from = currentRows.upload(MemorySegment.ofArray(current));
         long best = bestRows.atLeast(current.length);
         long gain = gainRows.address();
         long all = energies.address();
         matrix.forEach((values, first, count) -> {
-            for (Run run : runs) {
-                long projection = bases.projection(run.bases().get(0).basis());
-                multiply(projection, run.width(), values, count, products);
+            products.split(values, count, true, terms);
+            for (int r = 0; r < directions.length; r++) {
+                Run run = runs.get(r);
+                products.multiply(terms, count, directions[r], run.width(), target);
                 int column = 0;
                 for (Used basis : run.bases()) {
                     long ranks = ends + 4L * basis.first();
-                    long target = energy + 4L * basis.first();
-                    prefixEnergies(products + 4L * column, count, run.width(), ranks, basis.slots(), target, width);
+                    long slot = energy + 4L * basis.first();
+                    prefixEnergies(target + 4L * column, count, run.stride(), ranks, basis.slots(), slot, width);
                     column += basis.longest();
                 }
             }
@@ -200,9 +214,18 @@ final class CudaAssignment {
         });
     }
 
-    /** Coordinates, count x rank, of rows along the rows of a projection, rank x D. */
-    private void multiply(long projection, int rank, long rows, int count, long target) {
-        int columns = matrix.columns();
-        blas.productTransposed(count, rank, columns, rows, projection, target);
+    /** Where the terms of every run's directions lie. */
+    private long[] split(CudaBasisSolver bases, List<Run> runs) {
+        long bytes = products.rowBytes();
+        long next = directionTerms.atLeast(
+                bytes * runs.stream().mapToInt(Run::width).sum());
+        long[] directions = new long[runs.size()];
+        for (int r = 0; r < directions.length; r++) {
+            int width = runs.get(r).width();
+            products.split(bases.projection(runs.get(r).bases().get(0).basis()), width, false, next);
+            directions[r] = next;
+            next += bytes * width;
+        }
+        return directions;
     }
 }

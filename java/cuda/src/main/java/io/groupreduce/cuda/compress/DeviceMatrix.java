@@ -31,9 +31,10 @@ public final class DeviceMatrix {
     private static final int COMFORTABLE_ROWS = 2048;
 
     /**
-     * Bytes that the steps need for each number of a chunk: two blocks gathered in binary64, coordinates, widened rows.
+     * Bytes that the steps need for each number of a chunk: two blocks gathered in binary64, coordinates, widened rows and
+     * their terms.
      */
-    private static final long WORK_BYTES = 40;
+    private static final long WORK_BYTES = 48;
 
     /** D x D matrices of binary64 that the steps need: a Gram matrix, its copies, eigenvectors, room for the solver. */
     private static final long SQUARES = 8;
@@ -96,7 +97,8 @@ public final class DeviceMatrix {
 
     /** Decides whether the matrix stays on the card, and how long a chunk is. */
     private void settle() {
-        long free = device.availableMemory() - SQUARES * 8 * columns() * columns();
+        long squares = SQUARES * Double.BYTES * columns() * columns() + ProductSums.partBytes(device, columns());
+        long free = device.availableMemory() - squares;
         long perRow = WORK_BYTES * columns();
         if (takeUp(free - COMFORTABLE_ROWS * perRow)) {
             free -= matrix.bytes();

@@ -86,6 +86,22 @@ class CudaTruncatedEigenTest {
                 .check(CLOSE));
     }
 
+    /** Those of high rank are decomposed in full, moved together past the others. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void bothPathsTakeTurns(boolean batched) {
+        settled(batched, eigen -> new EigenCheck(LARGE)
+                .add(Spectra.power(LARGE, 1), 24)
+                .add(Spectra.power(LARGE, 0), 0)
+                .add(Spectra.power(LARGE, 0.5), LARGE / 2)
+                .add(Spectra.exponential(LARGE, 3), 40)
+                .add(Spectra.flat(LARGE), LARGE)
+                .add(Spectra.step(LARGE, 100), LARGE / 3)
+                .add(Spectra.power(LARGE, 2), 16)
+                .solve(device, eigen)
+                .check(CLOSE));
+    }
+
     @Test
     void krylovFindsFlatSteppedLowRankAndZeroSpectra() {
         settled(true, eigen -> new EigenCheck(LARGE)

@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.groupreduce.cuda.TestDevice;
 import io.groupreduce.cuda.blas.Cublas;
+import io.groupreduce.cuda.driver.CudaLibraries;
 import io.groupreduce.cuda.driver.Device;
 import io.groupreduce.cuda.driver.DeviceMemory;
+import io.groupreduce.cuda.driver.EmulatedDriver;
 import io.groupreduce.cuda.driver.Owned;
 import io.groupreduce.testkit.Generators;
 import java.lang.foreign.MemorySegment;
@@ -26,7 +28,7 @@ class ProductSumsTest {
     private static final int M = 5;
     private static final int N = 12;
 
-    private final Device device = TestDevice.open();
+    private Device device = TestDevice.open();
     private final List<AutoCloseable> open = new ArrayList<>();
     private final float[] left = Generators.powerLaw(1, ROWS, M, 0.5);
     private final float[] right = Generators.powerLaw(2, ROWS, N, 0.5);
@@ -132,6 +134,55 @@ class ProductSumsTest {
                     }
                     assertEquals(expected, found[m * N + n], (wide ? 1e-12 : 1e-6) * ROWS, m + ", " + n);
                 }
+            }
+        }
+    }
+
+    @Test
+    @Tag("emulated")
+    void slicesThatFillALargeCardAddUpToTheSame() {
+        CudaLibraries libraries = TestDevice.libraries();
+        EmulatedDriver.withAttribute(libraries, EmulatedDriver.MULTIPROCESSORS, 132, () -> {
+            try (Device large = Device.open(libraries, 0)) {
+                device = large;
+                inDoubleNothingShows();
+                inSingleTheErrorIsThatOfOneBlock();
+                squaresComeAndGo();
+                for (boolean wide : new boolean[] {true, false}) {
+                    squaresOfSeveralPanels(wide);
+                }
+                Memory.close(device, open);
+                open.clear();
+                device = TestDevice.open();
+            }
+        });
+    }
+
+    /** Three panels, the last one narrow; a number of rows that no number of slices divides. */
+    private void squaresOfSeveralPanels(boolean wide) {
+        int columns = 2 * ProductSums.PANEL + 9;
+        int rows = 3 * ProductSums.LEAST_ROWS + 1;
+        float[] single = Generators.powerLaw(4, rows, columns, 0.5);
+        Generators.plantOutliers(4, single, 5, 30);
+        double[] values = new double[single.length];
+        Arrays.setAll(values, x -> single[x]);
+        long at = address(wide ? MemorySegment.ofArray(values) : MemorySegment.ofArray(single));
+        long gram = address(MemorySegment.ofArray(new double[columns * columns]));
+        ProductSums sums = sums(wide);
+        device.run(() -> sums.addSquares(at, columns, rows, -1, gram));
+        double[] found = Memory.doubles(device, gram, columns * columns);
+        double[] squares = new double[columns];
+        for (int x = 0; x < values.length; x++) {
+            squares[x % columns] += values[x] * values[x];
+        }
+        for (int m = 0; m < columns; m += 7) {
+            for (int n = 0; n < columns; n++) {
+                double expected = 0;
+                for (int i = 0; i < rows && n >= m; i++) {
+                    expected -= values[i * columns + m] * values[i * columns + n];
+                }
+                double tolerance = (wide ? 1e-14 : 2e-6) * Math.sqrt(squares[m] * squares[n]);
+                assertEquals(expected, found[m * columns + n], tolerance, "seed 4, " + m + ", " + n);
             }
         }
     }

@@ -15,6 +15,9 @@ public final class EmulatedDriver {
     private static final int MINOR = 76;
     private static final int AS_BEFORE = -1;
 
+    /** CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT. */
+    public static final int MULTIPROCESSORS = 16;
+
     /** CU_DEVICE_ATTRIBUTE_SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO. */
     public static final int SINGLE_TO_DOUBLE = 87;
 
