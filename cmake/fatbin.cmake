@@ -32,3 +32,30 @@ function(groupreduce_fatbins target folder)
   endforeach()
   add_custom_target(${target} DEPENDS ${fatbins})
 endfunction()
+
+# groupreduce_cubins(TARGET FOLDER FILE.cu...): machine code of two cards to be read, FOLDER/<name>.sm_<card>.cubin with what the compiler
+# says of it in .cubin.log: those in fatbins are compressed.
+function(groupreduce_cubins target folder)
+  set(cubins "")
+  foreach(source IN LISTS ARGN)
+    get_filename_component(name ${source} NAME_WE)
+    foreach(card IN ITEMS 80 90a)
+      set(cubin ${folder}/${name}.sm_${card}.cubin)
+      add_custom_command(
+        OUTPUT ${cubin}
+        COMMAND ${GROUPREDUCE_NVCC} -std=c++17 -O3 -cubin -arch=sm_${card} -Xptxas -v
+          -I ${CMAKE_CURRENT_SOURCE_DIR}/include -MD -MF ${cubin}.d -MT ${cubin} -o ${cubin} ${source} 2> ${cubin}.log
+        DEPENDS ${source}
+        DEPFILE ${cubin}.d
+        COMMENT "Compiling ${name}.cu for sm_${card}, to be read")
+      list(APPEND cubins ${cubin})
+    endforeach()
+  endforeach()
+  file(GLOB present ${folder}/*.cubin)
+  foreach(cubin IN LISTS present)
+    if(NOT cubin IN_LIST cubins)
+      file(REMOVE ${cubin} ${cubin}.log)
+    endif()
+  endforeach()
+  add_custom_target(${target} DEPENDS ${cubins})
+endfunction()

@@ -47,6 +47,7 @@ using gr::emulator::threadIdx;
     extern "C" void name([[maybe_unused]] const Params& p)
 #define GR_DEVICE inline
 #define GR_UNROLL
+#define GR_ROLLED
 #define GR_SHARED(type, name, count)   \
     static const char name##_site = 0; \
     type(&name)[count] =               \

@@ -61,8 +61,8 @@ enum class Pairs { BF16, F16 };
 // d += A B from the registers of a warp's lanes; see groupreduce/device.h for who holds what.
 void multiply(Pairs pairs, float (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
 
-// The same for unsigned bytes times signed ones, four in a register; `inner` is 32, or 16: then a[2], a[3] and b[1] count
-// for nothing.
+// The same for unsigned bytes times signed ones, four in a register; `inner` is 32, or 16: then a[2], a[3] and b[1]
+// count for nothing.
 void multiply_bytes(int inner, int (&d)[WARP][4], const unsigned (&a)[WARP][4], const unsigned (&b)[WARP][2]);
 
 // What device_emulation.h needs.

@@ -51,15 +51,18 @@ GR_DEVICE Direction direction_of(const GrRowForm& form, int direction) {
     return {static_cast<float>(step) / static_cast<float>(1 << shift), twice << shift};
 }
 
-GR_DEVICE unsigned rotate_right(unsigned word, int bits) { return bits == 0 ? word : word >> bits | word << (32 - bits); }
+GR_DEVICE unsigned rotate_right(unsigned word, int bits) {
+    return bits == 0 ? word : word >> bits | word << (32 - bits);
+}
 
 // The words of a block of so many bits to registers A: tile t has a[t]. A whole block.
 template <int Bits>
 GR_DEVICE void decode_block(const unsigned (&word)[Bits], unsigned (&a)[2][4]) {
     // Of 3 bits, the codes that the upper bits of all three words make.
     const unsigned rest =
-        Bits != 3 ? 0
-                  : (word[0] >> 3 & 0x11111111u) | (word[Bits / 3] >> 2 & 0x22222222u) | (word[Bits - 1] >> 1 & 0x44444444u);
+        Bits == 3 ? (word[0] >> 3 & 0x11111111u) | (word[Bits / 3] >> 2 & 0x22222222u) |
+                        (word[Bits - 1] >> 1 & 0x44444444u)
+                  : 0;
     GR_UNROLL
     for (int pair = 0; pair < 4; pair++) {  // the rows of a register, and those 8 further on
         unsigned& low = a[pair / 2][pair % 2];

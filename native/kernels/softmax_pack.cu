@@ -149,8 +149,8 @@ GR_DEVICE void read_row(float* to, NumberTile& tile, const GrPacked& m, int slot
 //
 //   packed(place of (i, k)) = stored(i, k)
 //
-// Shapes: rows x width stored, strips of 32 rows in blocks of 32 columns packed (see softmax.h); what pads is 0. Bytes: the
-// stored rows once (a lane takes single numbers, neighbours in the same 32 bytes), the packed ones once. Never
+// Shapes: rows x width stored, strips of 32 rows in blocks of 32 columns packed (see softmax.h); what pads is 0. Bytes:
+// the stored rows once (a lane takes single numbers, neighbours in the same 32 bytes), the packed ones once. Never
 // materialised: a number with its scale.
 GR_KERNEL(gr_pack, GrPackParams, 256) {
     const int blocks = blocks_of(p.stored.form);
@@ -173,9 +173,9 @@ GR_KERNEL(gr_pack, GrPackParams, 256) {
 //   row_j = sum_k left_k right_kj     (a dense group: left_j; a zero group: 0)
 //
 // Shapes: count x columns out; sums in binary32, k ascending. A block takes 8 rows, and for each basis that they are of
-// decodes 32 x 32 numbers of the right factor at a time for all of them. Bytes: a row's packed strip and the right factors
-// of its block, which the second-level cache keeps. Never materialised: a decoded right factor.
-GR_KERNEL(gr_rows, GrRowsParams, 128) {
+// decodes 32 x 32 numbers of the right factor at a time for all of them. Bytes: a row's packed strip and the right
+// factors of its block, which the second-level cache keeps. Never materialised: a decoded right factor.
+GR_KERNEL(gr_rows, GrRowsParams, 128, 4) {
     GR_SHARED(RowsMemory, memory, 1);
     RowsMemory& m = memory[0];
     NumberTile& tile = m.tiles[warp()];

@@ -30,7 +30,9 @@ GR_DEVICE float strip_logit(const GrInputs& in, const GrPacked& group, int strip
     const Panel<2> panel(reinterpret_cast<uint2*>(memory.panel), &memory.operands, PANEL_BYTES);
     Ring ring(reinterpret_cast<uint8_t*>(memory.rings) + warp() * (GR_RING_BYTES / WARPS));
     const int blocks = blocks_of(group.form), chunk = panel.fitting(group.form);
-    const Row row = wanted ? row_of_lane(group, strip, in.log8) : no_row();
+    const RowsAhead rows(group, in.log8);
+    const Row row = wanted ? rows.of_lane(strip) : no_row();
+    const BlockScales scales = rows.block_scales(strip);
     if (wanted) {
         ring.start(group.codes + strip * group.strip_bytes, static_cast<int>(group.strip_bytes));
     }
@@ -40,12 +42,11 @@ GR_DEVICE float strip_logit(const GrInputs& in, const GrPacked& group, int strip
         const int held = min(chunk, blocks - at);
         panel.load(group.form, [&](int s) { return s == 0 ? numbers : nullptr; }, at, held);
         if (wanted) {
-            add_blocks(sums, ring, group.form, clip(group.runs, at, held), panel, at, 0, held,
-                       block_scales(group, strip, in.log8));
+            add_blocks(sums, ring, group.form, clip(group.runs, at, held), panel, at, 0, held, scales);
         }
     }
     float y[2];
-    finish_sums(y, sums, group.form, panel, memory.turns[warp()]);
+    finish_sums(y, sums, group.form, panel, scales, memory.turns[warp()]);
     const float logit = fma(y[0], row.scale, row.bias);
     return in.cap == 0 ? logit : capped(logit, in.cap);
 }
@@ -53,7 +54,7 @@ GR_DEVICE float strip_logit(const GrInputs& in, const GrPacked& group, int strip
 }  // namespace
 
 // The logit of one token of a state: the strip of 32 rows that the token is in, by one warp of the block.
-GR_KERNEL(gr_target, GrTargetParams, 256) {
+GR_KERNEL(gr_target, GrTargetParams, 256, 2) {
     GR_SHARED(PairMemory, memory, 1);
     const GrTarget target = p.targets[blockIdx.x];
     if (target.state < 0) {
@@ -68,7 +69,7 @@ GR_KERNEL(gr_target, GrTargetParams, 256) {
 }
 
 // The keys of all rows of the chosen tiles of a question: 256 a tile, 0 where there is no row.
-GR_KERNEL(gr_rescore, GrRescoreParams, 256) {
+GR_KERNEL(gr_rescore, GrRescoreParams, 256, 2) {
     GR_SHARED(PairMemory, memory, 1);
     const int number = static_cast<int>(blockIdx.y);
     const GrQuestion& question = p.questions[number];
@@ -86,7 +87,8 @@ GR_KERNEL(gr_rescore, GrRescoreParams, 256) {
     const unsigned token = wanted && row < group.rows ? static_cast<unsigned>(group.tokens[row]) : NO_TOKEN;
     Key key = 0;
     if (token != NO_TOKEN && is_open(question.open, token)) {
-        key = open_key(p.logits == nullptr ? logit : p.logits[static_cast<int64_t>(number) * p.vocabulary + token], token);
+        const int64_t kept = static_cast<int64_t>(number) * p.vocabulary + token;
+        key = open_key(p.logits == nullptr ? logit : p.logits[kept], token);
     }
     p.keys[place * TILE_ROWS + threadIdx.x] = key;
 }

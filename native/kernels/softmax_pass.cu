@@ -4,8 +4,8 @@
 //   max, sum exp((logit - max) / T), best token, drawn token   of a block's open tokens
 //   the best key of a tile, all logits by token                where they are asked for
 //
-// Shapes: packed numbers and z as in softmax.h; GrPartial questions x blocks. Bytes: all packed numbers, scales, biases and
-// tokens once a block of n questions (blocks that run together over the same strips share them in the second-level
+// Shapes: packed numbers and z as in softmax.h; GrPartial questions x blocks. Bytes: all packed numbers, scales, biases
+// and tokens once a block of n questions (blocks that run together over the same strips share them in the second-level
 // cache), operands from shared memory, a bit a token and question where some are not open. Never materialised: the
 // questions x vocabulary logits (unless asked for), decoded factors, probabilities, noise. Twins:
 // io.groupreduce.internal.reference.ReferenceInference, io.groupreduce.vector.inference.HeadPass with RunningSoftmax
@@ -37,6 +37,7 @@ struct Pass {
     Panel<S> panel;
     Ring ring;
     int block, first, questions;  // the first question, and how many
+    bool bounded, every;          // logits are capped or some left out; all are taken once more
     Running running[S];
 
     GR_DEVICE Pass(const GrSoftmaxParams& p, BlockMemory<S>& memory, uint8_t* dynamic, int block, int first)
@@ -46,7 +47,9 @@ struct Pass {
           ring(dynamic + warp() * (GR_RING_BYTES / WARPS)),
           block(block),
           first(first),
-          questions(min(S, p.count - first)) {}
+          questions(min(S, p.count - first)),
+          bounded(p.inputs.cap != 0 || p.masked != 0),
+          every(p.logits != nullptr || p.drawn != 0) {}
 
     // The numbers that meet a group, of the state of a question.
     GR_DEVICE const float* numbers(const GrPacked& group, int s) const {
@@ -62,17 +65,20 @@ struct Pass {
     GR_DEVICE void run(const GrSegment& segment) {
         const GrPacked& group = p.inputs.groups[segment.group];
         const GrRowForm& form = group.form;
+        const RowShape shape(form);
+        const RowsAhead rows(group, p.inputs.log8);
         const int blocks = blocks_of(form);
         const int chunk = min(blocks, panel.fitting(form));
-        const int own = warp() * segment.strips / WARPS, count = (warp() + 1) * segment.strips / WARPS - own;
+        const int number = warp();
+        const int own = number * segment.strips / WARPS, count = (number + 1) * segment.strips / WARPS - own;
         const int most = (segment.strips + WARPS - 1) / WARPS;
-        const int tile = segment.first_tile + warp() * ((most + TILE_STRIPS - 1) / TILE_STRIPS);
+        const int tile = segment.first_tile + number * ((most + TILE_STRIPS - 1) / TILE_STRIPS);
         int strip = segment.first_strip + own;
         ring.start(group.codes + strip * group.strip_bytes, static_cast<int>(count * group.strip_bytes));
         GrRuns runs = clip(group.runs, 0, chunk);
         for (int i = 0; i < most; i++, strip++) {
-            const Row row = i < count ? row_of_lane(group, strip, p.inputs.log8) : no_row();
-            const BlockScales scales = block_scales(group, strip, p.inputs.log8);
+            const Row row = i < count ? rows.of_lane(strip) : no_row();
+            const BlockScales scales = rows.block_scales(strip);
             StripSums<S> sums;
             sums.clear();
             for (int at = 0; at < blocks; at += chunk) {
@@ -81,12 +87,12 @@ struct Pass {
                     runs = clip(group.runs, at, chunk);
                 }
                 if (i < count) {
-                    add_blocks(sums, ring, form, runs, panel, at, 0, min(chunk, blocks - at), scales);
+                    add_blocks(sums, ring, shape, runs, panel, at, 0, min(chunk, blocks - at), scales);
                 }
             }
             if (i < count) {
                 float y[S];
-                finish_sums(y, sums, form, panel, memory.turns[warp()]);
+                finish_sums(y, sums, shape, panel, scales, memory.turns[warp()]);
                 finish(y, row);
             }
             if (p.tile_keys != nullptr && (i + 1 == most || i % TILE_STRIPS == TILE_STRIPS - 1)) {
@@ -95,15 +101,18 @@ struct Pass {
         }
     }
 
-    // The sums of a strip become logits, which all that is wanted takes. What is wanted now and then goes over questions
-    // in a loop, with logits in shared memory: that keeps it small.
+    // The sums of a strip become logits, which all that is wanted takes. What is wanted now and then goes over
+    // questions in a loop, with logits in shared memory: that keeps it small.
     GR_DEVICE void finish(float (&y)[S], const Row& row) {
         GR_UNROLL
         for (int s = 0; s < S; s++) {
             y[s] = fma(y[s], row.scale, row.bias);
         }
-        float* logits = memory.turns[warp()].memory + lane();  // this lane's
-        if (p.inputs.cap != 0 || p.masked != 0) {
+        float* logits = memory.turns[warp()].memory + lane();  // this lane's, once all have taken their sums
+        if (bounded || every) {
+            sync_warp();
+        }
+        if (bounded) {
             put(logits, y);
             for (int s = 0; s < questions; s++) {
                 logits[s * WARP] = masked(logits[s * WARP], row.token, s);
@@ -119,7 +128,7 @@ struct Pass {
                 }
             }
         }
-        if (p.logits != nullptr || p.drawn != 0) {
+        if (every) {
             put(logits, y);
             for (int s = 0; s < questions; s++) {
                 if (p.logits != nullptr && row.token != NO_TOKEN) {
@@ -130,7 +139,6 @@ struct Pass {
                 }
             }
         }
-        sync_warp();  // the next strip's sums turn there
     }
 
     GR_DEVICE static void put(float* logits, const float (&y)[S]) {
@@ -239,7 +247,8 @@ struct Pass {
             memory.best[s][thread] = nothing_in_tile();
         }
         sync_block();
-        for (int i = p.first_segment[block]; i < p.first_segment[block + 1]; i++) {
+        const int end = p.first_segment[block + 1];
+        for (int i = p.first_segment[block]; i < end; i++) {
             run(p.segments[i]);
         }
         write_partials();

@@ -20,7 +20,8 @@ GR_DEVICE void project_strip(const GrProjectParams& p, const GrPacked& right, in
     Ring ring(dynamic + warp() * (GR_RING_BYTES / WARPS));
     const int blocks = blocks_of(right.form), chunk = min(blocks, panel.fitting(right.form));
     const uint8_t* codes = right.codes + strip * right.strip_bytes;
-    const BlockScales scales = block_scales(right, strip, p.log8);
+    const RowScales rows(right, p.log8);
+    const BlockScales scales = rows.block_scales(strip);
     StripSums<S> sums;
     sums.clear();
     for (int at = 0; at < blocks; at += chunk) {
@@ -37,7 +38,7 @@ GR_DEVICE void project_strip(const GrProjectParams& p, const GrPacked& right, in
         }
     }
     float y[S];
-    finish_sums(y, sums, right.form, panel, memory.turns[warp()]);
+    finish_sums(y, sums, right.form, panel, scales, memory.turns[warp()]);
     sync_block();  // a block may come here more than once
     GR_UNROLL
     for (int s = 0; s < S; s++) {
@@ -51,7 +52,8 @@ GR_DEVICE void project_strip(const GrProjectParams& p, const GrPacked& right, in
         for (int w = 1; w < WARPS; w++) {
             sum += memory.shares[w][s][lane()];
         }
-        p.z[static_cast<int64_t>(first + s) * p.directions + right.operand + row] = sum * row_scale(right, row, p.log8);
+        float* z = p.z + static_cast<int64_t>(first + s) * p.directions + right.operand;
+        z[row] = row < right.rows ? sum * rows.row_scale(row) : 0;
     }
 }
 

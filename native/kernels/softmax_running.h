@@ -14,14 +14,24 @@ struct Row {
 
 GR_DEVICE Row no_row() { return {NO_TOKEN, negative_infinity(), 0}; }
 
-GR_DEVICE Row row_of_lane(const GrPacked& group, int strip, const float* log8) {
-    const int row = strip * STRIP + lane();
-    if (row >= group.rows) {
-        return no_row();
+// The rows of a group.
+struct RowsAhead : RowScales {
+    const int32_t* tokens;
+    const float* bias;
+
+    GR_DEVICE RowsAhead(const GrPacked& group, const float* log8)
+        : RowScales(group, log8), tokens(group.tokens), bias(group.bias) {}
+
+    // Without a branch on the row, so that loads do not wait for each other: the last one stands in for those beyond.
+    GR_DEVICE Row of_lane(int strip) const {
+        const int row = strip * STRIP + lane();
+        const int read = min(row, rows - 1);
+        const unsigned token = static_cast<unsigned>(tokens[read]);
+        const float number = bias == nullptr ? 0 : bias[read];
+        const float scale = row_scale(read);
+        return row < rows ? Row{token, number, scale} : no_row();
     }
-    return {static_cast<unsigned>(group.tokens[row]), group.bias == nullptr ? 0 : group.bias[row],
-            row_scale(group, row, log8)};
-}
+};
 
 // The largest logit that a lane has seen of a question, and the sum of exponentials below it. Nothing yet: a finite
 // maximum, so that -infinity adds nothing to it. The token is in shared memory, since it seldom changes.

@@ -3,8 +3,8 @@
 //
 //   y[i][s] = sum_k value[i][k] x[k][s]      rows i = 0..31, states s = 0..S-1, before the scale of a row
 //
-// Bytes: the strip's packed numbers once, by asynchronous copies of 16 a lane that run two to three pieces of 1,024 ahead
-// of the sums, over strips that follow each other. Never materialised: a decoded number outside registers.
+// Bytes: the strip's packed numbers once, by asynchronous copies of 16 a lane that run two to three pieces of 1,024
+// ahead of the sums, over strips that follow each other. Never materialised: a decoded number outside registers.
 //
 // Codes: whole numbers of 32 bits, exact, so in any order; what is left to binary32 is four digits and a scale. A block
 // of 4 bits is one load, eight masks and two mma for each two states. Where there is a scale for every block, sums go
@@ -14,6 +14,7 @@
 #pragma once
 
 #include "softmax_operands.h"
+#include "softmax_ring.h"
 
 namespace gr::softmax {
 
@@ -22,118 +23,6 @@ constexpr int BLOCK = WARPS * WARP;
 
 // The place in a strip of row i = 0..3 of this lane of a product.
 GR_DEVICE int lane_row(int i) { return lane() / 4 + 8 * i; }
-
-// Packed bytes on their way to a warp: what follows each other in memory, in the order in which it is taken.
-class Ring {
-public:
-    GR_DEVICE explicit Ring(uint8_t* memory) : memory(memory) {}
-
-    // From here on, so many bytes.
-    GR_DEVICE void start(const uint8_t* from, int bytes) {
-        sync_warp();  // all have taken what was there
-        next = from + lane() * 16;
-        left = bytes - lane() * 16;
-        issued = arrived = taken = 0;
-        issue();
-        issue();
-    }
-
-    // Words of a block, as softmax.h lays them out.
-    template <int Words>
-    GR_DEVICE void take(unsigned (&word)[Words]) {
-        await(Words * 128);
-        int i = 0;
-        GR_UNROLL
-        for (; i + 4 <= Words; i += 4) {
-            const uint4 four = *at<uint4>(i * 128);
-            word[i] = four.x;
-            word[i + 1] = four.y;
-            word[i + 2] = four.z;
-            word[i + 3] = four.w;
-        }
-        if (Words % 4 >= 2) {
-            const uint2 two = *at<uint2>(i * 128);
-            word[i % Words] = two.x;
-            word[(i + 1) % Words] = two.y;
-        }
-        if (Words % 2 == 1) {
-            word[Words - 1] = *at<unsigned>((Words - 1) * 128);
-        }
-        taken += Words * 128;
-    }
-
-private:
-    static constexpr int PIECE = 1024, PIECES = 4;
-
-    uint8_t* memory;
-    const uint8_t* next;  // of this lane
-    int left;             // bytes from there on
-    int issued, arrived, taken;
-
-    template <class T>
-    GR_DEVICE const T* at(int offset) const {
-        const int place = taken + offset + lane() * static_cast<int>(sizeof(T));
-        return reinterpret_cast<const T*>(memory + (place & (PIECE * PIECES - 1)));
-    }
-
-    GR_DEVICE void issue() {
-        uint8_t* to = memory + (issued & (PIECE * PIECES - 1)) + lane() * 16;
-        GR_UNROLL
-        for (int i = 0; i < PIECE; i += 512) {
-            if (i < left) {
-                copy_async16(to + i, next + i);
-            }
-        }
-        commit_copies();
-        issued += PIECE;
-        next += PIECE;
-        left -= PIECE;
-    }
-
-    // What is taken at a time begins in the last piece but one or later: the one before it is written again, once all
-    // lanes are here.
-    GR_DEVICE void await(int bytes) {
-        if (taken + bytes > arrived) {
-            wait_copies<1>();
-            sync_warp();
-            issue();
-            arrived += PIECE;
-        }
-    }
-};
-
-// Whole and half blocks first .. first + count - 1 of a strip.
-GR_DEVICE GrRuns clip(const GrRuns& runs, int first, int count) {
-    GrRuns clipped;
-    int at = 0;
-    GR_UNROLL
-    for (int b = 7; b >= 0; b--) {
-        const int blocks = b == 6 ? 0 : runs.blocks[b];
-        clipped.blocks[b] = static_cast<uint16_t>(max(min(at + blocks, first + count) - max(at, first), 0));
-        at += blocks;
-    }
-    clipped.blocks[6] = static_cast<uint16_t>(at >= first && at < first + count ? runs.blocks[6] : 0);
-    return clipped;
-}
-
-// Bytes of such blocks.
-GR_DEVICE int bytes_of(const GrRuns& runs) {
-    int words = runs.blocks[6] / 2;
-    GR_UNROLL
-    for (int b = 0; b < 8; b++) {
-        words += b == 6 ? 0 : (b + 1) * runs.blocks[b];
-    }
-    return words * 128;
-}
-
-// Bytes of blocks first .. first + count - 1 of any form.
-GR_DEVICE int bytes_of(const GrPacked& matrix, int first, int count) {
-    if (has_codes(matrix.form)) {
-        return bytes_of(clip(matrix.runs, first, count));
-    }
-    const int slices = (matrix.form.width + 15) / 16;
-    return max(min(2 * count, slices - 2 * first), 0) * 32 * matrix.form.bits * 2;
-}
 
 // The scales of a strip's blocks; this lane's row.
 struct BlockScales {
@@ -144,25 +33,41 @@ struct BlockScales {
     GR_DEVICE float of(int block) const { return bytes == 0 ? 0 : stored::scale(scales, bytes, block, log8); }
 };
 
-GR_DEVICE BlockScales block_scales(const GrPacked& matrix, int strip, const float* log8) {
-    if (!scales_blocks(matrix.form)) {
-        return {nullptr, log8, 0};
-    }
-    const int64_t row = static_cast<int64_t>(strip) * STRIP + lane();
-    const int bytes = matrix.form.scale_bytes;
-    return {matrix.scales + row * matrix.form.scales_per_row * bytes, log8, row < matrix.rows ? bytes : 0};
-}
+// What strips want to know of rows, at hand so that stores to memory do not make it be read again.
+struct RowShape {
+    int bits, width;
 
-// What multiplies a whole row of sums, for this lane's row: 1 where sums are scaled already, 0 beyond the matrix.
-GR_DEVICE float row_scale(const GrPacked& matrix, int row, const float* log8) {
-    if (row >= matrix.rows) {
-        return 0;
+    GR_DEVICE RowShape(const GrRowForm& form) : bits(form.bits), width(form.width) {}
+
+    GR_DEVICE bool codes() const { return bits <= 8; }
+};
+
+// The scales of a matrix's rows.
+struct RowScales {
+    const uint8_t* scales;  // null for numbers that are no codes
+    const float* log8;
+    int rows, bytes, in_row;
+
+    GR_DEVICE RowScales(const GrPacked& matrix, const float* log8)
+        : scales(matrix.scales),
+          log8(log8),
+          rows(matrix.rows),
+          bytes(matrix.form.scale_bytes),
+          in_row(matrix.form.scales_per_row) {}
+
+    GR_DEVICE BlockScales block_scales(int strip) const {
+        if (in_row <= 1) {
+            return {nullptr, log8, 0};
+        }
+        const int64_t row = static_cast<int64_t>(strip) * STRIP + lane();
+        return {scales + row * in_row * bytes, log8, row < rows ? bytes : 0};
     }
-    if (matrix.scales == nullptr || scales_blocks(matrix.form)) {
-        return 1;
+
+    // What multiplies a whole row of sums: 1 where sums are scaled already or not at all. `row` is one of the matrix.
+    GR_DEVICE float row_scale(int row) const {
+        return scales == nullptr || in_row > 1 ? 1 : stored::scale(scales, bytes, row, log8);
     }
-    return stored::scale(matrix.scales, matrix.form.scale_bytes, row, log8);
-}
+};
 
 // Where the sums of a strip turn so that a lane has a row: columns of 32 numbers, so far apart that lanes that write
 // meet in no bank.
@@ -174,20 +79,17 @@ struct Turn {
     float memory[COLUMNS * COLUMN];
 };
 
-// The sums of a strip, chunk of its columns after chunk. Of codes a column of a product is a digit (see Panel), of numbers a
-// state, of which the first S count.
+// Whole sums of digits: columns of a product are the digits of states (see Panel).
 template <int S>
-struct StripSums {
+struct DigitSums {
     static constexpr int TILES = S / 2;
 
-    int whole[2][TILES][4];  // of codes; of numbers those of tile 0, as the bits of binary32
-    float pairs[TILES][4];   // of codes: 256 times the one digit and the other of column 2 (lane % 4), by row i
+    int sums[2][TILES][4];
 
     GR_DEVICE void clear() {
         GR_UNROLL
         for (int i = 0; i < 4 * TILES; i++) {
-            whole[0][i / 4][i % 4] = whole[1][i / 4][i % 4] = 0;
-            pairs[i / 4][i % 4] = 0;
+            sums[0][i / 4][i % 4] = sums[1][i / 4][i % 4] = 0;
         }
     }
 
@@ -195,8 +97,8 @@ struct StripSums {
         GR_UNROLL
         for (int i = 0; i < 4 * TILES; i++) {
             const int start = starts[8 * (i / 4) + 2 * (lane() % 4) + i % 2];
-            whole[0][i / 4][i % 4] += start;
-            whole[1][i / 4][i % 4] += start;
+            sums[0][i / 4][i % 4] += start;
+            sums[1][i / 4][i % 4] += start;
         }
     }
 
@@ -204,8 +106,8 @@ struct StripSums {
         GR_UNROLL
         for (int j = 0; j < TILES; j++) {
             const uint2 b = digits[j * WARP];
-            mma_u8s8(whole[0][j], a[0], b.x, b.y);
-            mma_u8s8(whole[1][j], a[1], b.x, b.y);
+            mma_u8s8(sums[0][j], a[0], b.x, b.y);
+            mma_u8s8(sums[1][j], a[1], b.x, b.y);
         }
     }
 
@@ -213,35 +115,55 @@ struct StripSums {
         GR_UNROLL
         for (int j = 0; j < TILES; j++) {
             const unsigned b = digits[j * WARP].x;
-            mma_u8s8_half(whole[0][j], a[0][0], a[0][1], b);
-            mma_u8s8_half(whole[1][j], a[1][0], a[1][1], b);
+            mma_u8s8_half(sums[0][j], a[0][0], a[0][1], b);
+            mma_u8s8_half(sums[1][j], a[1][0], a[1][1], b);
         }
     }
 
-    // Takes whole sums to pairs, times a scale for every row of which a lane has its own.
-    GR_DEVICE void fold(float scale_of_lane) {
+    // Of row i: 256 times the one digit and the other of column 2 (lane % 4).
+    GR_DEVICE float pair(int j, int row) const {
+        const int(&four)[4] = sums[row / 2][j];
+        return fma(static_cast<float>(four[row % 2 * 2]), 256.0f, static_cast<float>(four[row % 2 * 2 + 1]));
+    }
+};
+
+// The sums of a strip, chunk of its columns after chunk: whole ones; where blocks have scales, pairs of digits as the
+// bits of binary32; or of numbers, whose columns are states, of which the first S count, the bits of binary32 in tile
+// 0.
+template <int S>
+struct StripSums {
+    static constexpr int TILES = S / 2;
+
+    DigitSums<S> whole;
+
+    GR_DEVICE void clear() { whole.clear(); }
+
+    GR_DEVICE int& pair_bits(int j, int row) { return whole.sums[row / 2][j][row % 2 * 2]; }
+
+    GR_DEVICE static void add_float(int& bits, float x) {
+        bits = static_cast<int>(float_bits(bits_float(static_cast<unsigned>(bits)) + x));
+    }
+
+    // Adds pairs of a block times a scale for every row, of which a lane has its own.
+    GR_DEVICE void fold(const DigitSums<S>& block, float scale_of_lane) {
         GR_UNROLL
         for (int row = 0; row < 4; row++) {
             const float scale = shuffle(scale_of_lane, lane_row(row));
             GR_UNROLL
             for (int j = 0; j < TILES; j++) {
-                pairs[j][row] = fma(pair(j, row), scale, pairs[j][row]);
-                whole[row / 2][j][row % 2 * 2] = whole[row / 2][j][row % 2 * 2 + 1] = 0;
+                add_float(pair_bits(j, row), block.pair(j, row) * scale);
             }
         }
     }
 
-    GR_DEVICE float pair(int j, int row) const {
-        const int(&four)[4] = whole[row / 2][j];
-        return fma(static_cast<float>(four[row % 2 * 2]), 256.0f, static_cast<float>(four[row % 2 * 2 + 1]));
-    }
-
     // y[s] of this lane's row; `several`: there were scales for blocks.
     GR_DEVICE void turn_codes(float (&y)[S], Turn<S>& turn, const OperandMemory<S>& shared, bool several) const {
+        sync_warp();  // all have read what turned before
         GR_UNROLL
         for (int i = 0; i < 4 * TILES; i++) {
             turn.memory[(i / 4 * 4 + lane() % 4) * Turn<S>::COLUMN + lane_row(i % 4)] =
-                several ? pairs[i / 4][i % 4] : pair(i / 4, i % 4);
+                several ? bits_float(static_cast<unsigned>(whole.sums[i % 4 / 2][i / 4][i % 2 * 2]))
+                        : whole.pair(i / 4, i % 4);
         }
         sync_warp();
         GR_UNROLL
@@ -249,92 +171,90 @@ struct StripSums {
             const float* high = turn.memory + 2 * s * Turn<S>::COLUMN + lane();
             y[s] = fma(high[0], 65536.0f, high[Turn<S>::COLUMN]) * shared.unit[s].down;
         }
-        sync_warp();
     }
 
     GR_DEVICE void turn_numbers(float (&y)[S], Turn<S>& turn) const {
+        sync_warp();
         GR_UNROLL
         for (int i = 0; i < 8; i++) {
             turn.memory[(lane() % 4 * 2 + i % 2) * Turn<S>::COLUMN + lane_row(i / 2)] =
-                bits_float(static_cast<unsigned>(whole[i / 4][0][i % 4]));
+                bits_float(static_cast<unsigned>(whole.sums[i / 4][0][i % 4]));
         }
         sync_warp();
         GR_UNROLL
         for (int s = 0; s < S; s++) {
             y[s] = turn.memory[s * Turn<S>::COLUMN + lane()];
         }
-        sync_warp();
     }
 };
 
-// What a warp adds up: where it reads operands and which blocks are to come.
-template <int S>
+// What a warp adds up: where it reads operands, and, where Several scales are in a row, what each block has of its own.
+template <int S, bool Several>
 struct BlocksAhead {
+    StripSums<S>& sums;
+    Ring& ring;
     const uint2* digits;
-    const int* starts;  // of blocks, where they have scales
+    const int* starts;
     BlockScales scales;
     int block;  // of the matrix
 
-    GR_DEVICE void begin(StripSums<S>& sums) const {
-        if (scales.scales != nullptr) {
-            sums.add_starts(starts);
+    // To what the next block adds, and what comes of it.
+    template <class Add>
+    GR_DEVICE void add_block(const Add& add) {
+        if (Several) {
+            DigitSums<S> own;
+            own.clear();
+            own.add_starts(starts);
+            add(own);
+            sums.fold(own, scales.of(block++));
+            starts += 4 * S;
+        } else {
+            add(sums.whole);
+        }
+        digits += S / 2 * WARP;
+    }
+
+    template <int Bits>
+    GR_DEVICE void add_run(int blocks) {
+        GR_ROLLED
+        for (; blocks > 0; blocks--) {
+            unsigned word[Bits], a[2][4];
+            ring.take(word);
+            decode_block<Bits>(word, a);
+            add_block([&](DigitSums<S>& to) { to.add(a, digits); });
         }
     }
 
-    GR_DEVICE void end(StripSums<S>& sums) {
-        digits += S / 2 * WARP;
-        if (scales.scales != nullptr) {
-            sums.fold(scales.of(block++));
-            starts += 4 * S;
+    template <int Bits>
+    GR_DEVICE void add_half() {
+        unsigned word[Bits / 2], a[2][2];
+        ring.take(word);
+        decode_half<Bits>(word, a);
+        add_block([&](DigitSums<S>& to) { to.add_half(a, digits); });
+    }
+
+    GR_DEVICE void add(const GrRuns& runs) {
+        // Most strips have few widths: one question passes over three.
+        if ((runs.blocks[7] | runs.blocks[5] | runs.blocks[4]) != 0) {
+            add_run<8>(runs.blocks[7]);
+            add_run<6>(runs.blocks[5]);
+            add_run<5>(runs.blocks[4]);
+        }
+        add_run<4>(runs.blocks[3]);
+        if ((runs.blocks[2] | runs.blocks[1] | runs.blocks[0]) != 0) {
+            add_run<3>(runs.blocks[2]);
+            add_run<2>(runs.blocks[1]);
+            add_run<1>(runs.blocks[0]);
+        }
+        if (runs.blocks[6] == 4) {
+            add_half<4>();
+        } else if (runs.blocks[6] == 8) {
+            add_half<8>();
+        } else if (runs.blocks[6] == 2) {
+            add_half<2>();
         }
     }
 };
-
-template <int Bits, int S>
-GR_DEVICE void add_run(StripSums<S>& sums, Ring& ring, BlocksAhead<S>& ahead, int blocks) {
-    for (; blocks > 0; blocks--) {
-        unsigned word[Bits], a[2][4];
-        ring.take(word);
-        decode_block<Bits>(word, a);
-        ahead.begin(sums);
-        sums.add(a, ahead.digits);
-        ahead.end(sums);
-    }
-}
-
-template <int Bits, int S>
-GR_DEVICE void add_half(StripSums<S>& sums, Ring& ring, BlocksAhead<S>& ahead) {
-    unsigned word[Bits / 2], a[2][2];
-    ring.take(word);
-    decode_half<Bits>(word, a);
-    ahead.begin(sums);
-    sums.add_half(a, ahead.digits);
-    ahead.end(sums);
-}
-
-template <int S>
-GR_DEVICE void add_runs(StripSums<S>& sums, Ring& ring, BlocksAhead<S>& ahead, const GrRuns& runs) {
-    add_run<8>(sums, ring, ahead, runs.blocks[7]);
-    add_run<6>(sums, ring, ahead, runs.blocks[5]);
-    add_run<5>(sums, ring, ahead, runs.blocks[4]);
-    add_run<4>(sums, ring, ahead, runs.blocks[3]);
-    add_run<3>(sums, ring, ahead, runs.blocks[2]);
-    add_run<2>(sums, ring, ahead, runs.blocks[1]);
-    add_run<1>(sums, ring, ahead, runs.blocks[0]);
-    switch (runs.blocks[6]) {
-        case 8:
-            add_half<8>(sums, ring, ahead);
-            break;
-        case 4:
-            add_half<4>(sums, ring, ahead);
-            break;
-        case 2:
-            add_half<2>(sums, ring, ahead);
-            break;
-        default:
-            break;
-    }
-}
 
 GR_DEVICE void multiply_term(float (&part)[4], const unsigned (&a)[4], const uint2* terms, int which) {
     const uint2 b = terms[which * WARP];
@@ -399,8 +319,7 @@ GR_DEVICE void add_slices(StripSums<S>& sums, Ring& ring, const uint2* terms, in
         terms += step * 3 * WARP;
         GR_UNROLL
         for (int i = 0; i < 8; i++) {
-            int& total = sums.whole[i / 4][0][i % 4];
-            total = static_cast<int>(float_bits(bits_float(static_cast<unsigned>(total)) + part[i / 4][i % 4]));
+            sums.add_float(sums.whole.sums[i / 4][0][i % 4], part[i / 4][i % 4]);
         }
     }
 }
@@ -409,31 +328,33 @@ GR_DEVICE void add_slices(StripSums<S>& sums, Ring& ring, const uint2* terms, in
 // sums of codes lack is for whole panels: it comes with the first block of one. Takes the blocks' bytes from the ring.
 // `runs`: of these blocks, of codes; `scales`: of this lane's row, null where a row has one scale or none.
 template <int S>
-GR_DEVICE void add_blocks(StripSums<S>& sums, Ring& ring, const GrRowForm& form, const GrRuns& runs,
+GR_DEVICE void add_blocks(StripSums<S>& sums, Ring& ring, const RowShape& shape, const GrRuns& runs,
                           const Panel<S>& panel, int first, int at, int count, const BlockScales& scales) {
-    if (!has_codes(form)) {
-        add_slices(sums, ring, panel.terms(2 * at), form.bits, min(2 * count, (form.width + 15) / 16 - 2 * first));
+    if (!shape.codes()) {
+        add_slices(sums, ring, panel.terms(2 * at), shape.bits, min(2 * count, (shape.width + 15) / 16 - 2 * first));
         return;
     }
-    const bool several = scales.scales != nullptr;
-    BlocksAhead<S> ahead{panel.digits(at), panel.starts() + (several ? at : 0) * 4 * S, scales, first};
-    if (!several && at == 0) {
-        sums.add_starts(ahead.starts);
+    if (scales.scales != nullptr) {
+        BlocksAhead<S, true>{sums, ring, panel.digits(at), panel.starts() + at * 4 * S, scales, first}.add(runs);
+        return;
     }
-    add_runs(sums, ring, ahead, runs);
+    if (at == 0) {
+        sums.whole.add_starts(panel.starts());
+    }
+    BlocksAhead<S, false>{sums, ring, panel.digits(at), nullptr, scales, first}.add(runs);
 }
 
 // What a strip came to: y[s] of this lane's row, before the scale of a row.
 template <int S>
-GR_DEVICE void finish_sums(float (&y)[S], const StripSums<S>& sums, const GrRowForm& form, const Panel<S>& panel,
-                           Turn<S>& turn) {
-    if (form.width == 0) {
+GR_DEVICE void finish_sums(float (&y)[S], const StripSums<S>& sums, const RowShape& shape, const Panel<S>& panel,
+                           const BlockScales& scales, Turn<S>& turn) {
+    if (shape.width == 0) {
         GR_UNROLL
         for (int s = 0; s < S; s++) {
             y[s] = 0;
         }
-    } else if (has_codes(form)) {
-        sums.turn_codes(y, turn, *panel.shared, scales_blocks(form));
+    } else if (shape.codes()) {
+        sums.turn_codes(y, turn, *panel.shared, scales.scales != nullptr);
     } else {
         sums.turn_numbers(y, turn);
     }

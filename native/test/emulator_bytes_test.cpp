@@ -1,5 +1,5 @@
-// Products of bytes, asynchronous copies and the approximate exponential of the emulator, and packed codes as operands of
-// such a product.
+// Products of bytes, asynchronous copies and the approximate exponential of the emulator, and packed codes as operands
+// of such a product.
 #include <string.h>
 
 #include <vector>
@@ -199,7 +199,8 @@ static void codes_of_a_block() {
 
 // A code and what its direction says make the value.
 static void directions() {
-    for (const gr::test::Widths& widths : {gr::test::falling(8, 100), gr::test::falling(3, 49), gr::test::constant(7, 20)}) {
+    using gr::test::falling;
+    for (const gr::test::Widths& widths : {falling(8, 100), falling(3, 49), gr::test::constant(7, 20)}) {
         const GrRowForm form = gr::test::row_form(widths, 32, 0);
         for (int j = 0; j < form.width + 20; j++) {
             const gr::softmax::Direction direction = gr::softmax::direction_of(form, j);
@@ -220,7 +221,7 @@ static void digits() {
     Random random(4);
     for (int i = 0; i < 10000; i++) {
         const double size = 127 * 0x1p24;
-        const int number = i < 2 ? static_cast<int>(i == 0 ? size - 1 : -size) : static_cast<int>(size * random.uniform());
+        const int number = static_cast<int>(i == 0 ? size - 1 : i == 1 ? -size : size * random.uniform());
         const gr::softmax::Digits made = gr::softmax::digits_of(number);
         int64_t sum = 0;
         int offset[4];
@@ -238,7 +239,7 @@ static void digits() {
         GR_CHECK(lost == 0 || lost == 1, "half of %lld x %d is not %lld", static_cast<long long>(sum), twice_offset,
                  static_cast<long long>(half));
         // The largest number just fits.
-        const float largest = gr::bits_float(static_cast<unsigned>(random.below(0x7f000000u - 0x04000000u) + 0x04000000u));
+        const float largest = gr::bits_float(0x04000000u + random.below(0x7b000000u));
         const gr::softmax::Unit unit = gr::softmax::unit_of(gr::float_bits(largest));
         const double scaled = static_cast<double>(largest) * unit.first * unit.up;
         GR_CHECK(scaled < 127 * 0x1p24 && scaled >= 63.5 * 0x1p24 &&

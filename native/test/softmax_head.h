@@ -146,7 +146,8 @@ public:
     }
 };
 
-// What blocks of threads take, as Java plans it but with equal shares of strips: io.groupreduce.cuda.inference.TilePlan.
+// What blocks of threads take, as Java plans it but with equal shares of strips:
+// io.groupreduce.cuda.inference.TilePlan.
 struct Plan {
     std::vector<GrSegment> segments;
     std::vector<int32_t> first_segment;
@@ -248,7 +249,8 @@ struct Query {
                           head.directions,
                           PROJECTION_BYTES};
         if (!head.right_tiles.empty()) {
-            emulator::launch("gr_project", head.right_tiles.size(), (states + 7) / 8, 256, GR_RING_BYTES + PROJECTION_BYTES, p);
+            emulator::launch("gr_project", head.right_tiles.size(), (states + 7) / 8, 256,
+                             GR_RING_BYTES + PROJECTION_BYTES, p);
         }
         return *this;
     }

@@ -14,7 +14,7 @@ unsigned packed_bits(const Factor& f, int row, int column) {
         const int tile = row % 32 / 16, r = row % 16, c = column % 16;
         const int lane = r % 8 * 4 + c % 8 / 2, number = c / 8 * 4 + r / 8 * 2 + c % 2;
         at += column / 16 * f.bits * 64;
-        at += f.bits == 32 ? (2 * tile + number / 4) * 512 + lane * 16 + number % 4 * 4 : tile * 512 + lane * 16 + number * 2;
+        at += lane * 16 + (f.bits == 32 ? (2 * tile + number / 4) * 512 + number % 4 * 4 : tile * 512 + number * 2);
         memcpy(&bits, at, f.bits / 8);
         return bits;
     }

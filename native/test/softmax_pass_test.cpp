@@ -225,6 +225,21 @@ void sizesOfStatesChangeNoDigit() {
     }
 }
 
+// One number of a state far above the others takes no digits that they need.
+void outliersOfStatesDisturbNoLogit() {
+    Head head = every_layout();
+    head.build();
+    std::vector<float> hidden = head.hidden(3);
+    for (int s = 0; s < 3; s++) {
+        hidden[s * head.columns + 7 * s] *= s == 0 ? 30.0f : s == 1 ? 1e3f : 1e5f;
+    }
+    Query q(head, hidden);
+    q.n = 4;
+    q.logits = true;
+    q.run();
+    check_logits(q, "outliers");
+}
+
 void blocksWithoutTilesCountForNothing() {
     Head head(13, 20, false);
     head.basis(20).group(0, 20, 300, INT8).zero(2).build();
@@ -331,6 +346,7 @@ int main() {
     wideProjectionsMatchDouble();
     largeCoordinatesBeyondARankDoNotDisturbIt();
     sizesOfStatesChangeNoDigit();
+    outliersOfStatesDisturbNoLogit();
     blocksWithoutTilesCountForNothing();
     largeAndRuledOutLogitsAreSummed();
     questionsHaveTheirOwnTokens();

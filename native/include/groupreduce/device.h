@@ -3,7 +3,7 @@
 //
 //   GR_KERNEL(gr_name, Params, maxThreads) { ... p.field ... }
 //       a kernel with one parameter struct, p; a fourth argument asks for that many resident blocks per multiprocessor
-//   GR_DEVICE  GR_UNROLL  GR_SHARED(type, name, count)  GR_DYNAMIC_SHARED(type, name)
+//   GR_DEVICE  GR_UNROLL  GR_ROLLED  GR_SHARED(type, name, count)  GR_DYNAMIC_SHARED(type, name)
 //   threadIdx.x  blockIdx.x  blockIdx.y  blockDim.x  gridDim.x  gridDim.y
 //   gr::sync_block
 //       all threads of the block that have not returned
@@ -32,6 +32,7 @@
     extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name(const __grid_constant__ Params p)
 #define GR_DEVICE __device__ __forceinline__
 #define GR_UNROLL _Pragma("unroll")
+#define GR_ROLLED _Pragma("unroll 1")
 #define GR_SHARED(type, name, count) __shared__ __align__(16) type name[count]
 #define GR_DYNAMIC_SHARED(type, name)                                  \
     extern __shared__ __align__(16) unsigned char gr_dynamic_shared[]; \
@@ -172,8 +173,8 @@ GR_DEVICE void mma_f16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsig
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// d += A B of whole numbers: A 16 x 32 of unsigned, B 32 x 8 of signed bytes, four in a register, the lowest byte first;
-// exact, but for the multiples of 2^32 that d has no room for.
+// d += A B of whole numbers: A 16 x 32 of unsigned, B 32 x 8 of signed bytes, four in a register, the lowest byte
+// first; exact, but for the multiples of 2^32 that d has no room for.
 //   a[0] A[g][4t .. 4t+3]   a[1] A[g+8][4t ..]   a[2] A[g][4t+16 ..]   a[3] A[g+8][4t+16 ..]
 //   b0   B[4t .. 4t+3][g]   b1   B[4t+16 ..][g]      d as above
 GR_DEVICE void mma_u8s8(int (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {

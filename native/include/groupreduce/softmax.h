@@ -3,8 +3,8 @@
 // The product: for hidden states h (B x D), z_b = R_b h for every basis b, and logit_i = L_i z_b[0 : k] + bias_i (a
 // dense group has z = h, a zero group has k = 0). Neither the B x N logits nor a decoded factor ever lies in memory.
 //
-// Packed layout. A group's rows (slots, in the order of their tokens) lie in strips of 32: two m16 tiles of an mma. What
-// pads is a number or a code 0. Within a strip, columns go in blocks of 32, of which every lane finds what it feeds to
+// Packed layout. A group's rows (slots, in the order of their tokens) lie in strips of 32: two m16 tiles of an mma.
+// What pads is a number or a code 0. Within a strip, columns go in blocks of 32, of which every lane finds what it feeds to
 // the tensor cores.
 //   F32   a slice of 16 columns is 4 pieces of 512 bytes, 16 a lane. Of tile t = 0, 1 a lane has the numbers (row,
 //         column) = (r, c), (r, c+1), (r+8, c), (r+8, c+1), (r, c+8), (r, c+9), (r+8, c+8), (r+8, c+9) with r = 16 t +
@@ -16,16 +16,16 @@
 //         are half a block: 2, 4 or 8 bits, half the words.
 // What a lane holds of a block of codes: pair p = 0..3 is the row 8 p + lane / 4 of the strip; its lower codes are of
 // columns 4 (lane % 4) + i of the block and its upper ones of those 16 further on, i = 0..3 being the byte of a word.
-//   8 bits  word 2 p: lower codes; 2 p + 1: upper ones                                      (half: word p: lower codes)
-//   4 bits  word p: lower codes in bits 0-3, upper ones in 4-7                    (half: word p / 2, from bit 4 (p % 2))
-//   3 bits  word p < 3: lower codes in bits 0-2, upper ones in 4-6; pair 3: bit n of a lower code is bit 3 of word n, of
-//           an upper one bit 7
-//   2 bits  word p / 2: lower codes from bit 2 (p % 2), upper ones from 4 + 2 (p % 2)        (half: word 0, from bit 2 p)
+//   8 bits  word 2 p: lower codes; 2 p + 1: upper ones                                     (half: word p: lower codes)
+//   4 bits  word p: lower codes in bits 0-3, upper ones in 4-7                   (half: word p / 2, from bit 4 (p % 2))
+//   3 bits  word p < 3: lower codes in bits 0-2, upper ones in 4-6; pair 3: bit n of a lower code is bit 3 of word n,
+//           of an upper one bit 7
+//   2 bits  word p / 2: lower codes from bit 2 (p % 2), upper ones from 4 + 2 (p % 2)       (half: word 0, from bit 2 p)
 //   1 bit   word 0: lower codes in bit p, upper ones in bit 4 + p
-//   6 bits  word p: bits 0-3 of lower codes in bits 0-3, bits 2-5 of upper ones in 4-7; word 4 + p / 2, turned right by 4
-//           (p % 2): bits 0-1 of upper codes in bits 2-3, bits 4-5 of lower ones in 4-5
-//   5 bits  word p: bits 0-3 of lower codes in bits 0-3, bits 1-4 of upper ones in 4-7; word 4, turned right by 2 p: bit 0
-//           of upper codes in bit 3, bit 4 of lower ones in 4
+//   6 bits  word p: bits 0-3 of lower codes in bits 0-3, bits 2-5 of upper ones in 4-7; word 4 + p / 2, turned right by
+//           4 (p % 2): bits 0-1 of upper codes in bits 2-3, bits 4-5 of lower ones in 4-5
+//   5 bits  word p: bits 0-3 of lower codes in bits 0-3, bits 1-4 of upper ones in 4-7; word 4, turned right by 2 p: bit
+//           0 of upper codes in bit 3, bit 4 of lower ones in 4
 // A right factor R_b is packed in the same way, its rows being directions, and so is read by the same code with h as
 // the operand.
 //
@@ -139,7 +139,7 @@ struct GrInputs {
 
 // Shared memory of a block of 256 for packed numbers on their way: asynchronous copies are four pieces of 1,024 bytes a
 // warp.
-#define GR_RING_BYTES (8 * 4096)
+#define GR_RING_BYTES 32768
 
 // Shared memory for operands of a block of 32 columns: of F32 and BF16, of codes by pairs of states (bytes, and where
 // sums begin).

@@ -48,7 +48,8 @@ final class CompressSection {
             double total = clock.total();
             row(report, "groupreduce on " + backend.description(), found);
             clock.seconds().forEach((step, taken) -> report.row("- " + step, Times.digits(taken)));
-            report.row("- the processor between them, the choice of rows to move included", Times.digits(found - total));
+            report.row(
+                    "- the processor between them, the choice of rows to move included", Times.digits(found - total));
         });
         report.atMost(
                 "seconds of groupreduce after the upload, the processor's between the steps included",

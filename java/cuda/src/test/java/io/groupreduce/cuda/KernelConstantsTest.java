@@ -73,6 +73,7 @@ class KernelConstantsTest {
         }
         Set<String> structures = Set.of(
                 "GrPacked",
+                "GrSegment",
                 "GrTile",
                 "GrPartial",
                 "GrQuestion",
@@ -86,7 +87,15 @@ class KernelConstantsTest {
                 "GrRatePlan",
                 "GrWholePlan");
         assertTrue(compared.containsAll(structures), "compared are only " + compared);
-        Set<String> numbers = Set.of("GR_CHOOSE_ROWS", "GR_INT8", "GR_PAIR_STATES", "GR_DENSE_CHUNK", "GR_KEEPS_ALL");
+        Set<String> numbers = Set.of(
+                "GR_CHOOSE_ROWS",
+                "GR_RING_BYTES",
+                "GR_TERM_BYTES",
+                "GR_DIGIT_BYTES",
+                "GR_ROWS_OF_BLOCK",
+                "GR_PAIR_STATES",
+                "GR_DENSE_CHUNK",
+                "GR_KEEPS_ALL");
         assertTrue(compared.containsAll(numbers), "compared are only " + compared);
         assertEquals(Question.LONGEST_LIST, constants.get("GR_MOST_SELECTED"));
     }

@@ -9,6 +9,7 @@ import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * The device that tests run on: by default the stand-in driver, which runs the kernels on the processor (kernel logic under emulation), or
@@ -78,6 +79,14 @@ public final class TestDevice {
         if (shared != null) {
             assertEquals(0, shared.openAllocations(), "allocations that are still open");
         }
+    }
+
+    /** The folders of the stand-ins, that of the driver first and that of cuBLAS and cuSOLVER last. */
+    public static List<Path> folders() {
+        libraries();
+        return Stream.of(System.getProperty(CudaLibraries.PROPERTY).split(File.pathSeparator))
+                .map(Path::of)
+                .toList();
     }
 
     private static Path emulation() {

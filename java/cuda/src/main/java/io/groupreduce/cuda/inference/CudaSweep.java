@@ -27,7 +27,7 @@ final class CudaSweep implements AutoCloseable {
     private static final int LARGEST = 2;
 
     /** {@code GR_RING_BYTES}. */
-    private static final int RING_BYTES = 32 << 10;
+    private static final int RING_BYTES = 32768;
 
     /** What a block of gr_softmax_2, _4, _8 keeps in shared memory besides, rounded up. */
     private static final int[] STATIC_BYTES = {17 << 10, 24 << 10, 47 << 10};

@@ -43,10 +43,7 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
     /** Columns of a slice of numbers that are no codes; half of a block. */
     private static final int SLICE = 16;
 
-    /** The numbers of {@code GrRowForm}. */
-    private static final int FORM_NUMBERS = 14;
-
-    /** Where {@code GrRuns} has the bits of half a block. */
+    /** Where the runs of blocks by width have the bits of half a block. */
     private static final int HALF = 6;
 
     /** k of a group, D of a right factor or of dense rows, 0 of a zero group. */
@@ -149,8 +146,10 @@ record PackedPart(EncodedMatrix stored, int rows, int operand, long codes, long 
         table.set(ValueLayout.JAVA_LONG, at + 32, stripBytes());
         table.set(ValueLayout.JAVA_INT, at + 40, rows);
         table.set(ValueLayout.JAVA_INT, at + 44, operand);
-        int[] form = stored == null ? new int[FORM_NUMBERS] : RowForm.of(stored);
-        MemorySegment.copy(form, 0, table, ValueLayout.JAVA_INT, at + 48, FORM_NUMBERS);
+        if (stored != null) {
+            int[] form = RowForm.of(stored);
+            MemorySegment.copy(form, 0, table, ValueLayout.JAVA_INT, at + 48, form.length);
+        }
         int[] runs = runs();
         MemorySegment.copy(runs, 0, table, ValueLayout.JAVA_INT, at + 104, runs.length);
     }

@@ -64,8 +64,7 @@ class CardsTest {
         TestDevice.libraries();
         // A link, because a second copy would be a second driver.
         Path link = Files.createSymbolicLink(
-                folder.resolve("libcuda.so.1"),
-                Path.of(System.getProperty(CudaLibraries.PROPERTY)).resolve("libcuda.so.1"));
+                folder.resolve("libcuda.so.1"), TestDevice.folders().getFirst().resolve("libcuda.so.1"));
         DeviceStatus status = only(new CudaLibraries(List.of(folder)));
         Files.delete(link);
         assertTrue(status.reason().contains(": cuBLAS and cuSOLVER were not found, neither"), status.reason());

@@ -119,8 +119,7 @@ class CudaLibrariesTest {
     }
 
     private static Path standIn() {
-        TestDevice.libraries();
-        return Path.of(System.getProperty(CudaLibraries.PROPERTY));
+        return TestDevice.folders().getLast();
     }
 
     private static void copy(Path folder, Path standIn, String name) throws IOException {
