@@ -9,8 +9,9 @@
 // writes page-locked memory when the caller has long gone on, and a forgotten event or wait shows in some result. Work
 // that fails loses the device, as it does a real context: every later call returns what happened.
 //
-// Environment: GROUPREDUCE_EMULATED_SEED (of the orders, see order.h), GROUPREDUCE_EMULATED_DEVICES (count, 1), GROUPREDUCE_EMULATED_MEMORY (bytes a device, 2 GiB),
-// GROUPREDUCE_EMULATED_DOUBLE_RATIO (single to double speed, 2). For tests that cannot set it, the library also exports
+// Environment: GROUPREDUCE_EMULATED_SEED (of the orders, see order.h), GROUPREDUCE_EMULATED_DEVICES (count, 1),
+// GROUPREDUCE_EMULATED_MEMORY (bytes a device, 2 GiB), GROUPREDUCE_EMULATED_DOUBLE_RATIO (single to double speed, 2).
+// For tests that cannot set it, the library also exports
 //   void gr_emulated_seed(unsigned long long seed)
 //       of the orders from now on; 0: that of the environment
 //   void gr_emulated_memory(size_t bytes)
@@ -84,13 +85,15 @@ T* find(const std::set<T*>& open, void* handle) {
 constexpr int MAX_DEVICES = 16;
 
 // Begins every function that tests may let fail: holds the lock, and returns what is planted for it.
-#define GR_CALL           \
-    const Lock held(lock); \
-    if (const Result planted_here = planted(__func__)) return planted_here
+#define GR_CALL                                          \
+    const Lock held(lock);                               \
+    if (const Result planted_here = planted(__func__)) { \
+        return planted_here;                             \
+    }
 
 // The same for a function that needs a context, and whose device is not lost.
 #define GR_CALL_IN_CONTEXT      \
-    GR_CALL;                    \
+    GR_CALL                     \
     if (current_device() < 0) { \
         return no_context();    \
     }

@@ -121,7 +121,10 @@ int device_attribute(int which) {
     }
     const auto known = ATTRIBUTES.find(which);
     const int value = known != ATTRIBUTES.end() ? known->second : 0;
-    return which == SINGLE_TO_DOUBLE ? static_cast<int>(environment("GROUPREDUCE_EMULATED_DOUBLE_RATIO", value)) : value;
+    if (which == SINGLE_TO_DOUBLE) {
+        return static_cast<int>(environment("GROUPREDUCE_EMULATED_DOUBLE_RATIO", value));
+    }
+    return value;
 }
 
 size_t memory_limit() {
@@ -153,7 +156,7 @@ GR_EXPORT void gr_emulated_driver(int version) {
 }
 
 GR_EXPORT int cuInit(unsigned flags) {
-    GR_CALL;
+    GR_CALL
     if (flags != 0) {
         return INVALID_VALUE;
     }
@@ -200,7 +203,7 @@ GR_EXPORT int cuDeviceGetAttribute(int* value, int which, int device) {
 }
 
 GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
-    GR_CALL;
+    GR_CALL
     if (!initialized) {
         return NOT_INITIALIZED;
     }
@@ -217,7 +220,7 @@ GR_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
 }
 
 GR_EXPORT int cuCtxSetCurrent(void* context) {
-    GR_CALL;
+    GR_CALL
     if (context != nullptr && context_of(context) == nullptr) {
         return INVALID_CONTEXT;
     }

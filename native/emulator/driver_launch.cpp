@@ -92,7 +92,7 @@ GR_EXPORT size_t gr_emulated_objects() {
 }
 
 GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
-    GR_CALL;
+    GR_CALL
     bool ended = false;
     const Result result = leave_context(device, ended);
     if (ended) {
@@ -110,7 +110,7 @@ GR_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
 }
 
 GR_EXPORT int cuModuleLoadData(void** handle, const void* image) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     if (image == nullptr) {
         return INVALID_VALUE;
     }
@@ -119,7 +119,7 @@ GR_EXPORT int cuModuleLoadData(void** handle, const void* image) {
 }
 
 GR_EXPORT int cuModuleUnload(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Module* module = find(modules, handle);
     if (module == nullptr) {
         return refuse(INVALID_HANDLE, "%p is unloaded and is not a module", handle);
@@ -132,7 +132,7 @@ GR_EXPORT int cuModuleUnload(void* handle) {
 }
 
 GR_EXPORT int cuModuleGetFunction(void** handle, void* module_handle, const char* name) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Module* module = static_cast<Module*>(module_handle);
     if (modules.count(module) == 0) {
         return INVALID_HANDLE;
@@ -151,7 +151,7 @@ GR_EXPORT int cuModuleGetFunction(void** handle, void* module_handle, const char
 }
 
 GR_EXPORT int cuFuncLoad(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Function* function = find(functions, handle);
     if (function == nullptr) {
         return INVALID_HANDLE;
@@ -161,7 +161,7 @@ GR_EXPORT int cuFuncLoad(void* handle) {
 }
 
 GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Function* function = find(functions, handle);
     if (function == nullptr) {
         return INVALID_HANDLE;
@@ -178,7 +178,7 @@ GR_EXPORT int cuFuncSetAttribute(void* handle, int attribute, int value) {
 
 GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                              unsigned block_y, unsigned block_z, unsigned shared, void* stream, void**, void** extra) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Function* function = find(functions, handle);
     if (function == nullptr) {
         return refuse(INVALID_HANDLE, "%p is launched and is not a kernel", handle);
@@ -220,6 +220,6 @@ GR_EXPORT int cuLaunchKernel(void* handle, unsigned grid_x, unsigned grid_y, uns
 
 GR_EXPORT int gr_emulated_submit(void* stream, int (*work)(void*), void (*drop)(void*), void* argument) {
     const std::shared_ptr<void> owned(argument, drop);
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     return submit(stream, [work, owned] { return work(owned.get()) == 0 ? SUCCESS : LAUNCH_FAILED; });
 }

@@ -123,7 +123,7 @@ Address damaged_allocation() {
 using namespace gr::driver;
 
 GR_EXPORT int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const int device = current_device();
     *total = memory_limit();
     const size_t taken = used[device] + held_elsewhere();
@@ -133,7 +133,7 @@ GR_EXPORT int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
 }
 
 GR_EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const int device = current_device();
     if (bytes == 0) {
         return refuse(INVALID_VALUE, "an allocation of no bytes");
@@ -159,7 +159,7 @@ GR_EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
 }
 
 GR_EXPORT int cuMemFree_v2(Address address) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     if (address == 0) {
         return SUCCESS;
     }
@@ -175,7 +175,7 @@ GR_EXPORT int cuMemFree_v2(Address address) {
 }
 
 GR_EXPORT int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const int device = current_device();
     *memory = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
     if (*memory == nullptr || bytes == 0) {
@@ -189,7 +189,7 @@ GR_EXPORT int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
 }
 
 GR_EXPORT int cuMemFreeHost(void* memory) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const auto allocation = pinned.find(memory);
     if (allocation == pinned.end()) {
         return refuse(INVALID_VALUE, "pinned memory at %p is freed and is not allocated", memory);
@@ -204,7 +204,7 @@ GR_EXPORT int cuMemFreeHost(void* memory) {
 
 // Only the device that memory was taken on or for: CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL.
 GR_EXPORT int cuPointerGetAttribute(void* value, int attribute, Address address) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     if (attribute != 9) {
         return refuse(INVALID_VALUE, "pointer attribute %d is not known", attribute);
     }
@@ -217,7 +217,7 @@ GR_EXPORT int cuPointerGetAttribute(void* value, int attribute, Address address)
 }
 
 GR_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const Result result = check(to, bytes, "copy to the device");
     if (result != SUCCESS || is_pinned(from)) {
         return result != SUCCESS ? result : copy(stream, pointer(to), from, bytes, from);
@@ -230,7 +230,7 @@ GR_EXPORT int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, v
 }
 
 GR_EXPORT int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Result result = check(from, bytes, "copy to the host");
     if (result == SUCCESS) {
         result = copy(stream, to, pointer(from), bytes, to);
@@ -239,7 +239,7 @@ GR_EXPORT int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* s
 }
 
 GR_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Result result = check(to, bytes, "copy within the device to a range");
     if (result == SUCCESS) {
         result = check(from, bytes, "copy within the device from a range");
@@ -248,7 +248,7 @@ GR_EXPORT int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void*
 }
 
 GR_EXPORT int cuMemsetD8Async(Address to, unsigned char value, size_t count, void* stream) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const Result result = check(to, count, "fill");
     return result != SUCCESS ? result : submit(stream, [=] {
         memset(pointer(to), value, count);

@@ -160,7 +160,7 @@ Result finish(void* handle) {
 using namespace gr::driver;
 
 GR_EXPORT int cuStreamCreate(void** handle, unsigned flags) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const bool blocking = (flags & NON_BLOCKING) == 0;
     *handle = *streams.insert(new Stream{current_device(), blocking, nullptr, nullptr, false, 0, false}).first;
     return SUCCESS;
@@ -168,7 +168,7 @@ GR_EXPORT int cuStreamCreate(void** handle, unsigned flags) {
 
 // What is queued in it runs all the same.
 GR_EXPORT int cuStreamDestroy_v2(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Stream* stream = find(streams, handle);
     if (stream == nullptr) {
         return refuse(INVALID_HANDLE, "%p is destroyed and is not a stream", handle);
@@ -179,23 +179,23 @@ GR_EXPORT int cuStreamDestroy_v2(void* handle) {
 }
 
 GR_EXPORT int cuStreamSynchronize(void* stream) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     return finish(stream);
 }
 
 GR_EXPORT int cuStreamQuery(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const Result result = waitable(handle);
     return result != SUCCESS ? result : look_at(before_next(find(streams, handle)));
 }
 
 GR_EXPORT int cuCtxSynchronize() {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     return capturing() ? CAPTURE_UNSUPPORTED : wait_for_all();
 }
 
 GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Stream* stream = own_stream(handle);
     const Event* event = find(events, event_handle);
     if (event == nullptr || (stream == nullptr && !is_default(handle))) {
@@ -217,7 +217,7 @@ GR_EXPORT int cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
 }
 
 GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Stream* stream = find(streams, handle);
     if (stream == nullptr) {
         return is_default(handle) ? CAPTURE_UNSUPPORTED : INVALID_HANDLE;
@@ -233,7 +233,7 @@ GR_EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
 }
 
 GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Stream* stream = find(streams, handle);
     if (stream == nullptr || !stream->capture || !stream->origin) {
         return ILLEGAL_STATE;
@@ -255,7 +255,7 @@ GR_EXPORT int cuStreamEndCapture(void* handle, void** graph) {
 }
 
 GR_EXPORT int cuGraphInstantiateWithFlags(void** instance, void* handle, unsigned long long) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const auto graph = static_cast<std::shared_ptr<Graph>*>(handle);
     if (graphs.count(graph) == 0) {
         return INVALID_VALUE;
@@ -265,7 +265,7 @@ GR_EXPORT int cuGraphInstantiateWithFlags(void** instance, void* handle, unsigne
 }
 
 GR_EXPORT int cuGraphLaunch(void* handle, void* stream) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const auto instance = static_cast<std::shared_ptr<Graph>*>(handle);
     if (graphs.count(instance) == 0) {
         return INVALID_VALUE;
@@ -290,14 +290,14 @@ GR_EXPORT int cuGraphDestroy(void* graph) { return drop_graph(graph); }
 GR_EXPORT int cuGraphExecDestroy(void* instance) { return drop_graph(instance); }
 
 GR_EXPORT int cuEventCreate(void** handle, unsigned flags) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const bool timed = (flags & WITHOUT_TIME) == 0;
     *handle = *events.insert(new Event{current_device(), timed, nullptr, {}, nullptr, 0}).first;
     return SUCCESS;
 }
 
 GR_EXPORT int cuEventDestroy_v2(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Event* event = find(events, handle);
     if (event == nullptr) {
         return refuse(INVALID_HANDLE, "%p is destroyed and is not an event", handle);
@@ -308,7 +308,7 @@ GR_EXPORT int cuEventDestroy_v2(void* handle) {
 }
 
 GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     Event* event = find(events, handle);
     Stream* stream = own_stream(stream_handle);
     if (event == nullptr || (stream == nullptr && !is_default(stream_handle))) {
@@ -328,19 +328,25 @@ GR_EXPORT int cuEventRecord(void* handle, void* stream_handle) {
 }
 
 GR_EXPORT int cuEventSynchronize(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const Event* event = find(events, handle);
-    return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : wait_for({event->recorded});
+    if (event == nullptr) {
+        return INVALID_HANDLE;
+    }
+    return event->capture.lock() ? CAPTURE_UNSUPPORTED : wait_for({event->recorded});
 }
 
 GR_EXPORT int cuEventQuery(void* handle) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const Event* event = find(events, handle);
-    return event == nullptr ? INVALID_HANDLE : event->capture.lock() ? CAPTURE_UNSUPPORTED : look_at({event->recorded});
+    if (event == nullptr) {
+        return INVALID_HANDLE;
+    }
+    return event->capture.lock() ? CAPTURE_UNSUPPORTED : look_at({event->recorded});
 }
 
 GR_EXPORT int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
-    GR_CALL_IN_CONTEXT;
+    GR_CALL_IN_CONTEXT
     const Event* first = find(events, from);
     const Event* last = find(events, to);
     if (first == nullptr || last == nullptr || !first->timed || !last->timed || !first->recorded || !last->recorded) {

@@ -40,10 +40,9 @@ struct Kernel {
 };
 
 // Runs a grid; false when a thread missed a meeting or wrote beyond its shared memory, and the reason is on standard
-// error. Blocks come in a random order (order.h). Shared memory is filled with 0xFF (NaN, -1) before every block. Blocks
-// with an odd number start with their
-// last thread, others with their first, and the next launch the other way round, so that a forgotten barrier shows in
-// some result.
+// error. Blocks come in a random order (order.h). Shared memory is filled with 0xFF (NaN, -1) before every block.
+// Blocks with an odd number start with their last thread, others with their first, and the next launch the other way
+// round, so that a forgotten barrier shows in some result.
 bool run(const Kernel& kernel, unsigned grid_x, unsigned grid_y, int block, size_t shared, const void* params);
 
 // The same for tests, by name; what run or the driver would refuse ends the process.

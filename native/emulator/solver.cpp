@@ -256,8 +256,8 @@ int check(const Handle* handle, const Params* params, int mode, int fill, int64_
 
 size_t workspace_bytes(int64_t n, int64_t batch) { return sizeof(double) * static_cast<size_t>(n * batch + 1); }
 
-// The Cholesky factor in the lower triangle, and 0 or which leading minor is not positive. As in the real one, the other
-// triangle is workspace: it is overwritten.
+// The Cholesky factor in the lower triangle; returns 0 or which leading minor is not positive. As in the real one, the
+// other triangle is workspace: it is overwritten.
 int factor(double* a, int n, int lda) {
     for (int j = 0; j < n; j++) {
         double* own = a + column(j, lda);

@@ -57,8 +57,9 @@ size_t gr_emulated_objects();
 
 namespace {
 
-constexpr int INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600,
-              ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_UNJOINED = 904;
+constexpr int INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500,
+              NOT_READY = 600, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900,
+              CAPTURE_UNJOINED = 904;
 
 struct AddParams {
     float* values;
@@ -259,7 +260,8 @@ static void hidden_order(void* free_stream) {
     for (int seed = 1; seed <= 30; seed++) {
         gr_emulated_seed(static_cast<unsigned long long>(seed));
         pinned = 3;
-        GR_CHECK(cuMemcpyHtoDAsync_v2(a, &pinned, 4, blocking) == 0 && cuMemcpyDtoHAsync_v2(&pinned, a, 4, nullptr) == 0);
+        GR_CHECK(cuMemcpyHtoDAsync_v2(a, &pinned, 4, blocking) == 0);
+        GR_CHECK(cuMemcpyDtoHAsync_v2(&pinned, a, 4, nullptr) == 0);
         GR_CHECK(cuMemsetD8Async(a, 0, 4, blocking) == 0 && cuStreamSynchronize(nullptr) == 0 && pinned == 3);
         GR_CHECK(read(blocking, a) == 0);
         GR_CHECK(cuMemsetD8Async(a, 0, 4, nullptr) == 0 && cuMemsetD8Async(a, 1, 4, free_stream) == 0);

@@ -5,7 +5,12 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
+import java.lang.reflect.Field;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.IntConsumer;
 
 /** What the stand-in driver lets tests set and ask beyond the real driver's functions. */
 @SuppressWarnings("restricted")
@@ -20,6 +25,9 @@ public final class EmulatedDriver {
 
     /** CU_DEVICE_ATTRIBUTE_SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO. */
     public static final int SINGLE_TO_DOUBLE = 87;
+
+    /** CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN. */
+    public static final int SHARED_BYTES = 97;
 
     private EmulatedDriver() {}
 
@@ -58,6 +66,42 @@ public final class EmulatedDriver {
         } finally {
             attribute(libraries, which, AS_BEFORE);
         }
+    }
+
+    /** Runs the work once for each of so many orders of queued work, and gives it their seeds. */
+    public static void inOrders(CudaLibraries libraries, int orders, IntConsumer work) {
+        try {
+            for (int seed = 1; seed <= orders; seed++) {
+                invoke(libraries, "gr_emulated_seed", arguments(ValueLayout.JAVA_LONG), (long) seed);
+                work.accept(seed);
+            }
+        } finally {
+            invoke(libraries, "gr_emulated_seed", arguments(ValueLayout.JAVA_LONG), 0L);
+        }
+    }
+
+    /** Runs the work with a driver of this CUDA version, 1000 x major + 10 x minor. */
+    public static void withVersion(CudaLibraries libraries, int version, Runnable work) {
+        invoke(libraries, "gr_emulated_driver", arguments(ValueLayout.JAVA_INT), version);
+        try {
+            work.run();
+        } finally {
+            invoke(libraries, "gr_emulated_driver", arguments(ValueLayout.JAVA_INT), 13000);
+        }
+    }
+
+    /** The libraries with a driver that lacks functions, as an older one does. */
+    static CudaLibraries without(CudaLibraries libraries, String... functions) {
+        SymbolLookup whole = libraries.driver();
+        SymbolLookup older = name -> List.of(functions).contains(name) ? Optional.empty() : whole.find(name);
+        try {
+            Field driver = CudaLibraries.class.getDeclaredField("driver");
+            driver.setAccessible(true);
+            driver.set(libraries, older);
+        } catch (ReflectiveOperationException e) {
+            throw new AssertionError(e);
+        }
+        return libraries;
     }
 
     /** Runs the work while the {@code nth} call from now on of a function of the driver, by its exported name, returns {@code code}. */
